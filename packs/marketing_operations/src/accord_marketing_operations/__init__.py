@@ -1,0 +1,1 @@
+"""The marketing-operations pack: map, KPIs, specification ids and a sample organization."""

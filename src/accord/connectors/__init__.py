@@ -1,0 +1,1 @@
+"""Connectors: one file per kind of system, one protocol, one conformance suite."""

@@ -1,0 +1,34 @@
+"""Canonical types as DuckDB and Arrow know them."""
+
+from __future__ import annotations
+
+from accord.model.types import CanonicalType
+
+_PLAIN = {
+    "text": "VARCHAR",
+    "integer": "BIGINT",
+    "double": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMPTZ",
+    "uuid": "UUID",
+    "json": "JSON",
+    "binary": "BLOB",
+}
+
+
+def duckdb_type(type_: CanonicalType) -> str:
+    """The DuckDB type that holds every value of a canonical type."""
+    if type_.name == "number":
+        return f"DECIMAL({type_.precision},{type_.scale})"
+    return _PLAIN[type_.name]
+
+
+def quote(name: str) -> str:
+    """A name as an SQL identifier; the only way names enter SQL text."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal, where a bound parameter is not possible (DDL, ATTACH)."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,1 @@
+"""Audit, compliance, risk, templates and reviews."""

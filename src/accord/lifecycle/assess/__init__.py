@@ -1,0 +1,1 @@
+"""Step 1: what stands, what is missing, and the baseline."""

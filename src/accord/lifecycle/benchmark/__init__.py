@@ -1,0 +1,1 @@
+"""Step 7: every KPI against target, history and reference."""

@@ -1,0 +1,1 @@
+"""Step 2: proposes the architecture as a change to the map."""

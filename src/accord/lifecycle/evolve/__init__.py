@@ -1,0 +1,1 @@
+"""Step 8: what changes next and what it would break."""

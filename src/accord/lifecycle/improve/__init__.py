@@ -1,0 +1,1 @@
+"""Step 6: control charts, change points and the backlog of opportunities."""

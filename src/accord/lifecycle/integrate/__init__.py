@@ -1,0 +1,1 @@
+"""Step 3: applies the map in waves and proves agreement."""

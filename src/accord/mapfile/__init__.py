@@ -1,0 +1,1 @@
+"""Map files to model and back: YAML with places, JSON Schema, lint, diff, hash."""

@@ -1,0 +1,1 @@
+"""What happened: event logs in, KPIs with intervals out."""

@@ -1,0 +1,83 @@
+"""Business nouns in their canonical shape, with the contract their rows must meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from accord.model.errors import NOWHERE, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an entity: its type, unit and the checks every value must pass."""
+
+    name: str
+    type: str = field(
+        default="text", metadata={"doc": "text, integer, number(p,s), double, boolean, date, timestamp, uuid, json or binary"}
+    )
+    required: bool = field(default=False, metadata={"doc": "null is refused"})
+    unique: bool = field(default=False, metadata={"doc": "no value may stand twice in one system"})
+    unit: str = field(default="", metadata={"doc": "unit of a number, such as h, EUR or %"})
+    values: tuple[str, ...] = field(default=(), metadata={"doc": "the only values allowed"})
+    pattern: str = field(default="", metadata={"doc": "regular expression (RE2) a text must match as a whole"})
+    minimum: str = field(default="", metadata={"doc": "smallest value allowed"})
+    maximum: str = field(default="", metadata={"doc": "largest value allowed"})
+    references: str = field(default="", metadata={"doc": "entity whose key this field holds"})
+    at_most: int = field(default=0, metadata={"doc": "how many rows may hold the same value (0: any number); 1 for a one-to-one reference"})
+    personal: bool = field(default=False, metadata={"doc": "identifies a person"})
+    description: str = field(default="", metadata={"doc": "what it means"})
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row-level check of a contract; ``check`` is SQL that is true for a good row and may use every canonical field."""
+
+    name: str
+    check: str = field(metadata={"doc": "SQL expression, true for a good row; null counts as true"})
+    reason: str = field(default="", metadata={"doc": "what is wrong with a row that fails, for people"})
+    severity: Literal["quarantine", "report"] = field(
+        default="quarantine", metadata={"doc": "keep the row back, or let it through and count it"}
+    )
+    dimension: Literal["accuracy", "completeness", "timeliness", "consistency", "validity", "mapping"] = field(
+        default="accuracy", metadata={"doc": "data-quality dimension it counts for"}
+    )
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRule:
+    """How a row becomes an event: one event for each row whose ``time`` is not null."""
+
+    type: str = field(metadata={"doc": "event type as object.verb, such as task.completed"})
+    time: str = field(metadata={"doc": "timestamp field of the entity"})
+    process: str = field(default="", metadata={"doc": "process this event is a step of"})
+    activity: str = field(
+        default="", metadata={"doc": "field that names the activity, or the text itself in quotes; default: the event type"}
+    )
+    case: str = field(default="", metadata={"doc": "field that holds the case of the process; default: the key"})
+    start: str = field(default="", metadata={"doc": "timestamp field at which the work began, when the rows hold it"})
+    resource: str = field(default="", metadata={"doc": "field that names the person or machine"})
+    team: str = field(default="", metadata={"doc": "field that names the team, or the team itself in quotes"})
+    when: str = field(default="", metadata={"doc": "SQL condition on the entity's fields"})
+    objects: Mapping[str, str] = field(
+        default_factory=dict, metadata={"doc": "object type: field holding its id; the entity itself is always one"}
+    )
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A business noun: canonical fields, key, contract and the events its rows stand for."""
+
+    name: str
+    key: tuple[str, ...] = field(metadata={"doc": "fields that identify a row"})
+    fields: Mapping[str, Field] = field(metadata={"doc": "field: type and checks"})
+    title: str = field(default="", metadata={"doc": "how people call it"})
+    owner: str = field(default="", metadata={"doc": "team that answers for its data"})
+    rules: Mapping[str, Rule] = field(default_factory=dict, metadata={"doc": "row-level checks"})
+    events: tuple[EventRule, ...] = field(default=(), metadata={"doc": "events its rows stand for"})
+    version: str = field(default="1.0.0", metadata={"doc": "version of the contract"})
+    place: Place = field(default=NOWHERE, compare=False, repr=False)

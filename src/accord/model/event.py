@@ -1,0 +1,81 @@
+"""Events and objects in the words of OCEL 2.0."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """An object an event is about, and in which role."""
+
+    type: str
+    id: str
+    qualifier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, as it goes into the log.
+
+    Args:
+        type: ``object.verb``, past tense: ``flow.run_finished``, ``kpi.measured``.
+        time: when it happened, aware and in UTC.
+        source: who says so: a step, a system, a person.
+        attributes: plain JSON values only; numbers that must be exact are text.
+        objects: what it is about.
+        id: chosen by the caller; the log takes an id once and ignores a repeat, so a retry is harmless.
+    """
+
+    id: str
+    type: str
+    time: datetime
+    source: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    objects: tuple[ObjectRef, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.time.tzinfo is None:
+            raise ValueError(f"event '{self.id}' has a time without zone; give one in UTC")
+
+    def canonical(self) -> bytes:
+        """The bytes that are hashed: sorted keys, no spaces, UTC time with microseconds."""
+        body = {
+            "id": self.id,
+            "type": self.type,
+            "time": self.time.astimezone(UTC).isoformat(timespec="microseconds"),
+            "source": self.source,
+            "attributes": self.attributes,
+            "objects": [[o.type, o.id, o.qualifier] for o in self.objects],
+        }
+        return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event with its place in the log: ``hash`` covers the event and ``previous``, the hash before it."""
+
+    seq: int
+    event: Event
+    previous: str
+    hash: str
+
+
+def chain_hash(previous: str, canonical: bytes) -> str:
+    """SHA-256 that ties an event to all before it, in hexadecimal."""
+    return hashlib.sha256(previous.encode() + b"\n" + canonical).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the log: number of events and hash of the last (``GENESIS`` when empty)."""
+
+    seq: int
+    hash: str

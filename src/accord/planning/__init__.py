@@ -1,0 +1,1 @@
+"""What to do next: problems, solvers, results, simulation."""

@@ -1,0 +1,1 @@
+"""Documents and pictures: figures in, Markdown, HTML and SVG out. Reads nothing, decides nothing."""

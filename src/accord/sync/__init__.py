@@ -1,0 +1,1 @@
+"""Keeps systems in agreement: capture, validate, merge, apply, reconcile."""

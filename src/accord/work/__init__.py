@@ -1,0 +1,1 @@
+"""Carries work across teams: processes, handoffs, human tasks, timers."""
