@@ -54,13 +54,17 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An SVG with a title, a sentence for those who cannot see it, and the same data as a table."""
+    """An SVG with a title, a sentence for those who cannot see it, and the same data as a table.
+
+    ``spec`` is the Vega-Lite text it was drawn from, for notebooks; empty for maps, which Accord lays out itself.
+    """
 
     name: str
     svg: str
     title: str
     alt: str
     table: Table | None = None
+    spec: str = ""
 
 
 @dataclass(frozen=True, slots=True)
