@@ -1,0 +1,116 @@
+"""The lease: one process works on a store at a time, and one that lost it can no longer write.
+
+Each taking of the lease gets a higher *fencing token*. Whoever writes under a lease has the token compared inside its transaction, so
+a process that was thought dead, and is not, is refused rather than mixed in.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from accord.model.errors import LeaseHeld
+from accord.store.database import Transaction
+
+DEFAULT_SECONDS = 300
+_NAME = "writer"
+_ROW = "SELECT holder, pid, host, process, token, expires_at FROM lease WHERE name = ?"
+_TAKE = """
+INSERT INTO lease (name, holder, pid, host, process, token, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, pid = excluded.pid, host = excluded.host,
+  process = excluded.process, token = excluded.token, expires_at = excluded.expires_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """A process, told apart from a later one that got the same number."""
+
+    pid: int
+    host: str
+    process: str
+
+    @classmethod
+    def own(cls) -> ProcessId:
+        """This process."""
+        return cls(os.getpid(), _host(), _birth(os.getpid()))
+
+    def gone(self) -> bool | None:
+        """Whether it has ended; ``None`` when that cannot be seen from here."""
+        if self.host != _host() or sys.platform == "win32":
+            return None
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return _birth(self.pid) != self.process
+
+
+def take(tx: Transaction, holder: str, own: ProcessId, *, now: datetime, seconds: float, where: str) -> int:
+    """Take the lease and return its fencing token.
+
+    A holder on this host keeps it for as long as its process lives, also through hours without a write; a holder elsewhere, until it
+    expires.
+
+    Raises:
+        LeaseHeld: another process, or another part of this one, has it.
+    """
+    token = 1
+    for held_by, pid, host, process, last_token, expires_at in tx.rows(_ROW, _NAME):
+        token = last_token + 1
+        gone = ProcessId(pid, host, process).gone()
+        free = not held_by or (datetime.fromisoformat(expires_at) <= now if gone is None else gone)
+        if not free:
+            raise LeaseHeld(f"'{held_by}' (process {pid} on {host.partition(' ')[0]})", where)
+    tx.run(_TAKE, _NAME, holder, own.pid, own.host, own.process, token, _stamp(now, seconds))
+    return token
+
+
+def check(tx: Transaction, token: int, *, where: str) -> None:
+    """Refuse a writer whose lease was taken over.
+
+    Raises:
+        LeaseHeld: the token is no longer the newest.
+    """
+    for held_by, pid, _, _, newest, _ in tx.rows(_ROW, _NAME):
+        if newest != token:
+            raise LeaseHeld(f"'{held_by or 'nobody'}' (process {pid}), who took the lease over from this process", where)
+
+
+def renew(tx: Transaction, token: int, *, now: datetime, seconds: float) -> None:
+    """Let the lease last ``seconds`` from now."""
+    tx.run("UPDATE lease SET expires_at = ? WHERE name = ? AND token = ?", _stamp(now, seconds), _NAME, token)
+
+
+def release(tx: Transaction, token: int) -> None:
+    """Give the lease back; harmless when it was taken over."""
+    tx.run("UPDATE lease SET holder = '' WHERE name = ? AND token = ?", _NAME, token)
+
+
+def _stamp(now: datetime, seconds: float) -> str:
+    return (now.astimezone(UTC) + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
+
+
+def _host() -> str:
+    """Host name and, on Linux, the process namespace: containers may share a name but not their process numbers."""
+    try:
+        namespace = Path("/proc/self/ns/pid").readlink()
+    except OSError:
+        return socket.gethostname()
+    return f"{socket.gethostname()} {namespace}"
+
+
+def _birth(pid: int) -> str:
+    """Start of a process in ticks since boot, with the boot; empty where the system does not say."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return f"{boot} {stat.rpartition(')')[2].split()[19]}"  # field 22 of proc(5); the name before it may hold spaces

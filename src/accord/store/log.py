@@ -1,0 +1,194 @@
+"""The event log: append, read, verify."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+
+from accord.model.errors import LogTampered, TerminalError, UsageError
+from accord.model.event import GENESIS, Event, Head, ObjectRef, StoredEvent, chain_hash
+from accord.store.database import Database, Transaction
+
+BATCH = 500
+_COLUMNS = "e.seq, e.body, e.previous, e.hash"
+_INSERT = "INSERT INTO event (seq, id, type, body, previous, hash) VALUES (?, ?, ?, ?, ?, ?)"
+
+
+def append(tx: Transaction, events: Sequence[tuple[Event, str]]) -> tuple[Head, list[StoredEvent]]:
+    """Put events, each with its bytes from ``encode``, behind the head and return the new head and what was new.
+
+    Raises:
+        TerminalError: an id is already taken by an event with other content.
+        LogTampered: the last event is not the one the head names; a broken log is not extended.
+    """
+    head = _head_to_extend(tx)
+    known = _bodies(tx, [event.id for event, _ in events])
+    new: list[StoredEvent] = []
+    rows = []
+    for event, body in events:
+        if known.get(event.id, body) != body:
+            raise TerminalError(
+                f"event id '{event.id}' ({event.type}) is already in the log with other content. "
+                "A repeat must be the same event; give a new event a new id.",
+                left="nothing of this batch was written",
+            )
+        if event.id in known:
+            continue
+        known[event.id] = body
+        head, previous = Head(head.seq + 1, chain_hash(head.hash, body.encode())), head.hash
+        new.append(StoredEvent(head.seq, event, previous, head.hash))
+        rows.append((head.seq, event.id, event.type, body, previous, head.hash))
+    if rows:
+        tx.many(_INSERT, rows)
+        tx.run("UPDATE log_head SET seq = ?, hash = ?", head.seq, head.hash)
+    return head, new
+
+
+def encode(event: Event) -> tuple[Event, str]:
+    """An event as the log will give it back, and the text that is stored and hashed.
+
+    Raises:
+        UsageError: its attributes are not plain JSON, or its id or type is empty.
+    """
+    try:
+        # Twice, because JSON turns tuples into lists and other keys into text: the hash covers what a reader gets.
+        normal = decode(event.canonical().decode())
+        body = normal.canonical().decode()
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"event '{event.id}' of type '{event.type}' cannot be written: {error}.", expected=_PLAIN) from error
+    if not (isinstance(event.id, str) and event.id and isinstance(event.type, str) and event.type) or "\0" in event.id + event.type:
+        raise UsageError(f"an event with id {event.id!r} and type {event.type!r}.", expected="Both must be texts that are not empty.")
+    return normal, body
+
+
+_PLAIN = "Attributes are plain JSON: text, finite numbers, true, false, null, lists, and objects with text as keys."
+
+
+def decode(body: str) -> Event:
+    """The event that stands in a stored text."""
+    raw = json.loads(body)
+    return Event(
+        id=raw["id"],
+        type=raw["type"],
+        time=datetime.fromisoformat(raw["time"]),
+        source=raw["source"],
+        attributes=raw["attributes"],
+        objects=tuple(ObjectRef(*given) for given in raw["objects"]),
+    )
+
+
+def read_head(database: Transaction) -> Head:
+    """The end of the log."""
+    seq, digest = database.rows("SELECT seq, hash FROM log_head")[0]
+    return Head(seq, digest)
+
+
+def read(
+    database: Transaction,
+    *,
+    after: int = 0,
+    types: Sequence[str] | None = None,
+    about: ObjectRef | None = None,
+    limit: int | None = None,
+) -> Iterator[StoredEvent]:
+    """Events behind ``after`` up to the head of this moment, in order, read in batches so that writers are not held up."""
+    last = read_head(database).seq
+    sql, values = _selection(types, about)
+    left = last if limit is None else limit
+    while after < last and left > 0:
+        rows = database.rows(sql, after, last, *values, min(BATCH, left))
+        for seq, body, previous, digest in rows:
+            yield StoredEvent(seq, decode(body), previous, digest)
+        if not rows:
+            return
+        after, left = rows[-1][0], left - len(rows)
+
+
+def batches(events: Iterable[StoredEvent]) -> Iterator[list[StoredEvent]]:
+    """Events in lists of at most ``BATCH``."""
+    source = iter(events)
+    while batch := list(islice(source, BATCH)):
+        yield batch
+
+
+def bodies(database: Transaction) -> Iterator[str]:
+    """The stored text of every event, in order."""
+    after = 0
+    while rows := database.rows("SELECT seq, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?", after, BATCH):
+        yield from (body for _, body in rows)
+        after = rows[-1][0]
+
+
+def verify(database: Database, *, through: Head | None = None) -> Head:
+    """Compute the chain anew and return the head it leads to.
+
+    Args:
+        through: a head noted earlier, outside the store; the log must still pass through it. Without one, a log that was rewritten
+            as a whole, with all its hashes, looks sound.
+
+    Raises:
+        LogTampered: an event was changed, removed, put in or moved; ``seq`` is the first that shows it.
+    """
+    # One statement, so that the three belong to the same moment.
+    seq, digest, largest = database.rows("SELECT h.seq, h.hash, (SELECT max(seq) FROM event) FROM log_head h")[0]
+    head, found = Head(seq, digest), Head(0, GENESIS)
+    while rows := database.rows(
+        "SELECT seq, id, type, body, previous, hash FROM event WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", found.seq, seq, BATCH
+    ):
+        for row in rows:
+            found = _verified(found, *row)
+            if through is not None and found.seq == through.seq and found != through:
+                raise LogTampered(found.seq, "it is not the event that stood here when its hash was noted")
+    if found != head:
+        raise LogTampered(found.seq + 1, f"the log ends at {found.seq} and should end at {head.seq}")
+    if (largest or 0) > head.seq:
+        raise LogTampered(int(largest), f"it stands behind the end of the log, which is {head.seq}")
+    if through is not None and through.seq > head.seq:
+        raise LogTampered(head.seq + 1, f"the log ends at {head.seq} and once reached {through.seq}")
+    return head
+
+
+def _verified(before: Head, seq: int, id_: str, type_: str, body: str, previous: str, digest: str) -> Head:
+    if seq != before.seq + 1:
+        raise LogTampered(before.seq + 1, f"it is missing; after event {before.seq} comes {seq}")
+    if previous != before.hash:
+        raise LogTampered(seq, "it does not follow the event before it")
+    if chain_hash(previous, body.encode()) != digest:
+        raise LogTampered(seq, "its content was changed")
+    try:
+        event = decode(body)
+    except (KeyError, TypeError, ValueError) as error:
+        raise LogTampered(seq, "its content is no event") from error
+    if (event.id, event.type) != (id_, type_):
+        raise LogTampered(seq, "its id or type is not the one in its content")
+    return Head(seq, digest)
+
+
+def _head_to_extend(tx: Transaction) -> Head:
+    seq, digest, last = tx.rows("SELECT h.seq, h.hash, e.hash FROM log_head h LEFT JOIN event e ON e.seq = h.seq")[0]
+    if seq and last != digest:
+        raise LogTampered(seq, "it is not the event the head of the log names" if last else "it is missing at the end of the log")
+    return Head(seq, digest)
+
+
+def _bodies(tx: Transaction, ids: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), BATCH):
+        part = ids[start : start + BATCH]
+        found.update(tx.rows(f"SELECT id, body FROM event WHERE id IN ({', '.join('?' * len(part))})", *part))
+    return found
+
+
+def _selection(types: Sequence[str] | None, about: ObjectRef | None) -> tuple[str, list[str]]:
+    conditions = ["e.seq > ?", "e.seq <= ?"]
+    values: list[str] = []
+    if types is not None:
+        conditions.append(f"e.type IN ({', '.join('?' * len(types))})" if types else "1 = 0")
+        values += types
+    if about is not None:
+        qualified = " AND r.qualifier = ?" if about.qualifier else ""
+        conditions.append(f"e.seq IN (SELECT r.seq FROM relation r WHERE r.type = ? AND r.id = ?{qualified})")
+        values += [about.type, about.id, *([about.qualifier] if about.qualifier else [])]
+    return f"SELECT {_COLUMNS} FROM event e WHERE {' AND '.join(conditions)} ORDER BY e.seq LIMIT ?", values

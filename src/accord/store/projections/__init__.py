@@ -1,0 +1,1 @@
+"""One file per projection; each holds one ``PROJECTION`` and is found by being here."""

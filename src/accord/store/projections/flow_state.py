@@ -1,0 +1,32 @@
+"""The segments that hold the current state of each flow, by role and in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from accord.model.event import StoredEvent
+from accord.store.attributes import mapping, text, texts
+from accord.store.database import Transaction
+from accord.store.projection import ColumnType, Projection, insert
+
+COLUMNS: dict[str, ColumnType] = {"flow": "text", "role": "text", "position": "integer", "sha": "text", "seq": "integer"}
+KEY = ("flow", "role", "position")
+APPENDED = ("conflicts", "changes")  # records of what happened; every other role is a state that the next one replaces
+_INSERT = insert("flow_state", COLUMNS)
+
+
+def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
+    """A role that an event does not name stays as it is; an empty list empties it."""
+    for stored in events:
+        flow = text(stored.event, "flow")
+        for role, given in mapping(stored.event, "state").items():
+            first = 0
+            if role in APPENDED:
+                (first,) = tx.rows('SELECT coalesce(max("position") + 1, 0) FROM flow_state WHERE flow = ? AND role = ?', flow, role)[0]
+            else:
+                tx.run("DELETE FROM flow_state WHERE flow = ? AND role = ?", flow, role)
+            shas = texts(stored.event, f"state.{role}", given)
+            tx.many(_INSERT, [(flow, role, position, sha, stored.seq) for position, sha in enumerate(shas, first)])
+
+
+PROJECTION = Projection("flow_state", COLUMNS, KEY, apply, types=("flow.run_finished",))

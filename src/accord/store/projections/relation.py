@@ -1,0 +1,21 @@
+"""Which objects each event is about, and in which role; ``Store.read(object=…)`` finds events by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from accord.model.event import StoredEvent
+from accord.store.database import Transaction
+from accord.store.projection import ColumnType, Projection, insert
+
+COLUMNS: dict[str, ColumnType] = {"seq": "integer", "type": "text", "id": "text", "qualifier": "text"}
+KEY = ("seq", "type", "id", "qualifier")
+_INSERT = insert("relation", COLUMNS)
+
+
+def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
+    """An object named twice by an event in the same role stands here once."""
+    tx.many(_INSERT, [(stored.seq, ref.type, ref.id, ref.qualifier) for stored in events for ref in dict.fromkeys(stored.event.objects)])
+
+
+PROJECTION = Projection("relation", COLUMNS, KEY, apply, indexes=(("type", "id"),))

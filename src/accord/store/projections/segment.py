@@ -1,0 +1,32 @@
+"""Segments that events name as data they rest on; each must be there for as long as the log is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from accord.model.event import Event, StoredEvent
+from accord.store.attributes import mapping, texts
+from accord.store.database import Transaction
+from accord.store.projection import ColumnType, Projection, upsert
+
+COLUMNS: dict[str, ColumnType] = {"sha": "text", "use": "text", "first_seq": "integer"}
+KEY = ("sha", "use")
+_FIRST = upsert("segment", COLUMNS, KEY, keep=("first_seq",))
+
+
+def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
+    """``use`` is the event type and the role, such as ``flow.run_finished golden``; ``first_seq`` the first event that named it so."""
+    tx.many(_FIRST, [(sha, use, stored.seq) for stored in events for sha, use in _named(stored.event)])
+
+
+def _named(event: Event) -> Iterator[tuple[str, str]]:
+    if event.type in ("log.imported", "flow.reconciled"):
+        name = "sha" if event.type == "log.imported" else "differences"
+        yield from ((sha, f"{event.type} {name}") for sha in texts(event, name, event.attributes.get(name) or None))
+    else:
+        held = mapping(event, "segments" if event.type == "flow.intended" else "state")
+        for role, given in held.items():
+            yield from ((sha, f"{event.type} {role}") for sha in texts(event, role, given))
+
+
+PROJECTION = Projection("segment", COLUMNS, KEY, apply, types=("flow.intended", "flow.run_finished", "flow.reconciled", "log.imported"))

@@ -1,0 +1,288 @@
+"""The store: event log, projections, segments and lease of one workspace behind one object."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+
+from accord.model.errors import AccordError, UsageError
+from accord.model.event import Event, Head, ObjectRef, StoredEvent
+from accord.store import lease as leases
+from accord.store import log
+from accord.store.database import Database, Transaction
+from accord.store.migrate import migrate
+from accord.store.postgres import PostgresDatabase
+from accord.store.projection import Projection, apply, as_table, build, discover, outdated
+from accord.store.segments import Segment, SegmentFault, SegmentFolder
+from accord.store.sqlite import SqliteDatabase
+
+_SHA = re.compile(r"[0-9a-f]{64}")
+_DAY_SECONDS = 86_400.0
+
+
+class Lease:
+    """A held lease; writes renew it by themselves, long work without writes may call ``renew``."""
+
+    def __init__(self, holder: str, token: int, seconds: float, renew: Callable[[], None]) -> None:
+        self.holder, self.token, self.seconds, self._renew = holder, token, seconds, renew
+
+    def renew(self) -> None:
+        """Let it last its full time again.
+
+        Raises:
+            LeaseHeld: it was taken over; stop.
+        """
+        self._renew()
+
+
+class Store:
+    """Everything Accord knows by itself; made by ``open_store``.
+
+    One object may be used from several threads. Each writing method is one transaction: durable when it returns, or as if it had
+    never been called.
+    """
+
+    def __init__(
+        self, database: Database, segments: SegmentFolder, projections: Sequence[Projection], clock: Callable[[], datetime]
+    ) -> None:
+        self._database, self._segments, self._projections, self._clock = database, segments, tuple(projections), clock
+        self._lease: Lease | None = None
+
+    @property
+    def where(self) -> str:
+        """Path or URL (without password), for messages."""
+        return self._database.where
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database; closing twice is harmless."""
+        self._database.close()
+
+    def append(self, events: Iterable[Event]) -> Head:
+        """Add events to the log and bring every projection forward: all of it or nothing, durable on return.
+
+        An event whose id is in the log already, with the same content, is ignored, so repeating a call is harmless.
+
+        Raises:
+            TerminalError: an id stands for another event.
+            UsageError: an event is not plain JSON, or lacks what a projection needs.
+            LeaseHeld: the lease this store works under was taken over.
+            StorageFull: the disk took no more.
+        """
+        encoded = [log.encode(event) for event in events]
+        with self._transaction() as tx:
+            head, new = log.append(tx, encoded)
+            for batch in log.batches(new):
+                apply(tx, self._projections, batch)
+        return head
+
+    def read(
+        self,
+        *,
+        after: int = 0,
+        types: Sequence[str] | None = None,
+        object: ObjectRef | None = None,  # noqa: A002 - the word of the log for what an event is about
+        limit: int | None = None,
+    ) -> Iterator[StoredEvent]:
+        """Events in order, up to the head at the first ``next``.
+
+        Args:
+            after: sequence number to start behind.
+            types: only these event types.
+            object: only events about this object; its qualifier counts when it is not empty.
+            limit: at most so many.
+        """
+        return log.read(self._database, after=after, types=types, about=object, limit=limit)
+
+    def head(self) -> Head:
+        """The end of the log."""
+        return log.read_head(self._database)
+
+    def verify(self, *, through: Head | None = None) -> Head:
+        """Compute the hash chain anew and return its head.
+
+        Args:
+            through: a head noted outside the store; a log rewritten as a whole shows only against one.
+
+        Raises:
+            LogTampered: naming the first event that does not verify.
+        """
+        return log.verify(self._database, through=through)
+
+    def rebuild(self) -> None:
+        """Compute every projection anew from the log."""
+        with self._transaction() as tx:
+            build(tx, self._projections, log.batches(log.read(tx)))
+
+    def table(self, projection: str) -> pa.Table:
+        """A projection (or view of one) as Arrow: times as timestamp[us, UTC], JSON as text.
+
+        Raises:
+            UnknownName: no such projection.
+        """
+        return as_table(self._database, self._projections, projection)
+
+    def flow_state(self, flow: str) -> dict[str, tuple[str, ...]]:
+        """Role and segments of the flow's current state; empty before its first run."""
+        state: dict[str, tuple[str, ...]] = {}
+        for role, sha in self._database.rows('SELECT role, sha FROM flow_state WHERE flow = ? ORDER BY role, "position"', flow):
+            state[role] = (*state.get(role, ()), sha)
+        return state
+
+    def pending_intents(self, flow: str) -> tuple[StoredEvent, ...]:
+        """``flow.intended`` events whose writes may have happened without being taken into the base, oldest first.
+
+        An intent is settled by ``flow.run_finished`` of its own run, and target by target by a later run that moved that base.
+        """
+        rows = self._database.rows("SELECT DISTINCT seq FROM intent WHERE flow = ? AND closed_seq IS NULL ORDER BY seq", flow)
+        return tuple(stored for (seq,) in rows for stored in self.read(after=seq - 1, limit=1))
+
+    def write_segment(self, table: pa.Table) -> Segment:
+        """Write a table as a segment; it counts once an event names it. Equal tables are one segment."""
+        return self._segments.write(table)
+
+    def write_segment_from(self, con: duckdb.DuckDBPyConnection, sql: str) -> Segment:
+        """Write the result of a DuckDB query as a segment without holding it in memory.
+
+        ``sql`` is a SELECT; give it an ORDER BY where the order of rows is not fixed, so that equal results are one segment.
+        """
+        return self._segments.write_from(con, sql)
+
+    def read_segment(self, sha: str) -> Path:
+        """The Parquet file of a segment.
+
+        Raises:
+            DataRefused: it is missing.
+        """
+        return self._segments.path(sha)
+
+    segment_path = read_segment
+
+    def verify_segments(self) -> tuple[SegmentFault, ...]:
+        """Segments the log rests on that are missing, and segments whose bytes changed; reads all of them."""
+        named = {str(sha) for (sha,) in self._database.rows("SELECT DISTINCT sha FROM segment")}
+        there = self._segments.names()
+        missing = [SegmentFault(sha, "missing") for sha in sorted(named - there)]
+        return (*missing, *(SegmentFault(sha, "corrupt") for sha in sorted(there) if self._segments.corrupt(sha)))
+
+    def unused_segments(self) -> tuple[str, ...]:
+        """Segments that no event names, in whatever attribute: left by a crash, or just written and about to be named."""
+        unnamed = set(self._segments.names())
+        for body in log.bodies(self._database):
+            unnamed.difference_update(_SHA.findall(body))
+        return tuple(sorted(unnamed))
+
+    def collect(self, *, older_than_seconds: float = _DAY_SECONDS) -> tuple[str, ...]:
+        """Remove unused segments of at least that age, and what interrupted writers left; returns the segments removed.
+
+        Raises:
+            LeaseHeld: another process works on the store; it may be about to name a segment.
+        """
+        with self.lease("collect"):
+            removed = [sha for sha in self.unused_segments() if self._segments.age_seconds(sha) >= older_than_seconds]
+            for sha in removed:
+                self._segments.remove(sha)
+            self._segments.remove_partial(older_than_seconds)
+        return tuple(removed)
+
+    @contextlib.contextmanager
+    def lease(self, holder: str, *, seconds: float = leases.DEFAULT_SECONDS) -> Iterator[Lease]:
+        """Be the one process that works on this store, until the block ends; inside one, the same lease is given again.
+
+        A holder that died is taken over: its process is gone from this host, or, on another host, it let ``seconds`` pass without a
+        write.
+
+        Raises:
+            LeaseHeld: another process works on it.
+        """
+        if self._lease is not None:
+            yield self._lease
+            return
+        with self._database.write() as tx:
+            token = leases.take(tx, holder, leases.ProcessId.own(), now=self._clock(), seconds=seconds, where=self.where)
+        self._lease = Lease(holder, token, seconds, self._renew)
+        try:
+            yield self._lease
+        except BaseException:
+            # A failing release must not hide why the work failed; the lease ends with the process anyway.
+            with contextlib.suppress(AccordError):
+                self._release(token)
+            raise
+        else:
+            self._release(token)
+
+    def _release(self, token: int) -> None:
+        self._lease = None
+        with self._database.write() as tx:
+            leases.release(tx, token)
+
+    def _renew(self) -> None:
+        with self._transaction():
+            pass  # every transaction under a lease checks and renews it
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
+        with self._database.write() as tx:
+            if self._lease is not None:
+                leases.check(tx, self._lease.token, where=self.where)
+                leases.renew(tx, self._lease.token, now=self._clock(), seconds=self._lease.seconds)
+            yield tx
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def open_store(
+    url: str | Path,
+    *,
+    segments: Path,
+    projections: Sequence[Projection] | None = None,
+    clock: Callable[[], datetime] = _utc_now,
+) -> Store:
+    """Open a store, making or migrating it where needed.
+
+    Args:
+        url: path of an SQLite file, ``sqlite:///path``, or ``postgresql://…``.
+        segments: folder for bulk data; made with the first segment.
+        projections: default: all found in ``store/projections``.
+        clock: gives the time by which leases expire.
+
+    Raises:
+        UsageError: a URL of another kind.
+        SystemUnreachable: no such server, or a file that cannot be written to.
+        DataRefused: written by a newer Accord, or not a store.
+    """
+    database = _database(str(url))
+    try:
+        migrate(database)
+        found = discover() if projections is None else tuple(projections)
+        if outdated(database, found):
+            with database.write() as tx:
+                build(tx, found, log.batches(log.read(tx)))
+    except BaseException:
+        database.close()
+        raise
+    return Store(database, SegmentFolder(Path(segments)), found, clock)
+
+
+def _database(url: str) -> Database:
+    if url.startswith(("postgresql://", "postgres://")):
+        return PostgresDatabase(url)
+    path = url.removeprefix("sqlite:///")
+    if "://" in path or not path or path == ":memory:":
+        raise UsageError(f"'{url}' is no place for a store.", expected="Expected the path of an SQLite file or postgresql://….")
+    return SqliteDatabase(Path(path))
