@@ -1,0 +1,88 @@
+"""SQL in a map is one scalar expression over the columns at hand, of the type its place needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+import duckdb
+
+from accord.mapfile.engine import brief, result_type
+from accord.mapfile.expression import mistakes
+from accord.mapfile.problems import Problem
+from accord.mapfile.rules.facts import Facts
+from accord.model.entity import Entity
+from accord.model.flow import Binding, Flow
+from accord.model.types import CanonicalType
+
+
+def check(facts: Facts) -> Iterator[Problem]:
+    """Expressions that do not parse, name what is not there, or give the wrong type."""
+    for entity in facts.map.entities.values():
+        types = _types({f.name: f.type for f in entity.fields.values()})
+        for rule in entity.rules.values():
+            path = ("entities", entity.name, "rules", rule.name, "check")
+            yield from _condition(facts, path, f"entity '{entity.name}', rule '{rule.name}'", rule.check, entity.fields, types)
+        for position, event in enumerate(entity.events):
+            path = ("entities", entity.name, "events", str(position), "when")
+            yield from _condition(facts, path, f"entity '{entity.name}', event '{event.type}', when", event.when, entity.fields, types)
+    for flow in facts.map.flows.values():
+        for binding in flow.bindings.values():
+            yield from _binding(facts, flow, binding, facts.entity_of(flow))
+
+
+def _binding(facts: Facts, flow: Flow, binding: Binding, entity: Entity | None) -> Iterator[Problem]:
+    path, holder = ("flows", flow.name, "bindings", binding.name), f"flow '{flow.name}', binding '{binding.name}'"
+    declared = _columns(facts, binding)
+    yield from _condition(facts, (*path, "where"), f"{holder}, where", binding.where, declared, None)
+    for mapping in binding.fields.values():
+        inside = f"{holder}, field '{mapping.name}'"
+        yield from _expression(facts, (*path, "fields", mapping.name, "read"), f"{inside}, read", mapping.read, declared, None)
+        yield from _expression(
+            facts,
+            (*path, "fields", mapping.name, "write"),
+            f"{inside}, write",
+            mapping.write,
+            entity.fields if entity else None,
+            _types({f.name: f.type for f in entity.fields.values()}) if entity else None,
+        )
+
+
+def _columns(facts: Facts, binding: Binding) -> Collection[str] | None:
+    """The columns of a binding's resource, where the map declares them; systems with types of their own are asked only when opened."""
+    system = facts.map.systems.get(binding.system or binding.name)
+    resource = system.resources.get(binding.resource) if system else None
+    return resource.columns if resource is not None and resource.columns else None
+
+
+def _types(texts: Mapping[str, str]) -> Mapping[str, CanonicalType] | None:
+    """The parsed types, or ``None`` while one of them is wrong, which another rule reports."""
+    try:
+        return {name: CanonicalType.parse(text) for name, text in texts.items()}
+    except ValueError:
+        return None
+
+
+def _expression(
+    facts: Facts, path: tuple[str, ...], holder: str, sql: str, columns: Collection[str] | None, types: Mapping[str, CanonicalType] | None
+) -> Iterator[Problem]:
+    if not sql:
+        return
+    found = mistakes(sql, columns)
+    for message, expected in found:
+        yield facts.problem(path, f"{holder}: {message}", expected)
+    if not found and types is not None:
+        try:
+            result_type(sql, types)
+        except duckdb.Error as error:
+            yield facts.problem(
+                path, f"{holder}: '{sql}' does not fit the types of its fields: {brief(error)}.", "Cast one side, or change the type."
+            )
+
+
+def _condition(
+    facts: Facts, path: tuple[str, ...], holder: str, sql: str, columns: Collection[str] | None, types: Mapping[str, CanonicalType] | None
+) -> Iterator[Problem]:
+    wrong = list(_expression(facts, path, holder, sql, columns, types))
+    yield from wrong
+    if sql and not wrong and types is not None and (found := result_type(sql, types)) not in ("BOOLEAN", '"NULL"'):
+        yield facts.problem(path, f"{holder}: '{sql}' gives {found.lower()}, not true or false.", "Expected a condition, such as a >= b.")
