@@ -1,0 +1,126 @@
+"""A folder of CSV files: every value is text, an unquoted nothing is null and a quoted one an empty text."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import duckdb
+
+from accord.connectors.decide import Staged
+from accord.connectors.file_merge import LINE
+from accord.connectors.folder import Folder
+from accord.connectors.protocol import Capabilities
+from accord.connectors.types import literal, quote
+from accord.model.errors import DataRefused, UsageError
+from accord.model.types import CanonicalType
+
+_LINE_OF_ERROR = re.compile(r"CSV Error on Line: (\d+)")
+_COLUMN_COUNT = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
+_ENCODINGS = {"utf-8": "utf-8", "utf-16": "utf-16", "latin-1": "latin-1"}
+_MAX_LINE_BYTES = 16_000_000
+
+
+class CsvConnector(Folder):
+    """CSV as RFC 4180 has it, with a header line.
+
+    Options: ``separator`` (default a comma), ``quote`` (default "), ``encoding`` (utf-8, utf-16 or latin-1; files are written back in
+    UTF-8, so only UTF-8 files are writable).
+    """
+
+    kind: ClassVar[str] = "csv"
+    capabilities: ClassVar[Capabilities] = Capabilities(formats=("csv",))
+    endings = (".csv", ".tsv")
+
+    @property
+    def _separator(self) -> str:
+        given = self.system.options.get("separator", ",").replace("\\t", "\t")
+        if len(given) != 1:
+            raise UsageError(f"system '{self.system.name}': separator '{given}' is not one character.", place=self.system.place)
+        return given
+
+    @property
+    def _quote(self) -> str:
+        return self.system.options.get("quote", '"')
+
+    @property
+    def _encoding(self) -> str:
+        given = self.system.options.get("encoding", "utf-8").lower()
+        if given not in _ENCODINGS:
+            what = f"system '{self.system.name}': encoding '{given}' is not known."
+            raise UsageError(what, place=self.system.place, expected=f"Known: {', '.join(_ENCODINGS)}.")
+        return given
+
+    def load(self, con: duckdb.DuckDBPyConnection, path: Path, table: str) -> None:
+        """Read all of it as text; a line with another number of columns than the header is refused with its number."""
+        header = self._header(path)
+        names = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
+        query = f"""
+            CREATE TEMP TABLE {table} AS SELECT row_number() OVER () AS {LINE}, *
+            FROM read_csv({literal(str(path))}, auto_detect=false, header=true, columns={{{names}}}, delim={literal(self._separator)},
+                quote={literal(self._quote)}, escape={literal(self._quote)}, nullstr='', allow_quoted_nulls=false, strict_mode=true,
+                null_padding=false, ignore_errors=false, encoding={literal(_ENCODINGS[self._encoding])}, max_line_size={_MAX_LINE_BYTES})"""
+        try:
+            con.execute(query)
+        except duckdb.Error as error:
+            raise _refusal(path, str(error), len(header)) from error
+
+    def save(self, con: duckdb.DuckDBPyConnection, source: Path | None, target: Path, staged: Staged | None) -> None:
+        """Write all rows with the columns in the file's order."""
+        if self._encoding != "utf-8":
+            what = f"system '{self.system.name}' is {self._encoding} and can only be read."
+            raise UsageError(what, place=self.system.place, expected="Convert it to UTF-8 to write it.")
+        names = ", ".join(quote(row[0]) for row in con.execute("DESCRIBE merged").fetchall() if not row[0].startswith("_accord_"))
+        con.execute(f"""
+            COPY (SELECT {names} FROM merged ORDER BY {LINE}) TO {literal(str(target))}
+            (FORMAT csv, HEADER true, NULLSTR '', DELIMITER {literal(self._separator)},
+             QUOTE {literal(self._quote)}, ESCAPE {literal(self._quote)})""")
+
+    def make(self, path: Path, columns: Mapping[str, CanonicalType]) -> None:
+        """A header and nothing else."""
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, delimiter=self._separator, quotechar=self._quote, lineterminator="\n").writerow(columns)
+
+    def _header(self, path: Path) -> list[str]:
+        if path.stat().st_size == 0:
+            raise DataRefused("the file is empty", str(path), "a header line with the column names")
+        encoding = "utf-8-sig" if self._encoding == "utf-8" else self._encoding
+        try:
+            with codecs.open(str(path), encoding=encoding) as file:
+                names = next(csv.reader(file, delimiter=self._separator, quotechar=self._quote), [])
+        except UnicodeError as error:
+            raise DataRefused(f"the header is not {self._encoding}", f"{path}:1", f"text in {self._encoding}") from error
+        except csv.Error as error:
+            raise DataRefused(f"the header cannot be read ({error})", f"{path}:1", "a header line with the column names") from error
+        names = [name or f"column{position}" for position, name in enumerate(names, 1)]
+        twice = {name for name in names if names.count(name) > 1}
+        if not names or twice:
+            what = f"the column {', '.join(sorted(map(repr, twice)))} stands twice in the header" if twice else "there is no header"
+            raise DataRefused(what, f"{path}:1", "a header line with different column names")
+        return names
+
+
+def _refusal(path: Path, message: str, columns: int) -> DataRefused:
+    line = _LINE_OF_ERROR.search(message)
+    where = f"{path}:{line[1]}" if line else str(path)
+    count = _COLUMN_COUNT.search(message)
+    if count:
+        return DataRefused(f"{count[2]} columns", where, f"{columns} columns as in the header")
+    for part, what, expected in (
+        ("unterminated quote", "a quote is not closed, or text follows it", "quotes doubled inside quoted values"),
+        ("Invalid unicode", "bytes that are not UTF-8", "UTF-8, or the option 'encoding'"),
+        ("utf-8", "bytes that are not UTF-8", "UTF-8, or the option 'encoding'"),
+        ("Maximum line size", f"a line longer than {_MAX_LINE_BYTES:,} bytes", "shorter lines"),
+        (
+            "invalid state",
+            "it breaks the rules of CSV (mixed line endings, or a quote inside a value)",
+            "RFC 4180 with one kind of line ending",
+        ),
+    ):
+        if part in message:
+            return DataRefused(what, where, expected)
+    return DataRefused(message.splitlines()[0], where, "CSV as in RFC 4180")

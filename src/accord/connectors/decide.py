@@ -1,0 +1,142 @@
+"""Compare-and-set for a whole batch in one query: what is to become of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from accord.connectors.protocol import OLD, OP, ApplyResult, ChangeBatch
+from accord.connectors.text_values import same_value
+from accord.connectors.timestamp_style import TimestampStyle
+from accord.connectors.types import quote
+from accord.model.types import CanonicalType
+
+ROW = "_accord_row"
+_TYPES = {
+    "FLOAT": "double",
+    "DOUBLE": "double",
+    "BOOLEAN": "boolean",
+    "DATE": "date",
+    "TIMESTAMP": "timestamp",
+    "TIMESTAMP WITH TIME ZONE": "timestamp",
+    "UUID": "uuid",
+    "JSON": "json",
+    "BLOB": "binary",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A batch in DuckDB: table ``given`` as it came and table ``stage`` with every value as text, both numbered by ``_accord_row``.
+
+    ``types`` says how each column is compared, ``given`` the DuckDB type of each column of the batch.
+    """
+
+    batch: ChangeBatch
+    types: Mapping[str, CanonicalType]
+    given: Mapping[str, str]
+
+
+def stage(con: duckdb.DuckDBPyConnection, batch: ChangeBatch, declared: Mapping[str, CanonicalType]) -> Staged:
+    """Put the batch into ``con``.
+
+    Args:
+        con: where the tables ``given`` and ``stage`` are made.
+        batch: what is to be done.
+        declared: types of the target's columns; ``text`` where it has none, and then the batch's own type decides.
+    """
+    numbered = batch.rows.append_column(ROW, pa.array(range(1, batch.rows.num_rows + 1), pa.int64()))
+    con.register("arrow_batch", numbered)
+    con.execute("CREATE OR REPLACE TEMP TABLE given AS SELECT * FROM arrow_batch")
+    con.unregister("arrow_batch")
+    given = {row[0]: row[1] for row in con.execute("DESCRIBE given").fetchall()}
+    texts = [f"{as_text(quote(n), kind)} AS {quote(n)}" for n, kind in given.items() if n not in (OP, ROW)]
+    con.execute(f"CREATE OR REPLACE TEMP TABLE stage AS SELECT {', '.join([ROW, OP, *texts])} FROM given")
+    types = {}
+    for name in (*batch.key, *batch.columns):
+        type_ = declared.get(name, CanonicalType("text"))
+        types[name] = type_of(given[name]) if type_.name == "text" else type_
+    return Staged(batch, types, given)
+
+
+def as_text(value: str, kind: str) -> str:
+    """SQL for a value of the DuckDB type ``kind`` as text: ISO 8601 with zone, bytes in hexadecimal, all else as DuckDB writes it."""
+    if kind == "BLOB":
+        return f"hex({value})"
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return TimestampStyle().sql(f"({value} AT TIME ZONE 'UTC')")
+    if kind.startswith("TIMESTAMP"):
+        return TimestampStyle(zone="").sql(f"CAST({value} AS TIMESTAMP)")
+    return f"CAST({value} AS VARCHAR)"
+
+
+def type_of(kind: str) -> CanonicalType:
+    """The canonical type of a DuckDB type name; ``text`` for all that is none of ours."""
+    if kind.startswith("DECIMAL("):
+        return CanonicalType.parse("number(" + kind[8:])
+    if kind.endswith("INT") or kind == "INTEGER":
+        return CanonicalType("number", 38, 0) if "HUGE" in kind or kind == "UBIGINT" else CanonicalType("integer")
+    return CanonicalType("timestamp" if kind.startswith("TIMESTAMP") else _TYPES.get(kind, "text"))
+
+
+def decide(con: duckdb.DuckDBPyConnection, staged: Staged, matches: str) -> None:
+    """Judge every row of ``stage`` against what the target holds now, into table ``verdict``: ``_accord_row``, ``outcome``.
+
+    Outcomes: insert, update, delete, unchanged, stale. When several rows of the target have the key, all of them must be as expected.
+
+    Args:
+        con: holds ``stage``.
+        staged: the batch.
+        matches: table with ``_accord_row`` and the target's values of ``batch.columns`` as text, for each row whose key is there.
+    """
+    batch = staged.batch
+    wanted = [same_value(f"t.{quote(c)}", f"s.{quote(c)}", staged.types[c]) for c in batch.columns]
+    expected = [same_value(f"t.{quote(c)}", f"s.{quote(OLD + c)}", staged.types[c]) for c in batch.columns if OLD + c in staged.given]
+    has_wanted, has_expected = " AND ".join(wanted) or "true", " AND ".join(expected) or "true"
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE verdict AS
+        WITH compared AS (
+            SELECT s.{ROW}, s.{OP} AS op, t.{ROW} IS NOT NULL AS present, {has_wanted} AS has_wanted, {has_expected} AS has_expected
+            FROM stage s LEFT JOIN {matches} t USING ({ROW})
+        )
+        SELECT {ROW},
+            CASE
+                WHEN NOT bool_or(present)
+                    THEN CASE any_value(op) WHEN 'insert' THEN 'insert' WHEN 'delete' THEN 'unchanged' ELSE 'stale' END
+                WHEN any_value(op) = 'delete' THEN CASE WHEN bool_and(has_expected) THEN 'delete' ELSE 'stale' END
+                WHEN bool_and(has_wanted) THEN 'unchanged'
+                WHEN any_value(op) = 'update' AND bool_and(has_wanted OR has_expected) THEN 'update'
+                ELSE 'stale'
+            END AS outcome
+        FROM compared GROUP BY {ROW}""")
+
+
+def result(con: duckdb.DuckDBPyConnection, batch: ChangeBatch, refusals: Mapping[int, str]) -> ApplyResult:
+    """The counts of ``verdict``, with the keys of stale and refused rows.
+
+    Args:
+        con: holds ``verdict``.
+        batch: what was to be done.
+        refusals: number of a row: why the target refused it.
+    """
+    outcomes = dict(con.execute(f"SELECT {ROW}, outcome FROM verdict").fetchall())
+    counts = {"insert": 0, "update": 0, "delete": 0, "unchanged": 0, "stale": 0}
+    for row, outcome in outcomes.items():
+        if row not in refusals:
+            counts[outcome] += 1
+    stale = sorted(row for row, outcome in outcomes.items() if outcome == "stale" and row not in refusals)
+    keys = batch.rows.select(list(batch.key))
+    refused = sorted(refusals)
+    return ApplyResult(
+        inserted=counts["insert"],
+        updated=counts["update"],
+        deleted=counts["delete"],
+        unchanged=counts["unchanged"],
+        stale=keys.take([row - 1 for row in stale]) if stale else None,
+        refused=keys.take([row - 1 for row in refused]).append_column("reason", pa.array([refusals[row] for row in refused], pa.string()))
+        if refused
+        else None,
+    )

@@ -1,0 +1,105 @@
+"""How Accord opens DuckDB: in UTC, offline, with the scanner extensions that came with the installation."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+from duckdb.func import FunctionNullHandling
+from duckdb.sqltypes import VARCHAR
+
+from accord.connectors.types import literal
+from accord.model.errors import TerminalError
+
+Scanner = Literal["sqlite", "postgres"]
+
+
+def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB connection as all of Accord uses it.
+
+    Time zone UTC, no extension fetched behind our back, and the function ``canonical_json(text)``, which gives equal texts for
+    JSON documents of equal value (null for what is no JSON).
+
+    Args:
+        threads: most threads one query may use.
+        memory_limit: such as ``"1GB"``; DuckDB's own default when absent.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false", "threads": threads}
+    if memory_limit is not None:
+        config["memory_limit"] = memory_limit
+    con = duckdb.connect(":memory:", config=config)
+    con.execute("SET TimeZone = 'UTC'")
+    con.create_function("canonical_json", canonical_json, [VARCHAR], VARCHAR, null_handling=FunctionNullHandling.SPECIAL)
+    return con
+
+
+def load_scanner(con: duckdb.DuckDBPyConnection, scanner: Scanner) -> str:
+    """Make the extension that reads SQLite or PostgreSQL usable in ``con`` and say where it came from.
+
+    Tried in this order: the wheel beside this installation (offline), an extension installed for this DuckDB, DuckDB's own INSTALL.
+
+    Returns:
+        ``wheel``, ``installed`` or ``downloaded``.
+
+    Raises:
+        TerminalError: none of them worked; the message says what to install.
+    """
+    name = f"{scanner}_scanner"
+    found = con.execute("SELECT loaded FROM duckdb_extensions() WHERE extension_name = ? AND loaded", [name]).fetchone()
+    wheel = _wheel_path(name)
+    if found:
+        return "wheel" if wheel else "installed"
+    tried = []
+    for how, statements in (
+        ("wheel", [f"LOAD {literal(str(wheel))}"] if wheel else []),
+        ("installed", [f"LOAD {name}"]),
+        ("downloaded", [f"INSTALL {name}", f"LOAD {name}"]),
+    ):
+        if not statements:
+            tried.append(f"{how}: no wheel for DuckDB {duckdb.__version__}")
+            continue
+        try:
+            for statement in statements:
+                con.execute(statement)
+        except duckdb.Error as error:
+            tried.append(f"{how}: {str(error).splitlines()[0]}")
+        else:
+            return how
+    raise TerminalError(
+        f"DuckDB {duckdb.__version__} has no {name} here ({'; '.join(tried)}). "
+        f"Install it with: pip install 'duckdb-extension-{scanner}-scanner=={duckdb.__version__}'"
+    )
+
+
+def _wheel_path(name: str) -> Path | None:
+    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+        if path.is_file():
+            return path
+    return None
+
+
+def canonical_json(text: str | None) -> str | None:
+    """JSON with sorted keys and plain numbers, so that equal values are equal texts; ``None`` for what is no JSON."""
+    if text is None:
+        return None
+    try:
+        return _dump(json.loads(text, parse_float=Decimal, parse_int=Decimal))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _dump(value: Any) -> str:
+    # Written out because json.dumps would round numbers to doubles.
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}" if abs(value.adjusted()) < 400 else str(value.normalize())
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(k)}:{_dump(value[k])}" for k in sorted(value)) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_dump, value)) + "]"
+    return json.dumps(value)

@@ -1,0 +1,125 @@
+"""Files as stores: a read that is one state of the file, and a replacement that is whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from accord.model.errors import StorageFull, SystemChanged, SystemUnreachable
+
+Result = TypeVar("Result")
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What changes when somebody writes a file."""
+
+    inode: int
+    size: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        """The stamp of a file as it is now."""
+        status = path.stat()
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+
+    @property
+    def time(self) -> datetime:
+        """When the file was last written, UTC."""
+        return datetime.fromtimestamp(self.modified_ns / 1e9, UTC)
+
+
+def existing_file(path: Path, system: str) -> Path:
+    """The path itself when a file is there.
+
+    Raises:
+        SystemUnreachable: nothing is there, or a folder, or it may not be read.
+    """
+    if path.is_dir():
+        raise SystemUnreachable(system, str(path), "it is a folder, not a file")
+    if not path.exists():
+        raise SystemUnreachable(system, str(path), "there is no such file", "Correct 'at:' in the map, or put the file there.")
+    if not os.access(path, os.R_OK):
+        raise SystemUnreachable(system, str(path), "it may not be read", "Give this user the right to read it.")
+    return path
+
+
+def read_stable(path: Path, system: str, read: Callable[[], Result]) -> tuple[Result, Stamp]:
+    """What ``read`` gives when the file stood still meanwhile, and the stamp of that state.
+
+    Raises:
+        SystemChanged: the file was written during each of three tries.
+    """
+    for _ in range(_TRIES):
+        before = Stamp.of(existing_file(path, system))
+        try:
+            result = read()
+        except Exception:
+            # A file that is being written looks broken; only one that stands still is.
+            if path.exists() and Stamp.of(path) == before:
+                raise
+            continue
+        if path.exists() and Stamp.of(path) == before:
+            return result, before
+    raise SystemChanged(system, path.name, f"it was written during each of {_TRIES} readings")
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold an advisory lock on the folder, so that two of us never replace a file of it at once; leaves nothing behind."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def replace_file(path: Path, system: str, write: Callable[[Path], None], *, expected: Stamp | None) -> None:
+    """Write aside in the same folder, synchronize, and rename over the file: durable and whole when this returns.
+
+    Args:
+        path: file to replace or make.
+        system: name for errors.
+        write: fills the file it is given.
+        expected: state the new content was made from; ``None`` when there was no file.
+
+    Raises:
+        SystemChanged: somebody wrote the file since that state; it is left as they made it.
+        StorageFull: the disk is full; the file is as before.
+        SystemUnreachable: the folder may not be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(aside)
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        if expected is not None:
+            aside.chmod(path.stat().st_mode & 0o7777 if path.exists() else 0o644)
+        now = Stamp.of(path) if path.exists() else None
+        if now != expected:
+            raise SystemChanged(system, path.name, "another program wrote it while the change was prepared")
+        aside.replace(path)
+        handle = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except Exception as error:
+        text = str(error)
+        if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or "No space left on device" in text:
+            raise StorageFull(str(path), "No space left on device") from error
+        if isinstance(error, OSError):
+            raise SystemUnreachable(system, str(path), text) from error
+        raise
+    finally:
+        aside.unlink(missing_ok=True)

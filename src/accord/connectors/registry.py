@@ -1,0 +1,100 @@
+"""Finding connector kinds by scanning folders, and opening systems with them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+import accord.connectors
+from accord.connectors.protocol import Connector
+from accord.model.errors import UnknownName, UsageError
+from accord.model.system import System
+
+_ENVIRONMENT = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def connector_kinds() -> dict[str, type[Connector]]:
+    """Every kind of system there is a connector for: those of this folder and those of installed packs.
+
+    A kind is any class with a ``kind`` that is defined in a file of such a folder; a new one needs no other edit.
+
+    Raises:
+        UsageError: two files claim the same kind.
+    """
+    kinds: dict[str, type[Connector]] = {}
+    for module in _modules():
+        for thing in vars(module).values():
+            if isinstance(thing, type) and thing.__module__ == module.__name__ and isinstance(getattr(thing, "kind", None), str):
+                found: type[Connector] = thing
+                if found.kind in kinds:
+                    raise UsageError(
+                        f"connector kind '{found.kind}' is defined twice: {kinds[found.kind].__module__} and {module.__name__}."
+                    )
+                kinds[found.kind] = found
+    return dict(sorted(kinds.items()))
+
+
+def open_connector(system: System, *, base: Path) -> Connector:
+    """The connector for a system of the map; nothing is read yet.
+
+    ``${env:NAME}`` in ``system.at`` and its options is filled in from the environment here and nowhere else, so secrets never stand in
+    a map, a hash or a report.
+
+    Args:
+        system: as the map declares it.
+        base: folder at which relative paths of ``system.at`` start.
+
+    Raises:
+        UnknownName: no connector of that kind; the error lists those there are.
+        UsageError: an environment variable that the map names is not set.
+    """
+    kinds = connector_kinds()
+    if system.connector not in kinds:
+        raise UnknownName("connector", system.connector, kinds, place=system.place, holder=f"system '{system.name}'")
+    resolved = replace(
+        system,
+        at=_from_environment(system.at, system),
+        options={name: _from_environment(value, system) for name, value in system.options.items()},
+    )
+    return kinds[system.connector](resolved, base=base)
+
+
+def open_connectors(systems: Mapping[str, System], *, base: Path) -> dict[str, Connector]:
+    """A connector for each system of a map, by name."""
+    return {name: open_connector(system, base=base) for name, system in systems.items()}
+
+
+def _from_environment(text: str, system: System) -> str:
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in os.environ:
+            raise UsageError(
+                f"system '{system.name}' needs the environment variable {name}, which is not set.",
+                place=system.place,
+                expected=f"Set it, for example: export {name}=…",
+            )
+        return os.environ[name]
+
+    return _ENVIRONMENT.sub(value, text)
+
+
+def _modules() -> Iterator[ModuleType]:
+    packages = [accord.connectors]
+    for entry in entry_points(group="accord.packs"):
+        name = f"{entry.module}.connectors"
+        try:
+            packages.append(importlib.import_module(name))
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+    for package in packages:
+        for found in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
+            if found.name != "registry":
+                yield importlib.import_module(f"{package.__name__}.{found.name}")

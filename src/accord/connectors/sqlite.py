@@ -1,0 +1,211 @@
+"""SQLite files: read through DuckDB's scanner, written in one immediate transaction."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+import duckdb
+
+from accord.connectors import decide, sqlite_write
+from accord.connectors.duck import load_scanner, open_duck
+from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch
+from accord.connectors.sqlite_types import as_text, canonical_type, declared_type
+from accord.connectors.text_values import readable_types
+from accord.connectors.types import literal, quote
+from accord.model.errors import DataRefused, StorageFull, SystemChanged, SystemUnreachable, UnknownName
+from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
+from accord.model.types import CanonicalType
+
+BUSY_SECONDS = 10
+_names = itertools.count(1)
+# Python and DuckDB each bring their own copy of SQLite, and the locks of one are invisible to the other inside one process
+# (POSIX locks belong to the process). So within the process we take turns ourselves; between processes SQLite's locks do.
+_turns: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+
+
+class SqliteConnector:
+    """One SQLite file; a resource is a table or view. The file is never created by reading."""
+
+    kind: ClassVar[str] = "sqlite"
+    capabilities: ClassVar[Capabilities] = Capabilities(transactions=True, typed=True, keys_declared=True)
+
+    def __init__(self, system: System, *, base: Path) -> None:
+        self.system = system
+        self.path = (base / system.at).absolute()
+
+    def __repr__(self) -> str:
+        return f"SqliteConnector({str(self.path)!r})"
+
+    def describe(self) -> SystemDescription:
+        """Tables and views with declared types, primary or unique key, exact row count and whether the file may be written."""
+        start = time.perf_counter()
+        with self._opened() as db, self._errors():
+            db.execute("BEGIN")
+            found = tuple(self._describe_one(db, name) for name in self._resources(db))
+            db.execute("ROLLBACK")
+        elapsed = (time.perf_counter() - start) * 1000
+        return SystemDescription(self.system.name, self.kind, found, elapsed, f"SQLite {sqlite3.sqlite_version}")
+
+    def scan(self, con: duckdb.DuckDBPyConnection, resource: str) -> str:
+        """One statement reads the whole table, so it is one state of it whoever writes meanwhile."""
+        table = self._table(resource)
+        with self._opened() as db, self._errors():
+            columns = self._columns(db, table, resource)
+        load_scanner(con, "sqlite")
+        number = next(_names)
+        alias, raw, view = f"sqlite_{number}", f"scan_{number}_raw", f"scan_{number}"
+        selected = [f"{as_text(quote(n), 'TEXT' if rowid else d)} AS {quote(n)}" for n, d, _, rowid in columns]
+        query = f"SELECT {', '.join(selected)} FROM {quote(table)}"
+        with _turns[str(self.path)]:
+            try:
+                con.execute(f"ATTACH {literal(str(self.path))} AS {alias} (TYPE sqlite, READ_ONLY, BUSY_TIMEOUT {BUSY_SECONDS * 1000})")
+                try:
+                    con.execute(f"CREATE TEMP TABLE {raw} AS SELECT * FROM sqlite_query({literal(alias)}, {literal(query)})")
+                finally:
+                    con.execute(f"DETACH {alias}")
+            except duckdb.Error as error:
+                raise self._translated(error, resource) from error
+        types = {name: canonical_type(declared) for name, declared, _, _ in columns}
+        readable = readable_types(con, raw, types)
+        readings = [
+            f"unhex({quote(n)}) AS {quote(n)}" if t.name == "binary" else f"CAST({quote(n)} AS {readable[n]}) AS {quote(n)}"
+            for n, t in types.items()
+        ]
+        con.execute(f"CREATE TEMP VIEW {view} AS SELECT {', '.join(readings)} FROM {raw}")
+        return view
+
+    def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
+        """Make the table, and the file when it is not there."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        parts = [f"{quote(n)} {declared_type(t)}{' NOT NULL' if n in key else ''}" for n, t in columns.items()]
+        if key:
+            parts.append(f"PRIMARY KEY ({', '.join(map(quote, key))})")
+        with self._opened(write=True, create=True) as db, self._errors():
+            db.execute(f"CREATE TABLE IF NOT EXISTS {quote(self._table(resource))} ({', '.join(parts)})")
+
+    def apply(self, batch: ChangeBatch) -> ApplyResult:
+        """One ``BEGIN IMMEDIATE``: nobody else writes between the comparison and the change."""
+        table = self._table(batch.resource)
+        con = open_duck(threads=1)
+        try:
+            with self._opened(write=True) as db, self._errors():
+                columns = self._columns(db, table, batch.resource)
+                declared = {name: kind for name, kind, _, _ in columns}
+                for name in (*batch.key, *batch.columns):
+                    if name not in declared:
+                        raise UnknownName("column", name, declared, holder=f"the batch for '{self.system.name}.{batch.resource}'")
+                staged = decide.stage(con, batch, {n: canonical_type(d) for n, d in declared.items()})
+                return sqlite_write.write(db, con, table, staged, declared)
+        finally:
+            con.close()
+
+    def close(self) -> None:
+        """Nothing is held open between calls."""
+
+    def _table(self, resource: str) -> str:
+        given = self.system.resources.get(resource)
+        return given.path if given and given.path else resource
+
+    def _resources(self, db: sqlite3.Connection) -> list[str]:
+        tables = [
+            row[0]
+            for row in db.execute(
+                "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
+            )
+        ]
+        renamed = {r.path: name for name, r in self.system.resources.items() if r.path}
+        return [renamed.get(table, table) for table in tables]
+
+    def _columns(self, db: sqlite3.Connection, table: str, resource: str) -> list[tuple[str, str, bool, bool]]:
+        """Name, declared type, may be null, is the row id."""
+        rows = db.execute('SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)', (table,)).fetchall()
+        if not rows:
+            raise UnknownName("resource", resource, self._resources(db), place=self.system.place, holder=f"system '{self.system.name}'")
+        alone = sum(1 for row in rows if row[3]) == 1
+        return [
+            (n, d or "", not (notnull or pk), bool(pk and alone and d.upper() == "INTEGER"))
+            for n, d, notnull, pk, hidden in rows
+            if hidden != 1
+        ]
+
+    def _describe_one(self, db: sqlite3.Connection, resource: str) -> ResourceDescription:
+        table = self._table(resource)
+        is_view = db.execute("SELECT type FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0] == "view"
+        columns = tuple(ColumnDescription(n, d, canonical_type(d), nullable) for n, d, nullable, _ in self._columns(db, table, resource))
+        given = self.system.resources.get(resource)
+        return ResourceDescription(
+            resource,
+            columns,
+            key=(given.key if given and given.key else _key(db, table)),
+            row_count=int(db.execute(f"SELECT count(*) FROM {quote(table)}").fetchone()[0]),
+            writable=not is_view and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK),
+            last_change=self._last_change(),
+        )
+
+    def _last_change(self) -> datetime:
+        log = self.path.with_name(self.path.name + "-wal")
+        return max(datetime.fromtimestamp(p.stat().st_mtime, UTC) for p in (self.path, log) if p.exists())
+
+    @contextmanager
+    def _opened(self, *, write: bool = False, create: bool = False) -> Iterator[sqlite3.Connection]:
+        where = str(self.path)
+        if self.path.is_dir():
+            raise SystemUnreachable(self.system.name, where, "it is a folder, not a SQLite file")
+        if not create and not self.path.exists():
+            raise SystemUnreachable(self.system.name, where, "there is no such file", "Correct 'at:' in the map, or make the file.")
+        mode = "rwc" if create else "rw" if write else "ro"
+        with _turns[where]:
+            try:
+                db = sqlite3.connect(f"{self.path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+            except sqlite3.Error as error:
+                raise SystemUnreachable(self.system.name, where, str(error)) from error
+            try:
+                if write:
+                    db.execute("PRAGMA synchronous = FULL")
+                    db.execute("PRAGMA foreign_keys = ON")
+                yield db
+            except sqlite3.Error as error:
+                raise self._translated(error, "") from error
+            finally:
+                db.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._translated(error, "") from error
+
+    def _translated(self, error: Exception, resource: str) -> Exception:
+        text, where = str(error).splitlines()[0], f"{self.path}{' ' + resource if resource else ''}"
+        if "full" in text and ("disk" in text or "database" in text):
+            return StorageFull(where, text)
+        if "unicode" in text.lower() or "decode to UTF-8" in text:
+            return DataRefused("text that is not UTF-8", where, "UTF-8 text, or a BLOB column for bytes")
+        if "not a database" in text or "malformed" in text:
+            return DataRefused("it is no SQLite database, or a damaged one", where, "a file that begins with 'SQLite format 3'")
+        if "locked" in text or "busy" in text:
+            return SystemChanged(self.system.name, resource or self.path.name, f"another program kept it locked for {BUSY_SECONDS} s")
+        return SystemUnreachable(self.system.name, where, text)
+
+
+def _key(db: sqlite3.Connection, table: str) -> tuple[str, ...]:
+    primary = db.execute("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", (table,)).fetchall()
+    if primary:
+        return tuple(row[0] for row in primary)
+    unique = db.execute('SELECT name FROM pragma_index_list(?) WHERE "unique" AND NOT partial ORDER BY seq', (table,)).fetchall()
+    for (index,) in unique:
+        columns = tuple(row[0] for row in db.execute("SELECT name FROM pragma_index_info(?) ORDER BY seqno", (index,)))
+        if all(columns):
+            return columns
+    return ()

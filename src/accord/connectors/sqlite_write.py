@@ -1,0 +1,130 @@
+"""Writing a batch into SQLite: judged and carried out inside one transaction of the caller's connection."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from accord.connectors.bisect import apply_in_halves
+from accord.connectors.decide import ROW, Staged, decide, result
+from accord.connectors.protocol import ApplyResult
+from accord.connectors.sqlite_types import as_text
+from accord.connectors.timestamp_style import sniff
+from accord.connectors.types import quote
+
+_CHUNK_ROWS = 20_000
+_OUTCOMES = ("delete", "update", "insert")
+
+
+def write(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, staged: Staged, declared: Mapping[str, str]) -> ApplyResult:
+    """Compare and set every row of the batch; none when anything but a refused row goes wrong.
+
+    Args:
+        db: opened for writing, in autocommit.
+        con: holds the tables of ``staged``.
+        table: name in SQLite.
+        staged: the batch.
+        declared: declared type of each column of the table.
+    """
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        encoded = ", ".join(f"{_encoded(db, table, name, staged)} AS {quote(name)}" for name in staged.types)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE encoded AS SELECT {ROW}, {encoded} FROM given")
+        _match(db, con, table, staged, declared)
+        decide(con, staged, "matches")
+        refusals: dict[int, str] = {}
+        for outcome in _OUTCOMES:
+            refusals |= _carry_out(db, con, table, staged, outcome)
+        db.execute("COMMIT")
+    except BaseException:
+        # Also on Ctrl-C: the target goes back to what it was.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    return result(con, staged.batch, refusals)
+
+
+def _encoded(db: sqlite3.Connection, table: str, name: str, staged: Staged) -> str:
+    """SQL over ``given`` for what SQLite is to store; text where its affinity makes the right number of it."""
+    column, kind = quote(name), staged.given[name]
+    if kind in ("DOUBLE", "BLOB", "BIGINT", "INTEGER"):
+        return column
+    if kind == "BOOLEAN":
+        return f"CAST({column} AS BIGINT)"
+    if kind.startswith("TIMESTAMP"):
+        sample = db.execute(f"SELECT {column} FROM main.{quote(table)} WHERE typeof({column}) = 'text' LIMIT 1").fetchone()
+        zoned = kind == "TIMESTAMP WITH TIME ZONE"
+        moment = f"({column} AT TIME ZONE 'UTC')" if zoned else f"CAST({column} AS TIMESTAMP)"
+        return sniff(sample[0] if sample else None, zoned=zoned).sql(moment)
+    return f"CAST({column} AS VARCHAR)"
+
+
+def _match(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, staged: Staged, declared: Mapping[str, str]) -> None:
+    """Read the rows of the target that have a key of the batch into the DuckDB table ``matches``, values as text."""
+    batch = staged.batch
+    schema = pa.schema([(ROW, pa.int64()), *((name, pa.string()) for name in batch.columns)])
+    rows: list[tuple[Any, ...]] = []
+    if db.execute(f"SELECT 1 FROM main.{quote(table)} LIMIT 1").fetchone():
+        # The same declared types give the same affinities, so a key compares as the column itself would store it.
+        keys = ", ".join(f"{quote(k)} {declared[k]}" for k in batch.key)
+        db.execute(f"CREATE TEMP TABLE accord_stage ({ROW} INTEGER, {keys})")
+        marks = ", ".join("?" * (1 + len(batch.key)))
+        for chunk in _chunks(con, f"SELECT {', '.join([ROW, *map(quote, batch.key)])} FROM encoded"):
+            db.executemany(f"INSERT INTO temp.accord_stage VALUES ({marks})", chunk)
+        values = "".join(f", {as_text('t.' + quote(c), declared[c])}" for c in batch.columns)
+        on = " AND ".join(f"t.{quote(k)} = s.{quote(k)}" for k in batch.key)
+        rows = db.execute(f"SELECT s.{ROW}{values} FROM temp.accord_stage s CROSS JOIN main.{quote(table)} t ON {on}").fetchall()
+        db.execute("DROP TABLE temp.accord_stage")
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    con.register(
+        "arrow_matches", pa.table([pa.array(_texts(c) if i else c, schema.types[i]) for i, c in enumerate(columns)], schema=schema)
+    )
+    con.execute("CREATE OR REPLACE TEMP TABLE matches AS SELECT * FROM arrow_matches")
+    con.unregister("arrow_matches")
+
+
+def _texts(values: Sequence[Any]) -> list[str | None]:
+    return [value if value is None or isinstance(value, str) else str(value) for value in values]
+
+
+def _carry_out(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, staged: Staged, outcome: str) -> dict[int, str]:
+    batch = staged.batch
+    target, keyed = f"main.{quote(table)}", " AND ".join(f"{quote(k)} = ?" for k in batch.key)
+    if outcome == "delete":
+        names, statement = batch.key, f"DELETE FROM {target} WHERE {keyed}"
+    elif outcome == "update":
+        names = (*batch.columns, *batch.key)
+        statement = f"UPDATE {target} SET {', '.join(f'{quote(c)} = ?' for c in batch.columns)} WHERE {keyed}"
+    else:
+        names = tuple(dict.fromkeys((*batch.key, *batch.columns)))
+        statement = f"INSERT INTO {target} ({', '.join(map(quote, names))}) VALUES ({', '.join('?' * len(names))})"
+
+    def attempt(rows: Sequence[tuple[Any, ...]]) -> str | None:
+        db.execute("SAVEPOINT part")
+        try:
+            db.executemany(statement, (row[:-1] for row in rows))
+        except sqlite3.IntegrityError as error:
+            db.execute("ROLLBACK TO part")
+            return str(error)
+        finally:
+            if db.in_transaction:
+                db.execute("RELEASE part")
+        return None
+
+    refusals: dict[int, str] = {}
+    selected = ", ".join([*map(quote, names), ROW])
+    for chunk in _chunks(con, f"SELECT {selected} FROM encoded JOIN verdict USING ({ROW}) WHERE outcome = '{outcome}' ORDER BY {ROW}"):
+        refusals |= {row[-1]: reason for row, reason in apply_in_halves(chunk, attempt)}
+    return refusals
+
+
+def _chunks(con: duckdb.DuckDBPyConnection, query: str) -> list[list[tuple[Any, ...]]]:
+    cursor = con.execute(query)
+    chunks = []
+    while chunk := cursor.fetchmany(_CHUNK_ROWS):
+        chunks.append(chunk)
+    return chunks
