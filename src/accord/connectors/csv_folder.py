@@ -69,7 +69,7 @@ class CsvConnector(Folder):
         except duckdb.Error as error:
             raise _refusal(path, str(error), len(header)) from error
 
-    def save(self, con: duckdb.DuckDBPyConnection, source: Path | None, target: Path, staged: Staged | None) -> None:
+    def save(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path, staged: Staged) -> None:
         """Write all rows with the columns in the file's order."""
         if self._encoding != "utf-8":
             what = f"system '{self.system.name}' is {self._encoding} and can only be read."

@@ -14,7 +14,7 @@ import duckdb
 
 from accord.connectors.decide import Staged, decide, result, stage
 from accord.connectors.duck import open_duck
-from accord.connectors.file_merge import changes_anything, match, merge
+from accord.connectors.file_merge import LINE, changes_anything, match, merge
 from accord.connectors.files import Stamp, existing_file, folder_lock, read_stable, replace_file
 from accord.connectors.protocol import ApplyResult, ChangeBatch
 from accord.connectors.types import quote
@@ -35,6 +35,7 @@ class Folder(ABC):
     def __init__(self, system: System, *, base: Path) -> None:
         self.system = system
         self.folder = (base / system.at).absolute()
+        self._made: dict[Path, tuple[str, ...]] = {}  # columns of files made by us, for formats that cannot say them without rows
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.folder)!r})"
@@ -44,7 +45,7 @@ class Folder(ABC):
         """Make the temporary table with the file's rows and their order in the integer column ``_accord_line``, from 1."""
 
     @abstractmethod
-    def save(self, con: duckdb.DuckDBPyConnection, source: Path | None, target: Path, staged: Staged | None) -> None:
+    def save(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path, staged: Staged) -> None:
         """Write the rows of table ``merged``, ordered by ``_accord_line``, to ``target``; ``source`` is the file they came from."""
 
     @abstractmethod
@@ -54,7 +55,7 @@ class Folder(ABC):
     def columns(self, con: duckdb.DuckDBPyConnection, table: str, resource: str) -> tuple[ColumnDescription, ...]:
         """Columns as declared in the map, else by the format."""
         given = self._resource(resource).columns
-        found = [row[0] for row in con.execute(f"DESCRIBE {table}").fetchall() if not row[0].startswith("_accord_")]
+        found = [row[0] for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0] != LINE]
         return tuple(ColumnDescription(name, "text", CanonicalType.parse(given.get(name, "text"))) for name in found)
 
     def describe(self) -> SystemDescription:
@@ -72,13 +73,15 @@ class Folder(ABC):
         number = next(_names)
         table, view = f"file_{number}", f"file_{number}_rows"
         self._load(con, resource, table)
-        con.execute(f"CREATE TEMP VIEW {view} AS SELECT * EXCLUDE ({', '.join(self._hidden(con, table))}) FROM {table}")
+        columns = [quote(row[0]) for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0] != LINE]
+        con.execute(f"CREATE TEMP VIEW {view} AS SELECT {', '.join(columns) or LINE} FROM {table}")
         return view
 
     def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
         """Make the file, and the folder when it is not there."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._path(resource)
+        self._made[path] = tuple(columns)
         if not path.exists():
             replace_file(path, self.system.name, lambda aside: self.make(aside, columns), expected=None)
 
@@ -115,9 +118,6 @@ class Folder(ABC):
             self.load(con, path, table)
 
         return read_stable(path, self.system.name, read)[1]
-
-    def _hidden(self, con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
-        return [quote(row[0]) for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0].startswith("_accord_")]
 
     def _resource(self, name: str) -> Resource:
         return self.system.resources.get(name) or Resource(name)

@@ -64,6 +64,7 @@ class Capabilities:
     create: bool = True
     typed: bool = False
     keys_declared: bool = False
+    sparse: bool = False  # a column is missing where no row has a value for it, which is not a change of schema
     formats: tuple[str, ...] = field(default=())
 
 

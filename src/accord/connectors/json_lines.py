@@ -1,0 +1,133 @@
+"""Lines of JSON taken apart without rounding a number, and put together again without touching what is not changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from accord.model.errors import DataRefused
+
+MAX_COLUMNS: Final = 2_000
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
+_SPACE = re.compile(r"[ \t\r\n]*")
+_EXPECTED = "one JSON object per line"
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+_texts = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_no_constant)
+
+
+def records(path: Path) -> Iterator[tuple[int, str]]:
+    """Number and text of each line that is not blank.
+
+    Raises:
+        DataRefused: a line is not UTF-8; the error names it.
+    """
+    try:
+        # Only a line feed ends a line: JSON allows other line separators inside a text.
+        with path.open(encoding="utf-8-sig", newline="\n") as file:
+            for number, line in enumerate(file, 1):
+                if not line.isspace():
+                    yield number, line
+    except UnicodeDecodeError:
+        raise DataRefused("bytes that are not UTF-8", f"{path}:{_first_bad_line(path)}", _EXPECTED + " in UTF-8") from None
+
+
+def _first_bad_line(path: Path) -> int:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    return 0
+
+
+def texts(line: str, where: str) -> dict[str, str | None]:
+    """The members of a line's object as text: strings as they are, numbers digit by digit, objects and arrays as their JSON.
+
+    Raises:
+        DataRefused: the line is no JSON object.
+    """
+    try:
+        found = _texts.decode(line)
+    except (ValueError, RecursionError) as error:
+        raise DataRefused(f"no JSON ({error or 'nested too deeply'})", where, _EXPECTED) from error
+    if not isinstance(found, dict):
+        raise DataRefused("JSON, but no object", where, _EXPECTED)
+    raw: dict[str, str] | None = None
+    for name, value in found.items():
+        if isinstance(value, str) or value is None:
+            continue
+        if isinstance(value, bool):
+            found[name] = "true" if value else "false"
+        else:
+            # Its numbers have been taken apart as texts; the line itself still has it as it was written.
+            raw = members(line) if raw is None else raw
+            found[name] = raw[name]
+    return found
+
+
+def members(line: str) -> dict[str, str]:
+    """The members of an object with the JSON text of each value exactly as written."""
+    result: dict[str, str] = {}
+    at = _skip(line, line.index("{") + 1)
+    while line[at] != "}":
+        if line[at] == ",":
+            at = _skip(line, at + 1)
+        name, at = _texts.raw_decode(line, at)
+        start = _skip(line, _skip(line, at) + 1)
+        _, at = _texts.raw_decode(line, start)
+        result[name] = line[start:at]
+        at = _skip(line, at)
+    return result
+
+
+def _skip(line: str, at: int) -> int:
+    found = _SPACE.match(line, at)
+    return found.end() if found else at
+
+
+def joined(values: Mapping[str, str]) -> str:
+    """An object on one line from the JSON text of each member."""
+    return "{" + ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {value}" for name, value in values.items()) + "}\n"
+
+
+def value_text(value: str | None, kind: str, example: str | None) -> str:
+    """The JSON text of a value: of the JSON type the file already uses for it, else of its own.
+
+    Args:
+        value: as text; ``None`` is null.
+        kind: DuckDB type the value came in.
+        example: JSON text of another value of the same column, where there is one.
+    """
+    if value is None:
+        return "null"
+    if example is not None:
+        plain = (
+            (example[0] in "-0123456789" and _NUMBER.fullmatch(value) is not None)
+            or (example in ("true", "false") and value in ("true", "false"))
+            or (example[0] in "[{" and value[:1] in ("[", "{") and _is_json(value))
+        )
+    elif kind == "JSON":
+        plain = _is_json(value)
+    elif kind == "BOOLEAN":
+        plain = True
+    else:
+        numeric = kind.endswith("INT") or kind.startswith(("INTEGER", "DECIMAL", "DOUBLE", "FLOAT"))
+        plain = numeric and _NUMBER.fullmatch(value) is not None
+    return value.replace("\n", " ") if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        _texts.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
