@@ -1,0 +1,8 @@
+"""Foreign event logs in: CSV, Parquet, XES and OCEL 2.0, straight to Parquet segments."""
+
+from __future__ import annotations
+
+from accord.measure.logs.import_log import import_log
+from accord.measure.logs.result import BadRow, ImportResult
+
+__all__ = ["BadRow", "ImportResult", "import_log"]

@@ -1,0 +1,80 @@
+"""What measuring reads: the map, and through the store the agreed rows, change records and imported logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from accord.connectors.types import duckdb_type, literal, quote
+from accord.model.errors import UnknownName
+from accord.model.integration_map import IntegrationMap
+from accord.model.types import CanonicalType
+from accord.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view before it is made: its SELECT, the views that one reads, and why it may be empty."""
+
+    sql: str
+    needs: tuple[str, ...] = ()
+    why_empty: str = ""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The inputs of one measurement; ``now`` is the moment it is taken, UTC."""
+
+    map: IntegrationMap
+    store: Store
+    now: datetime
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def segments(self, flow: str, role: str) -> tuple[Path, ...]:
+        """The Parquet files a flow's state holds for a role; none before its first run."""
+        return tuple(self.store.read_segment(sha) for sha in self.store.flow_state(flow).get(role, ()))
+
+    def logs(self) -> Mapping[str, Mapping[str, Any]]:
+        """The newest import of each log, by the log's name, as its ``log.imported`` event tells."""
+        if "logs" not in self._cache:
+            self._cache["logs"] = {str(e.event.attributes["log"]): e.event.attributes for e in self.store.read(types=["log.imported"])}
+        found: Mapping[str, Mapping[str, Any]] = self._cache["logs"]
+        return found
+
+
+def parquet(paths: Iterable[Path]) -> str:
+    """A relation over Parquet files, columns matched by name."""
+    return f"read_parquet([{', '.join(literal(str(p)) for p in paths)}], union_by_name = true)"
+
+
+def parquet_columns(paths: Iterable[Path]) -> frozenset[str]:
+    """The columns any of these files holds."""
+    return frozenset(name for path in paths for name in pq.read_schema(path).names)
+
+
+def empty(columns: Mapping[str, str]) -> str:
+    """A SELECT with these columns and no row."""
+    return "SELECT " + ", ".join(f"CAST(NULL AS {type_}) AS {quote(name)}" for name, type_ in columns.items()) + " WHERE false"
+
+
+def typed(columns: Mapping[str, str], expressions: Mapping[str, str], rest: str) -> str:
+    """A SELECT of all columns in order and type; those without an expression are null. ``rest`` is what follows the list."""
+    items = ", ".join(f"CAST({expressions.get(name, 'NULL')} AS {type_}) AS {quote(name)}" for name, type_ in columns.items())
+    return f"SELECT {items} {rest}"
+
+
+def entity_columns(integration_map: IntegrationMap, entity: str) -> dict[str, str]:
+    """Field: DuckDB type, of an entity.
+
+    Raises:
+        UnknownName: the map has no such entity.
+    """
+    if entity not in integration_map.entities:
+        raise UnknownName("entity", entity, integration_map.entities)
+    fields = integration_map.entities[entity].fields
+    return {name: duckdb_type(CanonicalType.parse(f.type)) for name, f in fields.items()}

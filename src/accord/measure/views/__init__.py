@@ -1,0 +1,26 @@
+"""The standard views: the only inputs of a KPI. One file is one view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from accord.measure.sources import Sources, View
+from accord.measure.views import change_target, clock, completeness, entity, event_log, handoff
+
+STANDARD_VIEWS: Mapping[str, tuple[Mapping[str, str], Callable[[Sources], View]]] = {
+    "event_log": (event_log.COLUMNS, event_log.build),
+    "handoff": (handoff.COLUMNS, handoff.build),
+    "change_target": (change_target.COLUMNS, change_target.build),
+    "completeness": (completeness.COLUMNS, completeness.build),
+    "clock": (clock.COLUMNS, clock.build),
+}
+
+
+def build_view(name: str, sources: Sources) -> View:
+    """The view of that name: a standard one, or ``entity_<name>`` of the map."""
+    if name in STANDARD_VIEWS:
+        return STANDARD_VIEWS[name][1](sources)
+    return entity.build(name.removeprefix("entity_"), sources)
+
+
+__all__ = ["STANDARD_VIEWS", "build_view"]

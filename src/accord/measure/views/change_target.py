@@ -1,0 +1,37 @@
+"""``change_target``: each change of a source with each target it had to reach, from the records synchronization leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from accord.connectors.types import quote
+from accord.measure.sources import Sources, View, empty, parquet, parquet_columns, typed
+
+COLUMNS: Mapping[str, str] = {
+    "flow": "VARCHAR",
+    "run": "VARCHAR",
+    "key": "VARCHAR",
+    "source": "VARCHAR",
+    "target": "VARCHAR",
+    "due": "TIMESTAMPTZ",
+    "verified": "BOOLEAN",
+    "quarantined": "BOOLEAN",
+    "source_broken": "BOOLEAN",
+    "source_changed_at": "TIMESTAMPTZ",
+    "verified_at": "TIMESTAMPTZ",
+    "freshness_seconds": "DOUBLE",
+}
+
+
+def build(sources: Sources) -> View:
+    """The view over all flows that have run."""
+    parts = []
+    for flow in sources.map.flows:
+        paths = sources.segments(flow, "changes")
+        if paths:
+            present = parquet_columns(paths)
+            parts.append(typed(COLUMNS, {c: quote(c) for c in COLUMNS if c in present}, f"FROM {parquet(paths)}"))
+    if not parts:
+        why = "no flow of the map has carried a change yet" if sources.map.flows else "the map declares no flow"
+        return View(empty(COLUMNS), why_empty=why)
+    return View(" UNION ALL ".join(parts), why_empty="no change was due in any target")
