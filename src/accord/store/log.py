@@ -13,6 +13,7 @@ from accord.store.database import Database, Transaction
 
 BATCH = 500
 _COLUMNS = "e.seq, e.body, e.previous, e.hash"
+_EXTENT = "SELECT h.seq, h.hash, (SELECT min(seq) FROM event), (SELECT max(seq) FROM event) FROM log_head h"
 _INSERT = "INSERT INTO event (seq, id, type, body, previous, hash) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -131,8 +132,8 @@ def verify(database: Database, *, through: Head | None = None) -> Head:
     Raises:
         LogTampered: an event was changed, removed, put in or moved; ``seq`` is the first that shows it.
     """
-    # One statement, so that the three belong to the same moment.
-    seq, digest, largest = database.rows("SELECT h.seq, h.hash, (SELECT max(seq) FROM event) FROM log_head h")[0]
+    # One statement, so that all belong to the same moment.
+    seq, digest, *outermost = database.rows(_EXTENT)[0]
     head, found = Head(seq, digest), Head(0, GENESIS)
     while rows := database.rows(
         "SELECT seq, id, type, body, previous, hash FROM event WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", found.seq, seq, BATCH
@@ -143,8 +144,9 @@ def verify(database: Database, *, through: Head | None = None) -> Head:
                 raise LogTampered(found.seq, "it is not the event that stood here when its hash was noted")
     if found != head:
         raise LogTampered(found.seq + 1, f"the log ends at {found.seq} and should end at {head.seq}")
-    if (largest or 0) > head.seq:
-        raise LogTampered(int(largest), f"it stands behind the end of the log, which is {head.seq}")
+    for outer in outermost:
+        if outer is not None and not 1 <= outer <= head.seq:
+            raise LogTampered(outer, f"it stands outside the log, which goes from 1 to {head.seq}")
     if through is not None and through.seq > head.seq:
         raise LogTampered(head.seq + 1, f"the log ends at {head.seq} and once reached {through.seq}")
     return head

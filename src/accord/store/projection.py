@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import json
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -71,10 +72,7 @@ class Projection:
         return hashlib.sha256(f"{shape}\n{code}".encode()).hexdigest()
 
     def create(self, tx: Transaction) -> None:
-        """Make the table and its views, empty; what was there under these names goes."""
-        for view in self.views:
-            tx.run(f"DROP VIEW IF EXISTS {quote(view)}")
-        tx.run(f"DROP TABLE IF EXISTS {quote(self.name)}")
+        """Make the table and its views, empty, and note from which definition."""
         lines = [f"{quote(column)} {_SQL_TYPES[type_]}{' NOT NULL' * (column in self.key)}" for column, type_ in self.columns.items()]
         tx.run(f"CREATE TABLE {quote(self.name)} ({', '.join(lines)}, PRIMARY KEY ({_names(self.key)}))")
         for columns in self.indexes:
@@ -82,6 +80,7 @@ class Projection:
             tx.run(f"CREATE INDEX {index} ON {quote(self.name)} ({_names(columns)})")
         for view, select in self.views.items():
             tx.run(f"CREATE VIEW {quote(view)} AS {select}")
+        tx.run("INSERT INTO projection (name, digest, views) VALUES (?, ?, ?)", self.name, self.digest(), json.dumps(sorted(self.views)))
 
     def wants(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
         """Those of the events it is computed from."""
@@ -111,17 +110,19 @@ def discover() -> tuple[Projection, ...]:
 
 def outdated(database: Database, projections: Sequence[Projection]) -> bool:
     """Whether a projection is missing, was built from another definition, or is no longer known."""
-    return _recorded(database) != {projection.name: projection.digest() for projection in projections}
+    recorded: dict[str, str] = dict(database.rows("SELECT name, digest FROM projection"))
+    return recorded != {projection.name: projection.digest() for projection in projections}
 
 
 def build(tx: Transaction, projections: Sequence[Projection], batches: Iterable[Sequence[StoredEvent]]) -> None:
     """Compute projections anew from the whole log, given in order as batches; those no longer known are removed."""
-    for name in sorted(_recorded(tx).keys() - {projection.name for projection in projections}):
+    for name, views in tx.rows("SELECT name, views FROM projection"):
+        for view in json.loads(views):
+            tx.run(f"DROP VIEW IF EXISTS {quote(view)}")
         tx.run(f"DROP TABLE IF EXISTS {quote(name)}")
     tx.run("DELETE FROM projection")
     for projection in projections:
         projection.create(tx)
-        tx.run("INSERT INTO projection (name, digest) VALUES (?, ?)", projection.name, projection.digest())
     for batch in batches:
         apply(tx, projections, batch)
 
@@ -155,10 +156,6 @@ def _array(values: Sequence[object], type_: ColumnType) -> pa.Array:
     if type_ == "time":
         return pa.array(values, pa.string()).cast(_ARROW_TYPES["time"])
     return pa.array(values, _ARROW_TYPES[type_])
-
-
-def _recorded(look: Transaction) -> dict[str, str]:
-    return {str(name): str(digest) for name, digest in look.rows("SELECT name, digest FROM projection")}
 
 
 def _names(columns: Iterable[str]) -> str:

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from accord.model.errors import DataRefused, StorageFull, SystemUnreachable, UsageError
+from accord.store.database import quote
 
 ROW_GROUP = 122_880  # rows; what DuckDB reads as one unit of work
 _SUFFIX = ".parquet"
@@ -68,12 +69,13 @@ class SegmentFolder:
     def write_from(self, con: duckdb.DuckDBPyConnection, sql: str) -> Segment:
         """Write the result of a query without holding it in memory.
 
-        The same rows in the same order give the same bytes; order the query when its order is not given by itself.
+        A query with a total ORDER BY gives the same bytes for the same rows, whatever the plan and the number of threads. HUGEINT,
+        which Parquet does not have, is written as DECIMAL(38, 0), which holds what a sum of integers can be.
         """
 
         def fill(path: Path) -> int:
             target = "'" + str(path).replace("'", "''") + "'"
-            con.execute(f"COPY ({sql}) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})")
+            con.execute(f"COPY ({_exact(con, sql)}) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})")
             counted = con.fetchone()
             return int(counted[0]) if counted else 0
 
@@ -150,6 +152,15 @@ def _plain(table: pa.Table) -> pa.Table:
         columns.append(column)
         fields.append(pa.field(field.name, column.type, field.nullable))
     return pa.table(columns, schema=pa.schema(fields)).combine_chunks()
+
+
+def _exact(con: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """The query with columns cast that DuckDB would round to DOUBLE when it writes Parquet."""
+    described = con.execute(f"DESCRIBE {sql}").fetchall()
+    names = [quote(str(name)) for name, type_, *_ in described if type_ in ("HUGEINT", "UHUGEINT")]
+    if not names:
+        return sql
+    return f"SELECT * REPLACE ({', '.join(f'CAST({name} AS DECIMAL(38, 0)) AS {name}' for name in names)}) FROM ({sql})"
 
 
 def _is_sha(name: str) -> bool:

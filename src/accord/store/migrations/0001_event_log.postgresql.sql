@@ -18,8 +18,8 @@ FOR EACH STATEMENT EXECUTE FUNCTION event_is_append_only();
 CREATE TABLE log_head (one BIGINT NOT NULL PRIMARY KEY CHECK (one = 1), seq BIGINT NOT NULL, hash TEXT NOT NULL);
 INSERT INTO log_head VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000');
 
--- Which projections are here and from which definition each was built.
-CREATE TABLE projection (name TEXT NOT NULL PRIMARY KEY, digest TEXT NOT NULL);
+-- Which projections are here, from which definition each was built, and the views made with it (a JSON list).
+CREATE TABLE projection (name TEXT NOT NULL PRIMARY KEY, digest TEXT NOT NULL, views TEXT NOT NULL);
 
 -- Who may write; the row stays after a release, so that the fencing token only ever grows.
 CREATE TABLE lease (
