@@ -138,7 +138,7 @@ INJECTIONS: Final = (
     Injection("stale_field", "content.items", 0.015, "status", "workflow", _before(content.WORKFLOW.values())),
     Injection("stale_field", "tracker.work_packages", 0.01, "assignee", "assigned_to", _other_person),
     Injection("stale_field", "tracker.versions", 0.015, "due_at", "due_on", _days_later),
-    Injection("stale_field", "planner.quality_board", 0.01, "score", "score", _off(10, 30)),
+    Injection("stale_field", "planner.quality_board", 0.01, "score", "score", lambda value, random: value - random.randrange(3, 20)),
     Injection("stale_field", "planner.actuals", 0.01, "amount", "amount_cents", _off(5, 30)),
     Injection("stale_field", "tracker.assignments", 0.01, "hours", "minutes", lambda value, random: value + 15 * random.randrange(1, 9)),
     Injection(

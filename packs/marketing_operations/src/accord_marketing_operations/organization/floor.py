@@ -1,6 +1,5 @@
 """The shop floor: a discrete-event clock, people who take the oldest task first, and the exchange of work between teams."""
 
-# ruff: noqa: DTZ901 - the floor runs in local time, as its people do
 from __future__ import annotations
 
 import heapq
@@ -10,7 +9,7 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-from accord_marketing_operations.organization.calendar import END, after_work, intervals, next_exchange, utc
+from accord_marketing_operations.organization.calendar import END, START, after_work, intervals, next_exchange, utc
 from accord_marketing_operations.organization.world import Row, World
 
 Then = Callable[[datetime], None]
@@ -30,7 +29,7 @@ class Floor:
         self._count = 0
         self._free: dict[str, list[tuple[datetime, str]]] = {}
         for person in world.resource:
-            heapq.heappush(self._free.setdefault(person["team"], []), (datetime.min, person["id"]))
+            heapq.heappush(self._free.setdefault(person["team"], []), (START, person["id"]))
 
     def at(self, moment: datetime, then: Then) -> None:
         """Call ``then`` at ``moment``; what falls after the end of the year does not happen."""
@@ -70,7 +69,7 @@ class Floor:
         """Give a task to the person of its team who is free first; ``then`` is called when it is done."""
         people = self._free[task["team"]]
         free, person = heapq.heappop(people)
-        done = intervals(max(ready, free), max(15, round(minutes / 15) * 15))
+        done = intervals(_quarter(max(ready, free)), max(15, round(minutes / 15) * 15))
         start, end = done[0][0], done[-1][1]
         heapq.heappush(people, (end, person))
 
@@ -163,6 +162,12 @@ class Floor:
 def quarter_hours(minutes: float) -> Decimal:
     """Minutes as hours, rounded to a quarter, at least one."""
     return Decimal(max(1, round(minutes / 15))) / 4
+
+
+def _quarter(moment: datetime) -> datetime:
+    """The next quarter of an hour: people write their time down in quarters."""
+    past = moment.minute % 15
+    return moment + timedelta(minutes=15 - past) if past else moment
 
 
 def _touch(row: Row, moment: datetime, *, status: str) -> None:
