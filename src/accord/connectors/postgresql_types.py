@@ -1,0 +1,115 @@
+"""Columns of a PostgreSQL table: what they are canonically, how they are read without loss, and how a text becomes one again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+
+from accord.connectors.types import literal, quote
+from accord.model.types import CanonicalType
+
+_CANONICAL = {
+    "int2": "integer",
+    "int4": "integer",
+    "int8": "integer",
+    "float4": "double",
+    "float8": "double",
+    "bool": "boolean",
+    "date": "date",
+    "timestamp": "timestamp",
+    "timestamptz": "timestamp",
+    "uuid": "uuid",
+    "json": "json",
+    "jsonb": "json",
+    "bytea": "binary",
+}
+_WITHOUT_EQUALITY = {"point", "xml", "polygon", "box", "line", "lseg", "path", "circle"}
+_COLUMNS = """
+    WITH RECURSIVE base AS (
+        SELECT a.attnum, t.oid, t.typname, t.typtype, t.typbasetype, t.typcategory, coalesce(nullif(a.atttypmod, -1), t.typtypmod) AS typmod
+        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+        WHERE a.attrelid = %(table)s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+        UNION ALL
+        SELECT b.attnum, t.oid, t.typname, t.typtype, t.typbasetype, t.typcategory, coalesce(nullif(b.typmod, -1), t.typtypmod)
+        FROM base b JOIN pg_type t ON t.oid = b.typbasetype WHERE b.typtype = 'd'
+    )
+    SELECT a.attname, format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, NULL), b.typname, b.typcategory = 'A', b.typmod,
+        NOT a.attnotnull
+    FROM pg_attribute a JOIN base b ON b.attnum = a.attnum AND b.typtype <> 'd'
+    WHERE a.attrelid = %(table)s::regclass
+    ORDER BY a.attnum"""
+
+
+@dataclass(frozen=True, slots=True)
+class PgColumn:
+    """A column: ``native`` as declared, ``cast`` its type without length, ``base`` the type's own name beneath any domain."""
+
+    name: str
+    native: str
+    cast: str
+    base: str
+    is_array: bool
+    typmod: int
+    nullable: bool
+
+    @property
+    def type(self) -> CanonicalType:
+        """The canonical type; arrays are JSON, and what has no counterpart is text."""
+        if self.is_array:
+            return CanonicalType("json")
+        if self.base == "numeric":
+            precision, scale = ((self.typmod - 4) >> 16) & 0xFFFF, (self.typmod - 4) & 0x7FF
+            fits = self.typmod >= 4 and 1 <= precision <= 38 and scale <= precision
+            return CanonicalType("number", precision, scale) if fits else CanonicalType("number")
+        return CanonicalType(_CANONICAL.get(self.base, "text"))
+
+    @property
+    def read(self) -> str:
+        """SQL on the server from which DuckDB's scanner gets the value without loss: it would make doubles of numbers without scale."""
+        column = quote(self.name)
+        if self.is_array:
+            return f"to_json({column})::text"
+        if self.base == "float4":
+            return f"{column}::text::float8"  # 0.1 stays 0.1 and does not become 0.10000000149
+        if self.base in ("int2", "int4"):
+            return f"{column}::bigint"
+        plain = {"int8", "float8", "bool", "date", "timestamp", "timestamptz", "uuid", "bytea"}
+        return column if self.base in plain else f"{column}::text"
+
+    @property
+    def read_as_text(self) -> bool:
+        """Whether ``read`` gives text that has yet to be read as ``type``."""
+        return self.type.name in ("number", "json")
+
+    def from_text(self, text: str, *, to_write: bool) -> str:
+        """SQL on the server that makes a value of a staged text; an error for one to be written that would be rounded.
+
+        Lengths are left to the assignment, which refuses where a cast would cut.
+        """
+        if to_write and self.base == "numeric" and self.typmod >= 4:
+            refused = f"({text} || ' does not fit ' || {literal(self.native)})::numeric"
+            return f"CASE WHEN {text}::numeric <> {text}::{self.native} THEN {refused} ELSE {text}::numeric END"
+        if self.base == "bytea":
+            return f"decode({text}, 'hex')"
+        if self.is_array:
+            return f"CASE WHEN {text} IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text({text}::jsonb))::{self.cast} END"
+        return f"{text}::{'bpchar' if self.cast == 'character' else self.cast}"
+
+    def same(self, stored: str, staged: str) -> str:
+        """SQL on the server: whether two values are the same; nulls are."""
+        if self.base == "json":
+            return f"{stored}::jsonb IS NOT DISTINCT FROM {staged}::jsonb"
+        if self.base in _WITHOUT_EQUALITY:
+            return f"{stored}::text IS NOT DISTINCT FROM {staged}::text"
+        return f"{stored} IS NOT DISTINCT FROM {staged}"
+
+
+def columns_of(db: psycopg.Connection[tuple[object, ...]], table: str) -> tuple[PgColumn, ...]:
+    """The columns of a table or view, in order.
+
+    Args:
+        db: an open connection.
+        table: quoted name.
+    """
+    return tuple(PgColumn(*row) for row in db.execute(_COLUMNS, {"table": table}).fetchall())  # type: ignore[arg-type]  # catalog rows

@@ -1,0 +1,127 @@
+"""Writing a batch into PostgreSQL: copied beside the table, judged there, carried out as three statements."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+import psycopg
+import pyarrow as pa
+from psycopg import errors
+from pyarrow import csv
+
+from accord.connectors.bisect import apply_in_halves
+from accord.connectors.decide import ROW, Staged, result
+from accord.connectors.postgresql_types import PgColumn
+from accord.connectors.protocol import OLD, OP, ApplyResult
+from accord.connectors.types import quote
+
+_CHUNK_ROWS = 50_000
+# What the server says about a row, as opposed to about itself or about us.
+_REFUSALS = (psycopg.IntegrityError, psycopg.DataError, errors.RaiseException, errors.WithCheckOptionViolation)
+
+
+def write(
+    db: psycopg.Connection[Any], con: duckdb.DuckDBPyConnection, table: str, staged: Staged, columns: Mapping[str, PgColumn]
+) -> ApplyResult:
+    """Compare and set every row of the batch inside the caller's transaction.
+
+    Args:
+        db: in a transaction.
+        con: holds the tables of ``staged``.
+        table: quoted name in PostgreSQL.
+        staged: the batch.
+        columns: the table's columns.
+    """
+    batch = staged.batch
+    # Numbered names, since «_old_» before a name of 63 bytes would be cut.
+    texts = {f"k{i}": name for i, name in enumerate(batch.key)} | {f"c{i}": name for i, name in enumerate(batch.columns)}
+    texts |= {f"o{i}": OLD + name for i, name in enumerate(batch.columns)}
+    unstorable = _stage(db, con, texts, staged)
+    of = {short: columns[name.removeprefix(OLD) if short[0] == "o" else name] for short, name in texts.items()}
+    typed = "".join(f", {of[short].from_text(short, to_write=short[0] != 'o')} AS {short}" for short in texts)
+    _run(db, f"CREATE TEMP TABLE accord_typed ON COMMIT DROP AS SELECT row, op{typed} FROM accord_stage LIMIT 0")
+    _run(db, "CREATE TEMP TABLE accord_verdict (row bigint PRIMARY KEY, outcome text) ON COMMIT DROP")
+
+    def attempt(rows: Sequence[int]) -> str | None:
+        try:
+            with db.transaction():
+                for statement in _statements(table, staged, of, typed, f"s.row BETWEEN {rows[0]} AND {rows[-1]}"):
+                    _run(db, statement)
+        except _REFUSALS as error:
+            return error.diag.message_primary or str(error)
+        return None
+
+    refusals = dict(apply_in_halves(range(1, batch.rows.num_rows + 1), attempt))
+    verdicts = db.execute("SELECT row, outcome FROM accord_verdict").fetchall()
+    con.execute(f"CREATE OR REPLACE TEMP TABLE verdict ({ROW} BIGINT, outcome VARCHAR)")
+    if verdicts:
+        rows, outcomes = zip(*verdicts, strict=True)
+        con.register("arrow_verdict", pa.table({ROW: pa.array(rows, pa.int64()), "outcome": pa.array(outcomes, pa.string())}))
+        con.execute("INSERT INTO verdict SELECT * FROM arrow_verdict")
+        con.unregister("arrow_verdict")
+    return result(con, batch, refusals | unstorable)
+
+
+def _stage(db: psycopg.Connection[Any], con: duckdb.DuckDBPyConnection, texts: Mapping[str, str], staged: Staged) -> dict[int, str]:
+    """Copy the batch into ``accord_stage``; rows that PostgreSQL cannot hold at all are left out and returned with the reason."""
+    _run(
+        db,
+        f"CREATE TEMP TABLE accord_stage (row bigint PRIMARY KEY, op text{''.join(f', {short} text' for short in texts)}) ON COMMIT DROP",
+    )
+    present = {short: quote(name) if name in staged.given else "NULL::VARCHAR" for short, name in texts.items()}
+    held = " OR ".join(f"coalesce(contains({value}, chr(0)), false)" for value in present.values()) or "false"
+    found = con.execute(f"SELECT {ROW} FROM stage WHERE {held}").fetchall()
+    unstorable = {row[0]: "a text holds the character NUL, which PostgreSQL cannot store" for row in found}
+    selected = "".join(f", {value} AS {short}" for short, value in present.items())
+    reader = con.execute(f"SELECT {ROW}, {OP}{selected} FROM stage WHERE NOT ({held}) ORDER BY {ROW}").to_arrow_reader(_CHUNK_ROWS)
+    # Quoted is text, unquoted nothing is null: the one form in which both survive COPY.
+    options = csv.WriteOptions(include_header=False, quoting_style="all_valid")
+    with db.cursor() as cursor, cursor.copy("COPY accord_stage FROM STDIN (FORMAT csv)") as copy:
+        for part in reader:
+            sink = io.BytesIO()
+            csv.write_csv(part, sink, options)
+            copy.write(sink.getvalue())
+    _run(db, "ANALYZE accord_stage")
+    return unstorable
+
+
+def _statements(table: str, staged: Staged, of: Mapping[str, PgColumn], typed: str, part: str) -> tuple[str, ...]:
+    batch = staged.batch
+    keys = [(f"k{i}", quote(name)) for i, name in enumerate(batch.key)]
+    values = [(f"c{i}", f"o{i}", quote(name)) for i, name in enumerate(batch.columns)]
+    on = " AND ".join(f"t.{name} = s.{short}" for short, name in keys)
+    wanted = " AND ".join(of[new].same(f"t.{name}", f"s.{new}") for new, _, name in values) or "true"
+    expected = " AND ".join(of[old].same(f"t.{name}", f"s.{old}") for _, old, name in values) or "true"
+    chosen = "accord_typed s JOIN accord_verdict v ON v.row = s.row AND v.outcome"
+    inserted = dict([(name, short) for short, name in keys] + [(name, new) for new, _, name in values])
+    statements = [
+        f"INSERT INTO accord_typed SELECT row, op{typed} FROM accord_stage s WHERE {part}",
+        "ANALYZE accord_typed",
+        # From here to the commit nobody else changes these rows, so what is judged is what is changed.
+        f"SELECT count(*) FROM (SELECT 1 FROM {table} t JOIN accord_typed s ON {on} WHERE {part} FOR UPDATE OF t) locked",
+        f"""INSERT INTO accord_verdict
+            SELECT s.row, CASE
+                WHEN NOT bool_or(t.ctid IS NOT NULL)
+                    THEN CASE s.op WHEN 'insert' THEN 'insert' WHEN 'delete' THEN 'unchanged' ELSE 'stale' END
+                WHEN s.op = 'delete' THEN CASE WHEN bool_and({expected}) THEN 'delete' ELSE 'stale' END
+                WHEN bool_and({wanted}) THEN 'unchanged'
+                WHEN s.op = 'update' AND bool_and(({wanted}) OR ({expected})) THEN 'update'
+                ELSE 'stale' END
+            FROM accord_typed s LEFT JOIN {table} t ON {on} WHERE {part} GROUP BY s.row, s.op""",
+        f"DELETE FROM {table} t USING {chosen} = 'delete' WHERE {on} AND {part}",
+    ]
+    if values:
+        assigned = ", ".join(f"{name} = s.{new}" for new, _, name in values)
+        statements.append(f"UPDATE {table} t SET {assigned} FROM {chosen} = 'update' WHERE {on} AND {part}")
+    statements.append(
+        f"INSERT INTO {table} ({', '.join(inserted)}) SELECT {', '.join(f's.{short}' for short in inserted.values())} "
+        f"FROM {chosen} = 'insert' WHERE {part} ORDER BY s.row"
+    )
+    return tuple(statements)
+
+
+def _run(db: psycopg.Connection[Any], statement: str) -> None:
+    db.execute(statement.encode())
