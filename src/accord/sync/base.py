@@ -1,0 +1,124 @@
+"""What was agreed before: bases, golden rows, quarantine and open conflicts of a flow, and intents that were never finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from accord.connectors.types import literal, quote
+from accord.sync.cycle import Cycle, Side, join_on, names, storage_type
+
+QUARANTINE = {
+    "flow": "VARCHAR",
+    "binding": "VARCHAR",
+    "key": "VARCHAR",
+    "reasons": "VARCHAR[]",
+    "row": "VARCHAR",
+    "row_hash": "VARCHAR",
+    "since": "TIMESTAMPTZ",
+}
+HELD = {"key": "VARCHAR", "field": "VARCHAR", "binding": "VARCHAR", "value": "VARCHAR"}
+CONFLICTS = {
+    "flow": "VARCHAR",
+    "key": "VARCHAR",
+    "field": "VARCHAR",
+    "winner": "VARCHAR",
+    "loser": "VARCHAR",
+    "winning_value": "VARCHAR",
+    "losing_value": "VARCHAR",
+    "base_value": "VARCHAR",
+    "rule": "VARCHAR",
+    "run": "VARCHAR",
+    "at": "TIMESTAMPTZ",
+}
+
+
+def load_state(cycle: Cycle) -> None:
+    """Fill ``base_<i>`` of every side, ``golden0``, ``quarantine0``, ``held0`` and ``conflicts0`` from the store's segments."""
+    state = cycle.store.flow_state(cycle.flow.name)
+    fields = {name: storage_type(cycle.entity, name) for name in cycle.fields}
+    marks = {"_gone": "BOOLEAN", "_settled": "BOOLEAN"}
+    for side in cycle.sides:
+        _load(cycle, side.table("stored_base"), state.get(f"base:{side.name}", ()), {**fields, **marks})
+        cycle.sql(f"CREATE OR REPLACE VIEW {side.table('base')} AS SELECT * FROM {side.table('stored_base')}")
+    _load(cycle, "golden0", state.get("golden", ()), fields)
+    _load(cycle, "quarantine0", state.get("quarantine", ()), QUARANTINE)
+    _load(cycle, "held0", state.get("held", ()), HELD)
+
+
+def _load(cycle: Cycle, table: str, shas: Sequence[str], columns: Mapping[str, str]) -> None:
+    load_segments(cycle, table, [cycle.store.read_segment(sha) for sha in shas], columns)
+
+
+def load_segments(cycle: Cycle, table: str, paths: Sequence[Path], columns: Mapping[str, str]) -> None:
+    """Make ``table`` with exactly ``columns`` from Parquet files; what a file lacks is null, so that a map may gain fields."""
+    declared = ", ".join(f"{quote(c)} {t}" for c, t in columns.items())
+    cycle.sql(f"CREATE OR REPLACE TABLE {table} ({declared})")
+    for path in paths:
+        source = f"read_parquet({literal(str(path))})"
+        held = {row[0] for row in cycle.sql(f"DESCRIBE SELECT * FROM {source}")}
+        picked = ", ".join(f"{f'TRY_CAST({quote(c)} AS {t})' if c in held else 'NULL'} AS {quote(c)}" for c, t in columns.items())
+        cycle.sql(f"INSERT INTO {table} SELECT {picked} FROM {source}")
+
+
+def load_pending(cycle: Cycle) -> None:
+    """Fill ``pend_<i>`` with what runs that never finished meant to write, and ``conflicts_new`` with what those writes overwrote."""
+    fields = {name: storage_type(cycle.entity, name) for name in cycle.fields}
+    intents = cycle.store.table("intent").to_pylist()
+    mine = {s.name for s in cycle.sides}
+    open_ = [row for row in intents if row["flow"] == cycle.flow.name and row["closed_seq"] is None and row["target"] in mine]
+    segments: dict[str, list[Path]] = {}
+    for row in sorted(open_, key=lambda row: int(row["seq"])):
+        segments.setdefault(row["target"], []).append(cycle.store.read_segment(row["sha"]))
+    open_seqs = {int(row["seq"]) for row in open_}
+    losers = [
+        cycle.store.read_segment(stored.event.attributes["conflicts"])
+        for stored in (cycle.store.pending_intents(cycle.flow.name) if open_ else ())
+        if stored.seq in open_seqs and stored.event.attributes.get("conflicts")
+    ]
+    for side in cycle.sides:
+        load_segments(cycle, side.table("pend"), segments.get(side.name, ()), {**fields, "_op": "VARCHAR", "_set": "VARCHAR[]"})
+    load_segments(cycle, "conflicts_new", losers, CONFLICTS)
+
+
+def overlay_intents(cycle: Cycle, side: Side) -> None:
+    """Count what we wrote ourselves as agreed, even when the run that wrote it never came to move the base.
+
+    The race: a run writes its intent, applies it, and dies before ``flow.run_finished``. The base still holds the old value, the target
+    the new one, so the next run would take our own write for an edit of a user, and, had the source been edited again meanwhile, would see
+    two edits and a conflict. Therefore each field whose current value equals what a pending intent meant to write is agreed at that value.
+    A field that holds anything else was edited by someone (or never reached) and is judged against the old base as ever.
+    """
+    pend, cur, base = side.table("pend"), side.table("cur"), side.table("base")
+    if not cycle.count(f"SELECT count(*) FROM {pend}"):
+        return
+    if not side.overlaid:
+        cycle.sql(f"DROP VIEW {base}")
+        cycle.sql(f"CREATE TABLE {base} AS SELECT * FROM {side.table('stored_base')}")
+        side.overlaid = True
+    rest = [f for f in side.fields if f not in cycle.keys]
+    match = [
+        f"bool_or(list_contains(p._set, {literal(f)}) AND p.{quote(f)} IS NOT DISTINCT FROM c.{quote(f)}) AS {quote('ok.' + f)}"
+        for f in rest
+    ]
+    picked = ", ".join(["any_value(p._op = 'insert') AS _any", "bool_or(p._op = 'insert') AS _insert", *match])
+    on = join_on(cycle.keys, "p", "c")
+    cycle.sql(
+        f"CREATE OR REPLACE TEMP TABLE echo AS SELECT {names(cycle.keys, 'c')}, {picked} FROM {pend} p JOIN {cur} c ON {on} GROUP BY ALL"
+    )
+    if rest:
+        sets = ", ".join(f"{quote(f)} = CASE WHEN e.{quote('ok.' + f)} THEN c.{quote(f)} ELSE b.{quote(f)} END" for f in rest)
+        cycle.sql(
+            f"UPDATE {base} b SET {sets} FROM echo e JOIN {cur} c {cycle.using()} WHERE {join_on(cycle.keys, 'b', 'e')} AND NOT b._gone"
+        )
+    values = ", ".join([*(f"e.{quote(k)}" for k in cycle.keys), *(f"CASE WHEN e.{quote('ok.' + f)} THEN c.{quote(f)} END" for f in rest)])
+    cycle.sql(f"DELETE FROM {base} b USING echo e WHERE {join_on(cycle.keys, 'b', 'e')} AND b._gone AND e._insert")
+    cycle.sql(
+        f"INSERT INTO {base} ({names((*cycle.keys, *rest))}, _gone, _settled) SELECT {values}, false, false "
+        f"FROM echo e JOIN {cur} c {cycle.using()} ANTI JOIN {base} b ON {join_on(cycle.keys, 'b', 'e')} WHERE e._insert"
+    )
+    cycle.sql(
+        f"DELETE FROM {base} WHERE ({names(cycle.keys)}) IN (SELECT ({names(cycle.keys)}) FROM {pend} WHERE _op = 'delete') "
+        f"AND ({names(cycle.keys)}) NOT IN (SELECT ({names(cycle.keys)}) FROM {cur}) "
+        f"AND ({names(cycle.keys)}) NOT IN (SELECT ({names(cycle.keys)}) FROM {side.table('qkey')})"
+    )

@@ -1,0 +1,145 @@
+"""Read a system once and bring its rows into canonical shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import duckdb
+
+from accord.connectors.types import quote
+from accord.model.entity import Entity
+from accord.model.errors import GuardStopped, MapError, UnknownName, alternatives
+from accord.model.types import CanonicalType
+from accord.sync.cycle import Side, storage_type
+from accord.sync.mapping import compile_field, expression_columns, mapped_columns, raw_name
+
+
+def capture(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, drift: str = "stop", may_create: bool = True) -> None:
+    """Scan the side's resource into table ``cap_<index>``: every field of the entity, and each mapped column as ``raw.<column>``.
+
+    Fields the binding does not map, or whose column is gone, are null and not in ``side.codes``.
+
+    Args:
+        con: the cycle's connection.
+        entity: the canonical shape.
+        side: filled in: ``codes``, ``columns``, ``lacking``, ``rows``.
+        drift: what to do when a mapped column is gone: ``stop`` raises, anything else treats its field as not provided.
+        may_create: make the resource first when the map says ``create`` (a dry run does not).
+
+    Raises:
+        GuardStopped: a mapped column is gone and the flow says stop, or it is a key column.
+    """
+    relation = _open(con, entity, side, may_create=may_create)
+    scanned = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+    side.columns = scanned
+    side.codes, lacking = {}, []
+    for name, field in entity.fields.items():
+        mapping = side.binding.fields.get(name)
+        if mapping is None:
+            continue
+        absent = [c for c in mapped_columns(mapping) if not _present(c, scanned)]
+        if absent:
+            lacking += absent
+            if drift == "stop" or name in entity.key:
+                raise GuardStopped(
+                    "schema drift",
+                    f"column '{absent[0]}' of '{side.binding.resource}' in system '{side.binding.system or side.name}' is gone; "
+                    f"field '{name}' is mapped to it ({mapping.place})",
+                    f"{alternatives(absent[0], scanned)} Correct the map, or set drift: evolve to go on without the field.",
+                )
+            continue
+        side.codes[name] = compile_field(field, mapping, side.binding, _spelled(mapping.column or name, scanned))
+    side.lacking = tuple(lacking)
+    canonical = [
+        f"CAST({side.codes[n].read if n in side.codes else 'NULL'} AS {storage_type(entity, n)}) AS {quote(n)}" for n in entity.fields
+    ]
+    kept = dict.fromkeys(c for code in side.codes.values() for c in (*code.needs, code.column) if c and _present(c, scanned))
+    if side.binding.cursor:
+        if not _present(side.binding.cursor, scanned):
+            raise GuardStopped(
+                "schema drift",
+                f"cursor column '{side.binding.cursor}' of '{side.name}' is gone",
+                alternatives(side.binding.cursor, scanned),
+            )
+        kept[side.binding.cursor] = None
+    raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
+    where = f"WHERE ({side.binding.where})" if side.binding.where else ""
+    con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS SELECT {', '.join(canonical + raw)} FROM {relation} {where}")
+    found = con.execute(f"SELECT count(*) FROM {side.table('cap')}").fetchone()
+    side.rows = int(found[0]) if found else 0
+
+
+def _open(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, may_create: bool) -> str:
+    binding = side.binding
+    if not (binding.create and side.writable):
+        return side.connector.scan(con, binding.resource)
+    columns, key = created_columns(entity, side)
+    if may_create:
+        side.connector.create(binding.resource, columns, key)
+        return side.connector.scan(con, binding.resource)
+    known = {r.name for r in side.connector.describe().resources}
+    if binding.resource in known:
+        return side.connector.scan(con, binding.resource)
+    empty = f"absent_{side.index}"
+    con.execute(f"CREATE OR REPLACE TABLE {empty} ({', '.join(f'{quote(c)} VARCHAR' for c in columns)})")
+    return empty
+
+
+def created_columns(entity: Entity, side: Side) -> tuple[dict[str, CanonicalType], tuple[str, ...]]:
+    """Columns and key of a resource made by Accord: the type of each field, text where the mapping holds codes or a format.
+
+    Raises:
+        UnknownName: a key field has no column of its own in this binding.
+    """
+    columns: dict[str, CanonicalType] = {}
+    for name, field in entity.fields.items():
+        mapping = side.binding.fields.get(name)
+        if mapping is None or mapping.value or (mapping.read and not mapping.write):
+            continue
+        type_ = CanonicalType.parse(field.type)
+        converted = bool(mapping.unit) and mapping.unit != field.unit
+        if mapping.codes or mapping.format or mapping.read:
+            type_ = CanonicalType("text")
+        elif converted:
+            type_ = CanonicalType("double") if type_.name == "double" else CanonicalType("number", 38, 9)
+        columns[mapping.column or name] = type_
+    if side.binding.cursor and side.binding.cursor not in columns:
+        raise MapError(
+            f"binding '{side.name}' makes its own resource and names cursor '{side.binding.cursor}', which no field is mapped to.",
+            place=side.binding.place,
+            expected="Map a field to it or leave the cursor out.",
+        )
+    key = []
+    for name in entity.key:
+        column = side.binding.fields[name].column or name
+        if column not in columns:
+            raise UnknownName("column", column, columns, place=side.binding.place, holder=f"the key of binding '{side.name}'")
+        key.append(column)
+    return columns, tuple(key)
+
+
+def _present(column: str, scanned: Mapping[str, str]) -> bool:
+    return column in scanned or column.lower() in {c.lower() for c in scanned}
+
+
+def _spelled(column: str, scanned: Mapping[str, str]) -> dict[str, str]:
+    """The scanned types, and under the map's own spelling when it differs only in case."""
+    spelled = dict(scanned)
+    if column not in spelled:
+        spelled.update({column: t for c, t in scanned.items() if c.lower() == column.lower()})
+    return spelled
+
+
+def unmapped_columns(side: Side) -> tuple[str, ...]:
+    """Columns of the resource that no mapping, filter or cursor of the binding uses."""
+    used: set[str] = {side.binding.cursor.lower()}
+    for mapping in side.binding.fields.values():
+        used |= {c.lower() for c in _texts(mapped_columns(mapping))}
+        used |= {(mapping.column or mapping.name).lower()}
+    if side.binding.where:
+        used |= {c.lower() for c in expression_columns(side.binding.where)}
+    return tuple(c for c in side.columns if c.lower() not in used)
+
+
+def _texts(columns: Iterable[str]) -> tuple[str, ...]:
+    return tuple(columns)

@@ -1,0 +1,96 @@
+"""Every value that loses is kept: what it was, who lost it to whom, and by which rule."""
+
+from __future__ import annotations
+
+from accord.connectors.types import literal, quote
+from accord.sync.cycle import Cycle, Side, join_on, key_json
+from accord.sync.merge import authority_of, counts
+
+SAME = "n.key = o.key AND n.field = o.field AND n.loser = o.loser AND n.losing_value IS NOT DISTINCT FROM o.losing_value"
+
+
+def record_conflicts(cycle: Cycle) -> None:
+    """Add to ``conflicts_new`` each edited value that this cycle does not keep, and fill ``held`` with those a person must decide.
+
+    Recorded before anything is written, and named by the intent, so that a crash right after the write cannot lose the overwritten value.
+    A conflict that stays open is recorded once.
+    """
+    parts = [part for side in cycle.sides for part in (*_lost_values(cycle, side), *_lost_deletes(cycle, side))]
+    cycle.sql(f"CREATE OR REPLACE TEMP TABLE losers AS {' UNION ALL '.join(parts)}")
+    cycle.sql(
+        "CREATE OR REPLACE TABLE held AS SELECT DISTINCT key, field, loser AS binding, losing_value AS value FROM losers WHERE rule = 'human'"
+    )
+    cycle.sql(
+        f"""
+        INSERT INTO conflicts_new
+        SELECT {literal(cycle.flow.name)}, key, field, winner, loser, winning_value, losing_value, base_value, rule, $run, $at FROM losers n
+        ANTI JOIN conflicts_new o ON {SAME} AND n.winning_value IS NOT DISTINCT FROM o.winning_value
+        ANTI JOIN held0 h ON n.rule = 'human' AND n.key = h.key AND n.field = h.field AND n.loser = h.binding AND n.losing_value IS NOT DISTINCT FROM h.value""",
+        {"run": cycle.run, "at": cycle.now},
+    )
+
+
+def _lost_values(cycle: Cycle, side: Side) -> list[str]:
+    i = side.index
+    written = {c.name for c in side.written(cycle.keys)}
+    label = key_json(cycle.keys, "m")
+    names = " ".join(f"WHEN {s.index + 1} THEN {literal(s.name)}" for s in cycle.sides)
+    parts = []
+    for f, code in side.codes.items():
+        if f in cycle.keys or code.constant:
+            continue
+        column, rule = quote(f), authority_of(cycle, f)
+        shown = f"w.{column}" if f in written else f"m.{column}"
+        edited = f"(_ba_{i} AND r.{column} IS DISTINCT FROM b.{column})"
+        first = f"(_new_{i} AND r.{column} IS NOT NULL)"
+        if rule == "merge" and counts(cycle, f):
+            edited = "false"
+        why = f"CASE WHEN NOT m._exists THEN 'deleted' WHEN m.{quote('h.' + f)} THEN 'human' WHEN {literal('' if code.readable else 'x')} = 'x' THEN 'not permitted' WHEN _new_{i} THEN 'first contact' ELSE {literal(rule if rule in ('latest', 'merge') else 'authority')} END"
+        parts.append(f"""
+            SELECT {label} AS key, {literal(f)} AS field,
+                CASE CASE WHEN m._exists THEN m.{quote("w." + f)} ELSE m._deleter END {names} ELSE 'agreed' END AS winner, {literal(side.name)} AS loser,
+                CASE WHEN m._exists THEN CAST(m.{column} AS VARCHAR) END AS winning_value, CAST(r.{column} AS VARCHAR) AS losing_value,
+                CASE WHEN _ba_{i} THEN CAST(b.{column} AS VARCHAR) END AS base_value, {why} AS rule
+            FROM merged m JOIN {side.table("cap")} r ON r.rowid = m._rid_{i}
+            LEFT JOIN {side.table("base")} b ON {join_on(cycle.keys, "m", "b")} LEFT JOIN {side.table("want")} w ON w._m = m.rowid
+            WHERE NOT m._held AND CASE WHEN m._exists THEN ({edited} OR {first}) AND {shown} IS DISTINCT FROM r.{column} ELSE {edited} END""")
+    return parts or [_nothing()]
+
+
+def _lost_deletes(cycle: Cycle, side: Side) -> list[str]:
+    i = side.index
+    if not side.writable:
+        return []
+    if not side.may_exist:
+        rule = "may not delete"
+    elif cycle.flow.deletes == "propagate":
+        rule = "made again"
+    else:
+        return []
+    return [
+        f"SELECT {key_json(cycle.keys, 'm')}, '', 'agreed', {literal(side.name)}, 'present', NULL, NULL, {literal(rule)} FROM merged m "
+        f"WHERE NOT m._held AND m._exists AND _del_{i}"
+    ]
+
+
+def _nothing() -> str:
+    text = "CAST(NULL AS VARCHAR)"
+    return f"SELECT {text} AS key, {text} AS field, {text} AS winner, {text} AS loser, {text} AS winning_value, {text} AS losing_value, {text} AS base_value, {text} AS rule WHERE false"
+
+
+def withdraw_stale(cycle: Cycle, side: Side) -> None:
+    """Take back this round's records about rows that turned out stale: nothing was overwritten there, and the row is merged anew."""
+    cycle.sql(
+        f"DELETE FROM conflicts_new WHERE run = $run AND loser = $loser AND rule <> 'human' AND key IN "
+        f"(SELECT {key_json(cycle.keys)} FROM {side.table('done')} WHERE _status = 'stale')",
+        {"run": cycle.run, "loser": side.name},
+    )
+
+
+def record_stale(cycle: Cycle, side: Side) -> None:
+    """Record rows that kept changing under our hands and were left for the next run."""
+    cycle.sql(
+        f"INSERT INTO conflicts_new SELECT {literal(cycle.flow.name)}, {key_json(cycle.keys)}, '', $loser, 'agreed', NULL, NULL, NULL, 'stale', $run, $at "
+        f"FROM {side.table('done')} WHERE _status = 'stale'",
+        {"run": cycle.run, "loser": side.name, "at": cycle.now},
+    )

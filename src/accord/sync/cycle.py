@@ -1,0 +1,145 @@
+"""What one cycle of a flow works with: its sides, its keys and the DuckDB tables of each stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import duckdb
+
+from accord.connectors.protocol import Connector
+from accord.connectors.types import duckdb_type, quote
+from accord.model.entity import Entity
+from accord.model.figure import Finding
+from accord.model.flow import Binding, Flow
+from accord.model.integration_map import IntegrationMap
+from accord.model.types import CanonicalType
+from accord.store import Store
+from accord.sync.mapping import FieldCode
+
+Progress = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Side:
+    """One binding as captured: its compiled mapping and the tables that hold its rows.
+
+    Tables, by index: ``cap_`` every row read (canonical fields, ``raw.`` columns), ``bad_`` refused rows with reasons, ``cur_`` the
+    accepted ones, ``qkey_`` keys whose row is refused, ``base_`` the last agreed values, ``pend_`` what unfinished runs meant to write.
+    """
+
+    index: int
+    binding: Binding
+    connector: Connector
+    may_exist: bool
+    codes: dict[str, FieldCode] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
+    rows: int = 0
+    overlaid: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.binding.name
+
+    @property
+    def readable(self) -> bool:
+        return self.binding.direction != "write"
+
+    @property
+    def writable(self) -> bool:
+        return self.binding.direction != "read"
+
+    def table(self, kind: str) -> str:
+        """The name of one of this side's tables."""
+        return f"{kind}_{self.index}"
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Canonical fields this side provides, keys included, in the entity's order."""
+        return tuple(self.codes)
+
+    def written(self, keys: tuple[str, ...]) -> tuple[FieldCode, ...]:
+        """The fields that may be written, one per column, keys left out."""
+        found: dict[str, FieldCode] = {}
+        for code in self.codes.values():
+            if code.writable and code.name not in keys and code.column not in found:
+                found[code.column] = code
+        return tuple(found.values())
+
+
+@dataclass(slots=True)
+class Cycle:
+    """The state of one run of one flow; ``now`` is given by the caller, time passed since is measured."""
+
+    con: duckdb.DuckDBPyConnection
+    store: Store
+    map: IntegrationMap
+    flow: Flow
+    entity: Entity
+    run: str
+    now: datetime
+    sides: list[Side]
+    progress: Progress
+    findings: list[Finding] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+    intended: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return self.entity.key
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(self.entity.fields)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    def clock(self) -> datetime:
+        """The time now, counted from ``now``."""
+        return self.now + timedelta(seconds=self.seconds)
+
+    def sql(self, text: str, parameters: Mapping[str, object] | None = None) -> list[tuple[object, ...]]:
+        """Run one statement and give its rows."""
+        return list(self.con.execute(text, dict(parameters) if parameters else None).fetchall())
+
+    def count(self, text: str) -> int:
+        """The single number a query gives."""
+        row = self.con.execute(text).fetchone()
+        return int(row[0]) if row and row[0] is not None else 0
+
+    def using(self) -> str:
+        """``USING (…)`` of the key."""
+        return f"USING ({names(self.keys)})"
+
+    def side(self, name: str) -> Side | None:
+        """The side of that binding, or ``None``."""
+        return next((s for s in self.sides if s.name == name), None)
+
+
+def storage_type(entity: Entity, name: str) -> str:
+    """The DuckDB type a field is kept in; JSON as its canonical text."""
+    type_ = CanonicalType.parse(entity.fields[name].type)
+    return "VARCHAR" if type_.name == "json" else duckdb_type(type_)
+
+
+def names(columns: Iterable[str], alias: str = "") -> str:
+    """Column names as a list for SQL."""
+    prefix = f"{alias}." if alias else ""
+    return ", ".join(prefix + quote(c) for c in columns)
+
+
+def join_on(keys: Iterable[str], left: str, right: str) -> str:
+    """``left.k = right.k AND …``."""
+    return " AND ".join(f"{left}.{quote(k)} = {right}.{quote(k)}" for k in keys)
+
+
+def key_json(keys: Iterable[str], alias: str = "") -> str:
+    """SQL giving the key as JSON text; every value as text, so that nothing is rounded."""
+    prefix = f"{alias}." if alias else ""
+    packed = ", ".join(f"{quote(k)} := CAST({prefix}{quote(k)} AS VARCHAR)" for k in keys)
+    return f"CAST(to_json(struct_pack({packed})) AS VARCHAR)"

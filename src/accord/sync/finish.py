@@ -1,0 +1,129 @@
+"""Move what is agreed: new bases, golden rows, quarantine, conflicts and changes as segments named by one event."""
+
+from __future__ import annotations
+
+from accord.connectors.types import literal, quote
+from accord.sync.cycle import Cycle, Side, join_on, key_json, names, storage_type
+
+APPENDED = {"conflicts": "conflicts_new", "changes": "changes_new"}
+
+
+def next_base(cycle: Cycle, side: Side, read_back: Side | None) -> None:
+    """Fill ``next_base_<i>``: what is agreed with this side from now on.
+
+    It holds only values this run has seen and merged, or has itself written: never what the read-back shows beyond that. A user's edit
+    that lands between capture and read-back differs from it, and so is the next run's change and not silently taken as agreed.
+    The one exception is a system that keeps a value in a coarser form (milliseconds, fewer decimals, a cut text): what it made of our own
+    write is its way of saying yes.
+    """
+    i, keys = side.index, cycle.keys
+    done = f"(d._status = 'done' AND d._op <> 'delete')"
+    written = {c.name for c in side.written(keys)}
+    columns = []
+    for f in cycle.fields:
+        if f in keys:
+            continue
+        q = quote(f)
+        old, seen = f"b.{q}", f"r.{q}"
+        if f not in side.codes:
+            columns.append(f"{old} AS {q}")
+            continue
+        edited = f"((_ba_{i} AND {seen} IS DISTINCT FROM {old}) OR (_new_{i} AND {seen} IS NOT NULL))"
+        now = (
+            f"CASE WHEN NOT _in_{i} THEN {old} WHEN m.{quote('h.' + f)} AND {edited} THEN CASE WHEN _ba_{i} THEN {old} END ELSE {seen} END"
+        )
+        if f in written:
+            kept = f"CASE WHEN {coarser(cycle, f, f'w.{q}', f'z.{q}')} THEN z.{q} ELSE w.{q} END" if read_back else f"w.{q}"
+            now = f"CASE WHEN {done} AND list_contains(d._set, {literal(f)}) THEN {kept} ELSE {now} END"
+        columns.append(f"{now} AS {q}")
+    back = ""
+    if read_back:
+        back = f"LEFT JOIN (SELECT * FROM {read_back.table('cap')} QUALIFY count(*) OVER (PARTITION BY {names(keys)}) = 1) z ON {join_on(keys, 'm', 'z')}"
+    leaves = f"_gone_{i}" if not (side.may_exist and cycle.flow.deletes != "propagate") else f"(_gone_{i} OR _del_{i})"
+    there = f"(_in_{i} OR (_bad_{i} AND _ba_{i}) OR ({done} AND d._op = 'insert'))"
+    stays = f"CASE WHEN m._exists THEN {there} OR {leaves} ELSE _ba_{i} AND (_in_{i} OR _bad_{i}) AND coalesce(d._status, '') <> 'done' END"
+    settled = f"m._exists AND NOT _bad_{i} AND coalesce(d._status, 'done') = 'done'"
+    gone = f"(m._exists AND {leaves} AND NOT {there})"
+    values = ", ".join([names(keys, "m"), *columns, f"{gone} AS _gone, ({settled}) AS _settled"])
+    order = names((*cycle.fields, "_gone", "_settled"))
+    cycle.sql(f"""
+        CREATE OR REPLACE TABLE {side.table("next_base")} AS
+        SELECT {order} FROM {side.table("base")} b ANTI JOIN (SELECT {names(keys)} FROM merged WHERE NOT _held) a {cycle.using()}
+        UNION ALL SELECT {order} FROM (
+            SELECT {values} FROM merged m LEFT JOIN {side.table("done")} d ON d._m = m.rowid LEFT JOIN {side.table("want")} w ON w._m = m.rowid
+            LEFT JOIN {side.table("cap")} r ON r.rowid = m._rid_{i} LEFT JOIN {side.table("base")} b ON {join_on(keys, "m", "b")} {back}
+            WHERE NOT m._held AND ({stays}))""")
+
+
+def coarser(cycle: Cycle, field: str, wanted: str, shown: str) -> str:
+    """SQL: ``shown`` is what a system with less room keeps of ``wanted``."""
+    kind = storage_type(cycle.entity, field)
+    if kind == "TIMESTAMPTZ":
+        units = ("millisecond", "second", "minute", "hour", "day")
+        return (
+            "("
+            + " OR ".join(f"{shown} = date_trunc('{u}', {wanted})" for u in units)
+            + f" OR abs(epoch_us({shown}) - epoch_us({wanted})) < 1000)"
+        )
+    if kind == "DOUBLE" or kind.startswith("DECIMAL"):
+        near = f"abs(CAST({shown} AS DOUBLE) - CAST({wanted} AS DOUBLE)) <= 1e-9 * abs(CAST({wanted} AS DOUBLE))"
+        return f"({near} OR {shown} = trunc({wanted}) OR {shown} = round({wanted}) OR {shown} = round({wanted}, 1) OR {shown} = round({wanted}, 2))"
+    if kind == "VARCHAR":
+        return f"(({shown} <> '' AND starts_with({wanted}, {shown})) OR trim({wanted}) = coalesce(trim({shown}), '') OR lower({wanted}) = lower({shown}))"
+    return "false"
+
+
+def next_golden(cycle: Cycle) -> None:
+    """Fill ``next_golden``: the agreed rows."""
+    fields = names(cycle.fields)
+    cycle.sql(f"""
+        CREATE OR REPLACE TABLE next_golden AS
+        SELECT {fields} FROM golden0 g ANTI JOIN (SELECT {names(cycle.keys)} FROM merged WHERE NOT _held) m {cycle.using()}
+        UNION ALL SELECT {fields} FROM merged WHERE _exists AND NOT _held""")
+
+
+def differs(cycle: Cycle, left: str, right: str) -> bool:
+    """Whether two tables of the same columns hold different rows."""
+    if cycle.count(f"SELECT count(*) FROM {left}") != cycle.count(f"SELECT count(*) FROM {right}"):
+        return True
+    return bool(cycle.count(f"SELECT count(*) FROM (SELECT * FROM {left} EXCEPT SELECT * FROM {right})"))
+
+
+def move_state(cycle: Cycle, *, active: bool) -> dict[str, list[str]]:
+    """Write a segment for each role whose rows changed and return role → segments, as ``flow.run_finished`` names them.
+
+    Args:
+        cycle: after ``next_base`` and ``next_golden`` (when ``active``), ``collect_quarantine`` and ``record_conflicts``.
+        active: some key was merged; without any, bases and golden rows stand.
+    """
+    state: dict[str, list[str]] = {}
+    keys = names(cycle.keys)
+    if active:
+        for side in cycle.sides:
+            # The overlay of intents may have moved base_ in memory, so the comparison is with what the store holds.
+            if differs(cycle, side.table("next_base"), side.table("stored_base")):
+                state[f"base:{side.name}"] = [_segment(cycle, f"SELECT * FROM {side.table('next_base')} ORDER BY {keys}")]
+        if differs(cycle, "next_golden", "golden0"):
+            state["golden"] = [_segment(cycle, f"SELECT * FROM next_golden ORDER BY {keys}")]
+        if differs(cycle, "held", "held0"):
+            state["held"] = [_segment(cycle, "SELECT * FROM held ORDER BY ALL")]
+    stored = cycle.store.flow_state(cycle.flow.name)
+    for side in cycle.sides:
+        # Naming the base of a side closes its open intents: they are part of it now, and must not excuse a later edit of a user.
+        if cycle.count(f"SELECT count(*) FROM {side.table('pend')}") and f"base:{side.name}" not in state:
+            state[f"base:{side.name}"] = list(stored.get(f"base:{side.name}", ()))
+    if differs(cycle, "quarantine", "quarantine0"):
+        state["quarantine"] = [_segment(cycle, "SELECT * FROM quarantine ORDER BY binding, key, row_hash")]
+    for role, table in APPENDED.items():
+        if cycle.count(f"SELECT count(*) FROM {table}"):
+            state[role] = [_segment(cycle, f"SELECT * FROM {table} ORDER BY ALL")]
+    return state
+
+
+def _segment(cycle: Cycle, query: str) -> str:
+    return cycle.store.write_segment_from(cycle.con, query).sha
+
+
+def key_of(cycle: Cycle, alias: str) -> str:
+    """SQL of the key as JSON text."""
+    return key_json(cycle.keys, alias)

@@ -1,0 +1,37 @@
+"""The order in which flows run: what is referenced comes before what refers to it."""
+
+from __future__ import annotations
+
+from graphlib import CycleError, TopologicalSorter
+
+from accord.model.integration_map import IntegrationMap
+
+
+def flow_order(map: IntegrationMap) -> tuple[str, ...]:  # noqa: A002 - the word of the glossary
+    """Names of all flows, parents before children; flows that do not depend on each other by priority, then as the map lists them.
+
+    Entities that refer to each other in a circle cannot all come first; then priority and the map's order decide.
+    """
+    listed = sorted(map.flows.values(), key=lambda f: (f.priority or _priority(map, f.name), list(map.flows).index(f.name)))
+    rank = {flow.name: number for number, flow in enumerate(listed)}
+    needs: dict[str, set[str]] = {}
+    for flow in listed:
+        entity = map.entities.get(flow.entity)
+        wanted = {field.references for field in entity.fields.values() if field.references} if entity else set()
+        needs[flow.name] = {other.name for other in listed if other.entity in wanted and other.entity != flow.entity}
+    sorter = TopologicalSorter(needs)
+    try:
+        sorter.prepare()
+    except CycleError:
+        return tuple(rank)
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=rank.__getitem__)
+        order += ready
+        sorter.done(*ready)
+    return tuple(order)
+
+
+def _priority(map: IntegrationMap, flow: str) -> int:  # noqa: A002
+    systems = [map.systems[b.system or b.name] for b in map.flows[flow].bindings.values() if (b.system or b.name) in map.systems]
+    return min((s.priority for s in systems), default=1)

@@ -1,0 +1,170 @@
+"""The proof of agreement: every system read afresh, every pair compared, every difference named.
+
+It shares the mappings with the sync path and nothing else: no base, no golden row, no intent, no record of what was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import combinations
+
+from accord.connectors.protocol import Connector
+from accord.connectors.types import literal, quote
+from accord.model.event import Event, ObjectRef
+from accord.model.flow import Flow
+from accord.model.integration_map import IntegrationMap
+from accord.store import Store
+from accord.sync.capture import capture
+from accord.sync.cycle import Cycle, Progress, Side, join_on, key_json, names
+from accord.sync.judge import load_references
+from accord.sync.result import PairResult, Reconciliation
+from accord.sync.run import open_cycle
+from accord.sync.validate import find_bad
+
+SEGMENTS = 1024  # keys fall into so many segments by hash; only segments whose digests differ are compared row by row
+
+
+def reconcile(
+    map: IntegrationMap,  # noqa: A002 - the word of the glossary
+    flow: Flow | str,
+    connectors: Mapping[str, Connector],
+    store: Store,
+    *,
+    run: str,
+    now: datetime,
+    progress: Progress | None = None,
+) -> Reconciliation:
+    """Compare all bindings of a flow with each other, pair by pair, and append ``flow.reconciled``.
+
+    A value that one of the two systems can only hold more coarsely counts as equal when it is equal in that form. Rows that break the
+    contract are listed apart, per binding, and take no part in the comparison.
+
+    Raises:
+        GuardStopped: a mapped column is gone.
+    """
+    cycle = open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress)
+    try:
+        for side in cycle.sides:
+            cycle.progress(f"{cycle.flow.name}: reading {side.name}")
+            capture(cycle.con, cycle.entity, side, drift=cycle.flow.drift, may_create=False)
+        references = load_references(cycle)
+        quarantined = {side.name: _accept(cycle, side, references) for side in cycle.sides}
+        text = "VARCHAR"
+        columns = ", ".join(f"{quote(c)} {text}" for c in ("left", "right", "key", "kind", "field", "left_value", "right_value"))
+        cycle.sql(f"CREATE TABLE differences ({columns})")
+        pairs = []
+        for left, right in combinations(cycle.sides, 2):
+            cycle.progress(f"{cycle.flow.name}: comparing {left.name} and {right.name}")
+            pairs.append(_compare(cycle, left, right))
+        return _conclude(cycle, tuple(pairs), quarantined)
+    finally:
+        cycle.con.close()
+
+
+def _accept(cycle: Cycle, side: Side, references: dict[str, str]) -> int:
+    """Fill ``rows_<i>`` with the rows that keep the contract and ``aside_<i>`` with the keys of the others; returns how many those are."""
+    cap, bad = side.table("cap"), side.table("bad")
+    find_bad(cycle.con, cycle.entity, side.codes, cap, bad, references)
+    cycle.sql(f"CREATE TABLE {side.table('rows')} AS SELECT c.* FROM {cap} c ANTI JOIN {bad} x ON x.rid = c.rowid")
+    cycle.sql(
+        f"CREATE TABLE {side.table('aside')} AS SELECT DISTINCT {names(cycle.keys, 'c')} FROM {cap} c JOIN {bad} x ON x.rid = c.rowid "
+        "WHERE x.reasons IS NOT NULL"
+    )
+    return cycle.count(f"SELECT count(*) FROM {bad} WHERE reasons IS NOT NULL")
+
+
+def _compare(cycle: Cycle, left: Side, right: Side) -> PairResult:
+    fields = [
+        f for f in left.fields if f in right.codes and f not in cycle.keys and not (left.codes[f].constant or right.codes[f].constant)
+    ]
+    for side, table in ((left, "left_rows"), (right, "right_rows")):
+        shown = _as_both_show(cycle, left, right, fields, side)
+        aside = " ".join(f"ANTI JOIN {s.table('aside')} {cycle.using()}" for s in (left, right))
+        segment = f"hash({names(cycle.keys)}) % {SEGMENTS}"
+        row = f"hash({names((*cycle.keys, *fields))})"
+        cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT *, {segment} AS _segment, {row} AS _row FROM ({shown}) {aside}")
+    digest = "SELECT _segment, count(*) AS n, bit_xor(_row) AS d, sum(_row) AS s FROM {} GROUP BY _segment"
+    cycle.sql(f"""
+        CREATE OR REPLACE TEMP TABLE suspect AS
+        SELECT coalesce(l._segment, r._segment) AS _segment FROM ({digest.format("left_rows")}) l FULL JOIN ({digest.format("right_rows")}) r
+        ON l._segment = r._segment WHERE l.n IS DISTINCT FROM r.n OR l.d IS DISTINCT FROM r.d OR l.s IS DISTINCT FROM r.s""")
+    sides = [f"(SELECT * FROM {t} SEMI JOIN suspect USING (_segment))" for t in ("left_rows", "right_rows")]
+    on = join_on(cycle.keys, "l", "r")
+    start = f"SELECT {literal(left.name)}, {literal(right.name)}"
+    before = cycle.count("SELECT count(*) FROM differences")
+    for kind, here, there, alias in (("missing", sides[0], sides[1], "l"), ("extra", sides[1], sides[0], "r")):
+        other = "r" if alias == "l" else "l"
+        cycle.sql(
+            f"INSERT INTO differences {start}, {key_json(cycle.keys, alias)}, {literal(kind)}, '', NULL, NULL FROM {here} {alias} ANTI JOIN {there} {other} ON {on}"
+        )
+    for f in fields:
+        q = quote(f)
+        cycle.sql(
+            f"INSERT INTO differences {start}, {key_json(cycle.keys, 'l')}, 'different', {literal(f)}, CAST(l.{q} AS VARCHAR), CAST(r.{q} AS VARCHAR) "
+            f"FROM {sides[0]} l JOIN {sides[1]} r ON {on} WHERE l.{q} IS DISTINCT FROM r.{q}"
+        )
+    mine = f"FROM (SELECT * FROM differences OFFSET {before}) WHERE kind ="
+    missing, extra = (cycle.count(f"SELECT count(*) {mine} {literal(k)}") for k in ("missing", "extra"))
+    different = cycle.count(f"SELECT count(DISTINCT key) {mine} 'different'")
+    both = cycle.count("SELECT count(*) FROM left_rows") - missing
+    return PairResult(left.name, right.name, both, missing, extra, different)
+
+
+def _as_both_show(cycle: Cycle, left: Side, right: Side, fields: list[str], side: Side) -> str:
+    """SQL of a side's rows, each value written to and read back from both systems' columns (without touching them)."""
+    query = f"SELECT {names((*cycle.keys, *fields))} FROM {side.table('rows')}"
+    for through in (right, left):
+        codes = [through.codes[f] for f in fields]
+        exact = [c for c in codes if c.write is None or tuple(c.needs) != (c.column,)]
+        back = [c for c in codes if c not in exact]
+        kept = [*cycle.keys, *(c.name for c in exact)]
+        # In two steps, because a read expression names the system's columns, which may be called like canonical fields.
+        written = ", ".join(
+            [
+                *(f"{quote(n)} AS {quote('same.' + n)}" for n in kept),
+                *(f"CAST({c.write} AS {_column_type(through, c.column)}) AS {quote(c.column)}" for c in _once(back)),
+            ]
+        )
+        read = ", ".join([*(f"{quote('same.' + n)} AS {quote(n)}" for n in kept), *(f"{c.read} AS {quote(c.name)}" for c in _once(back))])
+        rest = [c for c in back if c not in _once(back)]
+        if rest:
+            written += "".join(f", {quote(c.name)} AS {quote('same.' + c.name)}" for c in rest)
+            read += "".join(f", {quote('same.' + c.name)} AS {quote(c.name)}" for c in rest)
+        query = f"SELECT {read} FROM (SELECT {written} FROM ({query}))"
+    return f"SELECT {names((*cycle.keys, *fields))} FROM ({query})"
+
+
+def _once(codes: list) -> list:  # type: ignore[type-arg]
+    """The first field of each column."""
+    found = {}
+    for code in codes:
+        found.setdefault(code.column, code)
+    return list(found.values())
+
+
+def _column_type(side: Side, column: str) -> str:
+    return next(t for c, t in side.columns.items() if c.lower() == column.lower())
+
+
+def _conclude(cycle: Cycle, pairs: tuple[PairResult, ...], quarantined: dict[str, int]) -> Reconciliation:
+    order = "SELECT * FROM differences ORDER BY ALL"
+    table = cycle.con.execute(order).to_arrow_table()
+    sha = cycle.store.write_segment_from(cycle.con, order).sha if table.num_rows else ""
+    body = {
+        "flow": cycle.flow.name,
+        "run": cycle.run,
+        "pairs": [
+            {"left": p.left, "right": p.right, "keys": p.keys, "missing": p.missing, "extra": p.extra, "different": p.different}
+            for p in pairs
+        ],
+        "differences": sha,
+        "quarantined": quarantined,
+    }
+    number = cycle.store.head().seq + 1
+    about = (ObjectRef("flow", cycle.flow.name), ObjectRef("run", cycle.run))
+    event = Event(
+        f"{cycle.run}:{cycle.flow.name}:flow.reconciled:{number}", "flow.reconciled", cycle.clock(), f"flow:{cycle.flow.name}", body, about
+    )
+    cycle.store.append([event])
+    return Reconciliation(cycle.flow.name, cycle.run, pairs, table, quarantined, cycle.seconds, sha)

@@ -1,0 +1,363 @@
+"""One run of a flow: capture ▸ validate ▸ merge ▸ intend ▸ apply ▸ read back ▸ move the base."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from accord.connectors.duck import open_duck
+from accord.connectors.protocol import ApplyResult, Connector
+from accord.connectors.types import literal
+from accord.model.errors import AccordError, UnknownName, UsageError
+from accord.model.event import Event, ObjectRef
+from accord.model.figure import Finding
+from accord.model.flow import Flow
+from accord.model.integration_map import IntegrationMap
+from accord.store import Store
+from accord.sync.apply import apply_target
+from accord.sync.base import load_pending, load_state, overlay_intents
+from accord.sync.capture import capture, unmapped_columns
+from accord.sync.changes import note_due, settle_due, start_due
+from accord.sync.conflicts import record_conflicts, record_stale, withdraw_stale
+from accord.sync.cycle import Cycle, Progress, Side, names
+from accord.sync.finish import move_state, next_base, next_golden
+from accord.sync.guard import check_deletes
+from accord.sync.judge import collect_quarantine, contract_findings, judge_merged, judge_side, load_references
+from accord.sync.merge import find_active, merge
+from accord.sync.result import FlowResult, TargetPlan
+from accord.sync.targets import intent_query, plan_target
+
+ROUNDS = 3  # a row that is stale after so many tries is left for the next run
+_READ_BACK = 1000  # added to a side's index for the tables of its read-back
+_EFFECTS = ("inserted", "updated", "deleted", "unchanged")
+
+
+def run_flow(
+    map: IntegrationMap,  # noqa: A002 - the word of the glossary
+    flow: Flow | str,
+    connectors: Mapping[str, Connector],
+    store: Store,
+    *,
+    run: str,
+    now: datetime,
+    dry_run: bool = False,
+    allow_deletes: bool = False,
+    progress: Progress | None = None,
+) -> FlowResult:
+    """Bring every system of a flow into agreement, once.
+
+    Repeating it is harmless, a second run right after writes nothing, and a run that died at any point is taken up by the next one.
+
+    Args:
+        map: the map the flow belongs to.
+        flow: the flow or its name.
+        connectors: by system name; at least the systems of this flow.
+        store: where bases, intents and events live.
+        run: id of this run, for events.
+        now: the time, aware, in UTC.
+        dry_run: only plan; nothing is written anywhere, the store included.
+        allow_deletes: go on where the delete guard would stop.
+        progress: told a sentence before each step.
+
+    Raises:
+        GuardStopped: a mass delete or a vanished column, before anything was written.
+        SystemUnreachable, SystemChanged, DataRefused, StorageFull: from a connector; what was written so far is taken up by the next run.
+    """
+    cycle = open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress)
+    try:
+        return _run(cycle, dry_run=dry_run, allow_deletes=allow_deletes)
+    except AccordError as error:
+        if not cycle.intended and not dry_run:
+            # Nothing was written; the log says that and why. The error itself matters more than a log that cannot be written.
+            with contextlib.suppress(AccordError):
+                _append(cycle, "flow.run_finished", status="failed", counts={}, seconds=cycle.seconds, state={}, reason=str(error))
+        raise
+    finally:
+        cycle.con.close()
+
+
+def open_cycle(
+    map: IntegrationMap,  # noqa: A002
+    flow: Flow | str,
+    connectors: Mapping[str, Connector],
+    store: Store,
+    *,
+    run: str,
+    now: datetime,
+    progress: Progress | None,
+) -> Cycle:
+    """A cycle with one side per binding, nothing read yet.
+
+    Raises:
+        UnknownName: no such flow, entity or system.
+        UsageError: ``now`` has no time zone.
+    """
+    if now.tzinfo is None:
+        raise UsageError("'now' has no time zone.", expected="Expected an aware time in UTC.")
+    if isinstance(flow, str):
+        if flow not in map.flows:
+            raise UnknownName("flow", flow, map.flows)
+        flow = map.flows[flow]
+    if flow.entity not in map.entities:
+        raise UnknownName("entity", flow.entity, map.entities, place=flow.place, holder=f"flow '{flow.name}'")
+    sides = []
+    for index, binding in enumerate(flow.bindings.values()):
+        system = binding.system or binding.name
+        if system not in connectors:
+            raise UnknownName("system", system, connectors, place=binding.place, holder=f"binding '{binding.name}'")
+        may = binding.direction != "write" and (not flow.existence or binding.name in flow.existence)
+        sides.append(Side(index, binding, connectors[system], may))
+    return Cycle(open_duck(), store, map, flow, map.entities[flow.entity], run, now, sides, progress or (lambda sentence: None))
+
+
+def _run(cycle: Cycle, *, dry_run: bool, allow_deletes: bool) -> FlowResult:
+    previous = _last_finished(cycle)
+    load_state(cycle)
+    load_pending(cycle)
+    start_due(cycle)
+    for side in cycle.sides:
+        cycle.progress(f"{cycle.flow.name}: reading {side.name}")
+        capture(cycle.con, cycle.entity, side, drift=cycle.flow.drift, may_create=not dry_run)
+    captured_at = cycle.clock()
+    cycle.findings += _drift_findings(cycle, previous)
+    initial = {s.name for s in cycle.sides if not cycle.count(f"SELECT count(*) FROM {s.table('stored_base')}")}
+    totals = dict.fromkeys((*_EFFECTS, "refused", "stale"), 0)
+    shown: dict[str, Side] = {}
+    for round_ in range(1, ROUNDS + 1):
+        active = _decide(cycle)
+        if round_ == 1 and not allow_deletes and active:
+            check_deletes(cycle)
+        if dry_run:
+            return _planned(cycle)
+        if not active or not _write(cycle, round_, totals, shown):
+            break
+        if round_ == ROUNDS:
+            _give_up(cycle, totals)
+            break
+        _take_read_back(cycle, shown)
+    cycle.progress(f"{cycle.flow.name}: moving the base")
+    return _finish(cycle, totals, shown, captured_at, previous, initial, active=bool(active))
+
+
+def _decide(cycle: Cycle) -> int:
+    """Validate, merge and plan from the present captures; returns how many keys had to be looked at."""
+    cycle.progress(f"{cycle.flow.name}: validating and merging")
+    references = load_references(cycle)
+    for side in cycle.sides:
+        judge_side(cycle, side, references)
+        overlay_intents(cycle, side)
+    active = find_active(cycle)
+    merge(cycle) if active else _merge_nothing(cycle)
+    if not active:
+        return 0
+    judge_merged(cycle, references)
+    for side in cycle.sides:
+        plan_target(cycle, side)
+    record_conflicts(cycle)
+    note_due(cycle)
+    return active
+
+
+def _merge_nothing(cycle: Cycle) -> None:
+    fields = names(cycle.fields)
+    cycle.sql(f"CREATE OR REPLACE TABLE bad_merged AS SELECT {fields}, CAST([] AS VARCHAR[]) AS reasons FROM golden0 WHERE false")
+
+
+def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, Side]) -> bool:
+    """Intend, apply and read back; returns whether some row was stale and should be merged anew."""
+    planned = [s for s in cycle.sides if cycle.count(f"SELECT count(*) FROM {s.table('plan')}")]
+    writing = [s for s in planned if cycle.count(f"SELECT count(*) FROM {s.table('plan')} WHERE _unfit IS NULL")]
+    if writing:
+        cycle.progress(f"{cycle.flow.name}: noting what will be written")
+        _intend(cycle, writing)
+    for side in cycle.sides:
+        if side in writing:
+            cycle.progress(f"{cycle.flow.name}: writing {side.name}")
+        _add(totals, apply_target(cycle, side, f"{cycle.run}:{cycle.flow.name}:{round_}:{side.name}"))
+    totals["refused"] = sum(cycle.count(f"SELECT count(*) FROM {s.table('done')} WHERE _status = 'refused'") for s in cycle.sides)
+    for side in writing:
+        cycle.progress(f"{cycle.flow.name}: reading back {side.name}")
+        shown[side.name] = replace(side, index=side.index + _READ_BACK, codes={}, columns={})
+        capture(cycle.con, cycle.entity, shown[side.name], drift=cycle.flow.drift)
+    stale = [s for s in writing if cycle.count(f"SELECT count(*) FROM {s.table('done')} WHERE _status = 'stale'")]
+    if round_ < ROUNDS:
+        for side in stale:
+            withdraw_stale(cycle, side)
+    return bool(stale)
+
+
+def _add(totals: dict[str, int], result: ApplyResult) -> None:
+    for name in _EFFECTS:
+        totals[name] += getattr(result, name)
+
+
+def _intend(cycle: Cycle, writing: list[Side]) -> None:
+    """Put what is about to be written, and what it overwrites, into the log; from here on a crash is the next run's to sort out."""
+    segments = {}
+    for side in writing:
+        query = intent_query(cycle, side)
+        segments[side.name] = cycle.store.write_segment_from(cycle.con, query).sha
+        fields = names((*cycle.keys, *(f for f in cycle.fields if f not in cycle.keys), "_op", "_set"))
+        cycle.sql(f"INSERT INTO {side.table('pend')} ({fields}) {query}")
+    losers = ""
+    if cycle.count("SELECT count(*) FROM conflicts_new"):
+        losers = cycle.store.write_segment_from(cycle.con, "SELECT * FROM conflicts_new ORDER BY ALL").sha
+    cycle.intended = True
+    _append(cycle, "flow.intended", segments=segments, conflicts=losers)
+
+
+def _take_read_back(cycle: Cycle, shown: dict[str, Side]) -> None:
+    """What was read back becomes the capture of the next round; our own writes in it are excused by the intents just noted."""
+    for side in cycle.sides:
+        back = shown.pop(side.name, None)
+        if back is not None:
+            cycle.sql(f"DROP VIEW {side.table('cur')}")
+            cycle.sql(f"DROP TABLE {side.table('cap')}")
+            cycle.sql(f"ALTER TABLE {back.table('cap')} RENAME TO {side.table('cap')}")
+            side.codes, side.columns, side.rows = back.codes, back.columns, back.rows
+
+
+def _give_up(cycle: Cycle, totals: dict[str, int]) -> None:
+    for side in cycle.sides:
+        count = cycle.count(f"SELECT count(*) FROM {side.table('done')} WHERE _status = 'stale'")
+        if count:
+            record_stale(cycle, side)
+            totals["stale"] += count
+            sentence = f"flow '{cycle.flow.name}': {count} rows of '{side.name}' kept changing while they were written; they are merged again on the next run."
+            cycle.findings.append(Finding("stale", f"{side.name}/{side.binding.resource}", sentence, "warning", count))
+
+
+def _finish(
+    cycle: Cycle,
+    totals: dict[str, int],
+    shown: dict[str, Side],
+    captured_at: datetime,
+    previous: Mapping[str, object],
+    initial: set[str],
+    *,
+    active: bool,
+) -> FlowResult:
+    counts = dict(totals)
+    counts["quarantined"] = collect_quarantine(cycle)
+    counts["released"] = cycle.count(
+        "SELECT count(*) FROM quarantine0 o ANTI JOIN quarantine n ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key"
+    )
+    if active:
+        for side in cycle.sides:
+            next_base(cycle, side, shown.get(side.name))
+        next_golden(cycle)
+        before = previous.get("captured_at")
+        settle_due(cycle, shown, captured_at, datetime.fromisoformat(str(before)) if before else None, initial)
+    state = move_state(cycle, active=active)
+    counts["conflicts"] = cycle.count("SELECT count(*) FROM conflicts_new")
+    counts["changes"] = cycle.count("SELECT count(*) FROM changes_new")
+    counts["verified"] = cycle.count("SELECT count(*) FROM changes_new WHERE verified")
+    findings = (*cycle.findings, *contract_findings(cycle), *_refusals(cycle, active=active))
+    changed = any(counts.values()) or bool(state)
+    status = "partial" if counts["refused"] or counts["stale"] else "done"
+    columns = {s.name: sorted(s.columns) for s in cycle.sides}
+    _append(
+        cycle,
+        "flow.run_finished",
+        status=status,
+        counts=counts,
+        seconds=round(cycle.seconds, 3),
+        state=state,
+        covers=list(cycle.flow.covers),
+        captured_at=captured_at.isoformat(),
+        columns=columns,
+    )
+    return FlowResult(
+        cycle.flow.name,
+        cycle.run,
+        "partial" if status == "partial" else "done",
+        counts,
+        findings,
+        cycle.seconds,
+        changed,
+        {s.name: s.rows for s in cycle.sides},
+        cycle.count("SELECT count(*) FROM quarantine"),
+        cycle.count(f"SELECT count(*) FROM {'held' if active else 'held0'}"),
+    )
+
+
+def _planned(cycle: Cycle) -> FlowResult:
+    plans, totals = [], dict.fromkeys((*_EFFECTS, "refused"), 0)
+    for side in cycle.sides:
+        table = side.table("plan")
+        if not side.writable or not cycle.count(f"SELECT count(*) FROM duckdb_tables() WHERE table_name = {literal(table)}"):
+            continue
+        ops = {
+            op: cycle.count(f"SELECT count(*) FROM {table} WHERE _op = {literal(op)} AND _unfit IS NULL")
+            for op in ("insert", "update", "delete")
+        }
+        rows = cycle.con.execute(f"SELECT * EXCLUDE (_m) FROM {table} ORDER BY {names(cycle.keys)}").to_arrow_table()
+        plans.append(
+            TargetPlan(
+                side.name, side.binding.system or side.name, side.binding.resource, ops["insert"], ops["update"], ops["delete"], rows
+            )
+        )
+        for effect, op in zip(_EFFECTS, ops, strict=False):
+            totals[effect] += ops[op]
+        totals["refused"] += cycle.count(f"SELECT count(*) FROM {table} WHERE _unfit IS NOT NULL")
+    totals["quarantined"] = collect_quarantine(cycle)
+    totals["conflicts"] = cycle.count("SELECT count(*) FROM conflicts_new")
+    findings = (*cycle.findings, *contract_findings(cycle))
+    rows_read = {s.name: s.rows for s in cycle.sides}
+    waiting = cycle.count("SELECT count(*) FROM quarantine")
+    return FlowResult(
+        cycle.flow.name, cycle.run, "planned", totals, findings, cycle.seconds, any(totals.values()), rows_read, waiting, 0, tuple(plans)
+    )
+
+
+def _refusals(cycle: Cycle, *, active: bool) -> list[Finding]:
+    found = []
+    for side in cycle.sides if active else ():
+        table = side.table("done")
+        if not cycle.count(f"SELECT count(*) FROM duckdb_tables() WHERE table_name = {literal(table)}"):
+            continue
+        count = cycle.count(f"SELECT count(*) FROM {table} WHERE _status = 'refused'")
+        if count:
+            reasons = cycle.sql(f"SELECT DISTINCT _reason FROM {table} WHERE _status = 'refused' ORDER BY 1 LIMIT 3")
+            subject = f"{side.binding.system or side.name}/{side.binding.resource}"
+            sentence = f"flow '{cycle.flow.name}': {subject} refused {count} rows ({reasons[0][0]}). They are tried again on the next run."
+            found.append(Finding("refused", subject, sentence, "problem", count, tuple(str(r[0]) for r in reasons)))
+    return found
+
+
+def _drift_findings(cycle: Cycle, previous: Mapping[str, object]) -> list[Finding]:
+    found = []
+    before = previous.get("columns")
+    for side in cycle.sides:
+        subject = f"{side.binding.system or side.name}/{side.binding.resource}"
+        if side.lacking:
+            what = ", ".join(f"'{c}'" for c in side.lacking)
+            sentence = f"{subject} no longer has {what}; the fields mapped to it keep their agreed values. Correct the map or bring the column back."
+            found.append(Finding("missing_column", subject, sentence, "problem", len(side.lacking), side.lacking))
+        known = before.get(side.name) if isinstance(before, Mapping) else None
+        new = tuple(c for c in unmapped_columns(side) if known is not None and c not in known)
+        if new:
+            what = ", ".join(f"'{c}'" for c in new)
+            sentence = f"{subject} has new columns {what}, which no field is mapped to. Map them, or leave them."
+            found.append(Finding("new_column", subject, sentence, "info", len(new), new))
+    return found
+
+
+def _last_finished(cycle: Cycle) -> Mapping[str, object]:
+    """Attributes of the flow's last run that read its systems; empty before the first."""
+    last: Mapping[str, object] = {}
+    for stored in cycle.store.read(types=["flow.run_finished"], object=ObjectRef("flow", cycle.flow.name)):
+        if "captured_at" in stored.event.attributes:
+            last = stored.event.attributes
+    return last
+
+
+def _append(cycle: Cycle, type_: str, **attributes: object) -> None:
+    about = (ObjectRef("flow", cycle.flow.name), ObjectRef("run", cycle.run))
+    number = cycle.store.head().seq + 1
+    body = {"flow": cycle.flow.name, "run": cycle.run, **attributes}
+    cycle.store.append(
+        [Event(f"{cycle.run}:{cycle.flow.name}:{type_}:{number}", type_, cycle.clock(), f"flow:{cycle.flow.name}", body, about)]
+    )

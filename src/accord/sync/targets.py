@@ -1,0 +1,123 @@
+"""What each target must become: inserts, updates and deletes in its own columns and values."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from accord.connectors.protocol import OLD, OP, ChangeBatch
+from accord.connectors.types import literal, quote
+from accord.sync.cycle import Cycle, Side, join_on, names
+from accord.sync.mapping import FieldCode, raw_name
+
+
+def plan_target(cycle: Cycle, side: Side) -> None:
+    """Fill ``want_<i>`` (each agreed row as this system will show it) and ``plan_<i>`` (rows that must change, ``_op`` and ``_set``).
+
+    A value counts as different only when it still is after writing and reading it back through the mapping: a column that holds less than
+    the canonical value (whole hours, days, three decimals) is as equal as it can be, and is not written again and again.
+    ``_unfit`` holds why a row cannot be written: a value the column's type has no room for.
+    """
+    _make_wants(cycle, side)
+    if not side.writable:
+        cycle.sql(
+            f"CREATE OR REPLACE TABLE {side.table('plan')} AS SELECT rowid AS _m, {names(cycle.keys)}, '' AS _op, CAST([] AS VARCHAR[]) AS _set, "
+            f"'' AS _unfit{''.join(', NULL AS ' + quote('k:' + side.codes[k].column) for k in cycle.keys)} FROM merged WHERE false"
+        )
+        return
+    i, keys = side.index, cycle.keys
+    written = side.written(keys)
+    key_codes = [side.codes[k] for k in keys]
+    differs = {c.name: f"({_differs(side, c)})" for c in written}
+    any_differs = " OR ".join(differs.values()) or "false"
+    stays_out = "_gone_" + str(i)
+    if side.may_exist and cycle.flow.deletes != "propagate":
+        stays_out = f"(_gone_{i} OR _del_{i})"
+    editable = f"(_in_{i} OR (_bad_{i} AND NOT _dup_{i} AND _ba_{i}))"
+    op = (
+        f"CASE WHEN m._held THEN NULL WHEN m._exists AND NOT _in_{i} AND NOT _bad_{i} AND NOT {stays_out} THEN 'insert' "
+        f"WHEN m._exists AND {editable} AND ({any_differs}) THEN 'update' WHEN NOT m._exists AND _in_{i} AND _ba_{i} THEN 'delete' END"
+    )
+    unfit = [
+        f"CASE WHEN (NOT {editable} OR {differs[c.name]}) AND m.{quote(c.name)} IS NOT NULL AND w.{quote(raw_name(c.column))} IS NULL "
+        f"THEN {literal(c.name + ': ')} || '''' || left(CAST(m.{quote(c.name)} AS VARCHAR), 60) || {literal(f''''' does not fit column {c.column}''')} END"
+        for c in written
+    ]
+    unfit += [
+        f"CASE WHEN NOT {editable} AND w.{quote(raw_name(c.column))} IS NULL THEN {literal(f'{c.name}: the key cannot be written')} END"
+        for c in key_codes
+    ]
+    sets = ", ".join(f"CASE WHEN NOT {editable} OR {differs[c.name]} THEN {literal(c.name)} END" for c in written)
+    columns = [f"m.rowid AS _m, {names(keys, 'm')}, {op} AS _op"]
+    columns.append(f"list_filter([{sets}], lambda x: x IS NOT NULL) AS _set" if sets else "CAST([] AS VARCHAR[]) AS _set")
+    columns.append(
+        f"CASE WHEN m._exists THEN nullif(array_to_string(list_filter([{', '.join(unfit)}], lambda x: x IS NOT NULL), '; '), '') END AS _unfit"
+    )
+    for c in key_codes:
+        raw = quote(raw_name(c.column))
+        columns.append(f"CASE WHEN {editable} THEN r.{raw} ELSE w.{raw} END AS {quote('k:' + c.column)}")
+    for c in written:
+        raw = quote(raw_name(c.column))
+        columns.append(
+            f"CASE WHEN NOT m._exists THEN NULL WHEN NOT {editable} OR {differs[c.name]} THEN w.{raw} ELSE r.{raw} END AS {quote('n:' + c.column)}"
+        )
+        columns.append(f"CASE WHEN {editable} THEN r.{raw} END AS {quote('o:' + c.column)}")
+    cycle.sql(f"""
+        CREATE OR REPLACE TABLE {side.table("plan")} AS SELECT * FROM (
+            SELECT {", ".join(columns)} FROM merged m LEFT JOIN {side.table("want")} w ON w._m = m.rowid
+            LEFT JOIN {side.table("cap")} r ON r.rowid = coalesce(m._rid_{i}, m._qrid_{i})
+            LEFT JOIN {side.table("base")} b ON {join_on(keys, "m", "b")} LEFT JOIN golden0 g ON {join_on(keys, "m", "g")}
+        ) WHERE _op IS NOT NULL""")
+
+
+def _differs(side: Side, code: FieldCode) -> str:
+    """SQL: the field of an existing row must be written. An accepted row is compared as it is; of a quarantined row only what others changed since."""
+    i, f = side.index, quote(code.name)
+    held = quote("h." + code.name)
+    edited = f"((_ba_{i} AND r.{f} IS DISTINCT FROM b.{f}) OR (_new_{i} AND r.{f} IS NOT NULL))"
+    # What was agreed, verified and not touched since is settled, even where the system shows it in a coarser form than we know how to predict.
+    settled = f"(_set_{i} AND m._g0 AND m.{f} IS NOT DISTINCT FROM g.{f} AND r.{f} IS NOT DISTINCT FROM b.{f})"
+    accepted = f"w.{f} IS DISTINCT FROM r.{f} AND NOT ({held} AND {edited}) AND NOT {settled}"
+    return f"CASE WHEN _in_{i} THEN {accepted} ELSE w.{f} IS DISTINCT FROM b.{f} AND m.{f} IS DISTINCT FROM g.{f} END"
+
+
+def _make_wants(cycle: Cycle, side: Side) -> None:
+    """Each agreed row written to this system's columns and read back from them, without touching the system."""
+    i = side.index
+    codes = [*(side.codes[k] for k in cycle.keys), *side.written(cycle.keys)]
+    native = {c.column: f"CAST({c.write or 'NULL'} AS {_type(side, c.column)})" for c in codes if c.column}
+    needed = dict.fromkeys(n for c in codes for n in c.needs)
+    kept = [n for n in needed if n not in native]
+    raw = "".join(f", {quote(raw_name(n))} AS {quote('kept.' + n)}" for n in kept)
+    stage = ", ".join([*(f"{sql} AS {quote(c)}" for c, sql in native.items()), *(f"{quote('kept.' + n)} AS {quote(n)}" for n in kept)])
+    shown = ", ".join([*(f"{quote(c)} AS {quote(raw_name(c))}" for c in native), *(f"{c.read} AS {quote(c.name)}" for c in codes)])
+    cycle.sql(f"""
+        CREATE OR REPLACE TABLE {side.table("want")} AS SELECT _m, {shown} FROM (
+            SELECT _m, {stage} FROM (SELECT rowid AS _m, * FROM merged WHERE _exists AND NOT _held) m
+            LEFT JOIN (SELECT rowid AS _r{raw} FROM {side.table("cap")}) r ON r._r = coalesce(m._rid_{i}, m._qrid_{i}))""")
+
+
+def _type(side: Side, column: str) -> str:
+    return next(t for c, t in side.columns.items() if c.lower() == column.lower())
+
+
+def make_batch(cycle: Cycle, side: Side, batch_id: str) -> ChangeBatch | None:
+    """The rows of ``plan_<i>`` that can be written, for the connector; ``None`` when there are none."""
+    key = tuple(side.codes[k].column for k in cycle.keys)
+    columns = tuple(c.column for c in side.written(cycle.keys))
+    picked = [f"_op AS {quote(OP)}", *(f"{quote('k:' + c)} AS {quote(c)}" for c in key)]
+    picked += [f"{quote('n:' + c)} AS {quote(c)}, {quote('o:' + c)} AS {quote(OLD + c)}" for c in columns]
+    rows: pa.Table = cycle.con.execute(
+        f"SELECT {', '.join(picked)} FROM {side.table('plan')} WHERE _unfit IS NULL ORDER BY {names(cycle.keys)}"
+    ).to_arrow_table()
+    return ChangeBatch(side.binding.resource, key, columns, rows, batch_id) if rows.num_rows else None
+
+
+def intent_query(cycle: Cycle, side: Side) -> str:
+    """SQL of what is about to be written, in canonical values: key, values as they will be read back, ``_op`` and the fields ``_set``."""
+    rest = [f for f in cycle.fields if f not in cycle.keys]
+    known = {c.name for c in side.written(cycle.keys)}
+    values = ", ".join(f"w.{quote(f)}" if f in known else f"NULL AS {quote(f)}" for f in rest)
+    return (
+        f"SELECT {names(cycle.keys, 'p')}{', ' + values if values else ''}, p._op, p._set FROM {side.table('plan')} p "
+        f"LEFT JOIN {side.table('want')} w ON w._m = p._m WHERE p._unfit IS NULL ORDER BY {names(cycle.keys, 'p')}"
+    )

@@ -1,0 +1,167 @@
+"""A contract as ONE query: which captured rows are refused, each with every reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+
+from accord.connectors.types import literal, quote
+from accord.model.entity import Entity, Field
+from accord.sync.cycle import join_on, names, storage_type
+from accord.sync.mapping import FieldCode, raw_name
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One row-level check: ``broken`` is SQL, true for a bad row; ``reason`` is SQL giving the text."""
+
+    broken: str
+    reason: str
+
+
+def row_checks(entity: Entity, codes: Mapping[str, FieldCode]) -> list[Check]:
+    """Every check that one row answers by itself: readable values, required, values, pattern, range, rules that quarantine.
+
+    Args:
+        entity: the contract.
+        codes: the fields that are provided and how they are read; a field that is not provided is not checked.
+    """
+    checks: list[Check] = []
+    for name, field in entity.fields.items():
+        code = codes.get(name)
+        if code is None:
+            continue
+        if code.broken != "false":
+            checks.append(Check(code.broken, code.reason))
+        if field.required or name in entity.key:
+            what = "key is missing" if name in entity.key else "is required and missing"
+            checks.append(Check(f"({quote(name)} IS NULL AND NOT {code.broken})", literal(f"{name}: {what}")))
+        checks += _value_checks(field, storage_type(entity, name))
+    for rule in entity.rules.values():
+        if rule.severity == "quarantine":
+            checks.append(Check(rule_broken(rule.check), literal(f"{rule.name}: {rule.reason or rule.check}")))
+    return checks
+
+
+def rule_broken(check: str) -> str:
+    """SQL that is true when a rule of the map is false; null counts as true, and so does an expression that fails."""
+    return f"coalesce(NOT TRY(({check})), false)"
+
+
+def _value_checks(field: Field, sql_type: str) -> list[Check]:
+    name, column = field.name, quote(field.name)
+    shown = f"left(CAST({column} AS VARCHAR), 60)"
+    checks = []
+    if field.values:
+        allowed = ", ".join(literal(v) for v in field.values)
+        known = literal("' is not one of " + ", ".join(field.values))
+        checks.append(Check(f"(CAST({column} AS VARCHAR) NOT IN ({allowed}))", f"{literal(name + ': ')} || '''' || {shown} || {known}"))
+    if field.pattern:
+        text = literal("' does not match " + field.pattern)
+        checks.append(
+            Check(
+                f"(NOT regexp_full_match(CAST({column} AS VARCHAR), {literal(field.pattern)}))",
+                f"{literal(name + ': ')} || '''' || {shown} || {text}",
+            )
+        )
+    for bound, sign, word in ((field.minimum, "<", "below"), (field.maximum, ">", "above")):
+        if bound:
+            limit = f"CAST({literal(bound)} AS {sql_type})"
+            checks.append(Check(f"({column} {sign} {limit})", f"{literal(name + ': ')} || {shown} || {literal(f' is {word} {bound}')}"))
+    return checks
+
+
+def find_bad(
+    con: duckdb.DuckDBPyConnection, entity: Entity, codes: Mapping[str, FieldCode], captured: str, bad: str, references: Mapping[str, str]
+) -> None:
+    """Fill table ``bad`` with ``rid`` (row of ``captured``), ``reasons`` (list of text), ``ambiguous`` (its key stands twice).
+
+    Identical copies of a row are no contradiction: one stays, the others get ``reasons`` null and are simply left out.
+
+    Args:
+        con: the cycle's connection.
+        entity: the contract.
+        codes: the provided fields.
+        captured: table with all canonical fields.
+        bad: table to make.
+        references: field: table of the texts it may hold (one column ``k``).
+    """
+    keys = entity.key
+    with_key = " AND ".join(f"{quote(k)} IS NOT NULL" for k in keys)
+    columns = [row[0] for row in con.execute(f"DESCRIBE {captured}").fetchall()]
+    body = f"hash({names(columns)})"
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE twice AS
+        WITH doubled AS (SELECT {names(keys)} FROM {captured} WHERE {with_key} GROUP BY ALL HAVING count(*) > 1)
+        SELECT {names(keys)}, count(*) AS n, min(c.rowid) AS first, count(DISTINCT {body}) AS bodies
+        FROM {captured} c SEMI JOIN doubled d USING ({names(keys)}) GROUP BY {names(keys)}""")
+    checks = row_checks(entity, codes)
+    parts = []
+    if checks:
+        broken = " OR ".join(c.broken for c in checks)
+        cases = ", ".join(f"CASE WHEN {c.broken} THEN {c.reason} END" for c in checks)
+        parts.append(
+            f"SELECT rid, reason, false AS ambiguous, o FROM (SELECT rowid AS rid, unnest([{cases}]) AS reason, 0 AS o FROM {captured} WHERE {broken}) WHERE reason IS NOT NULL"
+        )
+    label = " || ', ' || ".join(f"CAST(c.{quote(k)} AS VARCHAR)" for k in keys)
+    parts.append(
+        f"SELECT c.rowid, CASE WHEN t.bodies > 1 THEN t.n || ' rows hold the key ' || {label} END, t.bodies > 1, 1 "
+        f"FROM {captured} c JOIN twice t ON {join_on(keys, 'c', 't')} WHERE t.bodies > 1 OR c.rowid <> t.first"
+    )
+    parts += _set_checks(entity, codes, captured, references)
+    con.execute(f"""
+        CREATE OR REPLACE TABLE {bad} AS
+        SELECT rid, list(reason ORDER BY o, reason) FILTER (WHERE reason IS NOT NULL) AS reasons, bool_or(ambiguous) AS ambiguous
+        FROM ({" UNION ALL ".join(parts)}) GROUP BY rid""")
+
+
+def _set_checks(entity: Entity, codes: Mapping[str, FieldCode], captured: str, references: Mapping[str, str]) -> list[str]:
+    """Checks that need other rows: unique, at_most, references. Identical copies of one key count once."""
+    parts = []
+    for name, field in entity.fields.items():
+        if name not in codes:
+            continue
+        column = quote(name)
+        most = 1 if field.unique else field.at_most
+        if most and (name,) != entity.key:
+            many = (
+                f"SELECT {column}, count(DISTINCT ({names(entity.key)})) AS n FROM {captured} WHERE {column} IS NOT NULL "
+                f"GROUP BY ALL HAVING count(DISTINCT ({names(entity.key)})) > {int(most)}"
+            )
+            said = (
+                literal(f"{name}: ")
+                + f" || '''' || left(CAST(c.{column} AS VARCHAR), 60) || ''' stands in ' || m.n || ' rows; at most {int(most)} may hold it'"
+            )
+            parts.append(f"SELECT c.rowid, {said}, false, 2 FROM {captured} c JOIN ({many}) m ON c.{column} = m.{column}")
+        if field.references and name in references:
+            said = literal(f"{name}: no {field.references} ") + f" || '''' || left(CAST(c.{column} AS VARCHAR), 60) || ''''"
+            parts.append(
+                f"SELECT c.rowid, {said}, false, 3 FROM {captured} c ANTI JOIN {references[name]} r ON CAST(c.{column} AS VARCHAR) = r.k "
+                f"WHERE c.{column} IS NOT NULL"
+            )
+    return parts
+
+
+def count_reported(con: duckdb.DuckDBPyConnection, entity: Entity, relation: str) -> dict[str, int]:
+    """Rows that break each rule of severity *report*; they pass and are counted."""
+    rules = [r for r in entity.rules.values() if r.severity == "report"]
+    if not rules:
+        return {}
+    counted = con.execute(
+        "SELECT " + ", ".join(f"count(*) FILTER (WHERE {rule_broken(r.check)})" for r in rules) + f" FROM {relation}"
+    ).fetchone()
+    return {rule.name: int(n) for rule, n in zip(rules, counted or (), strict=True) if n}
+
+
+def accepted_view(captured: str, bad: str) -> str:
+    """SQL of the rows that passed, with ``rid``."""
+    return f"SELECT c.rowid AS rid, c.* FROM {captured} c ANTI JOIN {bad} b ON c.rowid = b.rid"
+
+
+def row_json(columns: list[str], alias: str) -> str:
+    """SQL giving the system's own columns of a row as JSON text, every value as text."""
+    raw = [c for c in columns if c.startswith(raw_name(""))]
+    packed = ", ".join(f"{quote(c.removeprefix(raw_name('')))} := CAST({alias}.{quote(c)} AS VARCHAR)" for c in raw)
+    return f"CAST(to_json(struct_pack({packed})) AS VARCHAR)" if packed else "'{}'"

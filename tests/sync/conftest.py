@@ -1,0 +1,116 @@
+"""A small organization of real SQLite files, and a shortcut to run a flow over them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from accord.connectors.registry import open_connector
+from accord.model.entity import Entity, Field, Rule
+from accord.model.flow import Binding, FieldMapping, Flow
+from accord.model.integration_map import IntegrationMap
+from accord.model.system import System
+from accord.store import Store, open_store
+from accord.sync import FlowResult, Reconciliation, reconcile, run_flow
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@dataclass
+class World:
+    """Systems in a folder, one flow over them, and a store; ``sync`` runs the flow once."""
+
+    folder: Path
+    store: Store
+    map: IntegrationMap
+    connectors: dict[str, Any]
+    runs: int = 0
+    flow: str = "things"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def sync(self, **options: Any) -> FlowResult:
+        self.runs += 1
+        return run_flow(self.map, self.flow, self.connectors, self.store, run=f"run-{self.runs}", now=NOW, **options)
+
+    def reconcile(self) -> Reconciliation:
+        self.runs += 1
+        return reconcile(self.map, self.flow, self.connectors, self.store, run=f"run-{self.runs}", now=NOW)
+
+    def sql(self, system: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with sqlite3.connect(self.folder / f"{system}.db") as db:
+            rows = db.execute(statement, values).fetchall()
+        db.close()
+        return rows
+
+    def rows(self, system: str, table: str = "things") -> dict[Any, tuple[Any, ...]]:
+        """Key: the other columns, read with sqlite3 and nothing of ours."""
+        return {row[0]: row[1:] for row in self.sql(system, f"SELECT * FROM {table}")}
+
+    def segments(self, role: str) -> list[dict[str, Any]]:
+        """Rows of a role of the flow's state."""
+        shas = self.store.flow_state(self.flow).get(role, ())
+        found: list[dict[str, Any]] = []
+        for sha in shas:
+            found += duckdb.sql(f"SELECT * FROM read_parquet('{self.store.read_segment(sha)}')").to_arrow_table().to_pylist()
+        return found
+
+    def reasons(self) -> dict[tuple[str, str], list[str]]:
+        """Quarantine: (binding, key) → reasons."""
+        return {(r["binding"], json.loads(r["key"])["id"] if r["key"] else ""): r["reasons"] for r in self.segments("quarantine")}
+
+
+@pytest.fixture
+def make_world(tmp_path: Path) -> Iterator[Any]:
+    """Build a world: ``tables`` are the CREATE statements per system, ``fields`` the entity, the rest goes to the flow."""
+    stores: list[Store] = []
+
+    def build(
+        tables: Mapping[str, str],
+        fields: Sequence[Field],
+        bindings: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        rules: Sequence[Rule] = (),
+        key: Sequence[str] = ("id",),
+        map_more: Mapping[str, Any] | None = None,
+        **flow: Any,
+    ) -> World:
+        systems = {}
+        for name, create in tables.items():
+            with sqlite3.connect(tmp_path / f"{name}.db") as db:
+                db.execute(create)
+            db.close()
+            systems[name] = System(name, "sqlite", f"{name}.db")
+        made = {}
+        for name in tables:
+            given = dict((bindings or {}).get(name, {}))
+            mappings = given.pop("fields", {f.name: FieldMapping(f.name) for f in fields})
+            made[name] = Binding(name, given.pop("resource", "things"), mappings, **given)
+        entity = Entity("thing", tuple(key), {f.name: f for f in fields}, rules={r.name: r for r in rules})
+        more = dict(map_more or {})
+        entities = {"thing": entity, **more.pop("entities", {})}
+        flows = {"things": Flow("things", "thing", made, **flow), **more.pop("flows", {})}
+        map_ = IntegrationMap("test", systems=systems, entities=entities, flows=flows, **more)
+        store = open_store(tmp_path / "store.db", segments=tmp_path / "segments")
+        stores.append(store)
+        connectors = {name: open_connector(system, base=tmp_path) for name, system in systems.items()}
+        return World(tmp_path, store, map_, connectors)
+
+    yield build
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def two(make_world: Any) -> World:
+    """Two systems a and b with (id, name, size), two-way; a is the authority."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
+    fields = [Field("id", required=True), Field("name"), Field("size", "integer")]
+    return make_world({"a": table, "b": table}, fields)
