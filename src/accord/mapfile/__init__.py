@@ -3,8 +3,27 @@
 from __future__ import annotations
 
 from accord.mapfile.content import content_hash
+from accord.mapfile.diff import diff_maps
+from accord.mapfile.dump import dump_map
+from accord.mapfile.expression import check_expression, columns_of
 from accord.mapfile.load import lint, load_map
 from accord.mapfile.problems import MapProblems, Problem
+from accord.mapfile.reference import reference_page
+from accord.mapfile.schema import json_schema, schema_text
 from accord.mapfile.variables import resolve_secret
 
-__all__ = ["MapProblems", "Problem", "content_hash", "lint", "load_map", "resolve_secret"]
+__all__ = [
+    "MapProblems",
+    "Problem",
+    "check_expression",
+    "columns_of",
+    "content_hash",
+    "diff_maps",
+    "dump_map",
+    "json_schema",
+    "lint",
+    "load_map",
+    "reference_page",
+    "resolve_secret",
+    "schema_text",
+]

@@ -34,7 +34,7 @@ from accord.model.values import Duration
 Path = tuple[str, ...]
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,15}")
 _DECIMAL: Final = re.compile(r"[-+]?[0-9]{1,25}(\.[0-9]{1,20})?")
-_NUMBER: Final = re.compile(r"[-+]?[0-9]{1,25}(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?")
+_NUMBER: Final = re.compile(r"[-+]?[0-9]{1,25}(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,3})?")
 _BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _MEANT: Final = {"yes": "true", "on": "true", "1": "true", "y": "true", "no": "false", "off": "false", "0": "false", "n": "false"}
 _WANTED: Final = {
@@ -48,10 +48,13 @@ _WANTED: Final = {
 
 
 class Builder:
-    """Builds one map; ``problems`` are the mistakes met, ``places`` says where each path of keys was written."""
+    """Builds one map; ``problems`` are the mistakes met, ``places`` says where each path of keys was written.
 
-    def __init__(self, variables: Variables, *, as_written: bool = False) -> None:
-        self.variables, self.as_written = variables, as_written
+    ``as_written`` leaves variables in texts alone; ``partial`` tells that a file could not be read, so top-level keys may be missing.
+    """
+
+    def __init__(self, variables: Variables, *, as_written: bool = False, partial: bool = False) -> None:
+        self.variables, self.as_written, self.partial = variables, as_written, partial
         self.problems: list[Problem] = []
         self.places: dict[Path, Place] = {}
 
@@ -90,7 +93,8 @@ class Builder:
             self._unknown(shape, node, holder)
             for key in shape.keys:
                 if key.required and (key.name not in node.items or _is_null(node.items[key.name])):
-                    self._problem(values["place"], holder, f"'{key.name}' is missing.", f"Expected {key.name}: {key.doc}.")
+                    if path or not self.partial:
+                        self._problem(values["place"], holder, f"'{key.name}' is missing.", f"Expected {key.name}: {key.doc}.")
                     values[key.name] = empty(key.shape)
         for key in shape.keys:
             part = node.items.get(key.name)

@@ -78,17 +78,22 @@ def _read(
     paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(p) for p in path]
     problems: list[Problem] = []
     files = _files(paths, problems)
-    root = _merged([t for f in files if (t := read_file(f, str(f), problems)) is not None], problems)
+    tables = [read_file(f, str(f), problems) for f in files]
+    root = _merged([t for t in tables if t is not None], problems)
     names = tuple(str(f) for f in files)
     if root is None:
         return _Reading(None, None, names, tidy(problems))
     folder = paths[0] if paths[0].is_dir() else paths[0].parent
     variables = Variables({"map": str(folder.resolve()), **given}, default_variables(root))
-    builder = Builder(variables)
+    partial = None in tables
+    builder = Builder(variables, partial=partial)
     built = builder.build(root)
-    written = Builder(variables, as_written=True).build(root)
-    facts = Facts(built, builder.places, known_kpis=known_kpis, known_connectors=known_connectors)
-    return _Reading(built, written, names, tidy([*problems, *builder.problems, *check_all(facts)]))
+    written = Builder(variables, as_written=True, partial=partial).build(root)
+    problems += builder.problems
+    if not partial:  # with a file missing, every reference into it would be called a mistake
+        unread = frozenset(name for name in sections() if not isinstance(root.items.get(name, root), Table))
+        problems += check_all(Facts(built, builder.places, known_kpis=known_kpis, known_connectors=known_connectors, unread=unread))
+    return _Reading(built, written, names, tidy(problems))
 
 
 def _files(paths: Sequence[Path], problems: list[Problem]) -> list[Path]:

@@ -131,7 +131,7 @@ def empty(shape: Shape) -> Any:
 def word(cls: type) -> str:
     """What a record is called in messages: «entity», «field mapping»."""
     text = "".join(f" {c.lower()}" if c.isupper() else c for c in cls.__name__).strip()
-    return {"integration map": "map", "field mapping": "field"}.get(text, text)
+    return {"integration map": "map", "field mapping": "field", "event rule": "event", "handoff rule": "handoffs"}.get(text, text)
 
 
 def _shape(hint: Any) -> Shape:

@@ -26,12 +26,10 @@ def check(facts: Facts) -> Iterator[Problem]:
 def _binding(facts: Facts, flow: Flow, binding: Binding) -> Iterator[Problem]:
     path, holder = ("flows", flow.name, "bindings", binding.name), f"flow '{flow.name}', binding '{binding.name}'"
     system = binding.system or binding.name
-    if system not in facts.map.systems:
-        hint = "" if binding.system else " A binding with a name of its own says which system it is in: system: ….."
+    if system not in facts.map.systems and "systems" not in facts.unread:
+        own = "" if binding.system else " A binding with a name of its own says where it is: 'system: …'."
         where = (*path, "system") if binding.system else path
-        yield facts.problem(
-            where, f"{holder}: system '{system}' does not exist.", alternatives(system, facts.map.systems) + hint.replace("…..", "….")
-        )
+        yield facts.problem(where, f"{holder}: system '{system}' does not exist.", alternatives(system, facts.map.systems) + own)
     if not binding.resource and facts.written(*path, "resource"):
         yield facts.problem((*path, "resource"), f"{holder}: the resource is empty.", "Expected a table, file or sheet of the system.")
     if binding.capture == "cursor" and not binding.cursor:

@@ -10,7 +10,7 @@ from accord.mapfile.rules.facts import Facts
 
 def check(facts: Facts) -> Iterator[Problem]:
     """Event rules that name unknown fields or fields of the wrong type."""
-    for entity in facts.map.entities.values():
+    for entity in filter(None, map(facts.entity, facts.map.entities)):
         for position, rule in enumerate(entity.events):
             path, holder = ("entities", entity.name, "events", str(position)), f"entity '{entity.name}', event '{rule.type}'"
             for key in ("time", "start", "case", "resource"):

@@ -17,7 +17,7 @@ from accord.model.types import CanonicalType
 
 def check(facts: Facts) -> Iterator[Problem]:
     """Expressions that do not parse, name what is not there, or give the wrong type."""
-    for entity in facts.map.entities.values():
+    for entity in filter(None, map(facts.entity, facts.map.entities)):
         types = _types({f.name: f.type for f in entity.fields.values()})
         for rule in entity.rules.values():
             path = ("entities", entity.name, "rules", rule.name, "check")

@@ -14,12 +14,16 @@ from accord.model.integration_map import IntegrationMap
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A map that is well-formed as far as possible; keys with mistakes hold defaults, so rules skip what is empty."""
+    """A map that is well-formed as far as possible; keys with mistakes hold defaults, so rules skip what is empty.
+
+    ``unread`` are sections that are no mapping: what they would hold is not known, so nothing is said about references into them.
+    """
 
     map: IntegrationMap
     places: Mapping[tuple[str, ...], Place] = field(default_factory=dict)
     known_kpis: Collection[str] | None = None
     known_connectors: Collection[str] | None = None
+    unread: frozenset[str] = frozenset()
 
     def place(self, *path: str) -> Place:
         """Where the key at this path was written, or the nearest key around it."""
@@ -40,9 +44,14 @@ class Facts:
         """The problem of a reference to a name that does not exist."""
         return self.problem(path, f"{holder}: {kind} '{name}' does not exist.", alternatives(name, known))
 
+    def entity(self, name: str) -> Entity | None:
+        """The entity of that name, or ``None`` when the map does not hold it or could not read its fields."""
+        found = self.map.entities.get(name)
+        return found if found is not None and found.fields else None
+
     def entity_of(self, flow: Flow) -> Entity | None:
-        """The entity of a flow, or ``None`` when the map does not hold it."""
-        return self.map.entities.get(flow.entity)
+        """The entity of a flow; ``None`` as in ``entity``."""
+        return self.entity(flow.entity)
 
 
 def can_read(binding: Binding, mapping: FieldMapping | None = None) -> bool:

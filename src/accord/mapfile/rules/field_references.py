@@ -18,10 +18,12 @@ def check(facts: Facts) -> Iterator[Problem]:
             path, holder = ("entities", entity.name, "fields", field.name, "references"), f"entity '{entity.name}', field '{field.name}'"
             target, dot, column = field.references.partition(".")
             if target not in entities:
+                if "entities" in facts.unread:
+                    continue
                 yield facts.unknown(path, holder, "references: entity", target, entities)
-            elif dot and column not in entities[target].fields:
+            elif dot and entities[target].fields and column not in entities[target].fields:
                 yield facts.unknown(path, holder, f"references: field of entity '{target}'", column, entities[target].fields)
-            elif not dot and len(entities[target].key) > 1:
+            elif not dot and len(set(entities[target].key)) > 1:
                 yield facts.problem(
                     path,
                     f"{holder}: the key of entity '{target}' has {len(entities[target].key)} fields.",

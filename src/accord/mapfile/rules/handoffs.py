@@ -33,11 +33,12 @@ def _rule(facts: Facts, process: Process, rule: HandoffRule) -> Iterator[Problem
     if bool(rule.entity) == bool(rule.between):
         what = "both 'entity' and 'between' are given" if rule.entity else "neither 'entity' nor 'between' is given"
         yield facts.problem(path, f"{holder}: {what}.", "Expected one: the entity whose rows are handoffs, or between: resource or team.")
+        return
     given = [key for key in _FIELDS if getattr(rule, key)]
     if rule.between and not rule.entity:
         for key in given:
             yield facts.problem((*path, key), f"{holder}: '{key}' goes with 'entity', not with 'between'.", "Remove it.")
-    entity = facts.map.entities.get(rule.entity)
+    entity = facts.entity(rule.entity)
     if entity is None:
         return
     for key in _NEEDED:

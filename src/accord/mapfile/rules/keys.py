@@ -15,14 +15,17 @@ def check(facts: Facts) -> Iterator[Problem]:
         if not entity.key and facts.written(*path):
             yield facts.problem(path, f"{holder}: the key is empty.", "Expected the fields that identify a row.")
         for position, name in enumerate(entity.key):
-            if name not in entity.fields:
+            if entity.fields and name not in entity.fields:
                 yield facts.unknown((*path, str(position)), holder, "key field", name, entity.fields)
             if name in entity.key[:position]:
                 yield facts.problem((*path, str(position)), f"{holder}: the key holds '{name}' twice.", "Remove one of the two.")
     for flow in facts.map.flows.values():
-        entity_ = facts.entity_of(flow)
-        for binding in flow.bindings.values() if entity_ else ():
-            for name in entity_.key if entity_ else ():
+        keyed = facts.entity_of(flow)
+        if keyed is None:
+            continue
+        key = [name for name in dict.fromkeys(keyed.key) if name in keyed.fields]
+        for binding in flow.bindings.values():
+            for name in key if binding.fields else ():
                 if name not in binding.fields:
                     yield facts.problem(
                         ("flows", flow.name, "bindings", binding.name, "fields"),

@@ -60,15 +60,19 @@ def _walk(facts: Facts, shape: Shape, value: Any, path: tuple[str, ...], holder:
             yield from _walk(facts, shape.item, item, (*path, name), f"{before}{word(shape.item.cls)} '{name}'")
     elif isinstance(shape, ListShape) and isinstance(shape.item, RecordShape):
         for position, item in enumerate(value):
-            yield from _walk(facts, shape.item, item, (*path, str(position)), f"{holder}, item {position + 1}")
+            label = getattr(item, shape.item.keys[0].name)
+            yield from _walk(
+                facts, shape.item, item, (*path, str(position)), f"{holder.rpartition(', ')[0]}, {word(shape.item.cls)} '{label}'"
+            )
 
 
 def _missing(facts: Facts, section: str, value: Any, path: tuple[str, ...], holder: str) -> Iterator[Problem]:
+    if section in facts.unread:
+        return
     known = getattr(facts.map, section)
     kind = _ONE.get(section, section.removesuffix("s"))
     names = [(value, path)] if isinstance(value, str) else [(v, (*path, str(i))) for i, v in enumerate(value)]
     for name, where in names:
         if name and name not in known:
             what = path[-1] if path[-1] != kind else ""
-            problem = facts.unknown(where, holder, f"{what}: {kind}" if what else kind, name, known)
-            yield problem
+            yield facts.unknown(where, holder, f"{what}: {kind}" if what else kind, name, known)
