@@ -36,8 +36,22 @@ class Sources:
     _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def segments(self, flow: str, role: str) -> tuple[Path, ...]:
-        """The Parquet files a flow's state holds for a role; none before its first run."""
-        return tuple(self.store.read_segment(sha) for sha in self.store.flow_state(flow).get(role, ()))
+        """The Parquet files a flow's state holds for a role; none before its first run.
+
+        For ``golden`` of a flow that never ran: the rows the last assessment saw in its systems (``entity.observed``).
+        """
+        shas = self.store.flow_state(flow).get(role, ())
+        if not shas and role == "golden" and flow in self.observed():
+            shas = (self.observed()[flow],)
+        return tuple(self.store.read_segment(sha) for sha in shas)
+
+    def observed(self) -> Mapping[str, str]:
+        """Flow: segment with the rows its systems held when they were last assessed."""
+        if "observed" not in self._cache:
+            seen = (e.event.attributes for e in self.store.read(types=["entity.observed"]))
+            self._cache["observed"] = {str(a["flow"]): str(a["sha"]) for a in seen}
+        found: Mapping[str, str] = self._cache["observed"]
+        return found
 
     def logs(self) -> Mapping[str, Mapping[str, Any]]:
         """The newest import of each log, by the log's name, as its ``log.imported`` event tells."""

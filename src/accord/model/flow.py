@@ -52,6 +52,11 @@ class Binding:
     create: bool = field(default=False, metadata={"doc": "make the table or file when it is not there"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
+    @property
+    def holder(self) -> str:
+        """The system that holds this side: ``system``, or the system called like the binding."""
+        return self.system or self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:

@@ -1,0 +1,166 @@
+"""Compares two relations row by row once their keys are known: equal values, unit factors, clock offsets, code tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from accord.connectors.types import quote
+from accord.lifecycle.design.profile import SET_LIMIT, ColumnProfile
+
+FACTORS = (100.0, 0.01, 60.0, 1 / 60, 3600.0, 1 / 3600, 24.0, 1 / 24, 1000.0, 0.001)
+SAMPLE_ROWS = 5000
+NUMERIC = frozenset({"integer", "number", "double"})
+TEMPORAL = frozenset({"date", "timestamp"})
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """How two columns relate on the rows both hold.
+
+    Args:
+        rows: joined rows on which both have a value.
+        equal: share of them with the same value, 0..1.
+        factor: left = right x factor on ``factor_share`` of the rows; 0 when no known unit factor explains them.
+        factor_share: share of rows the factor explains.
+        offset_seconds: left - right on ``offset_share`` of the rows, daylight saving (an hour) allowed for.
+        offset_share: share of rows the offset explains.
+        codes: value of the right column: value of the left, when the two are a one-to-one code table.
+        codes_share: share of rows the table explains.
+    """
+
+    rows: int = 0
+    equal: float = 0.0
+    factor: float = 0.0
+    factor_share: float = 0.0
+    offset_seconds: int = 0
+    offset_share: float = 0.0
+    codes: tuple[tuple[str, str], ...] = ()
+    codes_share: float = 0.0
+
+    @property
+    def evidence(self) -> float:
+        """0..1: how well one column explains the other; a conversion counts a little less than equality."""
+        return max(self.equal, 0.97 * self.factor_share, 0.97 * self.offset_share, 0.92 * self.codes_share)
+
+
+def key_pair(
+    con: duckdb.DuckDBPyConnection,
+    left: str,
+    left_columns: Mapping[str, ColumnProfile],
+    right: str,
+    right_columns: Mapping[str, ColumnProfile],
+) -> tuple[str, str] | None:
+    """The pair of nearly unique columns that shares the most values, when it joins at least a third of the smaller side."""
+    best: tuple[float, str, str] | None = None
+    for lname, lp in left_columns.items():
+        for rname, rp in right_columns.items():
+            if min(lp.distinct, rp.distinct) < 5 or lp.distinct < 0.9 * lp.filled or rp.distinct < 0.85 * rp.filled:
+                continue
+            if lp.type in TEMPORAL or rp.type in TEMPORAL or lp.type == "double" or rp.type == "double":
+                continue
+            row = con.execute(
+                f"SELECT count(*) FROM (SELECT DISTINCT {quote(lname)}::VARCHAR AS v FROM {left}) AS l "
+                f"JOIN (SELECT DISTINCT {quote(rname)}::VARCHAR AS v FROM {right}) AS r USING (v)"
+            ).fetchone()
+            assert row is not None
+            share = int(row[0]) / min(lp.distinct, rp.distinct)
+            if share >= 1 / 3 and (best is None or (share, lname == rname) > (best[0], best[1] == best[2])):
+                best = (share, lname, rname)
+    return None if best is None else (best[1], best[2])
+
+
+def align(
+    con: duckdb.DuckDBPyConnection,
+    left: str,
+    left_columns: Mapping[str, ColumnProfile],
+    right: str,
+    right_columns: Mapping[str, ColumnProfile],
+    keys: tuple[str, str],
+) -> dict[tuple[str, str], Aligned]:
+    """Each pair of columns compared on a sample of the rows that join on ``keys``; the sample is chosen by hash, so it repeats."""
+    lkey, rkey = keys
+    left_select = ", ".join(f"any_value({quote(c)})::VARCHAR AS {quote('l_' + c)}" for c in left_columns)
+    right_select = ", ".join(f"any_value({quote(c)})::VARCHAR AS {quote('r_' + c)}" for c in right_columns)
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE _aligned AS SELECT * EXCLUDE (k) FROM "
+        f"(SELECT {quote(lkey)}::VARCHAR AS k, {left_select} FROM {left} GROUP BY 1 HAVING k IS NOT NULL) JOIN "
+        f"(SELECT {quote(rkey)}::VARCHAR AS k, {right_select} FROM {right} GROUP BY 1 HAVING k IS NOT NULL) USING (k) "
+        f"ORDER BY hash(k), k LIMIT {SAMPLE_ROWS}"
+    )
+    try:
+        return {
+            (lname, rname): _pair(con, lp, rp)
+            for lname, lp in left_columns.items()
+            for rname, rp in right_columns.items()
+            if lp.filled and rp.filled
+        }
+    finally:
+        con.execute("DROP TABLE IF EXISTS _aligned")
+
+
+def _pair(con: duckdb.DuckDBPyConnection, left: ColumnProfile, right: ColumnProfile) -> Aligned:
+    lc, rc = quote("l_" + left.name), quote("r_" + right.name)
+    both = f"FROM _aligned WHERE nullif({lc}, '') IS NOT NULL AND nullif({rc}, '') IS NOT NULL"
+    numbers = left.type in NUMERIC and right.type in NUMERIC
+    times = left.type in TEMPORAL and right.type in TEMPORAL
+    same = f"lower(trim({lc})) = lower(trim({rc}))"
+    if numbers:
+        same = f"try_cast({lc} AS DOUBLE) = try_cast({rc} AS DOUBLE)"
+    if times:
+        same = f"try_cast({lc} AS TIMESTAMPTZ) = try_cast({rc} AS TIMESTAMPTZ)"
+    counted = con.execute(f"SELECT count(*), count(*) FILTER (WHERE {same}) {both}").fetchone()
+    assert counted is not None
+    rows = int(counted[0])
+    if not rows:
+        return Aligned()
+    equal = int(counted[1]) / rows
+    factor, factor_share = _factor(con, lc, rc, both, rows) if numbers and equal < 0.8 else (0.0, 0.0)
+    offset, offset_share = _offset(con, lc, rc, both, rows) if times and equal < 0.8 else (0, 0.0)
+    codes: tuple[tuple[str, str], ...] = ()
+    codes_share = 0.0
+    few = 2 <= left.distinct <= SET_LIMIT and 2 <= right.distinct <= SET_LIMIT
+    if few and not times and equal < 0.8:
+        codes, codes_share = _codes(con, lc, rc, both, rows)
+    return Aligned(rows, equal, factor, factor_share, offset, offset_share, codes, codes_share)
+
+
+def _factor(con: duckdb.DuckDBPyConnection, lc: str, rc: str, both: str, rows: int) -> tuple[float, float]:
+    counts = ", ".join(f"count(*) FILTER (WHERE r <> 0 AND abs(l - r * {f!r}) <= 0.006 * abs(l))" for f in FACTORS)
+    found = con.execute(f"SELECT {counts} FROM (SELECT try_cast({lc} AS DOUBLE) AS l, try_cast({rc} AS DOUBLE) AS r {both})").fetchone()
+    assert found is not None
+    best = max(range(len(FACTORS)), key=lambda i: int(found[i]))
+    share = int(found[best]) / rows
+    return (FACTORS[best], share) if share >= 0.5 else (0.0, 0.0)
+
+
+def _offset(con: duckdb.DuckDBPyConnection, lc: str, rc: str, both: str, rows: int) -> tuple[int, float]:
+    """The most frequent difference that a time zone can cause (whole quarter hours up to 14 h), its daylight-saving twin included."""
+    left, right = (f"epoch(try_cast({c} AS TIMESTAMPTZ))" for c in (lc, rc))
+    found = con.execute(
+        f"SELECT d, count(*) AS n FROM (SELECT ({left} - {right})::BIGINT AS d {both}) "
+        "WHERE d <> 0 AND abs(d) <= 50400 AND d % 900 = 0 GROUP BY d ORDER BY n DESC, d"
+    ).fetchall()
+    if not found:
+        return 0, 0.0
+    offset = int(found[0][0])
+    twins = {d: sum(int(n) for v, n in found if v in (offset, offset + d)) for d in (3600, -3600)}
+    share = max(twins.values()) / rows
+    return (offset, share) if share >= 0.5 else (0, 0.0)
+
+
+def _codes(con: duckdb.DuckDBPyConnection, lc: str, rc: str, both: str, rows: int) -> tuple[tuple[tuple[str, str], ...], float]:
+    cells: Sequence[tuple[str, str, int]] = con.execute(
+        f"SELECT {rc}, {lc}, count(*) AS n {both} GROUP BY 1, 2 ORDER BY n DESC, 1, 2"
+    ).fetchall()
+    table: dict[str, str] = {}
+    explained = 0
+    for right, left, n in cells:
+        if right not in table and left not in table.values():
+            table[right] = left
+            explained += int(n)
+    share = explained / rows
+    # Two columns of two values each agree by chance half of the time; a code table must explain nearly every row.
+    return (tuple(sorted(table.items())), share) if share >= 0.85 and len(table) >= 2 else ((), 0.0)
