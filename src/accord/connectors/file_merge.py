@@ -23,11 +23,21 @@ def match(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
         if type_.name not in ("text", "json", "binary"):  # 5 and 05 are one integer
             stored, given = (f"TRY_CAST({side} AS {duckdb_type(type_)})" for side in (stored, given))
         on.append(f"{stored} = {given}")
-    values = [f"{as_text('t.' + quote(c), kinds[c]) if c in kinds else 'NULL'} AS {quote(c)}" for c in batch.columns]
+    values = [f"{_compared(name, staged, kinds)} AS {quote(name)}" for name in batch.columns]
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE matches AS
         SELECT {", ".join([f"s.{ROW}", f"t.{LINE}", *values])}
         FROM stage s JOIN current_rows t ON {" AND ".join(on)}""")
+
+
+def _compared(name: str, staged: Staged, kinds: dict[str, str]) -> str:
+    """SQL over ``current_rows t`` for a value as text, in the form that ``stage`` has it."""
+    column = f"t.{quote(name)}"
+    if name not in kinds:
+        return "NULL"
+    if staged.types[name].name == "binary" and kinds[name] == "VARCHAR":
+        return f"coalesce(hex(TRY_CAST({column} AS BLOB)), {column})"
+    return as_text(column, kinds[name])
 
 
 def misfits(con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[int, str]:
@@ -98,4 +108,5 @@ def _written(con: duckdb.DuckDBPyConnection, staged: Staged, name: str, kinds: d
         zoned = given == "TIMESTAMP WITH TIME ZONE"
         moment = f"({column} AT TIME ZONE 'UTC')" if zoned else f"CAST({column} AS TIMESTAMP)"
         return sniff(sample[0] if sample else None, zoned=zoned).sql(moment)
-    return as_text(column, given)
+    # Bytes stand in text as DuckDB writes and reads them: \x00\xFF.
+    return f"CAST({column} AS VARCHAR)" if given == "BLOB" else as_text(column, given)

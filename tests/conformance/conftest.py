@@ -1,0 +1,138 @@
+"""What the connector suite shares: a fresh system of each kind, batches, and an oracle that reads without our code."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import openpyxl
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from accord.connectors.duck import open_duck
+from accord.connectors.protocol import ApplyResult, ChangeBatch, Connector
+from accord.connectors.registry import connector_kinds, open_connector
+from accord.model.system import System
+from accord.model.types import CanonicalType
+
+COLUMNS = {
+    "id": CanonicalType("text"),
+    "name": CanonicalType("text"),
+    "amount": CanonicalType("number", 12, 2),
+    "at": CanonicalType("timestamp"),
+}
+NAMED = ("name", "amount", "at")
+TYPES = {"id": pa.string(), "name": pa.string(), "amount": pa.decimal128(12, 2), "at": pa.timestamp("us", "UTC")}
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Bench:
+    """One system of a kind, with the means to change it and to look at it."""
+
+    connector: Connector
+    at: str
+    folder: Path
+
+    @property
+    def kind(self) -> str:
+        return self.connector.kind
+
+    def create(self) -> None:
+        self.connector.create("items", COLUMNS, ["id"])
+
+    def batch(
+        self, op: str, rows: Sequence[Row], old: Sequence[Row] = (), columns: Sequence[str] = ("name", "amount", "at")
+    ) -> ChangeBatch:
+        data: dict[str, Any] = {"_op": pa.array([op] * len(rows)), "id": pa.array([row["id"] for row in rows], TYPES["id"])}
+        for name in columns:
+            data[name] = pa.array([row.get(name) for row in rows], TYPES[name])
+            data["_old_" + name] = pa.array([before.get(name) for before in old] or [None] * len(rows), TYPES[name])
+        return ChangeBatch("items", ("id",), tuple(columns), pa.table(data), f"{op}-{len(rows)}")
+
+    def apply(
+        self, op: str, rows: Sequence[Row], old: Sequence[Row] = (), columns: Sequence[str] = ("name", "amount", "at")
+    ) -> ApplyResult:
+        return self.connector.apply(self.batch(op, rows, old, columns))
+
+    def scan(self, resource: str = "items") -> dict[str, dict[str, Any]]:
+        """What our own code reads, as text."""
+        con = open_duck()
+        view = self.connector.scan(con, resource)
+        names = [row[0] for row in con.execute(f"DESCRIBE {view}").fetchall()]
+        rows = con.execute("SELECT " + ", ".join(f'CAST("{n}" AS VARCHAR)' for n in names) + f" FROM {view}").fetchall()
+        return {row[names.index("id")]: dict(zip(names, row, strict=True)) for row in rows}
+
+    def oracle(self) -> dict[str, tuple[str | None, Decimal | None]]:
+        """Name and amount by id as any other program reads them."""
+        return {str(key): (name, None if amount is None else Decimal(str(amount))) for key, name, amount in _READERS[self.kind](self.at)}
+
+
+def _sqlite(at: str) -> list[tuple[Any, ...]]:
+    db = sqlite3.connect(at)
+    try:
+        return db.execute("SELECT id, name, amount FROM items").fetchall()
+    finally:
+        db.close()
+
+
+def _postgresql(at: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(at) as db:
+        return db.execute("SELECT id, name, amount FROM items").fetchall()
+
+
+def _csv(at: str) -> list[tuple[Any, ...]]:
+    # The csv module cannot tell "" from nothing; the tests of that difference look at the bytes.
+    with Path(at, "items.csv").open(newline="") as file:
+        return [(row["id"], row["name"] or None, row["amount"] or None) for row in csv.DictReader(file)]
+
+
+def _jsonl(at: str) -> list[tuple[Any, ...]]:
+    rows = [json.loads(line, parse_float=Decimal) for line in Path(at, "items.jsonl").read_text().splitlines()]
+    return [(row["id"], row.get("name"), row.get("amount")) for row in rows]
+
+
+def _parquet(at: str) -> list[tuple[Any, ...]]:
+    table = pyarrow.parquet.read_table(Path(at, "items.parquet"))
+    return [(row["id"], row["name"], row["amount"]) for row in table.to_pylist()]
+
+
+def _xlsx(at: str) -> list[tuple[Any, ...]]:
+    book = openpyxl.load_workbook(at)
+    return [row[:3] for row in book["items"].iter_rows(min_row=2, values_only=True)]
+
+
+_READERS: dict[str, Callable[[str], list[tuple[Any, ...]]]] = {
+    "sqlite": _sqlite,
+    "postgresql": _postgresql,
+    "csv": _csv,
+    "jsonl": _jsonl,
+    "parquet": _parquet,
+    "xlsx": _xlsx,
+}
+
+
+@pytest.fixture(params=sorted(connector_kinds()))
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+    """A system of each kind there is, not yet made."""
+    kind = request.param
+    if kind == "postgresql":
+        at = request.getfixturevalue("postgres_url")
+    else:
+        at = str(tmp_path / {"sqlite": "system.db", "xlsx": "system.xlsx"}.get(kind, "system"))
+    return Bench(open_connector(System("under_test", kind, at), base=tmp_path), at, tmp_path)
+
+
+@pytest.fixture
+def duck() -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection as Accord opens it."""
+    return open_duck()
