@@ -13,7 +13,7 @@ import sqlglot
 from sqlglot import exp
 
 from accord.connectors.duck import open_duck
-from accord.connectors.types import quote
+from accord.connectors.types import literal, quote
 from accord.measure.sources import Sources, View
 from accord.measure.views import STANDARD_VIEWS, build_view
 from accord.model.errors import UnknownName
@@ -36,6 +36,10 @@ class Measure:
         self._computed: set[str] = set()
         for name in (*(f"entity_{e}" for e in sources.map.entities), *STANDARD_VIEWS):
             self._make(name)
+        # From here on no query reaches any file but the segments the views stand on, whatever it says.
+        con.execute(f"SET allowed_paths = [{', '.join(literal(str(path)) for path in sorted(sources.opened))}]")
+        con.execute("SET enable_external_access = false")
+        con.execute("SET lock_configuration = true")
 
     @property
     def map(self) -> IntegrationMap:
@@ -85,12 +89,16 @@ class Measure:
         return self.con.execute(sql, parameters).to_arrow_table() if parameters else self.con.execute(sql).to_arrow_table()
 
     def why_empty(self, names: Sequence[str]) -> str:
-        """A reason why a query over these views found nothing: the first empty view and why it is empty."""
+        """A reason why a query over these views found nothing."""
+        return self.empty_view(names) or "there are rows, but none that fits"
+
+    def empty_view(self, names: Sequence[str]) -> str:
+        """Which of these views is empty, and why; an empty text when all hold rows."""
         for name in names:
             self.ensure([name])
             if self.con.execute(f"SELECT 1 FROM {quote(name)} LIMIT 1").fetchone() is None:
                 return f"the view {name} holds no row: {self._root_cause(name)}"
-        return "no row meets the KPI's conditions"
+        return ""
 
     def _root_cause(self, name: str) -> str:
         for need in self._views[name].needs:

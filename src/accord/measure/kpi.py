@@ -29,7 +29,7 @@ AGGREGATES: Mapping[str, str] = {
     "count": "sum of value, which is 1 for each row counted and 0 for each only looked at",
 }
 _REQUIRED = ("name", "title", "unit", "better", "aggregate", "cluster", "window", "source", "example")
-_OPTIONAL = ("dims", "covers", "note")
+_OPTIONAL = ("dims", "covers", "note", "needs")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -55,6 +55,7 @@ class Kpi:
     dims: tuple[tuple[str, ...], ...] = ()
     covers: tuple[str, ...] = ()
     note: str = ""
+    needs: str = ""
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -98,6 +99,7 @@ def load_kpi(path: Path) -> Kpi:
         dims=tuple(_words(group) for group in file.text("dims").split(";") if group.strip()),
         covers=_words(file.text("covers")),
         note=file.text("note"),
+        needs=file.text("needs"),
     )
 
 

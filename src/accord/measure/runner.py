@@ -75,8 +75,12 @@ def observe(measure: Measure, kpi: Kpi, window: Window, *, breakdown: bool = Tru
         con.execute(f"DROP TABLE {_OBSERVATIONS}")
     if found:
         return found, ""
-    reason = measure.why_empty(sorted(kpi.views))
-    return [], reason if window == ALL or "holds no row" in reason else f"no observation in the window {window}"
+    empty = measure.empty_view(sorted(kpi.views))
+    if empty:
+        return [], empty
+    if window != ALL:
+        return [], f"no observation in the window {window}"
+    return [], f"no row has what it needs: {kpi.needs}" if kpi.needs else "no row meets the conditions of the query"
 
 
 def _misfit(kpi: Kpi, message: str) -> MapError:

@@ -33,6 +33,7 @@ class Sources:
     map: IntegrationMap
     store: Store
     now: datetime
+    opened: set[Path] = field(default_factory=set, repr=False, compare=False)
     _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def segments(self, flow: str, role: str) -> tuple[Path, ...]:
@@ -43,7 +44,13 @@ class Sources:
         shas = self.store.flow_state(flow).get(role, ())
         if not shas and role == "golden" and flow in self.observed():
             shas = (self.observed()[flow],)
-        return tuple(self.store.read_segment(sha) for sha in shas)
+        return tuple(map(self.segment, shas))
+
+    def segment(self, sha: str) -> Path:
+        """The Parquet file of a segment; only files asked for here can be read by a query."""
+        path = self.store.read_segment(sha)
+        self.opened.add(path)
+        return path
 
     def observed(self) -> Mapping[str, str]:
         """Flow: segment with the rows its systems held when they were last assessed."""

@@ -26,6 +26,10 @@ class Field:
     maximum: str = field(default="", metadata={"doc": "largest value allowed"})
     references: str = field(default="", metadata={"doc": "entity whose key this field holds"})
     at_most: int = field(default=0, metadata={"doc": "how many rows may hold the same value (0: any number); 1 for a one-to-one reference"})
+    severity: Literal["quarantine", "report"] = field(
+        default="quarantine",
+        metadata={"doc": "what a breach of unique, at_most or references does: keep the row back, or let it through and count it"},
+    )
     personal: bool = field(default=False, metadata={"doc": "identifies a person"})
     description: str = field(default="", metadata={"doc": "what it means"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)

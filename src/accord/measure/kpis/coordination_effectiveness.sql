@@ -7,6 +7,7 @@
 -- window: all
 -- dims: from_team, to_team
 -- covers: F4, M9
+-- needs: agreed hours and number of attempts of handoffs that are due by now
 -- source: F4 of the marketing-operations specification (service-level attainment x percent complete and accurate)
 -- note: Of the handoffs due by now, those accepted at the first offer and within the agreed hours; open overdue ones count against it.
 --   The clock is that of F2, so an automatic acceptance without work does not help.

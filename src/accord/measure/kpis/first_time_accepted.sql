@@ -7,6 +7,7 @@
 -- window: all
 -- dims: from_team, to_team
 -- covers: F3
+-- needs: the number of attempts, and an acceptance or an agreed time that has passed
 -- source: F3 of the marketing-operations specification (percent complete and accurate of value-stream mapping)
 -- note: Of the handoffs that are finished or overdue, those accepted at the first offer. An overdue one that nobody accepted counts
 --   against it. Needs the number of attempts.

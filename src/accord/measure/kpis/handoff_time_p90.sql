@@ -7,6 +7,7 @@
 -- window: all
 -- dims: from_team, to_team
 -- covers: F2
+-- needs: accepted handoffs
 -- source: F2 of the marketing-operations specification (waiting time between resources in process mining; ITIL response time)
 -- note: From the first offer to the final acceptance in calendar hours. Open handoffs have no wait yet; negative ones are flagged in
 --   invalid_handoffs and do not count here.

@@ -7,6 +7,7 @@
 -- window: all
 -- dims: from_team, to_team
 -- covers: F4
+-- needs: agreed hours of handoffs that are due by now
 -- source: service-level attainment, one half of F4 of the marketing-operations specification
 -- note: Of the handoffs due by now, those whose clock stopped in time; open overdue ones count against it.
 -- example:

@@ -7,6 +7,7 @@
 -- window: all
 -- dims: from_team, to_team
 -- covers: F2
+-- needs: the time at which work began
 -- source: F2 of the marketing-operations specification, pickup = start of work - first offer
 -- note: Needs the time at which work began; calendar hours. Starts before the offer do not count.
 -- example:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from accord.measure.logs.import_log import import_log
+from accord.measure.logs.import_log import import_log, import_logs
+from accord.measure.logs.mapping import read_mapping
 from accord.measure.logs.result import BadRow, ImportResult
 
-__all__ = ["BadRow", "ImportResult", "import_log"]
+__all__ = ["BadRow", "ImportResult", "import_log", "import_logs", "read_mapping"]

@@ -22,6 +22,7 @@ from accord.measure.logs.tabular import lines_of, read_csv, read_parquet
 from accord.measure.logs.xes import read_xes
 from accord.model.errors import DataRefused, SystemUnreachable, UnknownName, UsageError
 from accord.model.event import Event, ObjectRef
+from accord.model.integration_map import IntegrationMap
 from accord.model.process import Log
 from accord.store import Store
 
@@ -76,6 +77,11 @@ def import_log(log: Log, store: Store, *, base: Path, now: datetime, run: str) -
     event = Event(f"log:{log.name}:{fingerprint[:24]}:{run}", "log.imported", now, "measure", attributes, (ObjectRef("log", log.name),))
     store.append([event])
     return _result(log, attributes, changed=True)
+
+
+def import_logs(integration_map: IntegrationMap, store: Store, *, base: Path, now: datetime, run: str) -> tuple[ImportResult, ...]:
+    """Import every log of a map, in its order; see ``import_log``."""
+    return tuple(import_log(log, store, base=base, now=now, run=run) for log in integration_map.logs.values())
 
 
 def log_format(log: Log) -> str:

@@ -1,4 +1,7 @@
-"""``change_target``: each change of a source with each target it had to reach, from the records synchronization leaves."""
+"""``change_target``: each change of a source with each target it had to reach, from the records synchronization leaves.
+
+``freshness_seconds`` is how long a change took to be seen in the target, ``slo_seconds`` how long the flow allows.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +16,28 @@ COLUMNS: Mapping[str, str] = {
     "key": "VARCHAR",
     "source": "VARCHAR",
     "target": "VARCHAR",
-    "due": "TIMESTAMPTZ",
+    "op": "VARCHAR",
+    "due": "BOOLEAN",
     "verified": "BOOLEAN",
     "quarantined": "BOOLEAN",
     "source_broken": "BOOLEAN",
     "source_changed_at": "TIMESTAMPTZ",
+    "captured_at": "TIMESTAMPTZ",
     "verified_at": "TIMESTAMPTZ",
     "freshness_seconds": "DOUBLE",
+    "slo_seconds": "DOUBLE",
 }
 
 
 def build(sources: Sources) -> View:
     """The view over all flows that have run."""
     parts = []
-    for flow in sources.map.flows:
-        paths = sources.segments(flow, "changes")
+    for name, flow in sources.map.flows.items():
+        paths = sources.segments(name, "changes")
         if paths:
             present = parquet_columns(paths)
-            parts.append(typed(COLUMNS, {c: quote(c) for c in COLUMNS if c in present}, f"FROM {parquet(paths)}"))
+            promised = {"slo_seconds": str(flow.freshness.seconds)}
+            parts.append(typed(COLUMNS, {c: quote(c) for c in COLUMNS if c in present} | promised, f"FROM {parquet(paths)}"))
     if not parts:
         why = "no flow of the map has carried a change yet" if sources.map.flows else "the map declares no flow"
         return View(empty(COLUMNS), why_empty=why)

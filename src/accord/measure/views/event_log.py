@@ -57,7 +57,7 @@ def build(sources: Sources) -> View:
 
 
 def _from_log(process: str, log: Mapping[str, Any], sources: Sources) -> str:
-    relation = parquet([sources.store.read_segment(str(log["sha"]))])
+    relation = parquet([sources.segment(str(log["sha"]))])
     case = "case_id"
     if log.get("ocel"):
         # An object-centric event belongs to every object of the chosen type: it stands once in the case of each, however many
