@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import psycopg
 import pytest
 
 from accord.model.event import Event, ObjectRef
@@ -15,12 +19,45 @@ from accord.store import Store, open_store
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 MakeEvent = Callable[..., Event]
+_schemas = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def store_database(postgres_server: str) -> Iterator[str]:
+    """One PostgreSQL database for all these tests: making and dropping one costs a checkpoint, a schema costs nothing."""
+    name = f"stores_{os.getpid()}"
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"'.encode())
+    yield f"postgresql://postgres:@/{name}?host={quote(postgres_server.split('host=', 1)[1], safe='/')}"
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def new_schema(store_database: str) -> Callable[[], str]:
+    """Make URLs of empty places for a store."""
+    return lambda: f"{store_database}&options=-csearch_path%3Dstore{next(_schemas)}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a new store goes: a file, and then a PostgreSQL database."""
-    return str(tmp_path / "store.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    """Where a new store goes: a file, and then a schema of PostgreSQL."""
+    return str(tmp_path / "store.db") if request.param == "sqlite" else str(request.getfixturevalue("new_schema")())
+
+
+@pytest.fixture
+def new_folder() -> Iterator[Callable[[], Path]]:
+    """Make empty folders, in memory where there is such a place: for generated histories, not for proofs of durability."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as top:
+        numbers = itertools.count(1)
+
+        def make() -> Path:
+            folder = Path(top) / str(next(numbers))
+            folder.mkdir()
+            return folder
+
+        yield make
 
 
 @pytest.fixture

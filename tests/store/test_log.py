@@ -140,6 +140,7 @@ def test_reading_can_start_later_and_choose_by_type_object_and_number(store: Sto
 
     assert seqs(after=2) == [3, 4]
     assert seqs(types=["a.x", "a.z"]) == [1, 3, 4]
+    assert seqs(types="a.x") == [1, 3]
     assert seqs(types=[]) == []
     assert seqs(object=ObjectRef("task", "T-1")) == [1, 3, 4]
     assert seqs(object=task) == [1, 3]

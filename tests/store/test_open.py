@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from accord.model.errors import DataRefused, LeaseHeld, SystemUnreachable, UsageError
-from accord.model.event import Event
+from accord.model.event import Event, ObjectRef
 from accord.store import Store, migrate, open_store, postgres, sqlite
 from accord.store.postgres import PostgresDatabase
 
@@ -161,6 +161,24 @@ def test_a_server_that_is_not_there_is_named_without_the_password(tmp_path: Path
 
     assert "127.0.0.1:1/store" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_wrong_postgresql_url_is_refused_without_repeating_the_password(tmp_path: Path) -> None:
+    """Exit code 2: what was typed must change; but not at the price of showing it."""
+    with pytest.raises(UsageError) as caught:
+        open_store("postgresql://ana:secret@[host/store?what=1", segments=tmp_path)
+
+    assert "secret" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_a_name_too_long_for_postgresql_is_refused_in_words(new_schema: Callable[[], str], tmp_path: Path, event: MakeEvent) -> None:
+    """A system may hold a key of any length; the event is refused as a whole, with what would have fitted."""
+    with open_store(new_schema(), segments=tmp_path) as store:
+        with pytest.raises(DataRefused, match="2,500 bytes"):
+            store.append([event("a.b", (ObjectRef("task", "".join(chr(300 + n) for n in range(9000))),))])
+
+        assert store.head().seq == 0
 
 
 def test_sqlite_is_opened_for_full_durability(tmp_path: Path) -> None:

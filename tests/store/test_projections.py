@@ -389,25 +389,24 @@ def check_history(url: str | Path, folder: Path, history: list[Any], batches: li
         assert other.head().seq == len(events)
 
 
-@given(history=histories, batches=st.lists(st.integers(0, 25), max_size=5))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_rebuilding_gives_what_growing_gave_on_sqlite(
-    tmp_path_factory: pytest.TempPathFactory, history: list[Any], batches: list[int]
-) -> None:
+def test_rebuilding_gives_what_growing_gave_on_sqlite(new_folder: Callable[[], Path]) -> None:
     """Every table but the log is rebuildable from it, and how events were batched leaves no trace."""
-    folder = tmp_path_factory.mktemp("store")
-
-    check_history(folder / "store.db", folder, history, batches)
-
-
-def test_rebuilding_gives_what_growing_gave_on_postgresql(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The same on PostgreSQL, compared with SQLite: both databases hold the same tables."""
-    schemas = iter(range(1000))
 
     @given(history=histories, batches=st.lists(st.integers(0, 25), max_size=5))
-    @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     def check(history: list[Any], batches: list[int]) -> None:
-        url = f"{postgres_url}&options=-csearch_path%3Dproof{next(schemas)}"
-        check_history(url, tmp_path_factory.mktemp("store"), history, batches)
+        folder = new_folder()
+        check_history(folder / "store.db", folder, history, batches)
+
+    check()
+
+
+def test_rebuilding_gives_what_growing_gave_on_postgresql(new_schema: Callable[[], str], new_folder: Callable[[], Path]) -> None:
+    """The same on PostgreSQL, compared with SQLite: both databases hold the same tables."""
+
+    @given(history=histories, batches=st.lists(st.integers(0, 25), max_size=5))
+    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    def check(history: list[Any], batches: list[int]) -> None:
+        check_history(new_schema(), new_folder(), history, batches)
 
     check()

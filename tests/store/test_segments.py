@@ -132,6 +132,12 @@ def test_an_empty_result_is_a_segment_with_its_columns(store: Store, con: duckdb
     assert pq.read_table(store.read_segment(segments[1].sha)).schema == ROWS.schema
 
 
+def test_a_query_may_end_in_a_comment(store: Store, con: duckdb.DuckDBPyConnection) -> None:
+    """Queries come from files that people write."""
+    assert store.write_segment_from(con, "SELECT sum(1) AS n, 1 AS one -- the end").rows == 1
+    assert store.write_segment_from(con, "WITH t AS (SELECT 1 AS a) SELECT * FROM t -- the end").rows == 1
+
+
 def test_a_failed_query_leaves_nothing(store: Store, con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     """A half-written file must not be found by anyone."""
     with pytest.raises(duckdb.Error):

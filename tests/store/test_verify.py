@@ -23,7 +23,6 @@ def behind_our_back(store_url: str) -> Sql:
     def carry_out(sql: str, *values: str | int, disarm: bool = True) -> None:
         if store_url.startswith("postgresql"):
             with psycopg.connect(store_url, autocommit=True) as con:
-                con.execute("SET search_path TO accord")
                 if disarm:
                     con.execute("ALTER TABLE event DISABLE TRIGGER ALL")
                 con.execute(sql.replace("?", "%s").encode(), values)

@@ -187,6 +187,7 @@ def _selection(types: Sequence[str] | None, about: ObjectRef | None) -> tuple[st
     conditions = ["e.seq > ?", "e.seq <= ?"]
     values: list[str] = []
     if types is not None:
+        types = (types,) if isinstance(types, str) else types  # a text is a sequence of texts, too, but never meant as one
         conditions.append(f"e.type IN ({', '.join('?' * len(types))})" if types else "1 = 0")
         values += types
     if about is not None:

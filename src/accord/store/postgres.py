@@ -11,7 +11,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from accord.model.errors import AccordError, LeaseHeld, StorageFull, SystemUnreachable
+from accord.model.errors import AccordError, DataRefused, LeaseHeld, StorageFull, SystemUnreachable, UsageError
 from accord.store.database import BUSY_SECONDS, Row, Transaction, Value, bindable, quote
 
 SCHEMA = "accord"
@@ -101,6 +101,8 @@ class PostgresDatabase:
             return StorageFull(self.where, str(error).strip())
         if isinstance(error, psycopg.errors.LockNotAvailable):
             return LeaseHeld(f"another process, which did not let go of the write lock in {BUSY_SECONDS} s", self.where)
+        if isinstance(error, psycopg.errors.ProgramLimitExceeded):
+            return DataRefused(" ".join(str(error).split()), self.where, "names and ids of less than 2,500 bytes")
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | psycopg.errors.InsufficientPrivilege):
             reason = " ".join(str(error).split()) or type(error).__name__
             return SystemUnreachable("store", self.where, reason, "Start the server, or give a URL that reaches it.")
@@ -108,6 +110,12 @@ class PostgresDatabase:
 
 
 def _configure(connection: psycopg.Connection[Row]) -> None:
+    if connection.info.parameter_status("server_encoding") != "UTF8":
+        raise DataRefused(
+            f"the database has the encoding {connection.info.parameter_status('server_encoding')}",
+            f"postgresql://{connection.info.host}/{connection.info.dbname}",
+            "UTF8, which holds every text",
+        )
     connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{BUSY_SECONDS}s"])
     connection.execute(
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')"
@@ -125,7 +133,11 @@ def _configure(connection: psycopg.Connection[Row]) -> None:
 
 
 def _without_password(url: str) -> str:
-    parts: dict[str, Any] = conninfo_to_dict(url)
+    try:
+        parts: dict[str, Any] = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # libpq's own words repeat the URL, password included.
+        raise UsageError("the URL of the store cannot be read.", expected="Expected postgresql://user@host:port/database.") from None
     host, port, name = parts.get("host", "localhost"), parts.get("port"), parts.get("dbname", "")
     return f"postgresql://{host}" + (f":{port}" if port else "") + f"/{name}"
 

@@ -48,7 +48,8 @@ class Projection:
         name: of the table.
         columns: column and type; ``time`` is ISO 8601 text in UTC, ``json`` is text with sorted keys.
         key: columns that identify a row and order the table.
-        apply: puts events, in the order of the log, into the table; how they are cut into batches must not matter.
+        apply: puts events, in the order of the log, into the table; how they are cut into batches must not matter. It may refuse an
+            event, which then does not enter the log; a new version must take every event an earlier one took.
         types: event types it is given; empty means all.
         indexes: columns to find rows by.
         views: further tables by name, each a SELECT that returns the same columns.

@@ -75,7 +75,8 @@ class SegmentFolder:
 
         def fill(path: Path) -> int:
             target = "'" + str(path).replace("'", "''") + "'"
-            con.execute(f"COPY ({_exact(con, sql)}) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})")
+            # A line of its own for the bracket: the query may end in a comment.
+            con.execute(f"COPY ({_exact(con, sql)}\n) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})")
             counted = con.fetchone()
             return int(counted[0]) if counted else 0
 
@@ -160,7 +161,7 @@ def _exact(con: duckdb.DuckDBPyConnection, sql: str) -> str:
     names = [quote(str(name)) for name, type_, *_ in described if type_ in ("HUGEINT", "UHUGEINT")]
     if not names:
         return sql
-    return f"SELECT * REPLACE ({', '.join(f'CAST({name} AS DECIMAL(38, 0)) AS {name}' for name in names)}) FROM ({sql})"
+    return f"SELECT * REPLACE ({', '.join(f'CAST({name} AS DECIMAL(38, 0)) AS {name}' for name in names)}) FROM ({sql}\n)"
 
 
 def _is_sha(name: str) -> bool:

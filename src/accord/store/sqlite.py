@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -68,9 +69,9 @@ class SqliteDatabase:
     def write(self) -> Iterator[Transaction]:
         """The one writing transaction."""
         with self._lock:
-            with self._errors():
-                self._connection.execute("BEGIN IMMEDIATE")
             try:
+                with self._errors():
+                    self._connection.execute("BEGIN IMMEDIATE")
                 yield self
                 with self._errors():
                     self._connection.execute("COMMIT")
@@ -92,6 +93,8 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise self._translated(error) from error
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFull(self.where, str(error)) from error
             raise SystemUnreachable("store", self.where, str(error), "Give a folder that can be written to.") from error
 
     def _translated(self, error: sqlite3.Error) -> AccordError | sqlite3.Error:

@@ -137,10 +137,10 @@ class Store:
 
     def flow_state(self, flow: str) -> dict[str, tuple[str, ...]]:
         """Role and segments of the flow's current state; empty before its first run."""
-        state: dict[str, tuple[str, ...]] = {}
+        state: dict[str, list[str]] = {}
         for role, sha in self._database.rows('SELECT role, sha FROM flow_state WHERE flow = ? ORDER BY role, "position"', flow):
-            state[role] = (*state.get(role, ()), sha)
-        return state
+            state.setdefault(role, []).append(sha)
+        return {role: tuple(shas) for role, shas in state.items()}
 
     def pending_intents(self, flow: str) -> tuple[StoredEvent, ...]:
         """``flow.intended`` events whose writes may have happened without being taken into the base, oldest first.
