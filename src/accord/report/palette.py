@@ -59,3 +59,10 @@ def style_sheet() -> str:
     for name, (light, _) in COLORS.items():
         rules += [f".pic [fill='{light}']{{fill:var(--{name})}}", f".pic [stroke='{light}']{{stroke:var(--{name})}}"]
     return "\n".join(rules)
+
+
+@cache
+def picture_style() -> str:
+    """CSS inside a picture that stands alone, such as a file in a README: the colors of the dark theme where the reader has it."""
+    rules = "".join(f"[fill='{light}']{{fill:{dark}}}[stroke='{light}']{{stroke:{dark}}}" for light, dark in COLORS.values())
+    return f"@media (prefers-color-scheme:dark){{{rules}}}"

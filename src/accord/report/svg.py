@@ -11,6 +11,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from accord.model.errors import DataRefused
+from accord.report.palette import LIGHT, picture_style
 
 NAMESPACE: Final = "http://www.w3.org/2000/svg"
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Helvetica Neue', Arial, sans-serif"
@@ -51,7 +52,7 @@ def text_width(text: str, size: float = 13.0, *, bold: bool = False) -> float:
         elif ord(sign) > 0x2E7F:
             width += 1.05
         else:
-            width += 0.72 if sign.isupper() else 0.635
+            width += 0.71 if sign.isupper() else 0.60
     return width * size * (1.09 if bold else 1.0)
 
 
@@ -63,6 +64,21 @@ def shorten(text: str, width: float, size: float = 13.0, *, bold: bool = False) 
     while text and text_width(text + "…", size, bold=bold) > width:
         text = text[:-1].rstrip()
     return text + "…"
+
+
+def wrap(text: str, width: float, size: float = 13.0, *, bold: bool = False) -> tuple[str, ...]:
+    """The text on one line, or on two of about the same length; the second is cut where it would be wider than ``width`` px."""
+    words = text.split()
+    whole = " ".join(words)
+    if text_width(whole, size, bold=bold) <= width or len(words) < 2:
+        return (shorten(whole, width, size, bold=bold),)
+
+    def longer(cut: int) -> float:
+        return max(text_width(" ".join(part), size, bold=bold) for part in (words[:cut], words[cut:]))
+
+    fitting = [cut for cut in range(1, len(words)) if text_width(" ".join(words[:cut]), size, bold=bold) <= width]
+    cut = min(fitting, key=longer, default=1)
+    return tuple(shorten(" ".join(part), width, size, bold=bold) for part in (words[:cut], words[cut:]))
 
 
 def embed(svg: str, *, prefix: str, title: str, description: str) -> str:
@@ -87,6 +103,13 @@ def embed(svg: str, *, prefix: str, title: str, description: str) -> str:
         f'<svg xmlns="{NAMESPACE}" role="img" aria-labelledby="{prefix}-title {prefix}-desc"{box} font-family="{escape(FONT)}">'
         f"{head}{inside}</svg>"
     )
+
+
+def standalone(svg: str) -> str:
+    """A drawing of ours as a file of its own, for a README or a mail: with a ground, and in the reader's theme."""
+    opening = svg.index(">") + 1
+    ground = element("rect", width="100%", height="100%", fill=LIGHT["surface"])
+    return f"{svg[:opening]}<style>{picture_style()}</style>{ground}{svg[opening:]}"
 
 
 def _local(tag: str) -> str:

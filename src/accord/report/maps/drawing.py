@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Final
 
 from accord.report.maps.graph import Box, Route
 from accord.report.palette import LIGHT
-from accord.report.svg import FONT, NAMESPACE, element, escape, number, shorten, text_width
+from accord.report.svg import FONT, NAMESPACE, element, escape, number, shorten, text_width, wrap
 
 TITLE: Final = 13.0
 SMALL: Final = 11.5
 BOX_HEIGHT: Final = 46.0
 LABEL_HEIGHT: Final = 17.0
-_BOX_MIN, _BOX_MAX = 84.0, 200.0
+_ROOM_MAX: Final = 172.0
+_LINE_MAX: Final = 190.0
+_BOX_MIN: Final = 84.0
+_PADDING: Final = 25.0  # the bar and the room beside the text
+_TITLE_LINE: Final = 16.0
 _HEAD: Final = 8.0
 
 
-def box_width(title: str, line: str) -> float:
-    """The width in px of a box that holds a title and a smaller line, within bounds."""
-    wide = max(text_width(title, TITLE, bold=True), text_width(line, SMALL)) + 26
-    return round(min(_BOX_MAX, max(_BOX_MIN, wide)))
+def box_size(title: str, line: str) -> tuple[float, float]:
+    """Width and height in px of a box for a title, on one or two lines, and a smaller line; within bounds."""
+    titles = wrap(title, _ROOM_MAX, TITLE, bold=True)
+    wide = max(max(text_width(part, TITLE, bold=True) for part in titles), min(_LINE_MAX, text_width(line, SMALL)))
+    return max(_BOX_MIN, ceil(wide) + _PADDING), BOX_HEIGHT + _TITLE_LINE * (len(titles) - 1)
 
 
 def label_width(text: str) -> float:
@@ -49,11 +55,14 @@ def box(place: Box, title: str, line: str, *, bar: str, round_: bool = False) ->
     parts = [_rect(place, 14 if round_ else 5, fill=fill, stroke=stroke)]
     if bar:
         parts.append(element("rect", x=place.x, y=place.y, width=5, height=place.height, rx=2.5, fill=bar))
-    room, (_, middle) = place.width - 24, place.center
     left = place.x + 14
-    parts.append(words(shorten(title, room, TITLE, bold=True), left, middle - (9 if line else 0), size=TITLE, bold=True))
+    titles = wrap(title, _ROOM_MAX, TITLE, bold=True)
+    at = place.center[1] - (_TITLE_LINE * len(titles) + (_TITLE_LINE if line else 0)) / 2 + _TITLE_LINE / 2 - (1 if line else 0)
+    for part in titles:
+        parts.append(words(part, left, at, size=TITLE, bold=True))
+        at += _TITLE_LINE
     if line:
-        parts.append(words(shorten(line, room, SMALL), left, middle + 10, color="muted"))
+        parts.append(words(shorten(line, _LINE_MAX, SMALL), left, at + 2, color="muted"))
     return element("g", "".join(parts))
 
 

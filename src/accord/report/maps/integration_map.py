@@ -107,8 +107,8 @@ def _flow_lines(flow: Flow) -> tuple[str, str]:
 
 def _nodes(integration_map: IntegrationMap) -> list[Node]:
     systems = sorted(integration_map.systems.values(), key=lambda system: (system.priority, system.owner))
-    nodes = [Node(f"system/{s.name}", drawing.box_width(*_system_lines(integration_map, s.name)), drawing.BOX_HEIGHT) for s in systems]
-    return nodes + [Node(f"flow/{f.name}", drawing.box_width(*_flow_lines(f)), drawing.BOX_HEIGHT) for f in integration_map.flows.values()]
+    nodes = [Node(f"system/{s.name}", *drawing.box_size(*_system_lines(integration_map, s.name))) for s in systems]
+    return nodes + [Node(f"flow/{f.name}", *drawing.box_size(*_flow_lines(f))) for f in integration_map.flows.values()]
 
 
 def _edges(links: list[_Link]) -> list[Edge]:

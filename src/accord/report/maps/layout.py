@@ -20,7 +20,7 @@ from accord.report.maps.order import Layered, order
 _PORT: Final = 11.0  # px between two lines on one side of a box
 _LANE_MARGIN: Final = 14.0
 _GAP_BOXES, _GAP_LINES, _GAP_MIXED = 24.0, 11.0, 14.0
-_COLUMN_MIN, _COLUMN_MAX = 18.0, 60.0
+_COLUMN_MIN, _COLUMN_MAX = 16.0, 44.0
 _STRAIGHT, _HALF, _LOOSE = 8.0, 2.0, 1.0
 
 
@@ -169,7 +169,7 @@ def _columns(work: _Work, rows: Sequence[Sequence[int]], ports: _Ports, found: L
     for layer, row in enumerate(rows):
         starts.append(at)
         ends.append(at + max((work.along[vertex] for vertex in row), default=0.0))
-        at = ends[-1] + min(_COLUMN_MAX, max(_COLUMN_MIN, 16 + drop[layer] * 0.16))
+        at = ends[-1] + min(_COLUMN_MAX, max(_COLUMN_MIN, 14 + drop[layer] * 0.12))
     return starts, ends
 
 

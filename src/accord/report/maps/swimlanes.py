@@ -93,7 +93,7 @@ def _wait(passage: Passage) -> str:
 
 
 def _node(step: ProcessStep, lanes: Sequence[str]) -> Node:
-    return Node(step.name, drawing.box_width(step.title or step.name, _step_line(step)), drawing.BOX_HEIGHT, lanes.index(step.team))
+    return Node(step.name, *drawing.box_size(step.title or step.name, _step_line(step)), lanes.index(step.team))
 
 
 def _edge(key: str, passage: Passage) -> Edge:
@@ -117,7 +117,7 @@ def _draw(steps: Sequence[ProcessStep], drawn: Sequence[tuple[str, Passage]], la
     for step in steps:
         color = group_color(lanes.index(step.team))
         boxes.append(drawing.box(_shifted(layout.boxes[step.name], left), step.title or step.name, _step_line(step), bar=color))
-    legend, high = drawing.legend(_legend(drawn, slow), top=layout.height + 20, width=max(width, 320))
+    legend, high = drawing.legend(_legend(steps, drawn, slow), top=layout.height + 20, width=max(width, 320))
     bands = _bands(layout, names, width)
     return drawing.document(max(width, 320.0), layout.height + 10 + high, "".join([bands, *lines, *labels, *boxes, legend]))
 
@@ -143,8 +143,8 @@ def _moved(route: Route, left: float) -> Route:
     return Route(tuple((x + left, y) for x, y in route.knots))
 
 
-def _legend(drawn: Sequence[tuple[str, Passage]], slow: float) -> list[tuple[str, str]]:
-    entries = [("", "box: cases · median hours worked · ↻ repeats")]
+def _legend(steps: Sequence[ProcessStep], drawn: Sequence[tuple[str, Passage]], slow: float) -> list[tuple[str, str]]:
+    entries = [("", "box: cases · median hours worked · ↻ repeats")] if any(_step_line(step) for step in steps) else []
     if any(p.cases is not None for _, p in drawn):
         entries.append((drawing.stroke("faint", width=4), "line: its width shows cases, its label the median hours waited"))
     if any(_is_slow(p, slow) for _, p in drawn):
@@ -154,11 +154,15 @@ def _legend(drawn: Sequence[tuple[str, Passage]], slow: float) -> list[tuple[str
 
 def _alt(steps: Sequence[ProcessStep], passages: Sequence[Passage], lanes: Sequence[str]) -> str:
     titles = {step.name: step.title or step.name for step in steps}
-    text = f"{len(steps)} steps in {len(lanes)} teams."
+    text = f"{_count(len(steps), 'step')} in {_count(len(lanes), 'team')}."
     slowest = max((p for p in passages if p.median_wait_hours is not None), key=lambda p: p.median_wait_hours or 0, default=None)
     if slowest is not None:
         text += f" The longest wait is {titles[slowest.source]} to {titles[slowest.target]}, median {_wait(slowest)}."
     return text
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _table(steps: Sequence[ProcessStep], passages: Sequence[Passage]) -> Table:
