@@ -14,7 +14,7 @@ from accord_marketing_operations.organization.world import Row, World
 TEAMS: Final = {
     "marketing": ("campaign management", 3, 62),
     "operations_planning": ("planning", 2, 58),
-    "creative_studio": ("content production", 6, 55),
+    "creative_studio": ("content production", 7, 55),
     "brand_legal": ("review", 2, 78),
     "channel_operations": ("publishing", 2, 52),
     "finance": ("controlling", 1, 60),
