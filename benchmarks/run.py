@@ -1,0 +1,53 @@
+"""Runs the benchmarks of all areas or of one, and writes what was measured in this run.
+
+A benchmark is a file ``benchmarks/<area>/<name>.py`` with ``run() -> list[dict]``; each dict has ``name``, ``value``, ``unit``,
+``peer`` (what it was measured against in the same run), ``bar`` (the value wanted) and ``met`` (true, false, or null when there is
+no bar). Results are written to ``benchmarks/results/<area>-<name>.json``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+COLUMNS = ("name", "value", "unit", "peer", "bar", "met")
+
+
+def load(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{path.parent.name}_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def main(only: list[str]) -> int:
+    areas = sorted(p.name for p in HERE.iterdir() if p.is_dir() and p.name not in ("results", "__pycache__"))
+    unknown = [o for o in only if o not in areas]
+    if unknown:
+        sys.stderr.write(f"no benchmark area {', '.join(unknown)}; there are: {', '.join(areas)}\n")
+        return 2
+    missed = 0
+    results = HERE / "results"
+    results.mkdir(exist_ok=True)
+    for area in only or areas:
+        for path in sorted((HERE / area).glob("*.py")):
+            rows = [{c: row.get(c) for c in COLUMNS} for row in load(path).run()]
+            (results / f"{area}-{path.stem}.json").write_text(json.dumps(rows, indent=2) + "\n")
+            for row in rows:
+                verdict = {True: "met", False: "MISSED", None: ""}[row["met"]]
+                value = f"{row['value']:.3g}" if isinstance(row["value"], float) else str(row["value"])
+                sys.stdout.write(
+                    f"{area}/{path.stem}: {row['name']:<48} {value:>10} {row['unit']:<10} {verdict:<7} bar {row['bar']} vs {row['peer']}\n"
+                )
+                missed += row["met"] is False
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
