@@ -1,0 +1,99 @@
+"""The scoreboard: what the last judgement says of every target, read from the log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from accord.model.figure import Evidence, Figure, TargetResult, Verdict
+from accord.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Scoreboard:
+    """The standing results of a workspace: targets, KPIs, open findings and the systems that did not answer."""
+
+    targets: tuple[TargetResult, ...]
+    kpis: tuple[Figure, ...]
+    findings: tuple[dict[str, Any], ...]
+    unreachable: tuple[str, ...]
+
+
+def scoreboard(workspace: Workspace) -> Scoreboard:
+    """Read the standing targets, KPIs and findings of a workspace.
+
+    KPIs and targets are those of the last time ``benchmark`` measured; before that there are none.
+    """
+    last = ""
+    for stored in workspace.store.read(types=["target.judged", "kpi.measured"]):
+        last = str(stored.event.attributes["run"]) if stored.event.source == "lifecycle.benchmark" else last
+    targets, kpis = [], []
+    for stored in workspace.store.read(types=["target.judged", "kpi.measured"]):
+        event = stored.event
+        if event.source != "lifecycle.benchmark" or event.attributes["run"] != last:
+            continue
+        if event.type == "target.judged":
+            targets.append(target_from(event.attributes))
+        else:
+            kpis.append(figure_from(event.attributes["figure"]))
+    findings = tuple(workspace.store.table("finding").to_pylist())
+    unreachable = tuple(sorted({str(f["subject"]) for f in findings if f["kind"] == "unreachable"}))
+    return Scoreboard(tuple(targets), tuple(kpis), findings, unreachable)
+
+
+def figure_to(figure: Figure) -> dict[str, Any]:
+    """A figure as plain JSON values, for an event."""
+    return {
+        "name": figure.name,
+        "value": figure.value,
+        "unit": figure.unit,
+        "n": figure.n,
+        "low": figure.low,
+        "high": figure.high,
+        "title": figure.title,
+        "dims": [list(d) for d in figure.dims],
+        "evidence": [[e.kind, e.reference, e.detail] for e in figure.evidence],
+        "not_measured": figure.not_measured,
+        "label": figure.label,
+    }
+
+
+def figure_from(body: Mapping[str, Any]) -> Figure:
+    """The figure that ``figure_to`` wrote."""
+    values = dict(body)
+    values["dims"] = tuple((str(k), str(v)) for k, v in body["dims"])
+    values["evidence"] = tuple(Evidence(kind, reference, detail) for kind, reference, detail in body["evidence"])
+    return Figure(**values)
+
+
+def target_to(result: TargetResult) -> dict[str, Any]:
+    """A judged target as plain JSON values, for an event."""
+    return {
+        "target": result.target,
+        "title": result.title,
+        "value": figure_to(result.value),
+        "baseline": figure_to(result.baseline) if result.baseline else None,
+        "wanted": result.wanted,
+        "verdict": result.verdict,
+        "note": result.note,
+    }
+
+
+def target_from(body: Mapping[str, Any]) -> TargetResult:
+    """The judged target that ``target_to`` wrote."""
+    return TargetResult(
+        target=str(body["target"]),
+        title=str(body["title"]),
+        value=figure_from(body["value"]),
+        baseline=figure_from(body["baseline"]) if body["baseline"] else None,
+        wanted=str(body["wanted"]),
+        verdict=cast("Verdict", body["verdict"]),
+        note=str(body["note"]),
+    )
+
+
+def canonical(body: Mapping[str, Any]) -> str:
+    """A body as sorted JSON, to make event ids that are the same for the same content."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"))

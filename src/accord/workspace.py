@@ -1,0 +1,112 @@
+"""Opens a map, its store and its connectors; the only place that chooses adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from accord.connectors.protocol import Connector
+from accord.connectors.registry import connector_kinds, open_connector
+from accord.mapfile import load_map
+from accord.model.errors import UnknownName
+from accord.model.integration_map import IntegrationMap
+from accord.store import Store, open_store
+
+
+@dataclass
+class Workspace:
+    """A map with the state Accord keeps for it.
+
+    Args:
+        map: the map as loaded.
+        map_path: file or folder it was loaded from.
+        root: folder that holds ``.accord/`` (store and segments) and ``deliverables/``.
+        store: event log and projections.
+    """
+
+    map: IntegrationMap
+    map_path: Path
+    root: Path
+    store: Store
+    _open: dict[str, Connector] = field(default_factory=dict, repr=False)
+
+    @property
+    def map_folder(self) -> Path:
+        """The folder relative paths of the map start at."""
+        return self.map_path if self.map_path.is_dir() else self.map_path.parent
+
+    @property
+    def deliverables(self) -> Path:
+        """Where the steps leave their deliverables, one folder a step."""
+        return self.root / "deliverables"
+
+    def connector(self, system: str) -> Connector:
+        """The connector of a system of the map, opened once.
+
+        Raises:
+            UnknownName: the map has no such system, or its kind of connector does not exist.
+        """
+        if system not in self.map.systems:
+            raise UnknownName("system", system, self.map.systems)
+        if system not in self._open:
+            self._open[system] = open_connector(self.map.systems[system], base=self.map_folder)
+        return self._open[system]
+
+    def connectors(self) -> Mapping[str, Connector]:
+        """Every system's connector, made when it is asked for."""
+        return _Lazy(self)
+
+    def close(self) -> None:
+        """Close the connectors and the store."""
+        for connector in self._open.values():
+            connector.close()
+        self._open.clear()
+        self.store.close()
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class _Lazy(Mapping[str, Connector]):
+    """A mapping that opens a connector on first use, so that an unreachable system stops only what needs it."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def __getitem__(self, name: str) -> Connector:
+        return self._workspace.connector(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._workspace.map.systems)
+
+    def __len__(self) -> int:
+        return len(self._workspace.map.systems)
+
+
+def open_workspace(
+    map_path: Path, *, root: Path | None = None, variables: Mapping[str, str] | None = None, store_url: str = ""
+) -> Workspace:
+    """Load the map and open its state, which is made on first use.
+
+    Args:
+        map_path: a map file, or a folder whose ``*.yaml`` files are the map.
+        root: where state and deliverables live; default: the folder of the map.
+        variables: values for ``${name}`` in the map; they win over the map's own.
+        store_url: PostgreSQL URL for the store; default: SQLite under ``root/.accord``.
+
+    Raises:
+        MapError: the map is wrong; the message says where and what was expected.
+        SystemUnreachable: the store cannot be opened.
+    """
+    integration_map = load_map(map_path, variables=dict(variables or {}), known_connectors=set(connector_kinds()))
+    folder = map_path if map_path.is_dir() else map_path.parent
+    home = (root or folder).resolve()
+    state = home / ".accord"
+    state.mkdir(parents=True, exist_ok=True)
+    store = open_store(store_url or str(state / "store.db"), segments=state / "segments")
+    return Workspace(integration_map, map_path, home, store)
