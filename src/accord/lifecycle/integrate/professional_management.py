@@ -1,0 +1,13 @@
+"""Deliverable: The record of wave 4."""
+
+from __future__ import annotations
+
+from accord.lifecycle.context import StepContext
+from accord.lifecycle.integrate.record import wave_record
+from accord.lifecycle.integrate.waves import IntegrateAnalysis
+from accord.report.document import Document
+
+
+def build(ctx: StepContext, analysis: IntegrateAnalysis) -> Document:
+    """The record of wave 4."""
+    return wave_record(ctx, analysis, name="professional-management", title="Professional management", waves=(4,))

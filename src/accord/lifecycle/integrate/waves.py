@@ -1,0 +1,156 @@
+"""The rollout: each wave's flows are synchronized and proven before the next wave starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from accord.lifecycle.context import Analysis, StepContext
+from accord.lifecycle.integrate.metrics import FlowCount, count_changes, success_metrics
+from accord.model.errors import AccordError, GuardStopped, SystemUnreachable, UnknownName
+from accord.model.figure import Finding
+from accord.model.flow import Flow
+from accord.model.integration_map import IntegrationMap
+from accord.sync import Reconciliation, flow_order, reconcile, run_flow
+
+# A wave whose share of active and reconciled flows is below this stops the rollout of later waves (lifecycle.md, step 3).
+WAVE_GATE = 0.95
+
+WAVES: Mapping[int, str] = {
+    1: "foundation",
+    2: "foundation",
+    3: "advanced operations",
+    4: "professional management",
+    5: "strategic governance",
+}
+
+
+@dataclass(frozen=True)
+class FlowOutcome:
+    """What became of one flow: ``active`` when it ran, with the proof that followed it."""
+
+    flow: str
+    wave: int
+    status: str
+    active: bool
+    proof: Reconciliation | None
+    quarantined: int = 0
+    sentence: str = ""
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether every pair of systems agrees on every key that is not in quarantine."""
+        return self.proof is not None and all(p.agrees for p in self.proof.pairs)
+
+
+@dataclass(frozen=True)
+class IntegrateAnalysis(Analysis):
+    """The outcome of every flow, by wave, and what of the rollout was held back."""
+
+    outcomes: tuple[FlowOutcome, ...] = ()
+    changes: tuple[FlowCount, ...] = ()
+    held_back: Mapping[int, str] = field(default_factory=dict)
+
+    def wave(self, *numbers: int) -> tuple[FlowOutcome, ...]:
+        """The outcomes of some waves, in the order they ran."""
+        return tuple(o for o in self.outcomes if o.wave in numbers)
+
+
+def wave_of(integration_map: IntegrationMap, flow: Flow) -> int:
+    """The wave of a flow, 1 to 5: its own priority, or the latest of its systems'."""
+    systems = [integration_map.systems[b.holder] for b in flow.bindings.values()]
+    return flow.priority or max((s.priority for s in systems), default=1)
+
+
+def analyze(ctx: StepContext) -> IntegrateAnalysis:
+    """Synchronize and reconcile every flow, wave by wave; ``options['wave']`` limits it to one.
+
+    A flow that fails (a system away, a guard, refused data) is recorded and the flows beside it go on; a wave below its gate stops
+    the waves after it.
+
+    Raises:
+        UnknownName: ``options['wave']`` names a wave without flows.
+    """
+    integration_map = ctx.workspace.map
+    order = flow_order(integration_map)
+    waves = {name: wave_of(integration_map, integration_map.flows[name]) for name in order}
+    only = int(ctx.options.get("wave") or 0)
+    if only and only not in waves.values():
+        raise UnknownName("wave", str(only), sorted({str(w) for w in waves.values()}))
+    outcomes: list[FlowOutcome] = []
+    held_back: dict[int, str] = {}
+    for wave in sorted(set(waves.values())):
+        if only and wave != only:
+            continue
+        if held_back:
+            held_back[wave] = f"wave {min(held_back)} stayed under its gate"
+            continue
+        flows = [name for name in order if waves[name] == wave]
+        ctx.progress.begin(f"integrate wave {wave}", len(flows))
+        done = []
+        for name in flows:
+            ctx.progress.advance(name)
+            done.append(_integrate_flow(ctx, name, wave))
+        outcomes += done
+        share = sum(o.active and o.reconciled for o in done) / len(done)
+        if share < WAVE_GATE:
+            later = [w for w in set(waves.values()) if w > wave]
+            if later and not only:
+                held_back[wave] = f"{share:.0%} of its flows are active and reconciled, {WAVE_GATE:.0%} are needed"
+    held_back = {w: why for w, why in held_back.items() if w not in {o.wave for o in outcomes}}
+    changes = count_changes(ctx)
+    return IntegrateAnalysis(
+        findings=_findings(ctx, outcomes, held_back),
+        metrics=success_metrics(ctx, outcomes, changes),
+        outcomes=tuple(outcomes),
+        changes=changes,
+        held_back=held_back,
+    )
+
+
+def _integrate_flow(ctx: StepContext, name: str, wave: int) -> FlowOutcome:
+    workspace = ctx.workspace
+    try:
+        result = run_flow(
+            workspace.map,
+            name,
+            workspace.connectors(),
+            workspace.store,
+            run=ctx.run,
+            now=ctx.now,
+            allow_deletes=bool(ctx.options.get("allow_deletes")),
+        )
+        proof = reconcile(workspace.map, name, workspace.connectors(), workspace.store, run=ctx.run, now=ctx.now)
+    except SystemUnreachable as error:
+        return FlowOutcome(name, wave, "unreachable", False, None, sentence=str(error))
+    except GuardStopped as error:
+        return FlowOutcome(name, wave, "stopped by a guard", False, None, sentence=str(error))
+    except AccordError as error:
+        # One flow's data must not stop the others; the finding and the gate carry the failure on.
+        if error.exit_code == 2:
+            raise
+        return FlowOutcome(name, wave, "failed", False, None, sentence=str(error))
+    return FlowOutcome(name, wave, result.status, True, proof, quarantined=result.waiting)
+
+
+def _findings(ctx: StepContext, outcomes: list[FlowOutcome], held_back: Mapping[int, str]) -> tuple[Finding, ...]:
+    findings = []
+    for outcome in outcomes:
+        owner = ctx.workspace.map.flows[outcome.flow].owner
+        if not outcome.active:
+            kind = "unreachable" if outcome.status == "unreachable" else "flow_failed"
+            findings.append(Finding(kind, outcome.flow, outcome.sentence, "problem", owner=owner))
+        elif outcome.proof is not None and not outcome.reconciled:
+            differing = sum(p.missing + p.extra + p.different for p in outcome.proof.pairs)
+            command = f"`accord reconcile --flow {outcome.flow}`"
+            sentence = f"flow '{outcome.flow}': {differing} keys still differ between its systems; {command} names them"
+            findings.append(Finding("not_reconciled", outcome.flow, sentence, "problem", differing, owner=owner))
+        if outcome.quarantined:
+            sentence = (
+                f"flow '{outcome.flow}': {outcome.quarantined} rows wait in quarantine, each with its reasons; "
+                "corrected rows return by themselves on the next run"
+            )
+            findings.append(Finding("quarantine", outcome.flow, sentence, "warning", outcome.quarantined, owner=owner))
+    for wave, why in held_back.items():
+        findings.append(Finding("wave_held_back", f"wave {wave}", f"wave {wave} was not rolled out: {why}", "problem"))
+    return tuple(findings)
