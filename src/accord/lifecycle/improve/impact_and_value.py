@@ -1,0 +1,29 @@
+"""Deliverable: what improvements brought."""
+
+from __future__ import annotations
+
+from accord.lifecycle.context import StepContext
+from accord.lifecycle.improve.analysis import NO_IMPROVEMENTS, ImproveAnalysis
+from accord.report.document import Document, Paragraph, Section, Table
+
+
+def build(ctx: StepContext, analysis: ImproveAnalysis) -> Document:
+    """Impact is measured on improvements that were made; unit values are inputs with a named owner."""
+    values = tuple(
+        (v.name, f"{v.amount:,} {v.currency} per {v.unit or 'unit'}", v.kpi or "—", v.owner) for v in ctx.workspace.map.unit_values.values()
+    )
+    sections = (
+        Section("Impact", (Paragraph(f"not measured: {NO_IMPROVEMENTS}", "note"),)),
+        Section(
+            "Unit values",
+            (
+                Table(
+                    ("value", "amount", "prices", "stands for it"),
+                    values,
+                    empty="the map declares none, so no effect is given in money",
+                    evidence="map",
+                ),
+            ),
+        ),
+    )
+    return Document("impact-and-value", "Impact and value", "improve", sections)
