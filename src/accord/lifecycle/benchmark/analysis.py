@@ -1,0 +1,147 @@
+"""Measures every KPI, judges every target, and records both; the deliverables show what is found here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from accord.lifecycle.benchmark.maturity import Maturity, assess_maturity
+from accord.lifecycle.benchmark.references import Reference, load_references, percentile
+from accord.lifecycle.context import Analysis, StepContext
+from accord.lifecycle.judge import level_target
+from accord.lifecycle.scoreboard import canonical, figure_from, figure_to, target_to
+from accord.measure import Kpi, discover_kpis, judge_targets, measure_kpis, open_measure
+from accord.model.event import Event, ObjectRef
+from accord.model.figure import Evidence, Figure, Finding, TargetResult
+
+SOURCE = "lifecycle.benchmark"
+
+
+@dataclass(frozen=True)
+class BenchmarkAnalysis(Analysis):
+    """All KPIs as measured now, all targets as judged, positions, maturity and the values before."""
+
+    kpis: tuple[Figure, ...] = ()
+    targets: tuple[TargetResult, ...] = ()
+    references: tuple[Reference, ...] = ()
+    positions: tuple[Figure, ...] = ()
+    maturity: tuple[Maturity, ...] = ()
+    history: tuple[Figure, ...] = ()
+
+    @property
+    def whole(self) -> tuple[Figure, ...]:
+        """The KPIs without their breakdown."""
+        return tuple(k for k in self.kpis if not k.dims)
+
+    @property
+    def summary(self) -> str:
+        """One sentence for the top of the page."""
+        measured = sum(k.value is not None for k in self.whole)
+        met = sum(t.verdict == "met" for t in self.targets)
+        return f"{measured} of {len(self.whole)} KPIs are measured; {met} of {len(self.targets)} targets are met."
+
+
+def analyze(ctx: StepContext) -> BenchmarkAnalysis:
+    """Measure, judge, place and record."""
+    workspace = ctx.workspace
+    definitions = {n: k for n, k in discover_kpis(workspace.map).items() if k.applies_to(workspace.map)}
+    history = _history(ctx)
+    with open_measure(workspace.map, workspace.store, now=ctx.now) as measure:
+        kpis = measure_kpis(measure, definitions, run=ctx.run)
+        targets = judge_targets(measure, definitions, run=ctx.run)
+    _record(ctx, kpis, targets, definitions)
+    references = load_references(workspace.map_folder)
+    whole = [k for k in kpis if not k.dims]
+    positions = tuple(percentile(k, references, higher_is_better=definitions[k.name].better == "higher") for k in whole)
+    return BenchmarkAnalysis(
+        findings=_findings(ctx, targets),
+        metrics=_metrics(whole, targets, positions),
+        kpis=tuple(kpis),
+        targets=tuple(targets),
+        references=references,
+        positions=positions,
+        maturity=assess_maturity(ctx, kpis, targets),
+        history=history,
+    )
+
+
+def _metrics(whole: Sequence[Figure], targets: Sequence[TargetResult], positions: Sequence[Figure]) -> tuple[TargetResult, ...]:
+    log = (Evidence("log", "target.judged and kpi.measured of this run"),)
+    judged = [t for t in targets if t.verdict in ("met", "indicated", "not met")]
+    met = sum(t.verdict == "met" for t in judged)
+    rate = (
+        Figure("excellence_rate", met / len(judged), "share", len(judged), evidence=log)
+        if judged
+        else Figure("excellence_rate", None, "share", not_measured="no target could be judged")
+    )
+    known = [p.value for p in positions if p.value is not None]
+    position = (
+        Figure("position", sorted(known)[len(known) // 2], "share", len(known), evidence=log)
+        if known
+        else Figure("position", None, "share", not_measured="no reference values are declared beside the map")
+    )
+    coverage = (
+        Figure("kpi_coverage", sum(k.value is not None for k in whole) / len(whole), "share", len(whole), evidence=log)
+        if whole
+        else Figure("kpi_coverage", None, "share", not_measured="no KPI applies to this map")
+    )
+    return (
+        level_target("excellence_rate", "targets met of those that could be judged", rate, None),
+        level_target("kpi_coverage", "KPIs with a value", coverage, None),
+        level_target("position", "median percentile in the reference values", position, None),
+    )
+
+
+def _findings(ctx: StepContext, targets: Sequence[TargetResult]) -> tuple[Finding, ...]:
+    findings = []
+    for result in targets:
+        if result.verdict != "not met":
+            continue
+        owner = ctx.workspace.map.targets[result.target].owner
+        sentence = f"target '{result.title or result.target}' is missed: {result.value.show()}, wanted {result.wanted}"
+        findings.append(Finding("target_missed", result.target, sentence, "problem", owner=owner))
+    return tuple(findings)
+
+
+def _history(ctx: StepContext) -> tuple[Figure, ...]:
+    """Every KPI as a whole, as measured by earlier runs of this step, oldest first."""
+    figures = []
+    for stored in ctx.workspace.store.read(types=["kpi.measured"]):
+        event = stored.event
+        if event.source == SOURCE and event.attributes["run"] != ctx.run and not event.attributes["dims"]:
+            figures.append(figure_from(event.attributes["figure"]))
+    return tuple(figures)
+
+
+def _record(ctx: StepContext, kpis: Sequence[Figure], targets: Sequence[TargetResult], definitions: dict[str, Kpi]) -> None:
+    events = []
+    for figure in kpis:
+        body = {
+            "kpi": figure.name,
+            "dims": dict(figure.dims),
+            "window": definitions[figure.name].window,
+            "value": figure.value,
+            "unit": figure.unit,
+            "n": figure.n,
+            "low": figure.low,
+            "high": figure.high,
+            "not_measured": figure.not_measured,
+            "evidence": [e.reference for e in figure.evidence],
+            "map_hash": ctx.workspace.map.content_hash,
+            "run": ctx.run,
+            "covers": list(definitions[figure.name].covers),
+            "figure": figure_to(figure),
+        }
+        events.append(_event(ctx, "kpi.measured", body, ObjectRef("kpi", figure.name)))
+    for result in targets:
+        body = target_to(result) | {"run": ctx.run, "covers": list(ctx.workspace.map.targets[result.target].covers)}
+        events.append(_event(ctx, "target.judged", body, ObjectRef("target", result.target)))
+    if events:
+        ctx.workspace.store.append(events)
+
+
+def _event(ctx: StepContext, type_: str, body: Mapping[str, object], about: ObjectRef) -> Event:
+    # The id is made of the content, so a step that is done again after a crash records the same thing once.
+    mark = hashlib.sha256(canonical(body).encode()).hexdigest()[:24]
+    return Event(f"{type_}:{ctx.run}:{mark}", type_, ctx.now, SOURCE, body, (about,))
