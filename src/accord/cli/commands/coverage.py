@@ -1,0 +1,40 @@
+"""``accord coverage``: which ids of a specification are demonstrated, implemented or not yet."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import typer
+
+from accord.cli import options
+from accord.cli.output import emit_json, escape, out, plain, table
+from accord.govern.coverage import coverage, declared_ids, ran_ids
+from accord.measure import discover_kpis
+from accord.packs import find_pack
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("coverage", help="Which ids of a pack's specification are demonstrated in the last run, implemented, or not yet.")(run)
+
+
+def run(
+    map_path: options.MapPath,
+    pack: str = typer.Option(..., "--pack", help="Pack whose specification is looked at, such as marketing-operations."),
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+) -> None:
+    """Computed from what the map and KPI files declare and from what the log says ran; no list is kept by hand."""
+    specification = find_pack(pack).specification()
+    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+        kpis = {name: kpi.covers for name, kpi in discover_kpis(workspace.map).items()}
+        rows = coverage(specification, declared=declared_ids(workspace.map, kpis=kpis), ran=ran_ids(workspace.store, workspace.map))
+    counts = Counter(r.status for r in rows)
+    if json:
+        emit_json({"command": "coverage", "pack": pack, "counts": dict(counts), "ids": plain(rows)})
+        return
+    table("", ("id", "title", "status", "evidence"), [(r.id, escape(r.title), r.status, escape(", ".join(r.evidence))) for r in rows])
+    out().print(", ".join(f"{n} {status}" for status, n in counts.items()) + f" of {len(rows)}")

@@ -1,0 +1,43 @@
+"""``accord lint``: every mistake of a map, each with file and line, what was expected and what was meant."""
+
+from __future__ import annotations
+
+import typer
+
+from accord.cli import options
+from accord.cli.output import emit_json, escape, out
+from accord.connectors.registry import connector_kinds
+from accord.mapfile import lint as lint_map
+from accord.measure.discovery import known_kpis
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("lint", help="Check a map: every mistake with file, line and what was meant.")(lint)
+
+
+def lint(
+    map_path: options.MapPath,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    json: options.Json = False,
+) -> int:
+    """Show all problems; exit code 2 when there are any."""
+    folder = map_path if map_path.is_dir() else map_path.parent
+    problems = lint_map(
+        map_path, variables=options.variables(data, set_), known_kpis=known_kpis(folder), known_connectors=set(connector_kinds())
+    )
+    if json:
+        emit_json(
+            {
+                "command": "lint",
+                "problems": [{"file": p.place.file, "line": p.place.line, "message": p.message, "expected": p.expected} for p in problems],
+            }
+        )
+    else:
+        for problem in problems:
+            out().print(escape(f"{problem.place}: {problem.message} {problem.expected}".rstrip()))
+        out().print(
+            f"{len(problems)} problem{'s' if len(problems) != 1 else ''}" if problems else "no problems: every name in the map resolves"
+        )
+    return 2 if problems else 0

@@ -1,0 +1,106 @@
+"""``accord assess … evolve``: one of the eight steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from accord.cli import options
+from accord.cli.commands.run import step_json
+from accord.cli.output import clock, emit_json, escape, out, progress, table, targets_table
+from accord.lifecycle.context import STEPS, StepContext, StepReport
+from accord.lifecycle.run import new_run_id
+from accord.lifecycle.runner import run_step
+
+HELP = {
+    "assess": "Step 1: what stands, what is missing or wrong, and the frozen baseline.",
+    "design": "Step 2: propose the architecture as a change to the map.",
+    "integrate": "Step 3: apply the map in waves, and prove that the systems agree.",
+    "optimize": "Step 4: bottlenecks, capacity and proposals.",
+    "coordinate": "Step 5: objectives, responsibilities, handoffs and milestones in step.",
+    "improve": "Step 6: control charts, change points and the backlog of opportunities.",
+    "benchmark": "Step 7: every KPI against target, history and reference values.",
+    "evolve": "Step 8: what changes next, and what it would break.",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add one command a step."""
+    for step in STEPS:
+        app.command(step, help=HELP[step])(_command(step))
+
+
+def _command(step: str) -> Any:
+    def command(
+        map_path: options.MapPath,
+        data: options.Data = None,
+        set_: options.SetVariable = [],
+        root: options.Root = None,
+        store: options.StoreUrl = "",
+        json: options.Json = False,
+    ) -> int:
+        return execute(step, map_path, options.variables(data, set_), root, store, json, {})
+
+    if step == "design":
+
+        def design(
+            map_path: options.MapPath,
+            data: options.Data = None,
+            set_: options.SetVariable = [],
+            root: options.Root = None,
+            store: options.StoreUrl = "",
+            json: options.Json = False,
+            write: bool = typer.Option(False, "--write", help="Apply the proposed change to the map."),
+        ) -> int:
+            return execute(step, map_path, options.variables(data, set_), root, store, json, {"write": write})
+
+        return design
+    if step == "integrate":
+
+        def integrate(
+            map_path: options.MapPath,
+            data: options.Data = None,
+            set_: options.SetVariable = [],
+            root: options.Root = None,
+            store: options.StoreUrl = "",
+            json: options.Json = False,
+            wave: int = typer.Option(0, "--wave", help="Only the flows of this wave, 1 to 5."),
+            allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run delete more rows than the guard allows."),
+        ) -> int:
+            values = options.variables(data, set_)
+            return execute(step, map_path, values, root, store, json, {"wave": wave, "allow_deletes": allow_deletes})
+
+        return integrate
+    return command
+
+
+def execute(step: str, map_path: Any, values: dict[str, str], root: Any, store: str, json: bool, choices: dict[str, Any]) -> int:
+    """Run one step and show it; the exit code is 3 when a system was not reached, 1 when a metric missed its target."""
+    with options.workspace(map_path, root, values, store) as workspace, progress(json) as bar:
+        now = clock()
+        report = run_step(step, StepContext(workspace, new_run_id(now), now, bar, choices))
+    if json:
+        emit_json({"command": step, "run": report.run, "changed": report.changed, **step_json(report)})
+    else:
+        show_step(report)
+    return exit_code([report])
+
+
+def exit_code(reports: list[StepReport]) -> int:
+    """3: a system was not reached; 1: a metric missed its target; else 0."""
+    if any(f.kind == "unreachable" for r in reports for f in r.analysis.findings):
+        return 3
+    return 1 if any(m.verdict == "not met" for r in reports for m in r.analysis.metrics) else 0
+
+
+def show_step(report: StepReport) -> None:
+    """A step for people: metrics, worst findings, where the deliverables are."""
+    targets_table(f"{report.step}: success metrics", report.analysis.metrics)
+    findings = sorted(report.analysis.findings, key=lambda f: ("problem", "warning", "info").index(f.severity))
+    if findings:
+        rows = [(f.severity, f"{f.count:,}", escape(f.sentence)) for f in findings[:12]]
+        more = f" (worst 12 of {len(findings)})" if len(findings) > 12 else ""
+        table(f"{report.step}: findings{more}", ("severity", "count", "finding"), rows, right=(1,))
+    for deliverable in report.deliverables:
+        out().print(f"{'written  ' if deliverable.changed else 'no change'} {escape(str(deliverable.html))}")

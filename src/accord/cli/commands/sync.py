@@ -1,0 +1,66 @@
+"""``accord sync``: bring the systems into agreement, once."""
+
+from __future__ import annotations
+
+import typer
+
+from accord.cli import options
+from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
+from accord.lifecycle.run import new_run_id
+from accord.model.errors import SystemUnreachable, UnknownName
+from accord.sync import flow_order, run_flow
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("sync", help="Bring the systems of the map's flows into agreement, once.")(sync)
+
+
+def sync(
+    map_path: options.MapPath,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show what would be written and write nothing."),
+    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run delete more rows than the guard allows."),
+) -> int:
+    """Run the flows in the order their references need; one that fails does not stop those that do not stand on it."""
+    results, failures = [], []
+    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace, progress(json) as bar:
+        for name in flow:
+            if name not in workspace.map.flows:
+                raise UnknownName("flow", name, workspace.map.flows)
+        chosen = [name for name in flow_order(workspace.map) if not flow or name in flow]
+        now = clock()
+        run = new_run_id(now)
+        bar.begin("sync", len(chosen))
+        for name in chosen:
+            bar.advance(name)
+            try:
+                results.append(
+                    run_flow(
+                        workspace.map,
+                        name,
+                        workspace.connectors(),
+                        workspace.store,
+                        run=run,
+                        now=now,
+                        dry_run=dry_run,
+                        allow_deletes=allow_deletes,
+                    )
+                )
+            except SystemUnreachable as error:
+                failures.append((name, error))
+    if json:
+        body = {"command": "sync", "run": run, "dry_run": dry_run, "changed": any(r.changed for r in results)}
+        emit_json(body | {"flows": plain(results), "failed": [{"flow": n, "error": str(e)} for n, e in failures]})
+    else:
+        rows: list[tuple[str, str, str]] = [(r.flow, r.status, ", ".join(f"{k} {v:,}" for k, v in r.counts.items() if v) or "nothing to do") for r in results]
+        rows += [(name, "failed", str(error)) for name, error in failures]
+        table("dry run: nothing was written" if dry_run else "", ("flow", "status", "counts"), [(a, b, escape(c)) for a, b, c in rows])
+        if results and not any(r.changed for r in results) and not failures:
+            out().print("no change: the systems agree with the last synchronization")
+    return 3 if failures else 0

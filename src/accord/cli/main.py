@@ -1,0 +1,93 @@
+"""The entry point: finds the commands, runs one, and turns every error into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import click
+import typer
+
+from accord import __version__
+from accord.cli import commands
+from accord.cli.output import emit_error
+from accord.model.errors import AccordError
+
+app = typer.Typer(
+    name="accord",
+    help="Keeps systems in agreement, carries work across teams, measures, plans and governs, from one integration map.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Show the version and end.")) -> None:
+    """Keeps systems in agreement, carries work across teams, measures, plans and governs, from one integration map.
+
+    Exit codes: 0 done · 1 a check or target failed · 2 the map or the call is wrong · 3 a system could not be reached.
+    """
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+for _module in sorted(pkgutil.iter_modules(commands.__path__), key=lambda m: m.name):
+    importlib.import_module(f"{commands.__name__}.{_module.name}").register(app)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns or exits with the code of ``design.md``.
+
+    Ctrl-C ends with 1 and the word how to go on: nothing is half-written, because every step is one transaction or one rename.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in given
+    code = 0
+    try:
+        result = app(given, standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        typer.echo(error.format_message(), err=True)
+        code = 2
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        emit_error(
+            "Interrupted", "interrupted; what was committed stands, and the same command goes on from there.", as_json=as_json, code=1
+        )
+        code = 1
+    except click.ClickException as error:
+        emit_error("UsageError", _usage(error), as_json=as_json, code=2)
+        code = 2
+    except AccordError as error:
+        emit_error(type(error).__name__, str(error), as_json=as_json, code=error.exit_code)
+        code = error.exit_code
+    except BrokenPipeError:
+        # The reader went away (`accord … | head`); what was asked for was done.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:  # noqa: BLE001  # a defect of ours: the trace goes to a file, so that it can be reported
+        emit_error(type(error).__name__, f"a defect in Accord: {error}. The trace is in {_keep_trace()}.", as_json=as_json, code=1)
+        code = 1
+    if arguments is None:
+        sys.exit(code)
+    return code
+
+
+def _usage(error: click.ClickException) -> str:
+    hint = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f" Try `{error.ctx.command_path} --help`."
+    return f"{error.format_message()}{hint}"
+
+
+def _keep_trace() -> Path:
+    with tempfile.NamedTemporaryFile("w", prefix="accord-defect-", suffix=".txt", delete=False) as file:
+        file.write(traceback.format_exc())
+        return Path(file.name)

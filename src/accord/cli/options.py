@@ -1,0 +1,55 @@
+"""Options that every command understands in the same way."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from accord.model.errors import UsageError
+from accord.workspace import Workspace, open_workspace
+
+MapPath = Annotated[Path, typer.Argument(help="Map: a YAML file, or a folder whose YAML files are the map.", show_default=True)]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder filled in for ${data} in the map.")]
+SetVariable = Annotated[list[str], typer.Option("--set", help="name=value, filled in for ${name} in the map; may be repeated.")]
+Root = Annotated[Path | None, typer.Option("--workspace", help="Folder for state and deliverables; default: the map's folder.")]
+StoreUrl = Annotated[
+    str, typer.Option("--store", help="PostgreSQL URL of the store; default: SQLite in the workspace.", envvar="ACCORD_STORE")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+def variables(data: Path | None, given: list[str]) -> dict[str, str]:
+    """The values for ``${name}`` that a call gives.
+
+    Raises:
+        UsageError: a ``--set`` without «=», or a ``--data`` folder that is not there.
+    """
+    values: dict[str, str] = {}
+    for item in given:
+        name, separator, value = item.partition("=")
+        if not separator or not name:
+            raise UsageError(f"--set '{item}' is not of the form name=value.", expected="For example --set payments_url=postgresql:///shop")
+        values[name] = value
+    if data is not None:
+        if not data.is_dir():
+            raise UsageError(f"--data {data} is no folder.", expected="Give the folder that holds the data files the map reads.")
+        values["data"] = str(data.resolve())
+    return values
+
+
+@contextmanager
+def workspace(map_path: Path, root: Path | None, values: Mapping[str, str], store_url: str, *, write: bool = True) -> Iterator[Workspace]:
+    """An opened workspace; with ``write``, under the store's lease, so that two processes cannot write at once."""
+    opened = open_workspace(map_path, root=root, variables=values, store_url=store_url)
+    with opened:
+        if not write:
+            yield opened
+            return
+        with opened.store.lease(f"{socket.gethostname()} process {os.getpid()}"):
+            yield opened
