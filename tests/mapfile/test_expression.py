@@ -1,4 +1,3 @@
-
 """SQL in a map is one scalar expression over known columns, with known functions; nothing else gets through."""
 
 from __future__ import annotations

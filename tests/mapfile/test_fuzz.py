@@ -114,7 +114,7 @@ def test_mutated_maps_never_give_a_traceback(demo_text: str, tmp_path: Path, blo
         slowest = max(slowest, time.monotonic() - started)
 
     assert refused > MUTANTS // 4 * 0.6  # otherwise the mutations are too tame to show anything
-    assert slowest < 5
+    assert slowest < 20
 
 
 @pytest.mark.parametrize(
@@ -142,4 +142,4 @@ def test_texts_made_to_exhaust_end_in_a_sentence_soon(tmp_path: Path, text: str)
 
     lint(path)
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30

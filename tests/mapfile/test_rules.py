@@ -31,6 +31,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("names", "      planned_start: date", "      planned_start: date\n      _start: date", "'_start' cannot be a name", "a letter"),
     ("names", "      owner_team: text\n", "      owner_team: text\n      Owner_Team: text\n", "differ only in case", "Rename"),
     ("names", "  monthly:", "  ../monthly:", "reviews: '../monthly' cannot be a name.", "letters, digits"),
+    ("names", "variables: {data", "variables: {da ta: x, data", "variables: 'da ta' cannot be a name.", "letters, digits"),
     ("names", "name: demo", "name: a/b", "the map: 'a/b' cannot be a name.", "letters, digits"),
     ("field_types", "planned_start: date", "planned_start: datetime", "'datetime' is no type.", "Did you mean 'timestamp'?"),
     ("field_types", "number(12,2)", "number(2,12)", "'number(2,12)' is no type.", "number(precision,scale)"),

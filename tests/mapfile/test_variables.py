@@ -82,8 +82,8 @@ def test_circles_and_chains_of_variables_end(write: Write) -> None:
 
     assert "defined by itself (a → b → a)" in circle[0].message
     assert chain
-    assert nothing
-    assert time.monotonic() - started < 5
+    assert nothing == []
+    assert time.monotonic() - started < 30
 
 
 def test_secrets_stay_out_of_the_map_and_come_in_when_a_system_is_opened(write: Write) -> None:
@@ -107,3 +107,10 @@ def test_as_written_keeps_variables_in_texts(write: Write) -> None:
     folder = write(SYSTEM % '"${data}/crm.db"')
 
     assert load_map(folder, as_written=True).systems["crm"].at == "${data}/crm.db"
+
+
+def test_a_mistake_in_a_variable_is_told_once_where_it_is_defined(write: Write) -> None:
+    """It may be used in fifty places; the one to mend is its own."""
+    problems = lint(write("name: x\ntitle: ${a}\nvariables: {a: '${nope}'}\nteams: {t: {title: '${a}', owner: '${a}'}}\n"))
+
+    assert [(p.place.line, "variable 'nope' has no value" in p.message) for p in problems] == [(3, True)]

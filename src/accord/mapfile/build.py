@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -60,12 +60,18 @@ class Builder:
 
     def build(self, root: Table) -> IntegrationMap:
         """The map of the merged top level; complete only when ``problems`` is empty."""
+        section = root.items.get("variables")
+        for name, node in section.items.items() if isinstance(section, Table) else ():
+            self.variables.check(name, self._reporter(node.place, "the map, variables"))
         built = self._record(map_shape(), root, (), "", "the map")
         assert isinstance(built, IntegrationMap)
         return built
 
     def _problem(self, place: Place, holder: str, message: str, expected: str) -> None:
         self.problems.append(Problem(place, f"{holder}: {message}", expected))
+
+    def _reporter(self, place: Place, holder: str) -> Callable[[str, str], None]:
+        return lambda message, expected: self._problem(place, holder, message, expected)
 
     def _value(self, shape: Shape, node: Node, path: Path, holder: str, default: Any) -> Any:
         if isinstance(shape, RecordShape):
@@ -160,7 +166,7 @@ class Builder:
             self._problem(node.place, holder, f"{_found(node)} stands where a single value is needed.", f"Expected {wanted}.")
             return default
         keep = isinstance(shape, ScalarShape) and shape.kind == "text" and (self.as_written or path[0] == "variables")
-        text = node.text if keep else self.variables.fill(node.text, lambda m, e: self._problem(node.place, holder, m, e))
+        text = node.text if keep else self.variables.fill(node.text, self._reporter(node.place, holder))
         if isinstance(shape, ChoiceShape):
             if text in shape.words and text:
                 return text

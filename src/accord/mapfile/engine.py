@@ -33,14 +33,14 @@ def _sealed() -> duckdb.DuckDBPyConnection:
     return con
 
 
-def ask(sql: str, *values: str) -> str:
-    """The first value of the answer, as text.
+def ask(sql: str, *values: str) -> tuple[str, ...]:
+    """The one row of the answer, as texts.
 
     Raises:
         duckdb.Error: what the engine says is wrong with the question.
     """
     row = _sealed().cursor().execute(sql, list(values)).fetchone()
-    return "" if row is None else str(row[0])
+    return tuple(map(str, row or ()))
 
 
 def result_type(expression: str, columns: Mapping[str, CanonicalType]) -> str:

@@ -13,7 +13,8 @@ from typing import Any, Final
 import duckdb
 
 from accord.mapfile.engine import ask, brief
-from accord.model.errors import NOWHERE, MapError, Place, alternatives, nearest
+from accord.mapfile.problems import MANY, known_names
+from accord.model.errors import NOWHERE, MapError, Place, nearest
 
 MAX_LENGTH: Final = 4000
 
@@ -93,30 +94,28 @@ def _parsed(sql: str) -> dict[str, Any] | Mistake:
     if len(sql) > MAX_LENGTH:
         return f"an SQL expression is longer than {MAX_LENGTH:,} characters.", "Expected a short expression."
     shown = f"'{' '.join(sql.split())[:80]}'"
-    answer = _tree(f"SELECT {sql}")
-    if isinstance(answer, str):
-        return f"{shown} is not an SQL expression: {answer}.", "Expected one expression in DuckDB's SQL, such as a >= b."
-    if not _single(answer):
-        return f"{shown} is more than one expression.", "Expected one value: no list, alias, query or second statement."
     # Inside parentheses it must still be the same: an open comment or a stray parenthesis would swallow what stands after it.
-    if not isinstance(inner := _tree(f"SELECT ({sql}) AS x"), list) or not _single(inner, alias="x"):
+    bare, inner = _trees(f"SELECT {sql}", f"SELECT ({sql}) AS x")
+    if isinstance(bare, str):
+        return f"{shown} is not an SQL expression: {bare}.", "Expected one expression in DuckDB's SQL, such as a >= b."
+    if not _single(bare):
+        return f"{shown} is more than one expression.", "Expected one value: no list, alias, query or second statement."
+    if isinstance(inner, str) or not _single(inner, alias="x"):
         return f"{shown} cannot stand in parentheses.", "Remove the comment ('--') at its end."
-    found: dict[str, Any] = answer[0]["node"]["select_list"][0]
+    found: dict[str, Any] = bare[0]["node"]["select_list"][0]
     return found
 
 
-def _tree(statement: str) -> list[dict[str, Any]] | str:
-    """The statements of a text, or why it does not parse."""
+def _trees(*statements: str) -> list[list[dict[str, Any]] | str]:
+    """For each text the statements in it, or why it does not parse."""
     try:
-        answer = json.loads(ask("SELECT json_serialize_sql(?::VARCHAR)", statement))
+        row = ask("SELECT " + ", ".join(["json_serialize_sql(?::VARCHAR)"] * len(statements)), *statements)
+        answers = [json.loads(text) for text in row]
     except duckdb.Error as error:
-        return brief(error)
+        return [brief(error)] * len(statements)
     except (RecursionError, json.JSONDecodeError):
-        return "it is nested too deeply"
-    if answer["error"]:
-        return str(answer["error_message"]).strip().rstrip(".")
-    statements: list[dict[str, Any]] = answer["statements"]
-    return statements
+        return ["it is nested too deeply"] * len(statements)
+    return [str(a["error_message"]).strip().rstrip(".") if a["error"] else a["statements"] for a in answers]
 
 
 def _single(statements: list[dict[str, Any]], alias: str = "") -> bool:
@@ -175,8 +174,8 @@ def _wrong_column(names: list[str], known: set[str] | None, columns: Collection[
     elif name.casefold() in _OUTSIDE:
         yield f"'{name}' depends on when or by whom it is run.", "Expected an expression that gives the same for the same row."
     elif known is not None:
-        quotes = f" A text stands in single quotes: '{name}'." if nearest(name, columns) is None else ""
-        yield f"column '{name}' does not exist.", alternatives(name, columns) + quotes
+        quotes = f" A text stands in single quotes: '{name}'." if len(columns) <= MANY and nearest(name, columns) is None else ""
+        yield f"column '{name}' does not exist.", known_names(name, columns) + quotes
 
 
 def _wrong_function(node: dict[str, Any]) -> Iterator[Mistake]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from accord.model.errors import NOWHERE, MapError, Place
+from accord.model.errors import NOWHERE, MapError, Place, alternatives, nearest
 
-SHOWN = 20
+SHOWN: Final = 20
+MANY: Final = 300
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,6 +41,15 @@ def _listed(problems: Sequence[Problem]) -> str:
     if len(problems) > SHOWN:
         lines.append(f"  and {len(problems) - SHOWN} more; `accord lint` lists all of them.")
     return "\n".join(lines)
+
+
+def known_names(name: str, known: Collection[str]) -> str:
+    """``alternatives`` of the model, with a bound on the time it takes where there are very many names."""
+    if len(known) <= MANY:
+        return alternatives(name, known)
+    near = [other for other in known if other[:1] == name[:1] and abs(len(other) - len(name)) <= 1]
+    meant = nearest(name, near[:MANY])
+    return f"{len(known):,} are known." + (f" Did you mean '{meant}'?" if meant else "")
 
 
 def tidy(problems: Iterable[Problem]) -> list[Problem]:

@@ -52,7 +52,7 @@ class ListShape:
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """Names given by the author, each with a value; ``named`` tells that the value is a record that keeps its name."""
+    """Names given by the author, each with a value."""
 
     item: Shape
 

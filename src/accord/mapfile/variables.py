@@ -11,7 +11,7 @@ from accord.model.errors import MapError, alternatives
 
 _REFERENCE: Final = re.compile(r"\$\{([^{}$\n]*)(\}?)")
 _SECRET: Final = re.compile(r"\$\{env:([^{}$\n]*)\}")
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _MAX_LENGTH: Final = 100_000
 _MAX_CHAIN: Final = 20
 
@@ -28,6 +28,11 @@ class Variables:
         """Every name that has a value."""
         return tuple(sorted(self._values))
 
+    def check(self, name: str, report: Callable[[str, str], None]) -> None:
+        """Fill in one variable where it is defined, so that its mistakes are told there and once, not at every use."""
+        if name in self._values and NAME.fullmatch(name):
+            self.fill(f"${{{name}}}", report)
+
     def fill(self, text: str, report: Callable[[str, str], None], _open: tuple[str, ...] = ()) -> str:
         """The text with every variable filled in; calls ``report(message, expected)`` for each that cannot be."""
         if "${" not in text:
@@ -39,7 +44,7 @@ class Variables:
                 report("'${' has no closing brace.", "Expected ${name} or ${env:NAME}; in a pattern write [$]{ for the plain characters.")
                 return found[0]
             if name.startswith("env:"):
-                if not _NAME.fullmatch(name[4:]):
+                if not NAME.fullmatch(name[4:]):
                     report(f"'{found[0]}' names no environment variable.", "Expected ${env:NAME}.")
                 return found[0]
             if name in _open:

@@ -21,10 +21,14 @@ def check(facts: Facts) -> Iterator[Problem]:
         types = _types({f.name: f.type for f in entity.fields.values()})
         for rule in entity.rules.values():
             path = ("entities", entity.name, "rules", rule.name, "check")
-            yield from _condition(facts, path, f"entity '{entity.name}', rule '{rule.name}'", rule.check, entity.fields, types)
+            yield from _expression(
+                facts, path, f"entity '{entity.name}', rule '{rule.name}'", rule.check, entity.fields, types, condition=True
+            )
         for position, event in enumerate(entity.events):
             path = ("entities", entity.name, "events", str(position), "when")
-            yield from _condition(facts, path, f"entity '{entity.name}', event '{event.type}', when", event.when, entity.fields, types)
+            yield from _expression(
+                facts, path, f"entity '{entity.name}', event '{event.type}', when", event.when, entity.fields, types, condition=True
+            )
     for flow in facts.map.flows.values():
         for binding in flow.bindings.values():
             yield from _binding(facts, flow, binding, facts.entity_of(flow))
@@ -33,7 +37,7 @@ def check(facts: Facts) -> Iterator[Problem]:
 def _binding(facts: Facts, flow: Flow, binding: Binding, entity: Entity | None) -> Iterator[Problem]:
     path, holder = ("flows", flow.name, "bindings", binding.name), f"flow '{flow.name}', binding '{binding.name}'"
     declared = _columns(facts, binding)
-    yield from _condition(facts, (*path, "where"), f"{holder}, where", binding.where, declared, None)
+    yield from _expression(facts, (*path, "where"), f"{holder}, where", binding.where, declared, None, condition=True)
     for mapping in binding.fields.values():
         inside = f"{holder}, field '{mapping.name}'"
         yield from _expression(facts, (*path, "fields", mapping.name, "read"), f"{inside}, read", mapping.read, declared, None)
@@ -63,26 +67,29 @@ def _types(texts: Mapping[str, str]) -> Mapping[str, CanonicalType] | None:
 
 
 def _expression(
-    facts: Facts, path: tuple[str, ...], holder: str, sql: str, columns: Collection[str] | None, types: Mapping[str, CanonicalType] | None
+    facts: Facts,
+    path: tuple[str, ...],
+    holder: str,
+    sql: str,
+    columns: Collection[str] | None,
+    types: Mapping[str, CanonicalType] | None,
+    *,
+    condition: bool = False,
 ) -> Iterator[Problem]:
+    """Problems of one expression; with ``types`` the engine is asked what it gives, which a ``condition`` needs to be true or false."""
     if not sql:
         return
     found = mistakes(sql, columns)
     for message, expected in found:
         yield facts.problem(path, f"{holder}: {message}", expected)
-    if not found and types is not None:
-        try:
-            result_type(sql, types)
-        except duckdb.Error as error:
-            yield facts.problem(
-                path, f"{holder}: '{sql}' does not fit the types of its fields: {brief(error)}.", "Cast one side, or change the type."
-            )
-
-
-def _condition(
-    facts: Facts, path: tuple[str, ...], holder: str, sql: str, columns: Collection[str] | None, types: Mapping[str, CanonicalType] | None
-) -> Iterator[Problem]:
-    wrong = list(_expression(facts, path, holder, sql, columns, types))
-    yield from wrong
-    if sql and not wrong and types is not None and (found := result_type(sql, types)) not in ("BOOLEAN", '"NULL"'):
-        yield facts.problem(path, f"{holder}: '{sql}' gives {found.lower()}, not true or false.", "Expected a condition, such as a >= b.")
+    if found or types is None:
+        return
+    try:
+        given = result_type(sql, types)
+    except duckdb.Error as error:
+        yield facts.problem(
+            path, f"{holder}: '{sql}' does not fit the types of its fields: {brief(error)}.", "Cast one side, or change the type."
+        )
+        return
+    if condition and given not in ("BOOLEAN", '"NULL"'):
+        yield facts.problem(path, f"{holder}: '{sql}' gives {given.lower()}, not true or false.", "Expected a condition, such as a >= b.")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from accord.mapfile.problems import Problem
+from accord.mapfile.problems import Problem, known_names
 from accord.model.entity import Entity
-from accord.model.errors import Place, alternatives
+from accord.model.errors import Place
 from accord.model.flow import Binding, FieldMapping, Flow
 from accord.model.integration_map import IntegrationMap
 
@@ -42,7 +42,7 @@ class Facts:
 
     def unknown(self, path: tuple[str, ...], holder: str, kind: str, name: str, known: Collection[str]) -> Problem:
         """The problem of a reference to a name that does not exist."""
-        return self.problem(path, f"{holder}: {kind} '{name}' does not exist.", alternatives(name, known))
+        return self.problem(path, f"{holder}: {kind} '{name}' does not exist.", known_names(name, known))
 
     def entity(self, name: str) -> Entity | None:
         """The entity of that name, or ``None`` when the map does not hold it or could not read its fields."""

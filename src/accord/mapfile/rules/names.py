@@ -9,11 +9,11 @@ from typing import Final
 from accord.mapfile.problems import Problem
 from accord.mapfile.rules.facts import Facts
 from accord.mapfile.shapes import sections
+from accord.mapfile.variables import NAME
 
 MAX_LENGTH: Final = 80
 _IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
-_FREE: Final = frozenset({"variables"})
 
 
 def check(facts: Facts) -> Iterator[Problem]:
@@ -21,10 +21,12 @@ def check(facts: Facts) -> Iterator[Problem]:
     if facts.map.name:
         yield from _one(facts, ("name",), "the map", facts.map.name, _NAME, "letters, digits, space, '.', '_' and '-'")
     for section in sections():
-        if section in _FREE or section == "entities":
+        if section in ("entities", "variables"):
             continue
         for name in getattr(facts.map, section):
             yield from _one(facts, (section, name), section, name, _NAME, "letters, digits, space, '.', '_' and '-'")
+    for name in facts.map.variables:
+        yield from _one(facts, ("variables", name), "variables", name, NAME, "letters, digits, '.', '_' and '-'")
     entities = facts.map.entities
     yield from _identifiers(facts, ("entities",), "entities", entities)
     for entity in entities.values():
