@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from accord.connectors.types import quote
-from accord.lifecycle.assess.defects import insert
+from accord.connectors.types import literal, quote
+from accord.lifecycle.assess.defects import Check, insert
 from accord.lifecycle.assess.units import factors
 from accord.lifecycle.observe import BoundRows, Observation
 from accord.model.flow import Flow
@@ -82,48 +82,53 @@ def _place(flow: Flow, bound: BoundRows) -> dict[str, str]:
 def _missing(observed: Observation, flow: Flow, bound: Sequence[BoundRows]) -> None:
     """Keys that another binding holds soundly and this one does not; a source that is only read need not hold what others create."""
     creators = set(flow.existence) or {b.binding.name for b in bound if b.binding.direction != "write"}
-    key_fields = bound[0].entity.key
-    marks = ", ".join("?" for _ in key_fields)
+    keys = ", ".join(map(literal, bound[0].entity.key))
+    checks = []
     for one in bound:
-        others = [b for b in bound if b is not one and b.binding.name in creators]
         if one.binding.direction == "read" and len(creators) > 1 and one.binding.name not in creators:
             continue
-        for other in others:
-            query = (
-                f"SELECT DISTINCT k AS key, ? AS detail FROM (SELECT {other.key_sql} AS k FROM {other.table}) WHERE k IS NOT NULL "
-                f"AND k NOT IN (SELECT {one.key_sql} FROM {one.table} WHERE {one.key_sql} IS NOT NULL) "
-                f"AND k NOT IN (SELECT key FROM defect WHERE system = ? AND resource = ? AND field IN ({marks}) AND key IS NOT NULL)"
+        for other in (b for b in bound if b is not one and b.binding.name in creators):
+            unsound = (
+                f"SELECT key FROM defect WHERE system = {literal(other.system)} AND resource = {literal(other.binding.resource)} "
+                f"AND field IN ({keys}) AND key IS NOT NULL"
             )
-            values: list[object] = [f"held by {other.system}", other.system, other.binding.resource, *key_fields]
-            insert(observed.con, "missing_record", {**_place(flow, one), "field": "", "column": ""}, query, values)
+            query = (
+                f"SELECT DISTINCT k AS key, {literal('held by ' + other.system)} AS detail "
+                f"FROM (SELECT {other.key_sql} AS k FROM {other.table}) WHERE k IS NOT NULL AND k NOT IN ({unsound}) "
+                f"AND k NOT IN (SELECT {one.key_sql} FROM {one.table} WHERE {one.key_sql} IS NOT NULL)"
+            )
+            checks.append(Check("missing_record", {**_place(flow, one), "field": "", "column": ""}, query))
+    insert(observed.con, checks)
 
 
 def _cells(observed: Observation, flow: Flow, bound: Sequence[BoundRows]) -> None:
     """Make the table ``cell``: one row per key, compared field and binding, without the cells known to be wrong."""
-    con = observed.con
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE cell (binding VARCHAR, system VARCHAR, resource VARCHAR, key VARCHAR, field VARCHAR, "
-        '"column" VARCHAR, believed INTEGER, value VARCHAR, number DOUBLE, instant DOUBLE)'
-    )
-    entity = bound[0].entity
-    for field, declared in entity.fields.items():
-        holders = [b for b in bound if field in b.fields]
-        if field in entity.key or len(holders) < 2:
-            continue
-        rank = authority_rank(flow, field, holders)
-        type_ = declared.type.split("(")[0]
-        value = quote(field)
-        number = f"try_cast({value} AS DOUBLE)" if type_ in NUMERIC else "NULL"
-        instant = f"epoch({value}::TIMESTAMPTZ)" if type_ == "timestamp" else "NULL"
-        text = f"json({value}::VARCHAR)::VARCHAR" if type_ == "json" else f"{value}::VARCHAR"
-        for one in holders:
-            con.execute(
-                f"INSERT INTO cell SELECT ?, ?, ?, k, ?, ?, ?, v, n, i "
-                f"FROM (SELECT {one.key_sql} AS k, {text} AS v, {number} AS n, {instant} AS i "
-                # of several rows under one key the first stands for it; the others are reported as duplicates
-                f"FROM {one.table} QUALIFY row_number() OVER (PARTITION BY k ORDER BY _row) = 1) WHERE k IS NOT NULL",
-                [one.binding.name, one.system, one.binding.resource, field, one.column(field), rank.index(one.binding.name)],
+    con, entity = observed.con, bound[0].entity
+    parts = []
+    for number, one in enumerate(bound):
+        # Of several rows under one key the first stands for it; the others are reported as duplicates.
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE first_rows_{number} AS SELECT {one.key_sql} AS k, * FROM {one.table} "
+            "QUALIFY row_number() OVER (PARTITION BY k ORDER BY _row) = 1"
+        )
+        for field in one.fields:
+            holders = [b for b in bound if field in b.fields]
+            if field in entity.key or len(holders) < 2:
+                continue
+            type_, value = entity.fields[field].type.split("(")[0], quote(field)
+            fixed = (one.binding.name, one.system, one.binding.resource, field, one.column(field))
+            parts.append(
+                f"SELECT {', '.join(map(literal, fixed))}, {authority_rank(flow, field, holders).index(one.binding.name)}, "
+                f"k, {value}::VARCHAR, "
+                f"{f'try_cast({value} AS DOUBLE)' if type_ in NUMERIC else 'NULL::DOUBLE'}, "
+                f"{f'epoch({value}::TIMESTAMPTZ)' if type_ == 'timestamp' else 'NULL::DOUBLE'} FROM first_rows_{number} WHERE k IS NOT NULL"
             )
+    con.execute(
+        'CREATE OR REPLACE TEMP TABLE cell (binding VARCHAR, system VARCHAR, resource VARCHAR, field VARCHAR, "column" VARCHAR, '
+        "believed INTEGER, key VARCHAR, value VARCHAR, number DOUBLE, instant DOUBLE)"
+    )
+    if parts:
+        con.execute(f"INSERT INTO cell {' UNION ALL '.join(parts)}")
     con.execute(
         "DELETE FROM cell USING defect AS d "
         "WHERE cell.system = d.system AND cell.resource = d.resource AND cell.key = d.key AND cell.field = d.field"
@@ -142,39 +147,39 @@ def _differences(observed: Observation, flow: Flow, bound: Sequence[BoundRows], 
     )
     _recognise_units(observed, bound)
     _recognise_zones(observed, zones)
+    checks = []
     for kind in ("unit_error", "time_zone_error", "stale_field"):
         shown, agreed = (f"left(coalesce({c}, 'empty'), 60)" for c in ("value", "agreed"))
         detail = f"'«' || {shown} || '» instead of «' || {agreed} || '» of ' || agreed_system"
-        query = f'SELECT system, resource, key, field, "column", {detail} AS detail FROM difference WHERE kind = ?'
-        insert(con, kind, {"entity": flow.entity, "flow": flow.name}, query, [kind])
+        query = f'SELECT system, resource, key, field, "column", {detail} AS detail FROM difference WHERE kind = {literal(kind)}'
+        checks.append(Check(kind, {"entity": flow.entity, "flow": flow.name}, query))
+    insert(con, checks)
 
 
 def _recognise_units(observed: Observation, bound: Sequence[BoundRows]) -> None:
+    tests = []
     for field, declared in bound[0].entity.fields.items():
-        if declared.type.split("(")[0] not in NUMERIC:
-            continue
         type_ = CanonicalType.parse(declared.type)
+        if type_.name not in NUMERIC:
+            continue
         rounded = 0.51 * 10.0**-type_.scale if type_.name == "number" else 0.51 if type_.name == "integer" else 0.0
         near = f"greatest(0.005 * abs(number), {rounded!r})"  # half a last digit is what a conversion may lose
-        tests = " OR ".join(f"abs(number - agreed_number * {f!r}) <= {near}" for f in factors(declared.unit))
-        observed.con.execute(
-            f"UPDATE difference SET kind = 'unit_error' WHERE field = ? AND number <> 0 AND agreed_number <> 0 AND ({tests})", [field]
-        )
+        fits = " OR ".join(f"abs(number - agreed_number * {f!r}) <= {near}" for f in factors(declared.unit))
+        tests.append(f"(field = {literal(field)} AND ({fits}))")
+    if tests:
+        where = f"number <> 0 AND agreed_number <> 0 AND ({' OR '.join(tests)})"
+        observed.con.execute(f"UPDATE difference SET kind = 'unit_error' WHERE {where}")
 
 
 def _recognise_zones(observed: Observation, zones: Sequence[str]) -> None:
     """A time off by the offset that a zone of the map has at that very instant is a clock error; so is 1 or 2 h when no zone is named."""
     shift = "abs(instant - agreed_instant)"
-    if not zones:
-        observed.con.execute(f"UPDATE difference SET kind = 'time_zone_error' WHERE {shift} IN (3600, 7200)")
+    tests = [] if zones else [f"{shift} IN (3600, 7200)"]
     for zone in zones:
-        for instant in ("instant", "agreed_instant"):
-            local = f"timezone(?, to_timestamp({instant}))"
-            observed.con.execute(
-                f"UPDATE difference SET kind = 'time_zone_error' WHERE {shift} > 0 AND "
-                f"abs({shift} - abs(epoch({local}) - epoch(timezone('UTC', to_timestamp({instant}))))) < 1",
-                [zone],
-            )
+        for instant in ("to_timestamp(instant)", "to_timestamp(agreed_instant)"):
+            offset = f"epoch(timezone({literal(zone)}, {instant})) - epoch(timezone('UTC', {instant}))"
+            tests.append(f"({shift} > 0 AND abs({shift} - abs({offset})) < 1)")
+    observed.con.execute(f"UPDATE difference SET kind = 'time_zone_error' WHERE {' OR '.join(tests)}")
 
 
 def _systematic(observed: Observation, flow: Flow) -> list[Systematic]:

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+import duckdb
+
 from accord.connectors.types import quote
 from accord.lifecycle.assess.status import SystemStatus
 from accord.lifecycle.observe import BoundRows, Observation
 from accord.model.entity import Field
 from accord.model.integration_map import IntegrationMap
 from accord.model.types import CanonicalType
+
+DOMAIN = 1000
 
 
 @dataclass(frozen=True)
@@ -118,27 +122,36 @@ def _evaluate(observed: Observation, left: BoundRows, right: BoundRows, flow: st
     ).fetchone()
     assert counted is not None
     shared = [f for f in left.entity.fields if f in left.fields and f in right.fields and f not in left.entity.key]
+    equal = _equal(con, shared)
     pairs = []
     for field in shared:
-        name = quote(field)
-        row = con.execute(
-            f"SELECT count(*), count(*) FILTER (WHERE l.{name}::VARCHAR IS NOT DISTINCT FROM r.{name}::VARCHAR) "
-            "FROM pair_left AS l JOIN pair_right AS r USING (_key)"
-        ).fetchone()
-        domain = con.execute(
-            "SELECT count(l.v), count(r.v), count(*) FILTER (WHERE l.v = r.v) "
-            f"FROM (SELECT DISTINCT {name}::VARCHAR AS v FROM pair_left) AS l "
-            f"FULL JOIN (SELECT DISTINCT {name}::VARCHAR AS v FROM pair_right) AS r ON l.v = r.v"
-        ).fetchone()
-        assert row is not None
-        assert domain is not None
-        smaller = min(int(domain[0]), int(domain[1]))
-        overlap = int(domain[2]) / smaller if smaller and max(int(domain[0]), int(domain[1])) <= 1000 else None
         types = [natives[i].get(b.column(field), "computed") for i, b in enumerate((left, right))]
         units = [_unit(b, field) for b in (left, right)]
         convertible = all(_fits(t, left.entity.fields[field]) for t in types)
-        pairs.append(FieldPair(field, types[0], types[1], units[0], units[1], convertible, int(row[0]), int(row[1]), overlap))
+        overlap = _domain_overlap(con, field)
+        pairs.append(FieldPair(field, types[0], types[1], units[0], units[1], convertible, int(counted[2]), equal[field], overlap))
     return Pair(left.system, right.system, left.entity.name, flow, int(counted[0]), int(counted[1]), int(counted[2]), tuple(pairs))
+
+
+def _equal(con: duckdb.DuckDBPyConnection, fields: Sequence[str]) -> dict[str, int]:
+    """Keys both hold with the same value, per field."""
+    if not fields:
+        return {}
+    same = (f"count(*) FILTER (WHERE l.{quote(f)}::VARCHAR IS NOT DISTINCT FROM r.{quote(f)}::VARCHAR)" for f in fields)
+    found = con.execute(f"SELECT {', '.join(same)} FROM pair_left AS l JOIN pair_right AS r USING (_key)").fetchone()
+    assert found is not None
+    return dict(zip(fields, map(int, found), strict=True))
+
+
+def _domain_overlap(con: duckdb.DuckDBPyConnection, field: str) -> float | None:
+    """Different values both sides hold / different values of the smaller side; ``None`` above ``DOMAIN`` values."""
+    name = quote(field)
+    left, right = (f"SELECT DISTINCT {name}::VARCHAR AS v FROM {t} WHERE {name} IS NOT NULL" for t in ("pair_left", "pair_right"))
+    counts = (f"(SELECT count(*) FROM {part})" for part in (f"({left})", f"({right})", f"({left}) JOIN ({right}) USING (v)"))
+    found = con.execute(f"SELECT {', '.join(counts)}").fetchone()
+    assert found is not None
+    smaller, larger = sorted((int(found[0]), int(found[1])))
+    return int(found[2]) / smaller if smaller and larger <= DOMAIN else None
 
 
 def _unit(bound: BoundRows, field: str) -> str:

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-import sqlglot
-from sqlglot import exp
-
-from accord.connectors.types import duckdb_type, quote
-from accord.lifecycle.assess.defects import insert
+from accord.connectors.types import duckdb_type, literal, quote
+from accord.lifecycle.assess.defects import Check, insert
 from accord.lifecycle.assess.units import factors
 from accord.lifecycle.observe import BROKEN, RAW, BoundRows, Observation
 from accord.model.entity import Field
 from accord.model.types import CanonicalType
+from accord.sync.mapping import expression_columns
 from accord.sync.validate import rule_broken
-
-Check = tuple[str, str, list[object]]  # kind, query giving key and detail, bound values
 
 
 def check_contracts(observed: Observation) -> None:
     """Add to the table ``defect`` what each binding's rows break: types, codes, required values, sets, patterns, ranges, references."""
     collect_keys(observed)
     for bound in observed.bound:
-        for name in bound.fields:
-            declared = bound.entity.fields[name]
-            for kind, query, values in _field_checks(bound, declared):
-                insert(observed.con, kind, _place(bound, name), query, values)
-        _duplicates(observed, bound)
+        found = [check for name in bound.fields for check in _field_checks(bound, bound.entity.fields[name])]
+        found.append(Check("duplicate_record", _place(bound, ""), _duplicates(bound)))
+        insert(observed.con, found)
 
 
 def check_rules(observed: Observation) -> None:
@@ -34,19 +28,20 @@ def check_rules(observed: Observation) -> None:
 
     To be called after the systems were compared: a time off by a zone is the cause, «ends before it starts» only the consequence.
     """
-    for bound in observed.bound:
-        _rules(observed, bound)
+    insert(observed.con, [check for bound in observed.bound for check in _rules(bound)])
 
 
 def collect_keys(observed: Observation) -> None:
     """Make the table ``known_key(entity, key)``: every key any system holds, which is what a reference may point at."""
     con = observed.con
     con.execute("CREATE OR REPLACE TABLE known_key (entity VARCHAR, key VARCHAR)")
-    for bound in observed.bound:
-        con.execute(
-            f"INSERT INTO known_key SELECT ?, k FROM (SELECT DISTINCT {bound.key_sql} AS k FROM {bound.table}) WHERE k IS NOT NULL",
-            [bound.entity.name],
-        )
+    held = [
+        f"SELECT DISTINCT {literal(b.entity.name)}, {b.key_sql} AS k FROM {b.table}"
+        for b in observed.bound
+        if set(b.entity.key) <= set(b.fields)
+    ]
+    if held:
+        con.execute(f"INSERT INTO known_key SELECT * FROM ({' UNION '.join(held)}) AS t(entity, key) WHERE key IS NOT NULL")
 
 
 def _place(bound: BoundRows, field: str) -> dict[str, str]:
@@ -62,91 +57,84 @@ def _place(bound: BoundRows, field: str) -> dict[str, str]:
 
 def _field_checks(bound: BoundRows, declared: Field) -> Iterator[Check]:
     value, raw, key = quote(declared.name), quote(RAW + declared.name), bound.shown_key_sql
-    source = f"FROM {bound.table}"
-    mapping = bound.binding.fields[declared.name]
-    unread = quote(BROKEN + declared.name)
+    place, mapping = _place(bound, declared.name), bound.binding.fields[declared.name]
+    broken = quote(BROKEN + declared.name)
     shown = f"'«' || left({raw}, 60) || '»'"
-    yield ("bad_code" if mapping.codes else "bad_value", f"SELECT {key} AS key, {shown} AS detail {source} WHERE {unread}", [])
+
+    def rows(condition: str, detail: str = shown) -> str:
+        return f"SELECT {key} AS key, {detail} AS detail FROM {bound.table} WHERE {condition}"
+
+    yield Check("bad_code" if mapping.codes else "bad_value", place, rows(broken))
     if declared.required or declared.name in bound.entity.key:
-        yield "missing_value", f"SELECT {key} AS key, '' AS detail {source} WHERE {value} IS NULL AND NOT ({unread})", []
+        yield Check("missing_value", place, rows(f"{value} IS NULL AND NOT {broken}", "''"))
     if declared.values:
-        allowed = ", ".join("?" for _ in declared.values)
-        yield (
-            "bad_code",
-            f"SELECT {key} AS key, {shown} AS detail {source} WHERE {value}::VARCHAR NOT IN ({allowed})",
-            list(declared.values),
-        )
+        yield Check("bad_code", place, rows(f"{value}::VARCHAR NOT IN ({', '.join(map(literal, declared.values))})"))
     if declared.pattern:
-        query = f"SELECT {key} AS key, {shown} AS detail {source} WHERE NOT regexp_full_match({value}::VARCHAR, ?)"
-        yield "bad_format", query, [declared.pattern]
+        yield Check("bad_format", place, rows(f"NOT regexp_full_match({value}::VARCHAR, {literal(declared.pattern)})"))
     yield from _range_checks(bound, declared)
     if declared.unique and (declared.name,) != bound.entity.key:
-        yield "repeated_value", _counted(f"{value}::VARCHAR", bound.table), [1]
+        yield Check("repeated_value", place, _surplus(bound, value, 1))
     if declared.references:
-        entity = declared.references.split(".")[0]
-        query = (
-            f"SELECT {key} AS key, 'refers to ' || {value}::VARCHAR AS detail {source} WHERE {value} IS NOT NULL "
-            f"AND {value}::VARCHAR NOT IN (SELECT key FROM known_key WHERE entity = ?)"
-        )
-        yield "orphan", f"SELECT * FROM ({query}) WHERE EXISTS (SELECT 1 FROM known_key WHERE entity = ?)", [entity, entity]
+        known = f"SELECT key FROM known_key WHERE entity = {literal(declared.references.split('.')[0])}"
+        unknown = f"{value} IS NOT NULL AND {value}::VARCHAR NOT IN ({known}) AND EXISTS ({known})"
+        yield Check("orphan", place, rows(unknown, f"'refers to ' || {value}::VARCHAR"))
     if declared.at_most:
-        yield "too_many", _counted(f"{value}::VARCHAR", bound.table), [declared.at_most]
+        kind = "too_many" if declared.references or declared.at_most > 1 else "repeated_value"
+        yield Check(kind, place, _surplus(bound, value, declared.at_most))
+
+
+def _duplicates(bound: BoundRows) -> str:
+    """Keys that stand in more than one row."""
+    groups = f"SELECT {bound.key_sql} AS k, count(*) AS n FROM {bound.table} GROUP BY 1"
+    return f"SELECT k AS key, n || ' rows' AS detail FROM ({groups}) WHERE k IS NOT NULL AND n > 1"
+
+
+def _surplus(bound: BoundRows, value: str, most: int) -> str:
+    """Rows that hold a value as many rows before them hold already; the first ``most`` are as good as any."""
+    place = f"row_number() OVER (PARTITION BY {value} ORDER BY _row)"
+    detail = f"'«' || left({value}::VARCHAR, 60) || '», number ' || {place}"
+    rows = f"SELECT {bound.shown_key_sql} AS key, {detail} AS detail FROM {bound.table} WHERE {value} IS NOT NULL"
+    return f"{rows} QUALIFY {place} > {int(most)}"
 
 
 def _range_checks(bound: BoundRows, declared: Field) -> Iterator[Check]:
     """Out of range; and *unit error* when the value read in another unit of its kind is inside."""
-    if not declared.minimum and not declared.maximum:
+    limits = [(limit, sign) for limit, sign in ((declared.minimum, ">="), (declared.maximum, "<=")) if limit]
+    if not limits:
         return
-    type_ = duckdb_type(CanonicalType.parse(declared.type))
-    value, raw, key = quote(declared.name), quote(RAW + declared.name), bound.shown_key_sql
-    limits: list[object] = []
-    inside = []
-    for limit, sign in ((declared.minimum, ">="), (declared.maximum, "<=")):
-        if limit:
-            inside.append(f"{{0}} {sign} CAST(? AS {type_})")
-            limits.append(limit)
-    bad = f"NOT ({' AND '.join(inside).format(value)})"
-    candidates = (
-        factors(declared.unit) if CanonicalType.parse(declared.type).name in ("integer", "number", "double") and declared.maximum else ()
-    )
-    explained, bound_values = [], []
-    for factor in candidates:
-        explained.append("(" + " AND ".join(inside).format(f"({value} / {factor!r})") + ")")
-        bound_values += limits
-    in_unit = " OR ".join(explained) or "false"
+    type_ = CanonicalType.parse(declared.type)
+    value, raw, place = quote(declared.name), quote(RAW + declared.name), _place(bound, declared.name)
+
+    def inside(expression: str) -> str:
+        return "(" + " AND ".join(f"{expression} {sign} CAST({literal(limit)} AS {duckdb_type(type_)})" for limit, sign in limits) + ")"
+
+    numeric = type_.name in ("integer", "number", "double")
+    candidates = factors(declared.unit) if numeric and declared.maximum else ()
+    in_unit = " OR ".join(inside(f"({value} / {factor!r})") for factor in candidates) or "false"
     detail = f"{value}::VARCHAR || coalesce(' (held as «' || {raw} || '»)', '')"
-    base = f"SELECT {key} AS key, {detail} AS detail FROM {bound.table} WHERE {bad}"
-    if explained:
-        yield "unit_error", f"{base} AND ({in_unit})", limits + bound_values
-    yield "out_of_range", f"{base} AND NOT ({in_unit})", limits + bound_values
+    bad = f"SELECT {bound.shown_key_sql} AS key, {detail} AS detail FROM {bound.table} WHERE NOT {inside(value)}"
+    yield Check("unit_error", place, f"{bad} AND ({in_unit})")
+    yield Check("out_of_range", place, f"{bad} AND NOT ({in_unit})")
 
 
-def _duplicates(observed: Observation, bound: BoundRows) -> None:
-    insert(observed.con, "duplicate_record", _place(bound, ""), _counted(bound.key_sql, bound.table), [1])
-
-
-def _counted(value: str, table: str) -> str:
-    """SQL of the values that stand in more rows than the bound number."""
-    groups = f"SELECT {value} AS v, count(*) AS n FROM {table} GROUP BY 1"
-    return f"SELECT v AS key, n || ' rows' AS detail FROM ({groups}) WHERE v IS NOT NULL AND n > ?"
-
-
-def _rules(observed: Observation, bound: BoundRows) -> None:
+def _rules(bound: BoundRows) -> Iterator[Check]:
     for rule in bound.entity.rules.values():
         used = fields_used(rule.check, bound.entity.fields)
         if not used <= set(bound.fields):
             continue  # this system does not hold what the rule is about
-        masked = ", ".join("?" for _ in used) or "NULL"
-        known = f"SELECT key FROM defect WHERE system = ? AND resource = ? AND field IN ({masked}) AND key IS NOT NULL"
-        query = (
-            f"SELECT {bound.shown_key_sql} AS key, ? AS detail FROM {bound.table} "
-            f"WHERE {rule_broken(rule.check)} AND {bound.shown_key_sql} NOT IN ({known})"
+        fields = ", ".join(map(literal, sorted(used))) or "NULL"
+        known = (
+            f"SELECT key FROM defect WHERE system = {literal(bound.system)} AND resource = {literal(bound.binding.resource)} "
+            f"AND field IN ({fields}) AND key IS NOT NULL"
         )
-        values: list[object] = [rule.reason or rule.check, bound.system, bound.binding.resource, *sorted(used)]
-        kind = "rule_broken" if rule.severity == "quarantine" else "rule_reported"
-        insert(observed.con, kind, _place(bound, rule.name), query, values)
+        key = bound.shown_key_sql
+        query = (
+            f"SELECT {key} AS key, {literal(rule.reason or rule.check)} AS detail FROM {bound.table} "
+            f"WHERE {rule_broken(rule.check)} AND {key} NOT IN ({known})"
+        )
+        yield Check("rule_broken" if rule.severity == "quarantine" else "rule_reported", _place(bound, rule.name), query)
 
 
 def fields_used(expression: str, known: Collection[str]) -> set[str]:
     """Canonical fields an expression of the map names."""
-    return {c.name for c in sqlglot.parse_one(expression, read="duckdb").find_all(exp.Column) if c.name in known}
+    return {name for name in expression_columns(expression) if name in known}

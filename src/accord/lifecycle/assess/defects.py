@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import duckdb
 import pyarrow as pa
 
+from accord.connectors.types import literal, quote
 from accord.model.figure import Evidence, Finding
 from accord.model.integration_map import IntegrationMap
 
@@ -25,26 +26,26 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "missing_record": Kind(
-        "not in this system although another system of the flow holds them", "load them, or limit the binding with `where`"
+    "missing_record": Kind("are missing, although another system of the flow holds them", "load them, or limit the binding with `where`"),
+    "duplicate_record": Kind("stand there more than once under one key", "merge the copies"),
+    "missing_value": Kind("have no value in '{field}', which the contract requires", "fill it in at the source"),
+    "bad_value": Kind("hold something in '{field}' that cannot be read as its type", "correct it, or give the mapping its format"),
+    "bad_code": Kind("hold a code in '{field}' that is not in the agreed set", "correct it, or add the code to the mapping"),
+    "bad_format": Kind("hold a value in '{field}' that does not match its pattern", "correct it at the source"),
+    "out_of_range": Kind("hold a value in '{field}' outside its range", "correct it at the source"),
+    "unit_error": Kind("hold a value in '{field}' that is right only in another unit", "convert it; check the unit in the mapping"),
+    "time_zone_error": Kind(
+        "hold a time in '{field}' that is off by exactly a time zone", "correct it; check the time zone in the mapping"
     ),
-    "duplicate_record": Kind("in this system more than once under one key", "merge the copies"),
-    "missing_value": Kind("without a value that the contract requires", "fill it in at the source"),
-    "bad_value": Kind("with a value that cannot be read as its type", "correct it, or give the mapping its format"),
-    "bad_code": Kind("with a code that is not in the agreed set", "correct it, or add the code to the mapping"),
-    "bad_format": Kind("with a value that does not match its pattern", "correct it at the source"),
-    "out_of_range": Kind("with a value outside its range", "correct it at the source"),
-    "unit_error": Kind("with a value that fits exactly when read in another unit", "convert it; check the unit in the mapping"),
-    "time_zone_error": Kind("with a time that is off by exactly a time zone's offset", "correct it; check the time zone in the mapping"),
-    "stale_field": Kind("with a value that differs from the one agreed on elsewhere", "synchronize the flow"),
-    "orphan": Kind("referring to a record that no system holds", "create the record, or correct the reference"),
-    "repeated_value": Kind("holding a value that must be unique and stands more than once", "correct it at the source"),
-    "too_many": Kind("values that more rows refer to than the contract allows", "merge the rows, or loosen `at_most`", "warning"),
-    "rule_broken": Kind("breaking a rule of the contract", "correct it at the source"),
-    "rule_reported": Kind("breaking a rule that is counted but let through", "look at them", "warning"),
-    "late_handoff": Kind("handed over later than agreed", "see the handoff matrix of the workflow evaluation", "warning"),
-    "rework": Kind("returned or done again", "see the workflow evaluation", "warning"),
-    "negative_duration": Kind("ending before they begin", "correct the times; they are not averaged", "warning"),
+    "stale_field": Kind("hold another value in '{field}' than the one agreed on elsewhere", "synchronize the flow"),
+    "orphan": Kind("refer in '{field}' to a record that no system holds", "create the record, or correct the reference"),
+    "repeated_value": Kind("repeat a value in '{field}' that another record holds already", "correct it at the source"),
+    "too_many": Kind("are one too many for the record they refer to in '{field}'", "merge them, or loosen `at_most`", "warning"),
+    "rule_broken": Kind("break the rule '{field}'", "correct them at the source"),
+    "rule_reported": Kind("break the rule '{field}', which is counted and let through", "look at them", "warning"),
+    "late_handoff": Kind("were accepted later than agreed, or not at all", "see the workflow evaluation", "warning"),
+    "rework": Kind("were sent back or done again", "see the workflow evaluation", "warning"),
+    "negative_duration": Kind("end before they begin", "correct the times; they are averaged nowhere", "warning"),
 }
 # The order is the order of blame: of two defects in one cell the earlier kind explains the later.
 
@@ -54,26 +55,38 @@ def create_table(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE OR REPLACE TABLE defect (" + ", ".join(f'"{c}" VARCHAR' for c in COLUMNS) + ")")
 
 
-def insert(
-    con: duckdb.DuckDBPyConnection, kind: str, place: Mapping[str, str], select: str, parameters: list[object] | None = None
-) -> None:
-    """Add the rows of a query.
+@dataclass(frozen=True)
+class Check:
+    """A query that finds defects of one kind.
 
     Args:
-        con: connection that holds ``defect``.
         kind: one of ``KINDS``.
         place: entity, flow, system, resource, and field and column when they are the same for all rows.
-        select: query with ``key`` and ``detail``, and ``field`` and ``column`` unless ``place`` has them.
-        parameters: values bound in it.
+        select: query with ``key`` and ``detail``, and each of system, resource, field and column that ``place`` leaves out. Texts of the
+            map stand in it as literals; it takes no parameters.
     """
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind of defect '{kind}'; known: {', '.join(KINDS)}")
-    columns = [f"? AS {name}" if name in place else f'd."{name}"' for name in ("entity", "flow", "system", "resource")]
-    columns += ["d.key", *(f"? AS {name}" if name in place else f'd."{name}"' for name in ("field", "column")), "d.detail"]
-    order = [n for n in ("entity", "flow", "system", "resource", "field", "column") if n in place]
-    con.execute(
-        f"INSERT INTO defect SELECT ?, {', '.join(columns)} FROM ({select}) AS d", [kind, *(place[n] for n in order), *(parameters or [])]
-    )
+
+    kind: str
+    place: Mapping[str, str]
+    select: str
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown kind of defect '{self.kind}'; known: {', '.join(KINDS)}")
+
+    @property
+    def sql(self) -> str:
+        """The query with all columns of the table ``defect``."""
+        fixed = {"kind": self.kind, **self.place}
+        columns = (f"{literal(fixed[c])} AS {quote(c)}" if c in fixed else f"d.{quote(c)}::VARCHAR AS {quote(c)}" for c in COLUMNS)
+        return f"SELECT {', '.join(columns)} FROM ({self.select}) AS d"
+
+
+def insert(con: duckdb.DuckDBPyConnection, checks: Iterable[Check]) -> None:
+    """Carry out checks and add what they find; all of them as one query, since each round trip costs more than the work."""
+    queries = [check.sql for check in checks]
+    if queries:
+        con.execute("INSERT INTO defect " + " UNION ALL ".join(queries))
 
 
 def defects(con: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -100,17 +113,21 @@ def findings(table: pa.Table, integration_map: IntegrationMap, rows: Mapping[tup
     for (kind, system, resource, field), members in grouped.items():
         about = KINDS[kind]
         total = rows.get((system, resource), 0)
-        share = f" ({len(members) / total:.1%} of {total:,})" if total and kind not in ("missing_record", "too_many") else ""
+        share = f" ({len(members) / total:.1%} of {total:,})" if total and kind != "missing_record" else ""
         subject = f"{system}/{resource}" + (f".{field}" if field else "")
-        what = f"'{field}'" if field else "records"
-        noun = "value" if kind == "too_many" else "record"
-        sentence = (
-            f"{len(members):,} {noun}{'s' if len(members) != 1 else ''} of {subject}{share}: {what} {about.words}. To do: {about.todo}."
-        )
+        # The number comes last, so that the sentence reads the same for one record and for many.
+        sentence = f"{system}/{resource}: records that {about.words.format(field=field)}: {len(members):,}{share}. To do: {about.todo}."
+        severity = "warning" if _only_counted(integration_map, members[0]["entity"], field) else about.severity
         owner = integration_map.systems[system].owner if system in integration_map.systems else ""
         examples = tuple(f"{m['key']}: {m['detail']}" if m["detail"] else str(m["key"]) for m in members[:5])
         evidence = Evidence("scan", f"{system}/{resource}", f"contract of entity '{members[0]['entity']}', flow '{members[0]['flow']}'")
         detail = {"entity": members[0]["entity"], "flow": members[0]["flow"], "column": members[0]["column"]}
-        found.append(Finding(kind, subject, sentence, about.severity, len(members), examples, owner, detail, (evidence,)))
+        found.append(Finding(kind, subject, sentence, severity, len(members), examples, owner, detail, (evidence,)))
     rank = {"problem": 0, "warning": 1, "info": 2}
     return tuple(sorted(found, key=lambda f: (rank[f.severity], -f.count, f.kind, f.subject)))
+
+
+def _only_counted(integration_map: IntegrationMap, entity: str, field: str) -> bool:
+    """Whether the contract lets a breach of this field through."""
+    declared = integration_map.entities[entity].fields.get(field) if entity in integration_map.entities else None
+    return declared is not None and declared.severity == "report"

@@ -83,13 +83,22 @@ def _by_kind(analysis: AssessAnalysis) -> Table:
         counted[row["kind"], row["system"]] = counted.get((row["kind"], row["system"]), 0) + 1
     systems = sorted({s for _, s in counted})
     rows = tuple(
-        (kind.replace("_", " "), *(f"{counted.get((kind, s), 0):,}" if (kind, s) in counted else "–" for s in systems), about.words)
+        (
+            kind.replace("_", " "),
+            *(f"{counted.get((kind, s), 0):,}" if (kind, s) in counted else "–" for s in systems),
+            about.words.replace("'{field}'", "a field"),
+        )
         for kind, about in KINDS.items()
         if any(k == kind for k, _ in counted)
     )
     align = "l" + "r" * len(systems) + "l"
     return Table(
-        ("kind", *systems, "records …"), rows, "", align, "no defect was found", "every row of every bound resource against the contracts"
+        ("kind", *systems, "records that …"),
+        rows,
+        "",
+        align,
+        "no defect was found",
+        "every row of every bound resource against the contracts",
     )
 
 

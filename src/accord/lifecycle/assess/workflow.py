@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from accord.lifecycle.assess.defects import insert
+from accord.lifecycle.assess.defects import Check, insert
 from accord.measure.engine import Measure
 from accord.model.figure import Evidence, Figure
 from accord.model.integration_map import IntegrationMap
@@ -163,15 +163,16 @@ def handoff_defects(measure: Measure, integration_map: IntegrationMap, con: duck
         late: dict[str, object] = {"process": process.name, "now": measure.now}
         plain: dict[str, object] = {"process": process.name}
         ended = rule.accepted or rule.started
-        for kind, sql, values, field in (
+        found = (
             ("late_handoff", _LATE, late, ended),
             ("rework", _REWORK, plain, rule.attempts),
             ("negative_duration", _NEGATIVE, plain, ended),
-        ):
+        )
+        for kind, sql, values, field in found:
             rows: pa.Table = measure.arrow(sql, values)
             if rows.num_rows:
                 con.register("handoff_rows", rows)
-                insert(con, kind, {**place, "field": field, "column": field}, "SELECT * FROM handoff_rows")
+                insert(con, [Check(kind, {**place, "field": field, "column": field}, "SELECT * FROM handoff_rows")])
                 con.unregister("handoff_rows")
 
 
