@@ -12,6 +12,8 @@ import altair
 import pytest
 from defusedxml.ElementTree import fromstring
 
+from accord.model.figure import Figure, TargetResult
+from accord.model.goals import Target
 from accord.report import Picture
 from accord.report.charts import (
     Bar,
@@ -22,6 +24,7 @@ from accord.report.charts import (
     bar_chart,
     compatibility_matrix,
     handoff_matrix,
+    kpi_row,
     kpi_targets_chart,
     trend_chart,
 )
@@ -138,6 +141,26 @@ def test_a_chart_of_nothing_is_drawn_and_its_table_says_so(chart: Callable[[], P
 def test_a_kpi_chart_writes_value_target_and_verdict_or_the_reason() -> None:
     """Position and color are repeated in words."""
     assert {"97.2 %", "≥ 95.0 %", "✓ met", "41.3 h", "≤ 24.0 h", "✗ not met", "not measured: no calendar"} <= set(words(kpis().svg))
+
+
+@pytest.mark.parametrize(
+    ("target", "level", "better"),
+    [
+        (Target("t", "k", at_least=0.9), 0.9, "higher"),
+        (Target("t", "k", at_most=24), 24, "lower"),
+        (Target("t", "k", reduce_by=0.8), 10.0, "lower"),
+        (Target("t", "k", improve_by=0.4), 70.0, "higher"),
+        (None, None, "higher"),
+    ],
+)
+def test_a_target_against_the_baseline_becomes_the_level_it_asks_for(target: Target | None, level: float | None, better: str) -> None:
+    """A mark needs a place; «−80 %» of 50 h is 10 h."""
+    result = TargetResult("t", "Wait", Figure("k", 41.0, "h"), Figure("k", 50.0, "h"), "as declared", "not met")
+
+    row = kpi_row(result, target)
+
+    assert row.target == pytest.approx(level) if level else row.target is None
+    assert (row.better, row.baseline, row.wanted) == (better, 50.0, "as declared")
 
 
 def test_a_pair_of_systems_shows_its_worst_entity_and_the_table_each() -> None:

@@ -85,6 +85,17 @@ def test_ids_are_unique_and_every_reference_resolves(make_document: Callable[...
     assert wanted <= set(ids)
 
 
+def test_two_pictures_of_one_name_keep_apart(stamp: Stamp, template: str) -> None:
+    """A drop-in deliverable may show the same kind of picture twice."""
+    svg = '<svg xmlns="http://www.w3.org/2000/svg"><path id="a" d="M0 0"/></svg>'
+    document = Document("d", "t", "assess", (Section("s", (Picture("p", svg, "P", "p"), Picture("P", svg, "P", "p"))),))
+
+    ids = [attrs["id"] for _, attrs in read(to_html(document, stamp, template)).seen if "id" in attrs]
+
+    assert {"pic-p", "pic-p-2"} <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
 def test_every_picture_has_title_description_and_table_twin(make_document: Callable[..., Document], stamp: Stamp, template: str) -> None:
     """A picture must say the same to those who cannot see it."""
     page = to_html(make_document(), stamp, template)

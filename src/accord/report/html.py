@@ -10,7 +10,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from accord.report.document import Document
-from accord.report.markdown import anchor
 from accord.report.palette import style_sheet
 from accord.report.stamp import BEGIN, END, Stamp
 from accord.report.svg import embed
@@ -24,8 +23,8 @@ def to_html(document: Document, stamp: Stamp, template: str) -> str:
     """The document as a page, written by the text of a template.
 
     The template is Jinja2 and gets ``page`` (`accord.report.view.View`), ``stamp``, ``style`` (the colors as CSS), ``stamp_begin`` and
-    ``stamp_end``, the filters ``prose`` (paragraphs), ``inline`` (one line) and ``drawing`` (a picture as safe SVG), and the function
-    ``anchor``. Everything is escaped by default; it runs in a sandbox, as templates may come from a pack.
+    ``stamp_end``, and the filters ``prose`` (paragraphs), ``inline`` (one line), ``kind`` (paragraph, grid, drawing or code) and
+    ``drawing`` (a picture as safe SVG). Everything is escaped by default; it runs in a sandbox, as templates may come from a pack.
 
     Raises:
         DataRefused: a picture holds more than a drawing.
@@ -44,7 +43,6 @@ def to_html(document: Document, stamp: Stamp, template: str) -> str:
 def _compiled(template: str) -> Template:
     environment = ImmutableSandboxedEnvironment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"inline": _inline, "prose": _prose, "drawing": _drawing, "kind": _kind}
-    environment.globals["anchor"] = anchor
     return environment.from_string(template)
 
 
@@ -62,7 +60,7 @@ def _prose(text: str) -> Markup:
 def _drawing(piece: Drawing) -> Markup:
     """The SVG of a picture, checked and named."""
     picture = piece.picture
-    return Markup(embed(picture.svg, prefix=anchor(picture.name), title=picture.title, description=picture.alt))  # noqa: S704 - checked by embed
+    return Markup(embed(picture.svg, prefix=piece.anchor, title=picture.title, description=picture.alt))  # noqa: S704 - checked by embed
 
 
 def _kind(piece: object) -> str:

@@ -80,16 +80,11 @@ def _piece(piece: Piece, document: Document) -> Iterator[str]:
             yield from _grid(piece)
         case Code():
             yield from _code(piece)
-        case Drawing(picture, twin):
-            yield f"**{_one_line(picture.title)}** ([picture]({document.name}.html#{anchor(picture.name)}))"
+        case Drawing(picture, twin, anchor):
+            yield f"**{_one_line(picture.title)}** ([picture]({document.name}.html#{anchor}))"
             yield escape(picture.alt)
             if twin:
                 yield from _grid(twin)
-
-
-def anchor(name: str) -> str:
-    """The id of a picture in its page: letters, digits and hyphens only."""
-    return "pic-" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _code(code: Code) -> Iterator[str]:

@@ -5,6 +5,8 @@ Markdown and HTML are both written from this view, so that the two cannot say di
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -66,10 +68,11 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A picture with its table twin."""
+    """A picture with its table twin; ``anchor`` is unique in the page."""
 
     picture: Picture
     grid: Grid | None
+    anchor: str
 
 
 Piece = Paragraph | Grid | Drawing | Code
@@ -86,12 +89,20 @@ class Chapter:
 
 @dataclass(slots=True)
 class _Register:
-    """Numbers evidence in the order it is met; the same evidence keeps its number."""
+    """Numbers evidence in the order it is met, the same evidence keeps its number; and gives each picture an anchor of its own."""
 
     numbers: dict[Evidence, int] = field(default_factory=dict)
+    anchors: set[str] = field(default_factory=set)
 
     def of(self, evidence: Iterable[Evidence]) -> tuple[int, ...]:
         return tuple(dict.fromkeys(self.numbers.setdefault(e, len(self.numbers) + 1) for e in evidence))
+
+    def anchor(self, name: str) -> str:
+        """Letters, digits and hyphens only; a name met before gets a number."""
+        plain = "pic-" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        free = next(a for n in itertools.count(1) if (a := plain if n == 1 else f"{plain}-{n}") not in self.anchors)
+        self.anchors.add(free)
+        return free
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +139,7 @@ def _piece(block: Block, register: _Register) -> Piece:
         case Targets():
             return _targets(block, register)
         case Picture():
-            return Drawing(block, grid(block.table) if block.table else None)
+            return Drawing(block, grid(block.table) if block.table else None, register.anchor(block.name))
         case Paragraph() | Code():
             return block
 
@@ -217,8 +228,8 @@ def _findings(block: Findings, register: _Register) -> Grid:
         )
         for finding in worst_first
     )
-    found = Grid(("", "Finding", "Where", "Count", "Examples", "Owner"), "lllrll", rows, block.title, "nothing found")
-    return _without_empty(found, keep=("", "Finding", "Where", "Count"))
+    found = Grid(("Severity", "Finding", "Where", "Count", "Examples", "Owner"), "lllrll", rows, block.title, "nothing found")
+    return _without_empty(found, keep=("Severity", "Finding", "Where", "Count"))
 
 
 def _without_empty(found: Grid, *, keep: tuple[str, ...]) -> Grid:

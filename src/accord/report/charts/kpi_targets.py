@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from accord.model.figure import Verdict, show_value
+from accord.model.figure import TargetResult, Verdict, show_value
+from accord.model.goals import Target
 from accord.report.charts.vega import Spec, interval, label, layer, picture, quantitative
 from accord.report.document import Picture, Table
 from accord.report.palette import LIGHT
@@ -20,7 +21,10 @@ _COLORS: Final = {"met": "blue", "indicated": "blue", "not met": "orange"}
 
 @dataclass(frozen=True, slots=True)
 class KpiRow:
-    """A KPI with what it is held against; shares are 0..1, ``value`` is ``None`` when ``not_measured`` says why."""
+    """A KPI with what it is held against; shares are 0..1, ``value`` is ``None`` when ``not_measured`` says why.
+
+    ``target`` is the level the mark stands at; ``words`` says the target where it is no level, such as «−80 %».
+    """
 
     title: str
     value: float | None
@@ -32,13 +36,48 @@ class KpiRow:
     baseline: float | None = None
     verdict: Verdict = "no target"
     not_measured: str = ""
+    words: str = ""
 
     @property
     def wanted(self) -> str:
         """The target in words, such as «≥ 95.0 %»."""
-        if self.target is None:
-            return ""
+        if self.words or self.target is None:
+            return self.words
         return ("≥ " if self.better == "higher" else "≤ ") + show_value(self.target, self.unit)
+
+
+def kpi_row(result: TargetResult, target: Target | None = None) -> KpiRow:
+    """The row of a judged target; a change against the baseline is turned into the level it asks for.
+
+    Args:
+        result: value, baseline and verdict.
+        target: the declared target; without it the row has no mark, only the words of the result.
+    """
+    value, before = result.value, None if result.baseline is None else result.baseline.value
+    level, better = (None, "higher") if target is None else _level(target, before)
+    return KpiRow(
+        result.title or result.target,
+        value.value,
+        value.unit,
+        value.low,
+        value.high,
+        level,
+        "lower" if better == "lower" else "higher",
+        before,
+        result.verdict,
+        value.not_measured,
+        result.wanted,
+    )
+
+
+def _level(target: Target, before: float | None) -> tuple[float | None, str]:
+    if target.at_most is not None:
+        return target.at_most, "lower"
+    if target.reduce_by is not None:
+        return None if before is None else before * (1 - target.reduce_by), "lower"
+    if target.at_least is None and target.improve_by is not None:
+        return None if before is None else before * (1 + target.improve_by), "higher"
+    return target.at_least, "higher"
 
 
 def kpi_targets_chart(rows: Sequence[KpiRow], *, name: str = "kpi-targets", title: str = "KPIs against target") -> Picture:
