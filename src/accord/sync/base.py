@@ -107,7 +107,10 @@ def overlay_intents(cycle: Cycle, side: Side) -> None:
         f"CREATE OR REPLACE TEMP TABLE echo AS SELECT {names(cycle.keys, 'c')}, {picked} FROM {pend} p JOIN {cur} c ON {on} GROUP BY ALL"
     )
     if rest:
-        sets = ", ".join(f"{quote(f)} = CASE WHEN e.{quote('ok.' + f)} THEN c.{quote(f)} ELSE b.{quote(f)} END" for f in rest)
+        # Not settled: what stands there now was never compared with what is agreed after this run.
+        sets = "_settled = false, " + ", ".join(
+            f"{quote(f)} = CASE WHEN e.{quote('ok.' + f)} THEN c.{quote(f)} ELSE b.{quote(f)} END" for f in rest
+        )
         cycle.sql(
             f"UPDATE {base} b SET {sets} FROM echo e JOIN {cur} c {cycle.using()} WHERE {join_on(cycle.keys, 'b', 'e')} AND NOT b._gone"
         )

@@ -103,7 +103,7 @@ def settle_due(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, prev
     for target in cycle.sides:
         if not target.writable:
             continue
-        side = shown[target.name]
+        side = shown.get(target.name, target)  # nothing written there: it still shows what was captured
         checks = (
             " OR ".join(f"(list_contains(d.fields, {literal(c.name)}) AND NOT {_same(cycle, c.name)})" for c in target.written(cycle.keys))
             or "false"

@@ -45,7 +45,10 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
         first = f"(_new_{i} AND r.{column} IS NOT NULL)"
         if rule == "merge" and counts(cycle, f):
             edited = "false"
-        why = f"CASE WHEN NOT m._exists THEN 'deleted' WHEN m.{quote('h.' + f)} THEN 'human' WHEN {literal('' if code.readable else 'x')} = 'x' THEN 'not permitted' WHEN _new_{i} THEN 'first contact' ELSE {literal(rule if rule in ('latest', 'merge') else 'authority')} END"
+        contested = literal(rule if rule in ("latest", "merge") else "authority")
+        why = f"CASE WHEN NOT m._exists THEN 'deleted' WHEN m.{quote('h.' + f)} THEN 'human' WHEN _new_{i} THEN 'first contact' ELSE {contested} END"
+        if not code.readable:
+            why = "CASE WHEN NOT m._exists THEN 'deleted' ELSE 'not permitted' END"
         parts.append(f"""
             SELECT {label} AS key, {literal(f)} AS field,
                 CASE CASE WHEN m._exists THEN m.{quote("w." + f)} ELSE m._deleter END {names} ELSE 'agreed' END AS winner, {literal(side.name)} AS loser,

@@ -17,7 +17,7 @@ def next_base(cycle: Cycle, side: Side, read_back: Side | None) -> None:
     write is its way of saying yes.
     """
     i, keys = side.index, cycle.keys
-    done = f"(d._status = 'done' AND d._op <> 'delete')"
+    done = "coalesce(d._status = 'done' AND d._op <> 'delete', false)"
     written = {c.name for c in side.written(keys)}
     columns = []
     for f in cycle.fields:
@@ -29,9 +29,8 @@ def next_base(cycle: Cycle, side: Side, read_back: Side | None) -> None:
             columns.append(f"{old} AS {q}")
             continue
         edited = f"((_ba_{i} AND {seen} IS DISTINCT FROM {old}) OR (_new_{i} AND {seen} IS NOT NULL))"
-        now = (
-            f"CASE WHEN NOT _in_{i} THEN {old} WHEN m.{quote('h.' + f)} AND {edited} THEN CASE WHEN _ba_{i} THEN {old} END ELSE {seen} END"
-        )
+        held = f"m.{quote('h.' + f)} AND {edited}" if side.codes[f].readable else "false"
+        now = f"CASE WHEN NOT _in_{i} THEN {old} WHEN {held} THEN CASE WHEN _ba_{i} THEN {old} END ELSE {seen} END"
         if f in written:
             kept = f"CASE WHEN {coarser(cycle, f, f'w.{q}', f'z.{q}')} THEN z.{q} ELSE w.{q} END" if read_back else f"w.{q}"
             now = f"CASE WHEN {done} AND list_contains(d._set, {literal(f)}) THEN {kept} ELSE {now} END"
@@ -40,7 +39,7 @@ def next_base(cycle: Cycle, side: Side, read_back: Side | None) -> None:
     if read_back:
         back = f"LEFT JOIN (SELECT * FROM {read_back.table('cap')} QUALIFY count(*) OVER (PARTITION BY {names(keys)}) = 1) z ON {join_on(keys, 'm', 'z')}"
     leaves = f"_gone_{i}" if not (side.may_exist and cycle.flow.deletes != "propagate") else f"(_gone_{i} OR _del_{i})"
-    there = f"(_in_{i} OR (_bad_{i} AND _ba_{i}) OR ({done} AND d._op = 'insert'))"
+    there = f"(_in_{i} OR (_bad_{i} AND _ba_{i}) OR coalesce({done} AND d._op = 'insert', false))"
     stays = f"CASE WHEN m._exists THEN {there} OR {leaves} ELSE _ba_{i} AND (_in_{i} OR _bad_{i}) AND coalesce(d._status, '') <> 'done' END"
     settled = f"m._exists AND NOT _bad_{i} AND coalesce(d._status, 'done') = 'done'"
     gone = f"(m._exists AND {leaves} AND NOT {there})"

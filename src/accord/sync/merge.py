@@ -78,7 +78,7 @@ def _flags(cycle: Cycle, fields: list[str]) -> str:
         c, b, q = f"c{i}", f"b{i}", f"q{i}"
         joins += [f"LEFT JOIN {side.table(t)} {a} ON {join_on(cycle.keys, 'a', a)}" for t, a in (("cur", c), ("base", b), ("qkey", q))]
         inside, bad = f"({c}.rid IS NOT NULL)", f"({q}.{k0} IS NOT NULL)"
-        based = f"({b}.{k0} IS NOT NULL AND NOT {b}._gone)"
+        based = f"({b}.{k0} IS NOT NULL AND NOT coalesce({b}._gone, false))"
         columns += [
             f"{inside} AS _in_{i}, {c}.rid AS _rid_{i}, {bad} AS _bad_{i}, {q}.rid AS _qrid_{i}, coalesce({q}.ambiguous, false) AS _dup_{i}",
             f"{based} AS _ba_{i}, (coalesce({b}._gone, false) AND NOT {inside} AND NOT {bad}) AS _gone_{i}, coalesce({b}._settled, false) AS _set_{i}",
@@ -156,6 +156,10 @@ def _changed_winners(cycle: Cycle, fields: list[str]) -> str:
         sides = believed(cycle, f)
         rule = authority_of(cycle, f)
         condition = {s.index: _changed(s, f) for s in sides}
+        if rule == "human":
+            # A person decides between everything that moved; a newcomer alone does not question what is agreed.
+            moved = " OR ".join([*condition.values(), f"{quote('g.' + f)} IS NULL"])
+            condition = {s.index: f"({condition[s.index]} OR ({_newly(s, f)} AND ({moved})))" for s in sides}
         winner = _first(sides, condition, rule in ("latest", "merge"))
         quarrel = "false"
         if rule == "human" and sides:
@@ -177,7 +181,6 @@ def _all_winners(cycle: Cycle, fields: list[str]) -> str:
         agreed = f"(({_pick(sides, f, w1)}) IS NOT NULL OR {w1} <> {AGREED} OR {x1})"
         first_new = _first(sides, new, rule in ("latest", "merge"))
         joined = f"CASE WHEN {agreed} THEN {w1} ELSE {first_new} END"
-        held = x1
         named = next((s for s in sides if s.name == rule), None)
         if named is not None:
             joined = f"CASE WHEN {new[named.index]} THEN {named.index + 1} ELSE {joined} END"
@@ -185,12 +188,9 @@ def _all_winners(cycle: Cycle, fields: list[str]) -> str:
             fresh = "greatest(NULL, " + ", ".join(f"CASE WHEN {new[s.index]} THEN _at_{s.index} END" for s in sides) + ")"
             known = "greatest(NULL, " + ", ".join(f"CASE WHEN _in_{s.index} AND _ba_{s.index} THEN _at_{s.index} END" for s in sides) + ")"
             joined = f"CASE WHEN {agreed} AND {known} IS NOT NULL AND {fresh} > {known} THEN {first_new} ELSE {joined} END"
-        elif rule == "human" and sides:
-            standing = f"CASE WHEN {agreed} THEN {_pick(sides, f, w1)} ELSE {_pick(sides, f, first_new)} END"
-            quarrel = " OR ".join(f"({new[s.index]} AND {quote(f'c{s.index}.{f}')} IS DISTINCT FROM ({standing}))" for s in sides)
-            held = f"({x1} OR {quarrel})"
-            joined = f"CASE WHEN NOT {agreed} AND ({quarrel}) THEN {AGREED} ELSE {joined} END"
-        columns.append(f"{joined} AS {quote('w.' + f)}, {held} AS {quote('h.' + f)}")
+        elif rule == "human":
+            joined = w1
+        columns.append(f"{joined} AS {quote('w.' + f)}, {x1} AS {quote('h.' + f)}")
     return ", ".join(columns) or "0 AS _no_winners"
 
 

@@ -72,7 +72,7 @@ def plan_target(cycle: Cycle, side: Side) -> None:
 def _differs(side: Side, code: FieldCode) -> str:
     """SQL: the field of an existing row must be written. An accepted row is compared as it is; of a quarantined row only what others changed since."""
     i, f = side.index, quote(code.name)
-    held = quote("h." + code.name)
+    held = f"m.{quote('h.' + code.name)}" if code.readable else "false"  # a side that is never believed is no party to a conflict
     edited = f"((_ba_{i} AND r.{f} IS DISTINCT FROM b.{f}) OR (_new_{i} AND r.{f} IS NOT NULL))"
     # What was agreed, verified and not touched since is settled, even where the system shows it in a coarser form than we know how to predict.
     settled = f"(_set_{i} AND m._g0 AND m.{f} IS NOT DISTINCT FROM g.{f} AND r.{f} IS NOT DISTINCT FROM b.{f})"
