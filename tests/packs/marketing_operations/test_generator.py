@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from accord.model.errors import SystemUnreachable, UsageError
 from accord_marketing_operations.generator import build, simulate, tables_of
 from accord_marketing_operations.organization.defects import INJECTIONS
 from accord_marketing_operations.organization.truth import Truth
@@ -112,12 +113,20 @@ def test_foreign_tables_are_never_dropped(tmp_path: Path, postgres_url: str) -> 
         server.execute("CREATE TABLE tasks (mine text)")
         server.execute("INSERT INTO tasks VALUES ('keep')")
 
-    with pytest.raises(ValueError, match="'tasks' is already there"):
+    with pytest.raises(UsageError, match="'tasks' is already there"):
         build(tmp_path, campaigns=SMALL, tracker_url=postgres_url)
 
     with psycopg.connect(postgres_url) as server:
         assert server.execute("SELECT mine FROM tasks").fetchone() == ("keep",)
         assert server.execute("SELECT to_regclass('projects')").fetchone() == (None,)
+
+
+def test_absent_database_is_named_and_its_password_is_not(tmp_path: Path) -> None:
+    """The message ends up on a screen and in a log."""
+    with pytest.raises(SystemUnreachable, match="tracker") as caught:
+        build(tmp_path, campaigns=2, tracker_url="postgresql://someone:geheim@localhost:1/none")
+
+    assert "geheim" not in str(caught.value)
 
 
 def test_work_is_slow_and_imperfect_in_the_declared_measure() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from accord.model.errors import UsageError
 from accord_marketing_operations.generator import GENERATOR_VERSION, build
 
 _MARKER = "sample.json"
@@ -44,7 +45,8 @@ def prepare(into: Path, *, seed: int = 7, campaigns: int = 180, tracker_url: str
         tracker_url: PostgreSQL database for the project tracker; SQLite without it.
 
     Raises:
-        ValueError: the PostgreSQL database holds foreign tables of the same names.
+        UsageError: the folder holds another sample (its state would not fit), or the database foreign tables of the same names.
+        SystemUnreachable: no database answers at ``tracker_url``.
     """
     data, map_folder, marker = into / "data", into / "map", into / _MARKER
     # The URL may hold a password, so the marker says only that there is one.
@@ -54,7 +56,13 @@ def prepare(into: Path, *, seed: int = 7, campaigns: int = 180, tracker_url: str
         "tracker_connector": "postgresql" if tracker_url else "sqlite",
         "tracker_at": tracker_url or str(data.resolve() / "tracker.db"),
     }
-    built = not (data.is_dir() and _read(marker) == wanted)
+    standing = _read(marker) if data.is_dir() else None
+    if standing is not None and standing != wanted:
+        # What Accord has recorded in this folder is about that organization; replacing it would look like a year undone.
+        raise UsageError(
+            f"{into} holds another sample organization ({_words(standing)}).", expected=f"Give another folder for {_words(wanted)}."
+        )
+    built = standing is None
     if built:
         _build(into, data, marker, wanted, tracker_url)
     copied = not map_folder.is_dir()
@@ -70,7 +78,7 @@ def _build(into: Path, data: Path, marker: Path, wanted: Mapping[str, int | str]
     partial.mkdir(parents=True)
     truth = build(partial, seed=int(wanted["seed"]), campaigns=int(wanted["campaigns"]), tracker_url=tracker_url)
     truth.write(into / "truth.json")
-    if data.exists():
+    if data.exists():  # from a build that ended before its marker was written
         shutil.rmtree(data)
     partial.replace(data)
     # Written last: a folder without the marker is one whose building was interrupted.
@@ -90,8 +98,13 @@ def _copy_map(folder: Path) -> None:
     partial.replace(folder)
 
 
-def _read(marker: Path) -> object:
+def _read(marker: Path) -> dict[str, int | str] | None:
     try:
-        return json.loads(marker.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+        found: dict[str, int | str] = json.loads(marker.read_text(encoding="utf-8"))
+    except FileNotFoundError:
         return None
+    return found
+
+
+def _words(sample: Mapping[str, int | str]) -> str:
+    return ", ".join(f"{key} {sample[key]}" for key in sorted(sample))

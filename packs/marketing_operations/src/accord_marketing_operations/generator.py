@@ -56,7 +56,8 @@ def build(into: Path, *, seed: int = 7, campaigns: int = 180, tracker_url: str |
         What was broken. It is not written into ``into``: nothing but a test should read it.
 
     Raises:
-        ValueError: the PostgreSQL database holds foreign tables of the same names.
+        UsageError: the PostgreSQL database holds foreign tables of the same names.
+        SystemUnreachable: no database answers at ``tracker_url``.
     """
     world = simulate(seed=seed, campaigns=campaigns)
     tables = tables_of(world)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg import sql
 
+from accord.model.errors import SystemUnreachable, UsageError
 from accord_marketing_operations.organization.systems.table import Column, Table
 
 _SQLITE: Final = {"serial": "INTEGER", "text": "TEXT", "integer": "INTEGER", "boolean": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP"}
@@ -58,9 +59,15 @@ def write_postgres(url: str, tables: Sequence[Table]) -> None:
     Tables of an earlier sample are replaced; a table of the same name that this did not make is left alone.
 
     Raises:
-        ValueError: the database holds a table of that name with other data.
+        UsageError: the database holds a table of that name with other data.
+        SystemUnreachable: no database answers there.
     """
-    with psycopg.connect(url) as connection:
+    try:
+        connection = psycopg.connect(url, connect_timeout=10)
+    except psycopg.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SystemUnreachable("tracker", "the given URL", reason, "Start the database, or leave out --tracker-url.") from error
+    with connection:
         for table in tables:
             name = sql.Identifier(table.name)
             found = connection.execute(
@@ -68,7 +75,9 @@ def write_postgres(url: str, tables: Sequence[Table]) -> None:
             )
             comment, existing = found.fetchone() or (None, None)
             if existing is not None and comment != _MADE_BY:
-                raise ValueError(f"table '{table.name}' is already there and no sample of ours; give the demo an empty database")
+                raise UsageError(
+                    f"table '{table.name}' is already there and no sample of ours.", expected="Give the demo an empty database."
+                )
             connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
             lines = [sql.SQL("{} ").format(sql.Identifier(c.name)) + sql.SQL(_postgres_type(c)) for c in table.columns]
             if table.primary:
