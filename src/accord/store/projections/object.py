@@ -18,7 +18,8 @@ from accord.store.projection import ColumnType, Projection, upsert
 COLUMNS: dict[str, ColumnType] = {"type": "text", "id": "text", "attributes": "json", "last_seq": "integer"}
 KEY = ("type", "id")
 _SEEN = upsert("object", COLUMNS, KEY, keep=("attributes",))
-_SET = upsert("object", COLUMNS, KEY)
+_ATTRIBUTES = 'SELECT attributes FROM "object" WHERE type = ? AND id = ?'
+_SET = 'UPDATE "object" SET attributes = ? WHERE type = ? AND id = ?'
 
 
 def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
@@ -30,10 +31,10 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
         for key, values in _attributes(stored.event).items():
             seen[key] = stored.seq
             changed.setdefault(key, {}).update(values)
-    tx.many(_SEEN, [(*key, "{}", seq) for key, seq in seen.items() if key not in changed])
+    tx.many(_SEEN, [(*key, "{}", seq) for key, seq in seen.items()])
     for key, values in changed.items():
-        before = tx.rows('SELECT attributes FROM "object" WHERE type = ? AND id = ?', *key)
-        tx.run(_SET, *key, packed({**(json.loads(before[0][0]) if before else {}), **values}), seen[key])
+        ((before,),) = tx.rows(_ATTRIBUTES, *key)
+        tx.run(_SET, packed({**json.loads(before), **values}), *key)
 
 
 def _attributes(event: Event) -> dict[tuple[str, str], dict[str, Any]]:
