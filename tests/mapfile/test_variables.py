@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from accord.mapfile import lint, load_map, resolve_secret
-from accord.model.errors import MapError
+from accord.mapfile import lint, load_map
 
 Write = Callable[..., Path]
 SYSTEM = "name: x\nvariables: {data: ./data}\nsystems:\n  crm: {connector: sqlite, at: %s}\n"
@@ -59,6 +58,7 @@ def test_numbers_and_choices_are_filled_in_too(write: Write) -> None:
         ("'${data'", "no closing brace"),
         ("'${}'", "has no value"),
         ("'${env:}'", "names no environment variable"),
+        ("'${env:A-B}'", "names no environment variable"),
         ("'${env:A B}'", "names no environment variable"),
     ],
 )
@@ -86,20 +86,19 @@ def test_circles_and_chains_of_variables_end(write: Write) -> None:
     assert time.monotonic() - started < 30
 
 
-def test_secrets_stay_out_of_the_map_and_come_in_when_a_system_is_opened(write: Write) -> None:
-    """What is not in the model cannot be in a hash, a diff, a log or a report."""
+def test_secrets_stay_out_of_the_map(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not in the model cannot be in a hash, a diff, a log or a report; connectors fill it in when they are opened."""
+    monkeypatch.setenv("PGPASS_X", "hidden")
     folder = write(SYSTEM % "'postgresql://${env:PGUSER_X}:${env:PGPASS_X}@h/db'")
 
     assert at(folder) == "postgresql://${env:PGUSER_X}:${env:PGPASS_X}@h/db"
-    assert resolve_secret(at(folder), {"PGUSER_X": "u", "PGPASS_X": "p"}) == "postgresql://u:p@h/db"
 
 
-def test_a_secret_that_is_not_set_names_the_variable_only() -> None:
-    """The message must help without telling what the other secrets are."""
-    with pytest.raises(MapError, match="'PGPASS_X' is not set") as raised:
-        resolve_secret("${env:PGUSER_X}:${env:PGPASS_X}", {"PGUSER_X": "hidden"})
+def test_a_secret_where_nothing_is_opened_is_a_mistake(write: Write) -> None:
+    """It would stay there as it is written, and be looked for under that name."""
+    problems = lint(write("name: x\ntitle: '${s}'\nvariables: {s: '${env:TITLE}'}\nlogs: {l: {path: '${env:LOG}', format: xes}}\n"))
 
-    assert "hidden" not in str(raised.value)
+    assert [(p.place.line, "only where a system is opened" in p.message) for p in problems] == [(2, True), (4, True)]
 
 
 def test_as_written_keeps_variables_in_texts(write: Write) -> None:

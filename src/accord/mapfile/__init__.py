@@ -10,7 +10,6 @@ from accord.mapfile.load import lint, load_map
 from accord.mapfile.problems import MapProblems, Problem
 from accord.mapfile.reference import reference_page
 from accord.mapfile.schema import json_schema, schema_text
-from accord.mapfile.variables import resolve_secret
 
 __all__ = [
     "MapProblems",
@@ -24,6 +23,5 @@ __all__ = [
     "lint",
     "load_map",
     "reference_page",
-    "resolve_secret",
     "schema_text",
 ]

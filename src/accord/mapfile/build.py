@@ -26,7 +26,7 @@ from accord.mapfile.shapes import (
     word,
 )
 from accord.mapfile.source import Listing, Node, Scalar, Table
-from accord.mapfile.variables import Variables
+from accord.mapfile.variables import IN_ENVIRONMENT, Variables
 from accord.model.errors import Place, alternatives, nearest
 from accord.model.integration_map import IntegrationMap
 from accord.model.values import Duration
@@ -167,6 +167,13 @@ class Builder:
             return default
         keep = isinstance(shape, ScalarShape) and shape.kind == "text" and (self.as_written or path[0] == "variables")
         text = node.text if keep else self.variables.fill(node.text, self._reporter(node.place, holder))
+        if IN_ENVIRONMENT in text and not keep and not (path[0] == "systems" and path[2] in ("at", "options")):
+            self._problem(
+                node.place,
+                holder,
+                "a secret is filled in only where a system is opened.",
+                "Expected ${env:…} in at: or options: of a system only.",
+            )
         if isinstance(shape, ChoiceShape):
             if text in shape.words and text:
                 return text

@@ -39,7 +39,7 @@ def load_map(
 
     Returns:
         A map in which every reference resolves. ``content_hash`` is that of the map as written, so it does not change with the place
-        of the data; ``${env:NAME}`` stays in the texts, see ``resolve_secret``.
+        of the data; ``${env:NAME}`` stays in the texts until a connector is opened.
 
     Raises:
         MapProblems: with every mistake in ``problems``.

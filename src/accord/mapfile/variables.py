@@ -1,16 +1,16 @@
-"""Fill ``${name}`` in map texts; ``${env:NAME}`` stays until a system is opened, so that no secret enters the map, its hash or a log."""
+"""Fill ``${name}`` in map texts; ``${env:NAME}`` stays until a connector is opened, so that no secret enters the map, its hash or a log."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from accord.model.errors import MapError, alternatives
+from accord.model.errors import alternatives
 
 _REFERENCE: Final = re.compile(r"\$\{([^{}$\n]*)(\}?)")
-_SECRET: Final = re.compile(r"\$\{env:([^{}$\n]*)\}")
+IN_ENVIRONMENT: Final = "${env:"
+_ENVIRONMENT: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _MAX_LENGTH: Final = 100_000
 _MAX_CHAIN: Final = 20
@@ -22,11 +22,6 @@ class Variables:
     def __init__(self, given: Mapping[str, str], defaults: Mapping[str, str]) -> None:
         self._values = {**defaults, **given}
         self._filled: dict[str, str] = {}  # each variable once: chains of variables would otherwise take exponential time
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every name that has a value."""
-        return tuple(sorted(self._values))
 
     def check(self, name: str, report: Callable[[str, str], None]) -> None:
         """Fill in one variable where it is defined, so that its mistakes are told there and once, not at every use."""
@@ -44,8 +39,8 @@ class Variables:
                 report("'${' has no closing brace.", "Expected ${name} or ${env:NAME}; in a pattern write [$]{ for the plain characters.")
                 return found[0]
             if name.startswith("env:"):
-                if not NAME.fullmatch(name[4:]):
-                    report(f"'{found[0]}' names no environment variable.", "Expected ${env:NAME}.")
+                if not _ENVIRONMENT.fullmatch(found[1]):
+                    report(f"'{found[0]}' names no environment variable.", "Expected ${env:NAME}, of letters, digits and '_'.")
                 return found[0]
             if name in _open:
                 report(f"variable '{name}' is defined by itself ({' → '.join((*_open, name))}).", "Give it a value of its own.")
@@ -68,20 +63,3 @@ class Variables:
             report("a value is too long once its variables are filled in.", f"Expected at most {_MAX_LENGTH:,} characters.")
             return ""
         return filled
-
-
-def resolve_secret(text: str, environment: Mapping[str, str] | None = None) -> str:
-    """The text with each ``${env:NAME}`` replaced by that environment variable; only for opening a system, never kept.
-
-    Raises:
-        MapError: the environment has no such variable; its value is never part of a message.
-    """
-    known = os.environ if environment is None else environment
-
-    def value(found: re.Match[str]) -> str:
-        name = found[1].strip()
-        if name not in known:
-            raise MapError(f"environment variable '{name}' is not set.", expected=f"Set it before running: export {name}=…")
-        return known[name]
-
-    return _SECRET.sub(value, text)
