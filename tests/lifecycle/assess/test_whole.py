@@ -153,3 +153,16 @@ def test_the_documents_are_the_same_when_nothing_changed(workspace: Workspace) -
 
     assert digests[0] == digests[1]
     assert len(digests[0]) == 5
+
+
+def test_the_baseline_is_frozen_once_and_only_when_every_system_was_read(workspace: Workspace) -> None:
+    """A baseline that lacks a system, or moves, judges nothing."""
+    first = analyze(StepContext(workspace, "r1", NOW))
+    sqlite3.connect(workspace.map_folder / "nowhere.db").execute("CREATE TABLE tasks (id TEXT, title TEXT)").connection.close()
+    second = analyze(StepContext(workspace, "r2", NOW))
+    third = analyze(StepContext(workspace, "r3", NOW.replace(month=4)))
+
+    assert first.frozen == ()
+    assert second.frozen[0] == "baseline"
+    assert third.frozen == second.frozen
+    assert third.baseline == second.baseline

@@ -22,9 +22,7 @@ from accord.lifecycle.assess.workflow import ProcessFacts, evaluate_processes, h
 from accord.lifecycle.context import Analysis, StepContext
 from accord.lifecycle.judge import level_target
 from accord.lifecycle.observe import Observation, observe
-from accord.measure.engine import open_measure
-from accord.measure.kpi import discover_kpis
-from accord.measure.runner import measure_kpis
+from accord.measure import Kpi, Measure, discover_kpis, freeze_baseline, load_baseline, measure_kpis, open_measure
 from accord.model.figure import Evidence, Figure, Finding, TargetResult
 from accord.model.integration_map import IntegrationMap
 
@@ -41,7 +39,8 @@ class AssessAnalysis(Analysis):
         architecture: the graph of systems and flows.
         gaps: what the map asks for and is not there.
         processes: each process as it ran.
-        baseline: every KPI, overall.
+        baseline: every KPI, overall: the frozen values where a baseline is frozen, else those of now.
+        frozen: name, window and hash of the frozen baseline, empty when none is.
         opportunities: where something is to be gained.
         reread: the sample that was read again.
         rows: rows of each (system, resource) that is bound.
@@ -55,6 +54,7 @@ class AssessAnalysis(Analysis):
     gaps: GapAnalysis = field(default_factory=lambda: GapAnalysis((), 0))
     processes: tuple[ProcessFacts, ...] = ()
     baseline: tuple[Figure, ...] = ()
+    frozen: tuple[str, ...] = ()
     opportunities: tuple[Opportunity, ...] = ()
     reread: Reread = field(default_factory=lambda: Reread(0, 0, ()))
     rows: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -82,7 +82,7 @@ def analyze(ctx: StepContext) -> AssessAnalysis:
         with open_measure(integration_map, workspace.store, now=ctx.now) as measure:
             processes = evaluate_processes(measure, integration_map)
             handoff_defects(measure, integration_map, con)
-            baseline = tuple(measure_kpis(measure, kpis, breakdown=False))
+            baseline, frozen = _baseline(ctx, measure, kpis, complete=all(s.reachable for s in systems) and not observed.unread)
         reread = read_again(observed, integration_map, connectors)
         table = defects(con)
         rows = {(b.system, b.binding.resource): b.rows for b in observed.bound}
@@ -108,10 +108,20 @@ def analyze(ctx: StepContext) -> AssessAnalysis:
         gaps=gaps,
         processes=processes,
         baseline=baseline,
+        frozen=frozen,
         opportunities=find_opportunities(processes, data_findings, systematic, integration_map),
         reread=reread,
         rows=rows,
     )
+
+
+def _baseline(ctx: StepContext, measure: Measure, kpis: dict[str, Kpi], *, complete: bool) -> tuple[tuple[Figure, ...], tuple[str, ...]]:
+    """The frozen baseline, frozen now if it never was; not while a system is missing, because it would lack that system for good."""
+    name = str(ctx.options.get("baseline") or "baseline")
+    if not complete and load_baseline(ctx.workspace.store, name) is None:
+        return tuple(measure_kpis(measure, kpis, breakdown=False)), ()
+    frozen = freeze_baseline(measure, kpis, run=ctx.run, name=name)
+    return tuple(frozen.figures.values()), (frozen.name, frozen.window, frozen.hash)
 
 
 def _unread(observed: Observation, systems: tuple[SystemStatus, ...]) -> tuple[Finding, ...]:

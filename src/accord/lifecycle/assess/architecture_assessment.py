@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from accord.lifecycle.assess.analysis import AssessAnalysis
 from accord.lifecycle.assess.architecture import Architecture
 from accord.lifecycle.assess.opportunities import Opportunity
 from accord.lifecycle.context import StepContext
 from accord.report.charts.bars import Bar, bar_chart
 from accord.report.document import Block, Document, Paragraph, Section, Table
+from accord.report.maps.integration_map import EdgeStatus, integration_map_picture
 
 
 def build(ctx: StepContext, analysis: AssessAnalysis) -> Document:
@@ -20,7 +23,7 @@ def build(ctx: StepContext, analysis: AssessAnalysis) -> Document:
         f"{len(found.orphans)} systems outside every flow; {len(first)} opportunities with high gain and low effort."
     )
     sections = (
-        Section("The integration as it is", (*_picture(ctx), _shape(found), _links(found))),
+        Section("The integration as it is", (*_picture(ctx, analysis), _shape(found), _links(found))),
         Section("Who may change what", (_masters(found),)),
         Section(
             "Opportunities", (*_chart(analysis.opportunities), _matrix(analysis.opportunities), _opportunities(analysis.opportunities))
@@ -30,8 +33,17 @@ def build(ctx: StepContext, analysis: AssessAnalysis) -> Document:
     return Document("architecture-assessment", title, "assess", sections, summary)
 
 
-def _picture(ctx: StepContext) -> tuple[Block, ...]:
-    return ()
+def _picture(ctx: StepContext, analysis: AssessAnalysis) -> tuple[Block, ...]:
+    """The integration map, each line with what was found wrong in its system's rows."""
+    wrong = Counter((d["system"], d["resource"]) for d in analysis.defects.to_pylist() if d["kind"] not in ("late_handoff", "rework"))
+    status = {}
+    for flow in ctx.workspace.map.flows.values():
+        for binding in flow.bindings.values():
+            place = (binding.holder, binding.resource)
+            if place in analysis.rows:
+                count = wrong[place]
+                status[flow.name, binding.name] = EdgeStatus(f"{count:,} defects" if count else "sound", "warning" if count else "good")
+    return (integration_map_picture(ctx.workspace.map, status, title="Systems and flows, with defects found"),)
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -21,8 +21,13 @@ def build(ctx: StepContext, analysis: AssessAnalysis) -> Document:
         "no KPI applies to this map",
         "the KPIs' own queries",
     )
+    if analysis.frozen:
+        name, window, digest = analysis.frozen
+        how = Paragraph(f"Frozen under the name '{name}', window {window}, hash {digest[:16]}: it is not measured again.", "note")
+    else:
+        how = Paragraph("Not frozen: a system could not be read, and a baseline without it would lack it for good.", "warning")
     sections = (
-        Section("The baseline", (Figures(analysis.baseline),)),
+        Section("The baseline", (Figures(analysis.baseline), how)),
         Section("How precise it is", (table, Paragraph("The interval narrows with the square root of the number of cases.", "note"))),
     )
     title = f"{ctx.workspace.map.title or ctx.workspace.map.name}: performance baseline"

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from accord.lifecycle.assess.defects import Check, insert
-from accord.measure.engine import Measure
+from accord.measure import Measure
 from accord.model.figure import Evidence, Figure
 from accord.model.integration_map import IntegrationMap
 from accord.model.process import Process
@@ -32,6 +32,27 @@ class Passage:
 
 
 @dataclass(frozen=True)
+class Activity:
+    """What was done in a process: by which team mostly, in how many cases, how long, how often at once again."""
+
+    name: str
+    team: str
+    cases: int
+    median_hours: float | None
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Path:
+    """From one activity to the next: cases, and the median hours between."""
+
+    source: str
+    target: str
+    cases: int
+    median_wait_hours: float | None
+
+
+@dataclass(frozen=True)
 class ProcessFacts:
     """A process as declared and as it ran; figures carry their own reason where there is none."""
 
@@ -49,6 +70,8 @@ class ProcessFacts:
     sla_coverage: Figure
     invalid: int
     passages: tuple[Passage, ...]
+    activities: tuple[Activity, ...] = ()
+    paths: tuple[Path, ...] = ()
 
 
 def evaluate_processes(measure: Measure, integration_map: IntegrationMap) -> tuple[ProcessFacts, ...]:
@@ -78,10 +101,31 @@ FROM handoff WHERE process = $process
 """
 
 
+_STEPS = """
+WITH ordered AS (SELECT case_id, activity, coalesce(team, '') AS team, start_at, complete_at,
+                        lag(activity) OVER (PARTITION BY case_id ORDER BY complete_at, seq) AS before
+                 FROM event_log WHERE process = $process)
+SELECT activity AS name, mode(team ORDER BY team) AS team, count(DISTINCT case_id) AS cases,
+       median((epoch(complete_at) - epoch(start_at)) / 3600.0) FILTER (WHERE start_at IS NOT NULL) AS median_hours,
+       count(*) FILTER (WHERE before = activity) AS repeats
+FROM ordered GROUP BY activity ORDER BY cases DESC, name LIMIT 16
+"""
+_PATHS = """
+WITH ordered AS (SELECT case_id, activity AS source, complete_at AS done, lead(activity) OVER w AS target,
+                        lead(coalesce(start_at, complete_at)) OVER w AS next
+                 FROM event_log WHERE process = $process WINDOW w AS (PARTITION BY case_id ORDER BY complete_at, seq))
+SELECT source, target, count(DISTINCT case_id) AS cases, median((epoch(next) - epoch(done)) / 3600.0) AS median_wait_hours
+FROM ordered WHERE target IS NOT NULL AND target <> source GROUP BY ALL ORDER BY cases DESC, source, target LIMIT 40
+"""
+
+
 def _evaluate(measure: Measure, process: Process) -> ProcessFacts:
     name = process.name
     cases = measure.arrow(_CASES, {"process": name}).to_pylist()[0]
     every = measure.arrow(_ALL, {"process": name}).to_pylist()[0]
+    activities = tuple(Activity(**row) for row in measure.arrow(_STEPS, {"process": name}).to_pylist())
+    shown = {a.name for a in activities}
+    paths = tuple(Path(**row) for row in measure.arrow(_PATHS, {"process": name}).to_pylist())
     passages = tuple(
         Passage(*(row[c] for c in Passage.__dataclass_fields__))
         for row in measure.arrow(_PASSAGES, {"process": name, "now": measure.now}).to_pylist()
@@ -128,6 +172,9 @@ def _evaluate(measure: Measure, process: Process) -> ProcessFacts:
         _share("sla_coverage", with_sla, handoffs, why_hand, hand, "Handoffs with an agreed time"),
         int(every["invalid"]),
         passages,
+        activities,
+        # What one case in fifty did is the process; the rest is noise in a picture and stays in the log.
+        tuple(p for p in paths if {p.source, p.target} <= shown and p.cases >= 0.02 * n),
     )
 
 

@@ -9,6 +9,8 @@ from accord.lifecycle.assess.workflow import Passage, ProcessFacts, slowest
 from accord.lifecycle.context import StepContext
 from accord.report.charts.matrix import HandoffCell, handoff_matrix
 from accord.report.document import Block, Document, Figures, Paragraph, Section, Table
+from accord.report.maps.swimlanes import Passage as Passed
+from accord.report.maps.swimlanes import ProcessStep, swimlanes_picture
 
 
 def build(ctx: StepContext, analysis: AssessAnalysis) -> Document:
@@ -63,6 +65,10 @@ def _process(fact: ProcessFacts) -> tuple[Block, ...]:
         if len({c.from_team for c in cells} | {c.to_team for c in cells}) <= 15:
             blocks.append(handoff_matrix(cells, name=f"handoffs-{fact.process.name}", title="Waiting between teams"))
         blocks.append(_passages(fact.passages))
+    if fact.activities:
+        steps = [ProcessStep(a.name, a.team or "no team", "", a.cases, a.median_hours, a.repeats) for a in fact.activities]
+        passages = [Passed(p.source, p.target, p.cases, p.median_wait_hours) for p in fact.paths]
+        blocks.insert(1, swimlanes_picture(steps, passages, name=f"process-{fact.process.name}", title="The process as it ran"))
     if fact.process.steps:
         blocks.append(_steps(fact))
     return tuple(blocks)
