@@ -79,7 +79,7 @@ def write_document(document: Document, ctx: StepContext) -> WrittenDeliverable:
     folder = ctx.workspace.deliverables / document.step
     markdown, html = folder / f"{document.name}.md", folder / f"{document.name}.html"
     template = load_template("step")
-    content = f"{digest(document)}:{template.sha}"
+    content = f"{digest(document, run=ctx.run)}:{template.sha}"
     identity = f"{document.step}/{document.name}"
     standing = {(r["step"], r["name"]): r["sha"] for r in ctx.workspace.store.table("deliverable").to_pylist()}
     same = standing.get((document.step, document.name)) == content and markdown.is_file() and html.is_file()
@@ -92,7 +92,7 @@ def write_document(document: Document, ctx: StepContext) -> WrittenDeliverable:
             map_hash=integration_map.content_hash,
             map_version=integration_map.version,
             accord_version=__version__,
-            template=f"{template.name} {template.version}",
+            template=template.label,
         )
         write_whole(markdown, to_markdown(document, stamp))
         write_whole(html, to_html(document, stamp, template.text))

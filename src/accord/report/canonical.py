@@ -27,9 +27,13 @@ def to_json(document: Document, stamp: Stamp | None = None) -> str:
     return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def digest(document: Document) -> str:
-    """SHA-256, in hexadecimal, over everything the document says; the stamp is no part of it."""
+def digest(document: Document, *, run: str = "") -> str:
+    """SHA-256, in hexadecimal, over everything the document says; the stamp is no part of it.
+
+    ``run`` is the id of the run that made it: figures name it as their evidence, and two runs that say the same are the same.
+    """
     text = json.dumps(_plain(document), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = text.replace(run, "this run") if run else text
     return hashlib.sha256(text.encode()).hexdigest()
 
 
