@@ -25,7 +25,7 @@ def diff(
 ) -> None:
     """Show the differences as sentences."""
     values = options.variables(data, set_)
-    sentences = diff_maps(load_map(old, variables=values), load_map(new, variables=values))
+    sentences = diff_maps(load_map(old, values, as_written=True), load_map(new, values, as_written=True))
     if json:
         emit_json({"command": "diff", "changes": sentences})
         return

@@ -58,7 +58,10 @@ def sync(
         body = {"command": "sync", "run": run, "dry_run": dry_run, "changed": any(r.changed for r in results)}
         emit_json(body | {"flows": plain(results), "failed": [{"flow": n, "error": str(e)} for n, e in failures]})
     else:
-        rows: list[tuple[str, str, str]] = [(r.flow, r.status, ", ".join(f"{k} {v:,}" for k, v in r.counts.items() if v) or "nothing to do") for r in results]
+        rows: list[tuple[str, str, str]] = []
+        for result in results:
+            counted = ", ".join(f"{name} {count:,}" for name, count in result.counts.items() if count)
+            rows.append((result.flow, result.status, counted or "nothing to do"))
         rows += [(name, "failed", str(error)) for name, error in failures]
         table("dry run: nothing was written" if dry_run else "", ("flow", "status", "counts"), [(a, b, escape(c)) for a, b, c in rows])
         if results and not any(r.changed for r in results) and not failures:
