@@ -330,7 +330,5 @@ ORACLES: dict[str, Callable[[Entities], float]] = {
     "survey_response_rate": _answered,
     "ticket_reopen_share": lambda e: _share([t["reopened"] for t in _resolved(e)]),
     "time_to_restore": lambda e: statistics.median(_restored(e)),
-        _hours(p["corrected_at"], p["published_at"]) for p in e["publication"] if p["corrected_at"]
-    ),
     "utilisation": _utilisation,
 }
