@@ -133,6 +133,17 @@ def test_at_most_looks_at_the_upper_end(handoffs: Callable[..., Measure]) -> Non
     assert (found["wide"].verdict, found["narrow"].verdict) == ("met", "not met")
 
 
+def test_a_share_of_all_is_not_certain_for_a_few_cases(handoffs: Callable[..., Measure]) -> None:
+    """Every draw of equal answers is equal, yet forty campaigns do not prove 95 %: the interval is that of the clusters."""
+    twice = [r | {"id": f"{r['id']}-{i}"} for r in rows(5, at=BEFORE, count=40) for i in range(2)]
+
+    result = judged(handoffs(twice, targets=one("on_time_share", at_least=0.95)))["goal"]
+
+    assert result.value.value == 1.0
+    assert result.value.low == pytest.approx(0.912, abs=0.001)
+    assert result.verdict == "indicated"
+
+
 def test_the_ceiling_is_told_when_a_share_cannot_rise_that_far(handoffs: Callable[..., Measure]) -> None:
     """+25 % is impossible above 0.80: whoever set the target should know."""
     given = rows(5, at=BEFORE, count=100, ontime=0.9) + rows(5, at=AFTER, count=100, first=200)

@@ -34,7 +34,7 @@ def test_a_point_beyond_a_limit_and_a_run_of_eight_are_signals() -> None:
     """Seven on one side may be chance; the eighth is not."""
     beyond = xmr_chart([10, 11, 10, 11, 10, 11, 10, 11, 10, 11, 40])
     run = xmr_chart([1, 2, 1, 2, 1, 2, 1, 2, 8, 9, 8, 9, 8, 9, 8, 9])
-    seven = xmr_chart([5, 1, 5, 1] + [6, 5.9, 6, 5.9, 6, 5.9, 6] + [0, 5, 0])
+    seven = xmr_chart([5, 1, 5, 1, 6, 5.9, 6, 5.9, 6, 5.9, 6, 0, 5, 0])
     assert beyond is not None
     assert run is not None
     assert seven is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 
 from accord.measure import import_log, open_measure, read_mapping
 from accord.measure.mining import directly_follows, rework, variants
-from accord.model.errors import AccordError, DataRefused, MapError, SystemUnreachable, UnknownName, UsageError
+from accord.model.errors import AccordError, DataRefused, MapError, SystemChanged, SystemUnreachable, UnknownName, UsageError
 from accord.model.integration_map import IntegrationMap
 from accord.model.process import Log
 from accord.store import Store
@@ -201,6 +202,24 @@ def test_a_missing_file_and_an_unknown_format_say_so(store: Store, tmp_path: Pat
         import_log(replace(CSV, path="log.txt"), store, base=tmp_path, now=NOW, run="r")
 
 
+def test_a_file_that_changes_while_it_is_read_is_not_taken(
+    store: Store, csv_log: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the old and half of the new rows would be a log that never was."""
+    base = csv_log("case,activity,time,who\n1,a,2025-01-01T00:00:00Z,x\n")
+    plain = importlib.import_module("accord.measure.logs.importer").parse
+
+    def parse_while_written(*given: Any) -> None:
+        plain(*given)
+        csv_log("case,activity,time,who\n1,a,2025-01-01T00:00:00Z,x\n2,a,2025-01-01T00:00:00Z,x\n")
+
+    monkeypatch.setattr("accord.measure.logs.importer.parse", parse_while_written)
+
+    with pytest.raises(SystemChanged):
+        import_log(CSV, store, base=base, now=NOW, run="r")
+    assert store.head().seq == 0
+
+
 def test_a_mapping_file_reads_a_log_and_names_mistakes(tmp_path: Path, store: Store) -> None:
     """«accord import-log FILE --mapping M.yaml»: few lines of YAML, each mistake with file and line."""
     (tmp_path / "tickets.csv").write_text("id,what,when\n1,a,01.02.2025 10:00\n")
@@ -216,3 +235,15 @@ def test_a_mapping_file_reads_a_log_and_names_mistakes(tmp_path: Path, store: St
     assert "m.yaml:2" in str(raised.value)
     assert "Did you mean 'activity'" in str(raised.value)
     assert "m.yaml:3" in str(raised.value)
+
+
+def test_the_mapping_in_the_manual_is_short_and_works(tmp_path: Path, store: Store, shared_data: Path) -> None:
+    """Documentation is under test: the block is at most 20 lines and reads the real log."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "event-logs.md").read_text()
+    block = page.split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "m.yaml").write_text(block)
+
+    log = read_mapping(tmp_path / "m.yaml", shared_data / "marketing" / "helpdesk" / "events.csv")
+
+    assert len(block.splitlines()) <= 20
+    assert import_log(log, store, base=Path("/"), now=NOW, run="r").events == 17_080

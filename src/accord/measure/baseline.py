@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from accord.measure.engine import Measure
 from accord.measure.intervals import Sample, percentile_interval, replicates
 from accord.measure.kpi import Kpi
-from accord.measure.runner import Observed, evidence_of, observe
+from accord.measure.runner import overall
 from accord.measure.window import Window, named_window
 from accord.model.event import Event, ObjectRef
 from accord.model.figure import Evidence, Figure, Verdict
@@ -75,14 +75,9 @@ def freeze_baseline(
     chosen = window or named_window("before_golive", golive=measure.map.golive, now=measure.now)
     parts, figures = [], {}
     for kpi in kpis.values():
-        found, reason = observe(measure, kpi, chosen, breakdown=False)
-        evidence = (evidence_of(kpi, chosen, run),)
-        if not found:
-            figures[kpi.name] = Figure(kpi.name, None, kpi.unit, title=kpi.title, evidence=evidence, not_measured=reason)
-            continue
-        low, high = found[0].interval(kpi) or (None, None)
-        figures[kpi.name] = Figure(kpi.name, found[0].value, kpi.unit, found[0].n, low, high, kpi.title, evidence=evidence)
-        parts.append(_rows(kpi.name, found[0].sample))
+        figures[kpi.name], observed = overall(measure, kpi, chosen, run)
+        if observed is not None:
+            parts.append(_rows(kpi.name, observed.sample))
     segment = store.write_segment(pa.concat_tables(parts) if parts else _SCHEMA.empty_table())
     kept = {n: _kept(f, kpis[n]) for n, f in figures.items()}
     identity = {"window": str(chosen), "segment": segment.sha, "queries": {n: k.file.sha for n, k in sorted(kpis.items())}}
@@ -170,8 +165,3 @@ def _point(sample: Sample, aggregate: str) -> float:
         return float(np.quantile(sample.value, 0.5 if aggregate == "median" else 0.9))
     weight = float(sample.value.size) if sample.weight is None else float(np.sum(sample.weight))
     return float(np.sum(sample.value)) / weight
-
-
-def overall(found: Iterable[Observed]) -> Observed | None:
-    """The observations without breakdown, or ``None`` when there are none."""
-    return next((o for o in found if not o.dims), None)

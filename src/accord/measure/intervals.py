@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -74,7 +75,7 @@ def replicates(sample: Sample, aggregate: str, *, seed: int = 0, count: int = RE
     k = sample.clusters
     sizes = np.bincount(sample.cluster, minlength=k).astype(np.float64)
     draw = _quantile_draw(sample, {"median": 0.5, "p90": 0.9}[aggregate]) if aggregate in ("median", "p90") else _ratio_draw(sample, sizes)
-    step = max(1, _CELLS // max(k, sample.value.size))
+    step = max(1, _CELLS // max(k, 1000))
     parts = []
     for first in range(0, count, step):
         rows = min(step, count - first)
@@ -101,14 +102,35 @@ def _ratio_draw(sample: Sample, sizes: Floats) -> Callable[[Ints], Floats]:
 
 
 def _quantile_draw(sample: Sample, q: float) -> Callable[[Ints], Floats]:
+    """Weighted quantiles of many draws at once.
+
+    The sorted values stand in blocks; a draw's weight per block is one sparse product, and only the block that holds the rank is
+    looked into. The result is that of sorting each draw, at a fraction of the work for many observations.
+    """
+    n = sample.value.size
     order = np.argsort(sample.value, kind="stable")
     values, owners = sample.value[order], sample.cluster[order]
+    size = int(np.ceil(np.sqrt(n)))
+    block_of = np.arange(n) // size
+    blocks = int(block_of[-1]) + 1
+    counts = coo_array((np.ones(n, dtype=np.int64), (block_of, owners)), shape=(blocks, sample.clusters)).tocsr()
+    inside = np.arange(size)
+
+    def at_rank(times: Ints, until: Ints, rank: Floats) -> Floats:
+        block = np.sum(until <= rank[:, None], axis=1)
+        before = np.where(block > 0, until[np.arange(len(rank)), block - 1], 0)
+        positions = np.minimum(block[:, None] * size + inside, n - 1)
+        weights = np.take_along_axis(times, owners[positions], axis=1)
+        # The last block may be shorter; repeating its last value does no harm, the rank is reached before.
+        offset = np.sum(np.cumsum(weights, axis=1) <= (rank - before)[:, None], axis=1)
+        found: Floats = values[np.minimum(block * size + offset, n - 1)]
+        return found
 
     def draw(times: Ints) -> Floats:
-        until = np.cumsum(times[:, owners], axis=1)
+        until = np.cumsum(np.asarray(counts @ times.T).T, axis=1)
         position = (until[:, -1] - 1) * q
         lower = np.floor(position)
-        low, high = (values[np.sum(until <= at[:, None], axis=1)] for at in (lower, np.ceil(position)))
+        low, high = at_rank(times, until, lower), at_rank(times, until, np.ceil(position))
         result: Floats = low + (position - lower) * (high - low)
         return result
 

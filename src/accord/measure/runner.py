@@ -42,6 +42,9 @@ class Observed:
             return wilson(float(sample.value.sum()), self.n)
         if sample.clusters < 2:
             return None
+        if kpi.aggregate == "ratio" and yes_or_no and self.value in (0.0, 1.0):
+            # Where all answers are equal every draw is too; the clusters still are only so many.
+            return wilson(self.value * sample.clusters, sample.clusters)
         return percentile_interval(replicates(sample, "ratio" if kpi.aggregate in ("mean", "ratio", "sum_ratio") else kpi.aggregate))
 
 
@@ -170,6 +173,15 @@ def measure_kpi(measure: Measure, kpi: Kpi, *, window: Window | None = None, run
     if not found:
         return [Figure(kpi.name, None, kpi.unit, title=kpi.title, evidence=evidence, not_measured=reason)]
     return [_figure(kpi, observed, evidence) for observed in found]
+
+
+def overall(measure: Measure, kpi: Kpi, window: Window, run: str = "") -> tuple[Figure, Observed | None]:
+    """The figure of a KPI without breakdown, and the observations behind it (``None`` when it was not measured)."""
+    found, reason = observe(measure, kpi, window, breakdown=False)
+    evidence = (evidence_of(kpi, window, run),)
+    if not found:
+        return Figure(kpi.name, None, kpi.unit, title=kpi.title, evidence=evidence, not_measured=reason), None
+    return _figure(kpi, found[0], evidence), found[0]
 
 
 def evidence_of(kpi: Kpi, window: Window, run: str = "") -> Evidence:

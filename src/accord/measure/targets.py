@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-from accord.measure.baseline import CLUSTERS_NEEDED, Baseline, compare, load_baseline, overall
+from accord.measure.baseline import CLUSTERS_NEEDED, Baseline, compare, load_baseline
 from accord.measure.engine import Measure
 from accord.measure.intervals import Sample
 from accord.measure.kpi import Kpi
-from accord.measure.runner import evidence_of, measure_kpi, observe
+from accord.measure.runner import evidence_of, overall
 from accord.measure.window import named_window
 from accord.model.figure import Figure, TargetResult, Verdict, show_value
 from accord.model.goals import Target
@@ -58,12 +57,11 @@ def _wanted(target: Target, unit: str) -> str:
 
 def _judge_level(measure: Measure, target: Target, kpi: Kpi, frozen: Baseline | None, title: str, run: str) -> TargetResult:
     window = named_window(kpi.window, golive=measure.map.golive, now=measure.now)
-    figure = measure_kpi(measure, kpi, run=run, breakdown=False)[0]
+    figure, observed = overall(measure, kpi, window, run)
     before = frozen.figures.get(kpi.name) if frozen else None
     wanted = _wanted(target, kpi.unit)
     if figure.value is None:
         return TargetResult(target.name, title, figure, before, wanted, "not measured")
-    observed = overall(observe(measure, kpi, window, breakdown=False)[0])
     clusters = observed.sample.clusters if observed else 0
     verdict, note = _level_verdict(target, kpi, figure, clusters)
     return TargetResult(target.name, title, figure, before, wanted, verdict, note)
@@ -106,10 +104,10 @@ def _judge_change(measure: Measure, target: Target, kpi: Kpi, frozen: Baseline |
     if not measure.map.golive:
         return unmeasured("the map names no golive; all that was measured is the baseline")
     since = named_window("since_golive", golive=measure.map.golive, now=measure.now)
-    after_observed = overall(observe(measure, kpi, since, breakdown=False)[0])
-    if after_observed is None:
+    now, after = overall(measure, kpi, since, run)
+    if after is None:
         return unmeasured(f"nothing was observed since go-live on {measure.map.golive}")
-    change = compare(before, after_observed.sample, kpi.aggregate, reduce=reduce)
+    change = compare(before, after.sample, kpi.aggregate, reduce=reduce)
     if change is None:
         return unmeasured("the baseline is 0, so there is no relative change")
     figure = Figure(
@@ -122,7 +120,6 @@ def _judge_change(measure: Measure, target: Target, kpi: Kpi, frozen: Baseline |
         title=f"Change of {kpi.title}",
         evidence=(evidence_of(kpi, before_window, run), evidence_of(kpi, since, run)),
     )
-    now = replace(measure_kpi(measure, kpi, window=since, run=run, breakdown=False)[0], name=kpi.name)
     points = _points(kpi, before_figure, now)
     verdict = change.verdict(wanted)
     note = "; ".join(filter(None, (f"now {now.show()}", points, note)))
@@ -133,8 +130,7 @@ def _before(measure: Measure, kpi: Kpi, frozen: Baseline | None, run: str) -> tu
     if frozen is not None and kpi.name in frozen.figures:
         return frozen.figures[kpi.name], frozen.sample(kpi.name), f"baseline frozen {frozen.frozen_at:%Y-%m-%d}, {frozen.hash[:12]}"
     window = named_window("before_golive", golive=measure.map.golive, now=measure.now)
-    figure = measure_kpi(measure, kpi, window=window, run=run, breakdown=False)[0]
-    observed = overall(observe(measure, kpi, window, breakdown=False)[0])
+    figure, observed = overall(measure, kpi, window, run)
     return figure, observed.sample if observed else None, "baseline not frozen"
 
 

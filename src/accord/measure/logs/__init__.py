@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accord.measure.logs.import_log import import_log, import_logs
+from accord.measure.logs.importer import import_log, import_logs
 from accord.measure.logs.mapping import read_mapping
 from accord.measure.logs.result import BadRow, ImportResult
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
@@ -65,18 +65,18 @@ def read_xes(con: duckdb.DuckDBPyConnection, path: Path, log: Log, folder: Path)
 
 def _write(path: Path, target: Path, columns: list[str]) -> set[str]:
     schema = pa.schema([(name, pa.string()) for name in columns])
-    seen: set[str] = set()
+    seen: set[str | None] = set()
     try:
         with _opened(path) as source, pq.ParquetWriter(target, schema) as writer:
-            batch: list[dict[str, str | None]] = []
-            for event in _events(source):
+            batch: dict[str, list[str | None]] = {name: [] for name in columns}
+            for number, event in enumerate(_events(source), start=1):
                 seen.update(event)
-                batch.append({name: event.get(name) for name in columns})
-                if len(batch) >= _BATCH_ROWS:
-                    writer.write_table(pa.Table.from_pylist(batch, schema))
-                    batch = []
-            if batch:
-                writer.write_table(pa.Table.from_pylist(batch, schema))
+                for name, values in batch.items():
+                    values.append(event.get(name))
+                if number % _BATCH_ROWS == 0:
+                    writer.write_table(pa.table(batch, schema))
+                    batch = {name: [] for name in columns}
+            writer.write_table(pa.table(batch, schema))
     except DefusedXmlException as error:
         raise DataRefused("the file declares a document type or entities", str(path), "plain XES; these are refused for safety") from error
     except ParseError as error:
@@ -84,14 +84,14 @@ def _write(path: Path, target: Path, columns: list[str]) -> set[str]:
         raise DataRefused(f"this is no well-formed XML ({error.msg})", f"{path}:{line}", "an XES file, whole to its end") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataRefused(f"the packed file cannot be unpacked ({error})", str(path), "a whole .xes.gz file") from error
-    return seen
+    return {name for name in seen if name is not None}
 
 
 def _opened(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
 
 
-def _events(source: IO[bytes]) -> Iterator[Mapping[str, str]]:
+def _events(source: IO[bytes]) -> Iterator[dict[str | None, str | None]]:
     root: Element | None = None
     inside = False
     for what, element in cast("Iterator[tuple[str, Any]]", iterparse(source, events=("start", "end"), forbid_dtd=True)):
@@ -100,23 +100,21 @@ def _events(source: IO[bytes]) -> Iterator[Mapping[str, str]]:
             inside = inside or _tag(element) == "trace"
             continue
         if _tag(element) == "event" and not inside:
-            yield dict(_attributes(element))  # belongs to no case, which the check of rows will say
+            yield _attributes(element)  # belongs to no case, which the check of rows will say
         if _tag(element) != "trace":
             continue
         inside = False
-        case = {f"case:{key}": value for key, value in _attributes(element)}
+        case: dict[str | None, str | None] = {f"case:{key}": value for key, value in _attributes(element).items() if key is not None}
         for child in element:
             if _tag(child) == "event":
-                yield case | dict(_attributes(child))
+                yield case | _attributes(child)
         if root is not None:
             root.clear()  # what was read is let go, or a large log would fill the memory
 
 
-def _attributes(element: Element) -> Iterator[tuple[str, str]]:
-    for child in element:
-        key, value = child.get("key"), child.get("value")
-        if key is not None and value is not None and _tag(child) != "event":
-            yield key, value
+def _attributes(element: Element) -> dict[str | None, str | None]:
+    # Children without a key are events; they share one entry that nobody asks for.
+    return {child.get("key"): child.get("value") for child in element}
 
 
 def _tag(element: Element) -> str:

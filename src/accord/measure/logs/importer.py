@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import tempfile
@@ -20,7 +21,7 @@ from accord.measure.logs.parsed import parse
 from accord.measure.logs.result import BadRow, ImportResult
 from accord.measure.logs.tabular import lines_of, read_csv, read_parquet
 from accord.measure.logs.xes import read_xes
-from accord.model.errors import DataRefused, SystemUnreachable, UnknownName, UsageError
+from accord.model.errors import DataRefused, StorageFull, SystemChanged, SystemUnreachable, UnknownName, UsageError
 from accord.model.event import Event, ObjectRef
 from accord.model.integration_map import IntegrationMap
 from accord.model.process import Log
@@ -57,21 +58,30 @@ def import_log(log: Log, store: Store, *, base: Path, now: datetime, run: str) -
 
     Raises:
         SystemUnreachable: there is no such file, or it may not be read.
+        SystemChanged: the file was written to while it was read.
+        StorageFull: the disk took no more.
         UnknownName: a column or object type of the mapping is not in the file.
         UsageError: the format is neither given nor known by the file's ending.
         DataRefused: the file is not what it claims to be, holds no event, or too many bad rows; with file and line.
     """
     path = base / log.path
     kind = log_format(log)
+    before_reading = _stamp(log, path)
     fingerprint = _fingerprint(log, path)
-    before = _last_import(store, log.name)
-    if before is not None and before["fingerprint"] == fingerprint:
-        return _unchanged(log, before)
+    standing = _last_import(store, log.name)
+    if standing is not None and standing["fingerprint"] == fingerprint:
+        return _result(log, standing, changed=False)
     with open_duck() as con, tempfile.TemporaryDirectory(prefix="accord-log-") as scratch:
         try:
             notes = _read(con, kind, path, log, Path(scratch))
         except duckdb.Error as error:
             raise DataRefused(_first_lines(error), str(path), f"a readable {kind} file") from error
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise StorageFull(scratch, str(error)) from error
+            raise SystemUnreachable(f"log {log.name}", str(path), error.strerror or str(error)) from error
+        if _stamp(log, path) != before_reading:
+            raise SystemChanged(f"log {log.name}", log.path, "the file was written to")
         attributes = _write(con, store, kind, path, log, notes)
     attributes |= {"log": log.name, "source": log.path, "fingerprint": fingerprint, "run": run}
     event = Event(f"log:{log.name}:{fingerprint[:24]}:{run}", "log.imported", now, "measure", attributes, (ObjectRef("log", log.name),))
@@ -101,6 +111,14 @@ def log_format(log: Log) -> str:
         place=log.place,
         expected=f"Expected one of {', '.join(_ENDINGS)}, or format: {', '.join(sorted(set(_ENDINGS.values())))}.",
     )
+
+
+def _stamp(log: Log, path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise SystemUnreachable(f"log {log.name}", str(path), error.strerror or str(error)) from error
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _fingerprint(log: Log, path: Path) -> str:
@@ -210,10 +228,6 @@ def _one(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
 def _first_lines(error: duckdb.Error) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:3]).rstrip(".")
-
-
-def _unchanged(log: Log, attributes: dict[str, Any]) -> ImportResult:
-    return _result(log, attributes, changed=False)
 
 
 def _result(log: Log, attributes: dict[str, Any], *, changed: bool) -> ImportResult:
