@@ -30,11 +30,13 @@ def test_second_time_changes_nothing(tmp_path: Path) -> None:
     assert second.variables == first.variables
 
 
-def test_map_loads_with_the_variables_it_is_given(tmp_path: Path) -> None:
-    """The command passes them on as they are."""
+def test_map_finds_its_systems_without_being_told(tmp_path: Path) -> None:
+    """Every later command is then «accord step folder», and gives the map the same hash as the demo did."""
     prepared = prepare(tmp_path, campaigns=SMALL)
 
-    loaded = load_map(prepared.map_folder, variables=prepared.variables)
+    loaded = load_map(prepared.map_folder)
+
+    assert prepared.variables == {}
 
     assert Path(loaded.systems["tracker"].at).is_file()
     assert Path(loaded.systems["content"].at).is_dir()
@@ -51,7 +53,7 @@ def test_answers_lie_outside_the_systems(tmp_path: Path) -> None:
 def test_changed_map_is_kept(tmp_path: Path) -> None:
     """People are told to change the map and run again; their change must not be overwritten."""
     prepared = prepare(tmp_path, campaigns=SMALL)
-    goals = prepared.map_folder / "goals.yaml"
+    goals = prepared.map_folder / "map" / "goals.yaml"
     goals.write_text(goals.read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
 
     prepare(tmp_path, campaigns=SMALL)

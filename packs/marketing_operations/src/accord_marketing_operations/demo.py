@@ -20,9 +20,9 @@ class PreparedDemo:
     """Where the sample organization stands.
 
     Args:
-        map_folder: folder with the map's files.
+        map_folder: folder whose sub-folder ``map`` holds the map's files; it is also where state and deliverables belong.
         data: folder with the systems.
-        variables: what the map's ``${names}`` are to be filled with.
+        variables: what the map's ``${names}`` are to be filled with where its own values do not do; needed by every command.
         reused: everything was there already and nothing was touched.
     """
 
@@ -51,11 +51,8 @@ def prepare(into: Path, *, seed: int = 7, campaigns: int = 180, tracker_url: str
     data, map_folder, marker = into / "data", into / "map", into / _MARKER
     # The URL may hold a password, so the marker says only that there is one.
     wanted = {"version": GENERATOR_VERSION, "seed": seed, "campaigns": campaigns, "tracker": "postgresql" if tracker_url else "sqlite"}
-    variables = {
-        "data": str(data.resolve()),
-        "tracker_connector": "postgresql" if tracker_url else "sqlite",
-        "tracker_at": tracker_url or str(data.resolve() / "tracker.db"),
-    }
+    # The map finds the systems in its own folder; so every later command on it works without being told where they are.
+    variables = {"tracker_connector": "postgresql", "tracker_at": tracker_url} if tracker_url else {}
     standing = _read(marker) if data.is_dir() else None
     if standing is not None and standing != wanted:
         # What Accord has recorded in this folder is about that organization; replacing it would look like a year undone.
@@ -68,7 +65,7 @@ def prepare(into: Path, *, seed: int = 7, campaigns: int = 180, tracker_url: str
     copied = not map_folder.is_dir()
     if copied:
         _copy_map(map_folder)
-    return PreparedDemo(map_folder=map_folder, data=data, variables=variables, reused=not (built or copied))
+    return PreparedDemo(map_folder=into, data=data, variables=variables, reused=not (built or copied))
 
 
 def _build(into: Path, data: Path, marker: Path, wanted: Mapping[str, int | str], tracker_url: str | None) -> None:
