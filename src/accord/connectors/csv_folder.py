@@ -90,12 +90,13 @@ class CsvConnector(Folder):
             raise DataRefused("the file is empty", str(path), "a header line with the column names")
         encoding = "utf-8-sig" if self._encoding == "utf-8" else self._encoding
         try:
-            with codecs.open(str(path), encoding=encoding) as file:
+            # Decoding runs ahead of the first line, and what is wrong further down is reported with its own line later.
+            with codecs.open(str(path), encoding=encoding, errors="replace") as file:
                 names = next(csv.reader(file, delimiter=self._separator, quotechar=self._quote), [])
-        except UnicodeError as error:
-            raise DataRefused(f"the header is not {self._encoding}", f"{path}:1", f"text in {self._encoding}") from error
-        except csv.Error as error:
+        except (csv.Error, UnicodeError) as error:
             raise DataRefused(f"the header cannot be read ({error})", f"{path}:1", "a header line with the column names") from error
+        if any("\ufffd" in name for name in names):
+            raise DataRefused(f"the header is not {self._encoding}", f"{path}:1", f"text in {self._encoding}, or the option 'encoding'")
         names = [name or f"column{position}" for position, name in enumerate(names, 1)]
         twice = {name for name in names if names.count(name) > 1}
         if not names or twice:

@@ -165,6 +165,8 @@ class SqliteConnector:
             raise SystemUnreachable(self.system.name, where, "there is no such file", "Correct 'at:' in the map, or make the file.")
         mode = "rwc" if create else "rw" if write else "ro"
         with _turns[where]:
+            if not write:
+                self._recover()
             try:
                 db = sqlite3.connect(f"{self.path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
             except sqlite3.Error as error:
@@ -178,6 +180,17 @@ class SqliteConnector:
                 raise self._translated(error, "") from error
             finally:
                 db.close()
+
+    def _recover(self) -> None:
+        """Let SQLite roll back what a writer left that died or found the disk full; a connection that only reads may not."""
+        journal = self.path.with_name(self.path.name + "-journal")
+        if journal.exists() and os.access(self.path, os.W_OK):
+            with self._errors():
+                db = sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+                try:
+                    db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                finally:
+                    db.close()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -101,7 +102,7 @@ class XlsxConnector(Folder):
                         cell.data_type = "s"  # text that begins with = is no formula
             for (line,) in deleted:
                 sheet.delete_rows(line)
-            book.save(target)
+            _save(book, target)
 
     def make(self, path: Path, columns: Mapping[str, CanonicalType]) -> None:
         """Not used: ``create`` makes the sheet."""
@@ -118,7 +119,7 @@ class XlsxConnector(Folder):
                 for name in book.sheetnames:
                     del book[name]
             book.create_sheet(self._sheet(resource)).append(list(columns))
-            book.save(aside)
+            _save(book, aside)
 
         replace_file(self.workbook, self.system.name, write, expected=Stamp.of(self.workbook) if self.workbook.exists() else None)
 
@@ -188,6 +189,13 @@ class XlsxConnector(Folder):
             yield book
         finally:
             book.close()
+
+
+def _save(book: Any, target: Path) -> None:
+    # By way of memory: openpyxl leaves the archive open when the disk is full, and its end would then complain by itself.
+    buffer = io.BytesIO()
+    book.save(buffer)
+    target.write_bytes(buffer.getvalue())
 
 
 def _example(sheet: Any, column: int) -> Any:

@@ -1,0 +1,163 @@
+"""CSV as it is found in the world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accord.connectors import files
+from accord.model.errors import DataRefused, SystemChanged, SystemUnreachable, UsageError
+
+
+def test_a_quoted_nothing_is_empty_text_and_an_unquoted_one_null(opened: Any, rows_of: Any, tmp_path: Path) -> None:
+    """The one way CSV has to tell them apart; it is kept when the file is written."""
+    (tmp_path / "t.csv").write_text('id,a,b\n1,"",\n')
+
+    assert rows_of(opened("csv"), "t") == [{"id": "1", "a": "", "b": None}]
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        (b'\xef\xbb\xbfid,a\r\n1,"x\ny"\r\n', {}),
+        (b'id;a\n1;"x\ny"\n', {"separator": ";"}),
+        (b"id\ta\n1\t'x\ny'", {"separator": "\\t", "quote": "'"}),
+    ],
+)
+def test_marks_separators_and_line_ends_of_other_programs_are_read(
+    content: bytes, options: dict[str, str], opened: Any, rows_of: Any, tmp_path: Path
+) -> None:
+    """Byte order mark, CRLF, no last line end, line ends within quotes."""
+    (tmp_path / "t.csv").write_bytes(content)
+
+    assert rows_of(opened("csv", options=options), "t") == [{"id": "1", "a": "x\ny"}]
+
+
+def test_latin_1_is_read_when_it_is_declared(opened: Any, rows_of: Any, change: Any, tmp_path: Path) -> None:
+    """And never written back half in another encoding."""
+    (tmp_path / "t.csv").write_bytes("id,a\n1,café\n".encode("latin-1"))
+    connector = opened("csv", options={"encoding": "latin-1"})
+
+    assert rows_of(connector, "t") == [{"id": "1", "a": "café"}]
+    with pytest.raises(UsageError, match="can only be read"):
+        change(connector, "t", "update", [{"id": "1", "a": "x"}], [{"a": "café"}])
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "words"),
+    [
+        (b"", "", "the file is empty"),
+        (b"id,a,a\n1,2,3\n", ":1", "'a' stands twice"),
+        (b"id,a\n1,2\n2,3,4\n", ":3", "3 columns. Expected 2 columns"),
+        (b"id,a\n1,2\n2\n", ":3", "1 columns. Expected 2 columns"),
+        (b"id,a\n1,2\n2,\xff\n", ":3", "not UTF-8"),
+        (b'id,a\n1,2\n2,"open\n', ":3", "quote"),
+        (b"\xff\xfe\n", ":1", "not utf-8"),
+    ],
+)
+def test_a_broken_file_is_refused_with_file_and_line(
+    content: bytes, line: str, words: str, opened: Any, rows_of: Any, tmp_path: Path
+) -> None:
+    """Never half read, never with columns shifted."""
+    (tmp_path / "t.csv").write_bytes(content)
+
+    with pytest.raises(DataRefused) as caught:
+        rows_of(opened("csv"), "t")
+
+    assert f"t.csv{line}" in str(caught.value)
+    assert words in str(caught.value)
+
+
+def test_order_of_rows_and_columns_stays(opened: Any, change: Any, tmp_path: Path) -> None:
+    """People read these files and keep them under version control: a change of one row is a difference of one line."""
+    path = tmp_path / "t.csv"
+    path.write_text('z,id,a\n1,c,"x, y"\n2,a,keep\n3,b,"q ""q"""\n')
+
+    result = change(opened("csv"), "t", "update", [{"id": "a", "a": "new"}], [{"a": "keep"}])
+
+    assert result.updated == 1
+    assert path.read_text() == 'z,id,a\n1,c,"x, y"\n2,a,new\n3,b,"q ""q"""\n'
+
+
+def test_a_file_written_by_others_before_the_rename_is_left_as_they_made_it(
+    opened: Any, change: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their edit would be lost without anybody knowing."""
+    path = tmp_path / "t.csv"
+    path.write_text("id,a\n1,old\n")
+    connector = opened("csv")
+    save = type(connector).save
+
+    def slow_save(self: Any, *arguments: Any) -> None:
+        save(self, *arguments)
+        path.write_text("id,a\n1,theirs\n")
+
+    monkeypatch.setattr(type(connector), "save", slow_save)
+
+    with pytest.raises(SystemChanged, match="another program wrote it"):
+        change(connector, "t", "update", [{"id": "1", "a": "ours"}], [{"a": "old"}])
+
+    assert path.read_text() == "id,a\n1,theirs\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_a_file_that_is_written_during_each_reading_is_reported(
+    opened: Any, rows_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that grows has no state to agree on; a later run may find it at rest."""
+    path = tmp_path / "t.csv"
+    path.write_text("id\n1\n")
+    connector = opened("csv")
+    load = type(connector).load
+
+    def and_write(self: Any, *arguments: Any) -> None:
+        load(self, *arguments)
+        path.write_text(path.read_text() + "2\n")
+
+    monkeypatch.setattr(type(connector), "load", and_write)
+
+    with pytest.raises(SystemChanged, match="changed while it was read"):
+        rows_of(connector, "t")
+
+
+def test_a_file_that_was_being_written_is_read_once_it_stands_still(
+    opened: Any, rows_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a file looks broken; that is no reason to refuse it."""
+    path = tmp_path / "t.csv"
+    path.write_text('id,a\n1,"half')
+    of = files.Stamp.of
+    stamps = []
+
+    def stamp(which: Path) -> files.Stamp:
+        stamps.append(which)
+        if len(stamps) == 2:
+            path.write_text('id,a\n1,"half and whole"\n')
+        return of(which)
+
+    monkeypatch.setattr(files.Stamp, "of", stamp)
+
+    assert rows_of(opened("csv"), "t") == [{"id": "1", "a": "half and whole"}]
+
+
+def test_a_folder_in_place_of_a_file_and_the_reverse_are_named(opened: Any, tmp_path: Path) -> None:
+    """Both happen when ``at`` is one level off."""
+    (tmp_path / "t.csv").write_text("id\n")
+
+    with pytest.raises(SystemUnreachable, match="it is a file, not a folder"):
+        opened("csv", "t.csv").describe()
+    with pytest.raises(SystemUnreachable, match="it is a folder"):
+        opened("sqlite", ".").describe()
+    with pytest.raises(SystemUnreachable, match="it is a folder"):
+        opened("xlsx", ".").describe()
+
+
+def test_a_resource_cannot_lead_out_of_the_folder(opened: Any, rows_of: Any, tmp_path: Path) -> None:
+    """A name in a map is a name, not a way through the disk."""
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "secret.csv").write_text("id\n1\n")
+
+    with pytest.raises(Exception, match="does not exist"):
+        rows_of(opened("csv", "inside"), "../secret")

@@ -1,0 +1,58 @@
+"""DuckDB as Accord opens it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accord.connectors.duck import canonical_json, load_scanner, open_duck
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("scanner", ["sqlite", "postgres"])
+def test_a_scanner_loads_without_a_network(scanner: str) -> None:
+    """The wheels beside the installation come first, and a second call is harmless."""
+    con = open_duck()
+
+    assert load_scanner(con, scanner) == "wheel"
+    assert load_scanner(con, scanner) == "wheel"
+
+
+def test_times_are_utc_and_nothing_is_fetched_by_itself() -> None:
+    """A server in another zone must not shift what is compared."""
+    con = open_duck()
+
+    found = con.execute("SELECT current_setting('TimeZone'), current_setting('autoinstall_known_extensions')").fetchone()
+
+    assert found == ("UTC", False)
+
+
+@given(JSON)
+def test_equal_json_has_one_canonical_text(value: object) -> None:
+    """Order of members, spaces and the spelling of numbers do not matter."""
+    import json
+
+    compact = json.dumps(value, separators=(",", ":"))
+    spread = json.dumps(value, indent=3, ensure_ascii=False, sort_keys=True)
+
+    assert canonical_json(compact) == canonical_json(spread) is not None
+
+
+@pytest.mark.parametrize(
+    ("left", "right"), [("1", "2"), ('"1"', "1"), ("12345678901234567890123", "12345678901234567890124"), ("[1,2]", "[2,1]"), ("null", "0")]
+)
+def test_different_json_has_different_canonical_texts(left: str, right: str) -> None:
+    """Among them numbers that are one double."""
+    assert canonical_json(left) != canonical_json(right)
+
+
+@pytest.mark.parametrize("text", ["", "{", "nope", "[" * 100_000])
+def test_what_is_no_json_has_no_canonical_text(text: str) -> None:
+    """Not an error: the values of systems are what they are."""
+    assert canonical_json(text) is None

@@ -1,0 +1,125 @@
+"""JSON lines: digits as written, lines that do not change untouched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accord.connectors import json_lines
+from accord.model.errors import DataRefused
+from accord.model.system import Resource
+
+LINES = """\
+{"id": "1", "n": 1.10, "big": 1234567890123456.123456789, "e": 1E2,"ok": true, "none": null, "tags": ["a", 1.5], "o": {"x": 1.0}}
+
+{"big": 0.1, "id": "2", "new": "only here", "n": 3}
+"""
+
+
+def test_numbers_and_parts_are_read_as_they_are_written(opened: Any, rows_of: Any, tmp_path: Path) -> None:
+    """A double would round the second number; null and missing are both null."""
+    (tmp_path / "t.jsonl").write_text(LINES)
+
+    rows = rows_of(opened("jsonl"), "t")
+
+    assert rows[0] == {
+        "id": "1",
+        "n": "1.10",
+        "big": "1234567890123456.123456789",
+        "e": "1E2",
+        "ok": "true",
+        "none": None,
+        "tags": '["a", 1.5]',
+        "o": '{"x": 1.0}',
+        "new": None,
+    }
+    assert (rows[1]["id"], rows[1]["new"], rows[1]["ok"]) == ("2", "only here", None)
+
+
+def test_only_the_named_members_of_changed_lines_change(opened: Any, change: Any, tmp_path: Path) -> None:
+    """Other lines stay byte for byte, other members keep their digits, and a number stays a number."""
+    path = tmp_path / "t.jsonl"
+    path.write_text(LINES)
+
+    result = change(
+        opened("jsonl"),
+        "t",
+        "update",
+        [{"id": "1", "n": "2.50", "ok": "false", "tags": "[]", "o": "plain"}],
+        [{"n": "1.10", "ok": "true", "tags": '["a", 1.5]', "o": '{"x": 1.0}'}],
+    )
+    first, second = path.read_text().splitlines()
+
+    assert result.updated == 1
+    assert second == LINES.splitlines()[2]
+    assert first == (
+        '{"id": "1", "n": 2.50, "big": 1234567890123456.123456789, "e": 1E2, "ok": false, "none": null, "tags": [], "o": "plain"}'
+    )
+
+
+def test_text_that_looks_like_a_number_stays_text_among_texts(opened: Any, change: Any, tmp_path: Path) -> None:
+    """A phone number is none; what the column already holds decides."""
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"id": "1", "phone": "030 12"}\n')
+
+    change(opened("jsonl"), "t", "insert", [{"id": "2", "phone": "12"}])
+
+    assert json.loads(path.read_text().splitlines()[1]) == {"id": "2", "phone": "12"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ("{bad}", "no JSON"),
+        ("[1, 2]", "no object"),
+        ('{"id": "3"', "no JSON"),
+        ('{"id": NaN}', "NaN"),
+        ('{"a": ' + "[" * 100_000 + "}", "no JSON"),
+        ('{"a": 1} {"b": 2}', "no JSON"),
+    ],
+)
+def test_a_bad_line_is_refused_with_its_number(bad: str, words: str, opened: Any, rows_of: Any, tmp_path: Path) -> None:
+    """Also the last line of a file whose writer was killed."""
+    (tmp_path / "t.jsonl").write_text('{"id": "1"}\n\n' + bad)
+
+    with pytest.raises(DataRefused, match=r"t\.jsonl:3") as caught:
+        rows_of(opened("jsonl"), "t")
+
+    assert words in str(caught.value)
+
+
+def test_bytes_that_are_not_utf_8_are_refused_with_the_line(opened: Any, rows_of: Any, tmp_path: Path) -> None:
+    """However far the decoder had read ahead."""
+    (tmp_path / "t.jsonl").write_bytes(b'{"id": "1"}\n{"id": "\xff"}\n')
+
+    with pytest.raises(DataRefused, match=r"t\.jsonl:2"):
+        rows_of(opened("jsonl"), "t")
+
+
+def test_a_file_in_which_every_line_has_its_own_members_is_refused(opened: Any, rows_of: Any, tmp_path: Path) -> None:
+    """A log of ids as member names would otherwise become a million columns."""
+    (tmp_path / "t.jsonl").write_text("".join(f'{{"k{i}": 1}}\n' for i in range(3000)))
+
+    with pytest.raises(DataRefused, match="too many different members"):
+        rows_of(opened("jsonl"), "t")
+
+
+def test_declared_columns_are_there_even_when_no_line_has_them(opened: Any, rows_of: Any, tmp_path: Path) -> None:
+    """An empty file is no change of schema."""
+    (tmp_path / "t.jsonl").write_text("")
+    connector = opened("jsonl", resources={"t": Resource("t", key=("id",), columns={"due": "date"})})
+
+    assert rows_of(connector, "t") == []
+    assert [(c.name, str(c.type)) for c in connector.describe().resource("t").columns] == [("id", "text"), ("due", "date")]
+
+
+@given(st.dictionaries(st.text(max_size=8), st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5)))
+def test_an_object_taken_apart_and_joined_is_the_same(value: dict[str, Any]) -> None:
+    """Whatever its names and values are, and however it is spaced."""
+    for text in (json.dumps(value), json.dumps(value, ensure_ascii=False, separators=(" , ", " : "))):
+        assert json.loads(json_lines.joined(json_lines.members(text))) == value

@@ -1,0 +1,149 @@
+"""PostgreSQL: exact types, rows it refuses, rights, and what an error may show."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from accord.model.errors import DataRefused, SystemUnreachable, UsageError
+from accord.model.types import CanonicalType
+
+COLUMNS = """id text PRIMARY KEY, free numeric, wide numeric(60,20), money numeric(12,2), doc jsonb, raw json, tags text[], numbers int[],
+    mood mood, plain timestamp, f4 real, span interval, code char(4), small smallint, email mail"""
+
+
+@pytest.fixture
+def db(postgres_url: str) -> Any:
+    """The database as another program has it, with one table of many types."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE DOMAIN mail AS text CHECK (VALUE LIKE '%@%')")
+        connection.execute(f"CREATE TABLE t ({COLUMNS})")  # type: ignore[arg-type]
+        yield connection
+
+
+def test_no_digit_and_no_microsecond_is_lost(db: Any, postgres_url: str, opened: Any, rows_of: Any, types_of: Any) -> None:
+    """The scanner alone would make doubles of numbers without scale."""
+    db.execute(
+        """INSERT INTO t VALUES ('1', 12345678901234567890.123456789, 1.5, 10.10, '{"b": 1.10}', '{"b":  1}', '{a,"b c",NULL}', '{1,2}',
+        'bad',
+        '2024-02-29 23:59:59.123456', 0.1, '1 day 2:00', 'ab', 7, 'a@b')"""
+    )
+    connector = opened("postgresql", postgres_url)
+
+    row = rows_of(connector, "t")[0]
+
+    assert (row["free"], row["money"]) == (Decimal("12345678901234567890.123456789"), Decimal("10.10"))
+    assert (row["doc"], row["raw"], row["tags"], row["numbers"]) == ('{"b": 1.10}', '{"b":  1}', '["a","b c",null]', "[1,2]")
+    assert (row["mood"], row["f4"], row["span"], row["small"], row["email"]) == ("bad", 0.1, "1 day 02:00:00", 7, "a@b")
+    assert row["plain"].microsecond == 123456
+    assert types_of(connector, "t")["free"] == "DECIMAL(38,9)"
+
+
+def test_a_number_that_fits_no_decimal_comes_as_text(db: Any, postgres_url: str, opened: Any, rows_of: Any) -> None:
+    """NaN, or more places than nine: the digits stay, sync decides."""
+    db.execute("INSERT INTO t (id, free, money) VALUES ('1', 0.12345678901, 'NaN'), ('2', 1, 1)")
+
+    rows = {row["id"]: row for row in rows_of(opened("postgresql", postgres_url), "t")}
+
+    assert (rows["1"]["free"], rows["1"]["money"]) == ("0.12345678901", "NaN")
+    assert (rows["2"]["free"], rows["2"]["money"]) == ("1", "1.00")
+
+
+def test_json_enums_and_arrays_are_written_from_their_texts(db: Any, postgres_url: str, opened: Any, change: Any) -> None:
+    """And compared by value: other spelling of the same document is unchanged."""
+    connector = opened("postgresql", postgres_url)
+    row = {"id": "1", "doc": '{"a": 1, "b": [1]}', "raw": "[1, 2]", "tags": '["a", null]', "mood": "good", "f4": "0.1", "code": "ab"}
+
+    first = change(connector, "t", "insert", [row])
+    again = change(connector, "t", "insert", [{**row, "doc": '{"b":[1.0],"a":1}', "raw": "[1,2]"}])
+
+    assert (first.inserted, again.unchanged) == (1, 1)
+    assert db.execute("SELECT doc->'b', tags, mood::text, f4 FROM t").fetchone() == ([1], ["a", None], "good", 0.1)
+
+
+def test_rows_the_server_refuses_are_named_and_the_others_go_in(db: Any, postgres_url: str, opened: Any, change: Any) -> None:
+    """Constraint, type, rounding, enum, domain, a character it cannot store: each with the reason."""
+    bad: dict[str, dict[str, str]] = {
+        "3": {"money": "1.005"},
+        "400": {"money": "many"},
+        "401": {"mood": "worse"},
+        "402": {"email": "nobody"},
+        "403": {"email": "nul\0@"},
+        "404": {"code": "toolong"},
+        "799": {"money": "99999999999"},
+    }
+    good = {"money": "1.00", "mood": "good", "email": "a@b", "code": "ab"}
+
+    result = change(opened("postgresql", postgres_url), "t", "insert", [{"id": str(i)} | good | bad.get(str(i), {}) for i in range(800)])
+
+    reasons = {row["id"]: row["reason"] for row in result.refused.to_pylist()}
+    assert result.inserted == 793
+    assert set(reasons) == set(bad)
+    for key, words in {"3": "does not fit numeric(12,2)", "401": "enum mood", "402": "mail_check", "403": "NUL", "404": "too long"}.items():
+        assert words in reasons[key]
+    assert db.execute("SELECT count(*) FROM t").fetchone() == (793,)
+
+
+def test_tables_of_other_schemas_and_views_are_resources(db: Any, postgres_url: str, opened: Any, rows_of: Any) -> None:
+    """``schema.table``; a view is read and not offered for writing."""
+    db.execute('CREATE SCHEMA "Sales"; CREATE TABLE "Sales"."Order" (a int, b int, PRIMARY KEY (b, a)); CREATE VIEW v AS SELECT id FROM t')
+    db.execute('INSERT INTO "Sales"."Order" VALUES (1, 2)')
+    connector = opened("postgresql", postgres_url)
+
+    found = {r.name: r for r in connector.describe().resources}
+
+    assert {name: (r.key, r.row_count, r.writable) for name, r in found.items()} == {
+        "Sales.Order": (("b", "a"), 1, True),
+        "t": (("id",), 0, True),
+        "v": ((), 0, False),
+    }
+    assert rows_of(connector, "Sales.Order") == [{"a": 1, "b": 2}]
+
+
+def test_what_this_user_may_not_do_is_said(db: Any, postgres_url: str, opened: Any, change: Any) -> None:
+    """assess reports the rights; a write without them is a clear refusal."""
+    role = "reader_of_" + psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
+    db.execute(f"CREATE ROLE {role} LOGIN; GRANT SELECT ON t TO {role}")
+    connector = opened("postgresql", postgres_url.replace("postgres:", role))
+
+    try:
+        assert connector.describe().resource("t").writable is False
+        with pytest.raises(DataRefused, match="permission denied"):
+            change(connector, "t", "insert", [{"id": "1", "mood": "good"}])
+    finally:
+        db.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+@pytest.mark.parametrize(
+    "at", ["postgresql://ana:hunter2@127.0.0.1:1/x", "host=127.0.0.1 port=1 user=ana password=hunter2", "postgresql://[hunter2"]
+)
+def test_an_error_never_shows_a_password(at: str, opened: Any) -> None:
+    """Errors end in logs and reports."""
+    with pytest.raises((SystemUnreachable, UsageError)) as caught:
+        opened("postgresql", at).describe()
+
+    assert "hunter2" not in str(caught.value) + repr(caught.value)
+
+
+def test_a_database_that_is_not_there_is_unreachable(postgres_url: str, opened: Any) -> None:
+    """Exit code 3, with the server's own words."""
+    host = postgres_url.partition("?")[2]
+
+    with pytest.raises(SystemUnreachable, match='database "nowhere" does not exist') as caught:
+        opened("postgresql", f"postgresql://postgres:@/nowhere?{host}").describe()
+
+    assert caught.value.exit_code == 3
+
+
+def test_an_embedded_server_is_started_in_its_folder(tmp_path: Path, opened: Any, change: Any, rows_of: Any) -> None:
+    """The way to try PostgreSQL without installing one."""
+    connector = opened("postgresql", "embedded:pg")
+    connector.create("t", {"id": CanonicalType("text"), "v": CanonicalType("text")}, ["id"])
+
+    assert change(connector, "t", "insert", [{"id": "1", "v": "x"}]).inserted == 1
+    assert rows_of(connector, "t") == [{"id": "1", "v": "x"}]
+    assert (tmp_path / "pg" / "PG_VERSION").exists()
