@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import importlib
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,13 +15,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from accord.measure import import_log, open_measure, read_mapping
+from accord.measure import declared_log, import_log, open_measure, read_mapping
 from accord.measure.mining import directly_follows, rework, variants
 from accord.model.errors import AccordError, DataRefused, MapError, SystemChanged, SystemUnreachable, UnknownName, UsageError
 from accord.model.integration_map import IntegrationMap
 from accord.model.process import Log
-from accord.store import Store
+from accord.store import Store, open_store
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PARQUET = {"receipt": {"team": "group"}, "helpdesk": {"team": "group"}, "purchasing_start_complete": {}}
@@ -247,3 +251,41 @@ def test_the_mapping_in_the_manual_is_short_and_works(tmp_path: Path, store: Sto
 
     assert len(block.splitlines()) <= 20
     assert import_log(log, store, base=Path("/"), now=NOW, run="r").events == 17_080
+
+
+def test_a_mapping_may_be_a_map_with_its_process(tmp_path: Path) -> None:
+    """The example's map reads any file of the same kind; its handoffs come with it."""
+    example = Path(__file__).resolve().parents[2] / "examples" / "helpdesk" / "map.yaml"
+    (tmp_path / "other.csv").write_text("x\n")
+    (tmp_path / "two.yaml").write_text(
+        "name: two\nlogs: {a: {path: a.csv, case: c, activity: a, time: t}, b: {path: b.csv, case: c, activity: a, time: t}}\n"
+    )
+
+    integration_map, log = declared_log(example, tmp_path / "other.csv")
+
+    assert log.path == str(tmp_path / "other.csv")
+    assert integration_map.processes["tickets"].handoffs is not None
+    assert declared_log(None, tmp_path / "other.csv")[1].name == "other"
+    with pytest.raises(UsageError, match="declares 2 logs"):
+        declared_log(tmp_path / "two.yaml", tmp_path / "other.csv")
+
+
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=20))
+def test_any_text_comes_in_as_plain_python_reads_it(rows: list[tuple[str, str, str]]) -> None:
+    """Quotes, separators, line breaks and every script: names are evidence and must not change on the way."""
+    with tempfile.TemporaryDirectory() as folder, open_store(Path(folder) / "s.db", segments=Path(folder) / "segments") as store:
+        path = Path(folder) / "log.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
+            writer.writerow(["case", "activity", "time", "who"])
+            writer.writerows([f"c{case}", f"a{activity}", "2025-01-01T00:00:00Z", who] for case, activity, who in rows)
+        with path.open(encoding="utf-8", newline="") as file:
+            plain = [(r["case"], r["activity"], r["who"] if r["who"].strip(" ") else None) for r in csv.DictReader(file)]
+
+        found = [(r["case_id"], r["activity"], r["resource"]) for r in read(store, CSV, Path(folder))]
+
+    assert found == plain

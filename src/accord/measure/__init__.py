@@ -7,7 +7,7 @@ from accord.measure.control import ChangePoint, XmrChart, change_point, xmr_char
 from accord.measure.discovery import known_kpis
 from accord.measure.engine import Measure, open_measure
 from accord.measure.kpi import Kpi, discover_kpis, kpi_folders, load_kpi, load_kpis
-from accord.measure.logs import BadRow, ImportResult, import_log, import_logs, read_mapping
+from accord.measure.logs import BadRow, ImportResult, declared_log, import_log, import_logs, read_mapping
 from accord.measure.runner import kpi_events, measure_kpi, measure_kpis
 from accord.measure.targets import judge_targets
 from accord.measure.window import ALL, Window, named_window
@@ -25,6 +25,7 @@ __all__ = [
     "XmrChart",
     "change_point",
     "compare",
+    "declared_log",
     "discover_kpis",
     "freeze_baseline",
     "import_log",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from accord.mapfile import load_map
 from accord.mapfile.problems import MapProblems, Problem
 from accord.mapfile.source import Listing, Node, Scalar, Table, read_file
 from accord.model.errors import NOWHERE, Place, UsageError, alternatives
+from accord.model.integration_map import IntegrationMap
 from accord.model.process import Log
 
 _TABLES = ("objects",)
@@ -44,6 +46,30 @@ def read_mapping(mapping: Path | None, log_file: Path, *, name: str = "") -> Log
         if problems:
             raise MapProblems(problems)
     return Log(called, str(log_file.absolute()), place=place, **values)
+
+
+def declared_log(mapping: Path | None, log_file: Path) -> tuple[IntegrationMap, Log]:
+    """The map to measure a single log file with, and the log in it.
+
+    A mapping with a section ``logs:`` is a whole map with exactly one log, which may declare a process and its handoffs too; any other
+    holds the keys of the log itself, see ``read_mapping``.
+
+    Raises:
+        MapProblems: the mapping is not as it must be.
+        UsageError: the map declares no log, or more than one.
+    """
+    root = None if mapping is None else read_file(mapping, str(mapping), [])
+    if mapping is None or root is None or "logs" not in root.items:
+        log = read_mapping(mapping, log_file)
+        return IntegrationMap(log.name, logs={log.name: log}), log
+    declared = load_map(mapping, {"data": str(log_file.parent.absolute())})
+    if len(declared.logs) != 1:
+        raise UsageError(
+            f"{mapping} declares {len(declared.logs)} logs.",
+            expected="Expected exactly one entry under logs:, or the keys of the log alone.",
+        )
+    log = replace(next(iter(declared.logs.values())), path=str(log_file.absolute()))
+    return replace(declared, logs={log.name: log}), log
 
 
 def _values(root: Table, problems: list[Problem]) -> dict[str, Any]:

@@ -79,7 +79,9 @@ def _check_names(raw: Raw) -> None:
 
 
 def _text(column: str) -> str:
-    return f"nullif(trim(CAST({quote(column)} AS VARCHAR)), '')" if column else "NULL::VARCHAR"
+    # Blank counts as missing; anything else is kept as it is, blanks around it included.
+    text = f"CAST({quote(column)} AS VARCHAR)"
+    return f"CASE WHEN trim({text}) <> '' THEN {text} END" if column else "NULL::VARCHAR"
 
 
 def _shown(column: str) -> str:
