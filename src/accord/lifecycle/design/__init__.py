@@ -1,1 +1,7 @@
-"""Step 2: proposes the architecture as a change to the map."""
+"""Step 2: canonical model, mappings, contracts, standards and measurement, as a proposed change to the map."""
+
+from accord.lifecycle.design.analysis import DesignAnalysis, analyze
+
+needs = ("assess",)
+
+__all__ = ["DesignAnalysis", "analyze", "needs"]

@@ -11,7 +11,7 @@ from accord.connectors.types import quote
 from accord.lifecycle.design.profile import SET_LIMIT, ColumnProfile
 
 FACTORS = (100.0, 0.01, 60.0, 1 / 60, 3600.0, 1 / 3600, 24.0, 1 / 24, 1000.0, 0.001)
-SAMPLE_ROWS = 5000
+SAMPLE_ROWS = 2000
 NUMERIC = frozenset({"integer", "number", "double"})
 TEMPORAL = frozenset({"date", "timestamp"})
 
@@ -91,40 +91,59 @@ def align(
         f"ORDER BY hash(k), k LIMIT {SAMPLE_ROWS}"
     )
     try:
-        return {
-            (lname, rname): _pair(con, lp, rp)
-            for lname, lp in left_columns.items()
-            for rname, rp in right_columns.items()
-            if lp.filled and rp.filled
-        }
+        return _pairs(con, [(lp, rp) for lp in left_columns.values() for rp in right_columns.values() if lp.filled and rp.filled])
     finally:
         con.execute("DROP TABLE IF EXISTS _aligned")
 
 
-def _pair(con: duckdb.DuckDBPyConnection, left: ColumnProfile, right: ColumnProfile) -> Aligned:
-    lc, rc = quote("l_" + left.name), quote("r_" + right.name)
-    both = f"FROM _aligned WHERE nullif({lc}, '') IS NOT NULL AND nullif({rc}, '') IS NOT NULL"
-    numbers = left.type in NUMERIC and right.type in NUMERIC
-    times = left.type in TEMPORAL and right.type in TEMPORAL
-    same = f"lower(trim({lc})) = lower(trim({rc}))"
-    if numbers:
-        same = f"try_cast({lc} AS DOUBLE) = try_cast({rc} AS DOUBLE)"
-    if times:
-        same = f"try_cast({lc} AS TIMESTAMPTZ) = try_cast({rc} AS TIMESTAMPTZ)"
-    counted = con.execute(f"SELECT count(*), count(*) FILTER (WHERE {same}) {both}").fetchone()
+def _pairs(con: duckdb.DuckDBPyConnection, pairs: Sequence[tuple[ColumnProfile, ColumnProfile]]) -> dict[tuple[str, str], Aligned]:
+    """Rows and equal values of all pairs in one query; a conversion is looked for only where values differ and could convert."""
+    if not pairs:
+        return {}
+    parts = []
+    for left, right in pairs:
+        lc, rc = _columns(left, right)
+        both = f"nullif({lc}, '') IS NOT NULL AND nullif({rc}, '') IS NOT NULL"
+        parts.append(f"count(*) FILTER (WHERE {both}), count(*) FILTER (WHERE {both} AND {_same(left, right)})")
+    counted = con.execute(f"SELECT {', '.join(parts)} FROM _aligned").fetchone()
     assert counted is not None
-    rows = int(counted[0])
-    if not rows:
-        return Aligned()
-    equal = int(counted[1]) / rows
-    factor, factor_share = _factor(con, lc, rc, both, rows) if numbers and equal < 0.8 else (0.0, 0.0)
-    offset, offset_share = _offset(con, lc, rc, both, rows) if times and equal < 0.8 else (0, 0.0)
+    found = {}
+    for number, (left, right) in enumerate(pairs):
+        rows, equal = int(counted[2 * number]), int(counted[2 * number + 1])
+        found[left.name, right.name] = _converted(con, left, right, rows, equal / rows) if rows else Aligned()
+    return found
+
+
+def _columns(left: ColumnProfile, right: ColumnProfile) -> tuple[str, str]:
+    return quote("l_" + left.name), quote("r_" + right.name)
+
+
+def _same(left: ColumnProfile, right: ColumnProfile) -> str:
+    lc, rc = _columns(left, right)
+    if left.type in NUMERIC and right.type in NUMERIC:
+        return f"try_cast({lc} AS DOUBLE) = try_cast({rc} AS DOUBLE)"
+    if left.type in TEMPORAL and right.type in TEMPORAL:
+        return f"try_cast({lc} AS TIMESTAMPTZ) = try_cast({rc} AS TIMESTAMPTZ)"
+    return f"lower(trim({lc})) = lower(trim({rc}))"
+
+
+def _converted(con: duckdb.DuckDBPyConnection, left: ColumnProfile, right: ColumnProfile, rows: int, equal: float) -> Aligned:
+    if equal >= 0.8 or rows < 20:
+        return Aligned(rows, equal)
+    lc, rc = _columns(left, right)
+    both = f"FROM _aligned WHERE nullif({lc}, '') IS NOT NULL AND nullif({rc}, '') IS NOT NULL"
+    if left.type in TEMPORAL and right.type in TEMPORAL:
+        offset, share = _offset(con, lc, rc, both, rows)
+        return Aligned(rows, equal, offset_seconds=offset, offset_share=share)
+    factor, factor_share = (0.0, 0.0)
+    if left.type in NUMERIC and right.type in NUMERIC:
+        factor, factor_share = _factor(con, lc, rc, both, rows)
     codes: tuple[tuple[str, str], ...] = ()
     codes_share = 0.0
-    few = 2 <= left.distinct <= SET_LIMIT and 2 <= right.distinct <= SET_LIMIT
-    if few and not times and equal < 0.8:
+    # A code table has as many codes on either side, give or take one that is not in use.
+    if 2 <= left.distinct <= SET_LIMIT and 2 <= right.distinct <= SET_LIMIT and abs(left.distinct - right.distinct) <= 2:
         codes, codes_share = _codes(con, lc, rc, both, rows)
-    return Aligned(rows, equal, factor, factor_share, offset, offset_share, codes, codes_share)
+    return Aligned(rows, equal, factor, factor_share, codes=codes, codes_share=codes_share)
 
 
 def _factor(con: duckdb.DuckDBPyConnection, lc: str, rc: str, both: str, rows: int) -> tuple[float, float]:

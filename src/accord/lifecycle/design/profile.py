@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
-from accord.connectors.types import quote
+from accord.connectors.types import literal, quote
 
 SKETCH = 200
 SET_LIMIT = 24
@@ -88,7 +89,7 @@ def column_type(duck: str) -> str:
 
 
 def profile(con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str] | None = None) -> dict[str, ColumnProfile]:
-    """The profile of each column of a relation, exact counts included.
+    """The profile of each column of a relation, exact counts included; two queries, however many columns.
 
     Args:
         con: where the relation lives.
@@ -97,43 +98,50 @@ def profile(con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str
     """
     described = {str(r[0]): str(r[1]) for r in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
     wanted = [c for c in (columns or described) if c in described]
-    return {name: _column(con, relation, name, described[name]) for name in wanted}
+    if not wanted:
+        return {}
+    parts = []
+    for name in wanted:
+        v = f"nullif({quote(name)}::VARCHAR, '')"
+        value = f"coalesce(try_cast({v} AS DOUBLE), epoch(try_cast({v} AS TIMESTAMPTZ)))"
+        reads = ", ".join(f"count(try_cast({v} AS {t}))" for _, t in _READS_AS)
+        parts.append(f"count({v}), count(DISTINCT {v}), {reads}, min({value}), max({value})")
+    counted = con.execute(f"SELECT count(*), {', '.join(parts)} FROM {relation}").fetchone()
+    assert counted is not None
+    limit = max(SKETCH, SET_LIMIT + 1)
+    chosen: dict[str, list[str]] = {name: [] for name in wanted}
+    samples = " UNION ALL ".join(
+        f"(SELECT {literal(name)} AS c, v FROM (SELECT DISTINCT nullif({quote(name)}::VARCHAR, '') AS v FROM {relation}) "
+        f"WHERE v IS NOT NULL ORDER BY hash(v), v LIMIT {limit})"
+        for name in wanted
+    )
+    for name, value in con.execute(samples).fetchall():
+        chosen[str(name)].append(str(value))
+    width = 4 + len(_READS_AS)
+    return {
+        name: _profile(name, described[name], int(counted[0]), counted[1 + n * width : 1 + (n + 1) * width], chosen[name])
+        for n, name in enumerate(wanted)
+    }
 
 
-def _column(con: duckdb.DuckDBPyConnection, relation: str, name: str, duck: str) -> ColumnProfile:
-    text = f"{quote(name)}::VARCHAR"
-    reads = ", ".join(f"count(try_cast(v AS {t}))" for _, t in _READS_AS)
-    row = con.execute(
-        f"SELECT count(*), count(v), count(DISTINCT v), {reads}, "
-        "min(coalesce(try_cast(v AS DOUBLE), epoch(try_cast(v AS TIMESTAMPTZ)))), "
-        "max(coalesce(try_cast(v AS DOUBLE), epoch(try_cast(v AS TIMESTAMPTZ)))) "
-        f"FROM (SELECT nullif({text}, '') AS v FROM {relation})"
-    ).fetchone()
-    assert row is not None
-    rows, filled, distinct = int(row[0]), int(row[1]), int(row[2])
+def _profile(name: str, duck: str, rows: int, counted: Sequence[Any], chosen: Sequence[str]) -> ColumnProfile:
+    filled, distinct, *reads, low, high = counted
     kind = column_type(duck)
     if kind == "text" and filled:
         # 98 % rather than all: a column of times with a few broken ones is still a column of times.
-        kind = next((t for (t, _), good in zip(_READS_AS, row[3:7], strict=True) if good >= 0.98 * filled), "text")
-    limit = max(SKETCH, SET_LIMIT + 1)
-    chosen = [
-        str(r[0])
-        for r in con.execute(
-            f"SELECT DISTINCT v FROM (SELECT nullif({text}, '') AS v FROM {relation}) WHERE v IS NOT NULL ORDER BY hash(v), v LIMIT {limit}"
-        ).fetchall()
-    ]
-    counted: dict[str, int] = {}
+        kind = next((t for (t, _), good in zip(_READS_AS, reads, strict=True) if good >= 0.98 * filled), "text")
+    shapes: dict[str, int] = {}
     for value in chosen:
-        counted[shape(value)] = counted.get(shape(value), 0) + 1
+        shapes[shape(value)] = shapes.get(shape(value), 0) + 1
     return ColumnProfile(
         name,
         kind,
         rows,
-        filled,
-        distinct,
+        int(filled),
+        int(distinct),
         frozenset(chosen[:SKETCH]),
         tuple(sorted(chosen)) if distinct <= SET_LIMIT else (),
-        tuple(sorted(counted.items(), key=lambda p: (-p[1], p[0]))),
-        None if row[7] is None else float(row[7]),
-        None if row[8] is None else float(row[8]),
+        tuple(sorted(shapes.items(), key=lambda p: (-p[1], p[0]))),
+        None if low is None else float(low),
+        None if high is None else float(high),
     )
