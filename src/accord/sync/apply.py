@@ -23,7 +23,8 @@ def apply_target(cycle: Cycle, side: Side, batch_id: str) -> ApplyResult:
     cycle.sql(f"""
         CREATE OR REPLACE TABLE {side.table("done")} AS
         SELECT p._m, {names(cycle.keys, "p")}, p._op, p._set,
-            CASE WHEN p._unfit IS NOT NULL OR x.{first} IS NOT NULL THEN 'refused' WHEN s.{first} IS NOT NULL THEN 'stale' ELSE 'done' END AS _status,
+            CASE WHEN p._unfit IS NOT NULL OR x.{first} IS NOT NULL THEN 'refused'
+                WHEN s.{first} IS NOT NULL THEN 'stale' ELSE 'done' END AS _status,
             coalesce(p._unfit, x.reason) AS _reason
         FROM {side.table("plan")} p LEFT JOIN stale_keys s ON {on_stale} LEFT JOIN refused_keys x ON {on_refused}""")
     return result

@@ -126,7 +126,7 @@ def _spelled(column: str, scanned: Mapping[str, str]) -> dict[str, str]:
     """The scanned types, and under the map's own spelling when it differs only in case."""
     spelled = dict(scanned)
     if column not in spelled:
-        spelled.update({column: t for c, t in scanned.items() if c.lower() == column.lower()})
+        spelled |= {column: t for c, t in scanned.items() if c.lower() == column.lower()}  # noqa: B035 - one at most
     return spelled
 
 

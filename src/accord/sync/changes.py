@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from accord.connectors.types import literal, quote
-from accord.sync.cycle import Cycle, Side, join_on, key_json
+from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, storage_type
 from accord.sync.finish import coarser
 from accord.sync.merge import moment_of
 
@@ -29,7 +29,6 @@ CHANGES = {
     "freshness_seconds": "DOUBLE",
 }
 _DUE = {
-    "key": "VARCHAR",
     "source": "VARCHAR",
     "target": "VARCHAR",
     "op": "VARCHAR",
@@ -41,7 +40,8 @@ _DUE = {
 
 def start_due(cycle: Cycle) -> None:
     """Make the empty tables ``due`` and ``changes_new``."""
-    for table, columns in (("due", _DUE), ("changes_new", CHANGES)):
+    keys = {k: storage_type(cycle.entity, k) for k in cycle.keys}
+    for table, columns in (("due", {**keys, **_DUE}), ("changes_new", CHANGES)):
         cycle.sql(f"CREATE OR REPLACE TABLE {table} ({', '.join(f'{quote(c)} {t}' for c, t in columns.items())})")
 
 
@@ -52,78 +52,74 @@ def note_due(cycle: Cycle) -> None:
             if source.readable and target.writable and source is not target:
                 cycle.sql(f"""
                     INSERT INTO due SELECT * FROM ({_due_query(cycle, source, target)}) n
-                    ANTI JOIN due o ON n.key = o.key AND n.source = o.source AND n.target = o.target""")
+                    ANTI JOIN due o ON {join_on(cycle.keys, "n", "o")} AND n.source = o.source AND n.target = o.target""")
 
 
 def _due_query(cycle: Cycle, source: Side, target: Side) -> str:
     i, j = source.index, target.index
     shared = [c.name for c in target.written(cycle.keys) if c.name in source.codes and source.codes[c.name].readable]
-    won = {
-        f: f"(m.{quote('w.' + f)} = {i + 1} AND (NOT _in_{j} OR w.{quote(f)} IS DISTINCT FROM t.{quote(f)} OR p.{quote(cycle.keys[0])} IS NOT NULL))"
-        for f in shared
-    }
+    lacks = {f: f"(NOT _in_{j} OR w.{quote(f)} IS DISTINCT FROM t.{quote(f)} OR p._noted)" for f in shared}
+    won = {f: f"(m.{quote('w.' + f)} = {i + 1} AND {lacks[f]})" for f in shared}
     listed = ", ".join(f"CASE WHEN {sql} THEN {literal(f)} END" for f, sql in won.items())
     fields = f"list_filter([{listed}], lambda x: x IS NOT NULL)" if listed else "CAST([] AS VARCHAR[])"
     absent = f"(NOT _in_{j} AND NOT _bad_{j})"
-    stays_out = f"_gone_{j}" if not (target.may_exist and cycle.flow.deletes != "propagate") else f"(_gone_{j} OR _del_{j})"
-    insert = f"(_new_{i} AND {'true' if source.may_exist else 'false'} AND {absent})"
+    insert = f"(_new_{i} AND {absent})" if source.may_exist else "false"
     some = " OR ".join(won.values()) or "false"
     edited = " OR ".join(f"r.{quote(f)} IS DISTINCT FROM b.{quote(f)}" for f in shared) or "false"
     deleted = f"(NOT m._exists AND m._deleter = {i + 1} AND (_in_{j} OR _bad_{j}) AND _ba_{j})"
+    changed = f"NOT {target.leaves(cycle.flow.deletes)} AND ({insert} OR (_in_{i} AND ({some})))"
     return f"""
-        SELECT {key_json(cycle.keys, "m")} AS key, {literal(source.name)} AS source, {literal(target.name)} AS target,
-            CASE WHEN NOT m._exists THEN 'delete' WHEN {insert} THEN 'insert' ELSE 'update' END AS op, {fields} AS fields, m._held AS held,
-            CASE WHEN m._exists THEN {moment_of(source, "r")} END AS changed_at
-        FROM merged m LEFT JOIN {source.table("cap")} r ON r.rowid = m._rid_{i} LEFT JOIN {target.table("cap")} t ON t.rowid = coalesce(m._rid_{j}, m._qrid_{j})
+        SELECT {names(cycle.keys, "m")}, {literal(source.name)} AS source, {literal(target.name)} AS target,
+            CASE WHEN NOT m._exists THEN 'delete' WHEN {insert} THEN 'insert' ELSE 'update' END AS op, {fields} AS fields,
+            m._held AS held, CASE WHEN m._exists THEN {moment_of(source, "r")} END AS changed_at
+        FROM merged m LEFT JOIN {source.table("cap")} r ON r.rowid = m._rid_{i}
+        LEFT JOIN {target.table("cap")} t ON t.rowid = coalesce(m._rid_{j}, m._qrid_{j})
         LEFT JOIN {target.table("want")} w ON w._m = m.rowid LEFT JOIN {source.table("base")} b ON {join_on(cycle.keys, "m", "b")}
-        LEFT JOIN (SELECT DISTINCT {", ".join(quote(k) for k in cycle.keys)} FROM {target.table("pend")}) p ON {join_on(cycle.keys, "m", "p")}
-        WHERE CASE WHEN m._held THEN _in_{i} AND (_new_{i} OR {edited}) WHEN m._exists THEN NOT {stays_out} AND ({insert} OR (_in_{i} AND ({some}))) ELSE {deleted} END"""
+        LEFT JOIN (SELECT DISTINCT {names(cycle.keys)}, true AS _noted FROM {target.table("pend")}) p ON {join_on(cycle.keys, "m", "p")}
+        WHERE CASE WHEN m._held THEN _in_{i} AND (_new_{i} OR {edited}) WHEN m._exists THEN {changed} ELSE {deleted} END"""
 
 
 def settle_due(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, previous_at: datetime | None, initial: set[str]) -> None:
     """Turn ``due`` into ``changes_new``: each pair verified by value in what the target shows now.
 
-    Freshness runs from when the source says the row changed, but not from before the last run looked and saw it unchanged; at first contact
-    and where the source does not say, from the capture.
+    Freshness runs from when the source says the row changed, but not from before the last run looked and saw it unchanged; at first
+    contact and where the source does not say, from the capture.
 
     Args:
         cycle: after the last round; ``quarantine`` is filled.
-        shown: per target the side as read back (or as captured, when nothing was written).
+        shown: per target the side as read back; targets that were not written are not in it.
         captured_at: when this run read the sources.
         previous_at: when the run before did.
         initial: sources that had no base before this run.
     """
-    now = cycle.clock()
-    late = f"greatest(changed_at, {'$previous' if previous_at else 'NULL'}::TIMESTAMPTZ)"
     first = ", ".join(literal(n) for n in sorted(initial)) or "''"
-    known = f"CASE WHEN source IN ({first}) THEN NULL ELSE {late} END"
-    values = {"run": cycle.run, "captured": captured_at, "now": now}
+    known = f"CASE WHEN source NOT IN ({first}) THEN greatest(changed_at, {'$previous' if previous_at else 'NULL'}::TIMESTAMPTZ) END"
+    values: dict[str, object] = {"run": cycle.run, "captured": captured_at, "now": cycle.clock()}
     if previous_at:
         values["previous"] = previous_at
     for target in cycle.sides:
         if not target.writable:
             continue
         side = shown.get(target.name, target)  # nothing written there: it still shows what was captured
-        checks = (
-            " OR ".join(f"(list_contains(d.fields, {literal(c.name)}) AND NOT {_same(cycle, c.name)})" for c in target.written(cycle.keys))
-            or "false"
+        wrong = " OR ".join(
+            f"(list_contains(d.fields, {literal(c.name)}) AND NOT {_same(cycle, c.name)})" for c in target.written(cycle.keys)
         )
         present = f"z.{quote(cycle.keys[0])} IS NOT NULL"
+        right = f"CASE WHEN d.op = 'delete' THEN NOT {present} ELSE {present} AND NOT ({wrong or 'false'}) END"
         cycle.sql(
             f"""
             INSERT INTO changes_new
-            SELECT {literal(cycle.flow.name)}, $run, key, source, target, op, true, ok, held, false, moment, $captured, CASE WHEN ok THEN $now END,
+            SELECT {literal(cycle.flow.name)}, $run, {key_json(cycle.keys)}, source, target, op, true, ok, held, false, moment, $captured,
+                CASE WHEN ok THEN $now END,
                 CASE WHEN ok THEN greatest(0, epoch($now::TIMESTAMPTZ) - epoch(coalesce(moment, $captured::TIMESTAMPTZ))) END
-            FROM (SELECT d.*, {known} AS moment, NOT d.held AND CASE WHEN d.op = 'delete' THEN NOT {present} ELSE {present} AND NOT ({checks}) END AS ok
-                FROM due d LEFT JOIN (SELECT {key_json(cycle.keys, "m")} AS label, m.rowid AS _m FROM merged m) l ON l.label = d.key
-                LEFT JOIN {target.table("want")} w ON w._m = l._m
-                LEFT JOIN (SELECT {key_json(cycle.keys, "c")} AS shown_key, c.* FROM {side.table("cap")} c
-                           QUALIFY row_number() OVER (PARTITION BY shown_key) = 1) z ON z.shown_key = d.key
-                ANTI JOIN (SELECT * FROM quarantine0 WHERE binding = '') q ON d.held AND q.key = d.key
-                WHERE d.target = {literal(target.name)})""",
+            FROM (SELECT d.*, {known} AS moment, NOT d.held AND {right} AS ok
+                FROM due d LEFT JOIN (SELECT {names(cycle.keys)}, rowid AS _m FROM merged) m ON {join_on(cycle.keys, "d", "m")}
+                LEFT JOIN {target.table("want")} w ON w._m = m._m
+                LEFT JOIN ({only_rows(cycle, side)}) z ON {join_on(cycle.keys, "d", "z")}
+                WHERE d.target = {literal(target.name)}) n
+            ANTI JOIN (SELECT key FROM quarantine0 WHERE binding = '') q ON n.held AND q.key = {key_json(cycle.keys, "n")}""",
             values,
         )
-    _add_quarantined(cycle, captured_at)
 
 
 def _same(cycle: Cycle, field: str) -> str:
@@ -131,7 +127,7 @@ def _same(cycle: Cycle, field: str) -> str:
     return f"coalesce({wanted} IS NOT DISTINCT FROM {shown} OR {coarser(cycle, field, wanted, shown)}, false)"
 
 
-def _add_quarantined(cycle: Cycle, captured_at: datetime) -> None:
+def note_quarantined(cycle: Cycle, captured_at: datetime) -> None:
     """A row held back is a change that did not arrive, once: strict success counts it as a failure, adjusted leaves it out."""
     readable = [s.name for s in cycle.sides if s.readable]
     for target in cycle.sides:
@@ -140,9 +136,11 @@ def _add_quarantined(cycle: Cycle, captured_at: datetime) -> None:
             cycle.sql(
                 f"""
                 INSERT INTO changes_new
-                SELECT {literal(cycle.flow.name)}, $run, coalesce(n.key, ''), n.binding, {literal(target.name)}, 'update', true, false, true, true,
-                    NULL, $captured, NULL, NULL
-                FROM quarantine n ANTI JOIN quarantine0 o ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key AND o.row_hash = n.row_hash
+                SELECT {literal(cycle.flow.name)}, $run, coalesce(n.key, ''), n.binding, {literal(target.name)}, 'update', true,
+                   false, true,
+                    true, NULL, $captured, NULL, NULL
+                FROM quarantine n ANTI JOIN quarantine0 o
+                ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key AND o.row_hash = n.row_hash
                 WHERE n.binding IN ({", ".join(sources)})""",
                 {"run": cycle.run, "captured": captured_at},
             )

@@ -18,14 +18,16 @@ def record_conflicts(cycle: Cycle) -> None:
     parts = [part for side in cycle.sides for part in (*_lost_values(cycle, side), *_lost_deletes(cycle, side))]
     cycle.sql(f"CREATE OR REPLACE TEMP TABLE losers AS {' UNION ALL '.join(parts)}")
     cycle.sql(
-        "CREATE OR REPLACE TABLE held AS SELECT DISTINCT key, field, loser AS binding, losing_value AS value FROM losers WHERE rule = 'human'"
+        "CREATE OR REPLACE TABLE held AS "
+        "SELECT DISTINCT key, field, loser AS binding, losing_value AS value FROM losers WHERE rule = 'human'"
     )
     cycle.sql(
         f"""
         INSERT INTO conflicts_new
         SELECT {literal(cycle.flow.name)}, key, field, winner, loser, winning_value, losing_value, base_value, rule, $run, $at FROM losers n
         ANTI JOIN conflicts_new o ON {SAME} AND n.winning_value IS NOT DISTINCT FROM o.winning_value
-        ANTI JOIN held0 h ON n.rule = 'human' AND n.key = h.key AND n.field = h.field AND n.loser = h.binding AND n.losing_value IS NOT DISTINCT FROM h.value""",
+        ANTI JOIN held0 h ON n.rule = 'human' AND n.key = h.key AND n.field = h.field
+            AND n.loser = h.binding AND n.losing_value IS NOT DISTINCT FROM h.value""",
         {"run": cycle.run, "at": cycle.now},
     )
 
@@ -46,17 +48,20 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
         if rule == "merge" and counts(cycle, f):
             edited = "false"
         contested = literal(rule if rule in ("latest", "merge") else "authority")
-        why = f"CASE WHEN NOT m._exists THEN 'deleted' WHEN m.{quote('h.' + f)} THEN 'human' WHEN _new_{i} THEN 'first contact' ELSE {contested} END"
+        held = f"m.{quote('h.' + f)}"
+        why = f"CASE WHEN NOT m._exists THEN 'deleted' WHEN {held} THEN 'human' WHEN _new_{i} THEN 'first contact' ELSE {contested} END"
         if not code.readable:
             why = "CASE WHEN NOT m._exists THEN 'deleted' ELSE 'not permitted' END"
         parts.append(f"""
             SELECT {label} AS key, {literal(f)} AS field,
-                CASE CASE WHEN m._exists THEN m.{quote("w." + f)} ELSE m._deleter END {names} ELSE 'agreed' END AS winner, {literal(side.name)} AS loser,
+                CASE CASE WHEN m._exists THEN m.{quote("w." + f)} ELSE m._deleter END {names} ELSE 'agreed' END AS winner,
+                {literal(side.name)} AS loser,
                 CASE WHEN m._exists THEN CAST(m.{column} AS VARCHAR) END AS winning_value, CAST(r.{column} AS VARCHAR) AS losing_value,
                 CASE WHEN _ba_{i} THEN CAST(b.{column} AS VARCHAR) END AS base_value, {why} AS rule
             FROM merged m JOIN {side.table("cap")} r ON r.rowid = m._rid_{i}
             LEFT JOIN {side.table("base")} b ON {join_on(cycle.keys, "m", "b")} LEFT JOIN {side.table("want")} w ON w._m = m.rowid
-            WHERE NOT m._held AND CASE WHEN m._exists THEN ({edited} OR {first}) AND {shown} IS DISTINCT FROM r.{column} ELSE {edited} END""")
+            WHERE NOT m._held
+                AND CASE WHEN m._exists THEN ({edited} OR {first}) AND {shown} IS DISTINCT FROM r.{column} ELSE {edited} END""")
     return parts or [_nothing()]
 
 
@@ -77,8 +82,8 @@ def _lost_deletes(cycle: Cycle, side: Side) -> list[str]:
 
 
 def _nothing() -> str:
-    text = "CAST(NULL AS VARCHAR)"
-    return f"SELECT {text} AS key, {text} AS field, {text} AS winner, {text} AS loser, {text} AS winning_value, {text} AS losing_value, {text} AS base_value, {text} AS rule WHERE false"
+    columns = ("key", "field", "winner", "loser", "winning_value", "losing_value", "base_value", "rule")
+    return f"SELECT {', '.join(f'CAST(NULL AS VARCHAR) AS {c}' for c in columns)} WHERE false"
 
 
 def withdraw_stale(cycle: Cycle, side: Side) -> None:
@@ -93,7 +98,8 @@ def withdraw_stale(cycle: Cycle, side: Side) -> None:
 def record_stale(cycle: Cycle, side: Side) -> None:
     """Record rows that kept changing under our hands and were left for the next run."""
     cycle.sql(
-        f"INSERT INTO conflicts_new SELECT {literal(cycle.flow.name)}, {key_json(cycle.keys)}, '', $loser, 'agreed', NULL, NULL, NULL, 'stale', $run, $at "
+        f"INSERT INTO conflicts_new "
+        f"SELECT {literal(cycle.flow.name)}, {key_json(cycle.keys)}, '', 'agreed', $loser, NULL, NULL, NULL, 'stale', $run, $at "
         f"FROM {side.table('done')} WHERE _status = 'stale'",
         {"run": cycle.run, "loser": side.name, "at": cycle.now},
     )

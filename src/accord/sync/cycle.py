@@ -42,15 +42,23 @@ class Side:
 
     @property
     def name(self) -> str:
+        """The binding's name."""
         return self.binding.name
 
     @property
     def readable(self) -> bool:
+        """Whether its rows are believed."""
         return self.binding.direction != "write"
 
     @property
     def writable(self) -> bool:
+        """Whether it may be written."""
         return self.binding.direction != "read"
+
+    def leaves(self, deletes: str) -> str:
+        """SQL over ``merged``: the key was deleted here and, by the flow's rule for deletes, stays so while others keep it."""
+        gone = f"_gone_{self.index}"
+        return gone if deletes == "propagate" or not self.may_exist else f"({gone} OR _del_{self.index})"
 
     def table(self, kind: str) -> str:
         """The name of one of this side's tables."""
@@ -89,14 +97,17 @@ class Cycle:
 
     @property
     def keys(self) -> tuple[str, ...]:
+        """Key fields of the entity."""
         return self.entity.key
 
     @property
     def fields(self) -> tuple[str, ...]:
+        """All fields of the entity, keys included."""
         return tuple(self.entity.fields)
 
     @property
     def seconds(self) -> float:
+        """Seconds since the cycle began."""
         return time.monotonic() - self.began
 
     def clock(self) -> datetime:
@@ -143,3 +154,9 @@ def key_json(keys: Iterable[str], alias: str = "") -> str:
     prefix = f"{alias}." if alias else ""
     packed = ", ".join(f"{quote(k)} := CAST({prefix}{quote(k)} AS VARCHAR)" for k in keys)
     return f"CAST(to_json(struct_pack({packed})) AS VARCHAR)"
+
+
+def only_rows(cycle: Cycle, side: Side) -> str:
+    """SQL of a side's captured rows, without those whose key stands twice: they say nothing about what became of a write."""
+    cap, keys = side.table("cap"), names(cycle.keys)
+    return f"SELECT * FROM {cap} ANTI JOIN (SELECT {keys} FROM {cap} GROUP BY ALL HAVING count(*) > 1) twice {cycle.using()}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from accord.connectors.types import literal, quote
-from accord.sync.cycle import Cycle, Side, join_on, key_json, names, storage_type
+from accord.sync.cycle import Cycle, Side, join_on, names, only_rows, storage_type
 
 APPENDED = {"conflicts": "conflicts_new", "changes": "changes_new"}
 
@@ -35,10 +35,8 @@ def next_base(cycle: Cycle, side: Side, read_back: Side | None) -> None:
             kept = f"CASE WHEN {coarser(cycle, f, f'w.{q}', f'z.{q}')} THEN z.{q} ELSE w.{q} END" if read_back else f"w.{q}"
             now = f"CASE WHEN {done} AND list_contains(d._set, {literal(f)}) THEN {kept} ELSE {now} END"
         columns.append(f"{now} AS {q}")
-    back = ""
-    if read_back:
-        back = f"LEFT JOIN (SELECT * FROM {read_back.table('cap')} QUALIFY count(*) OVER (PARTITION BY {names(keys)}) = 1) z ON {join_on(keys, 'm', 'z')}"
-    leaves = f"_gone_{i}" if not (side.may_exist and cycle.flow.deletes != "propagate") else f"(_gone_{i} OR _del_{i})"
+    back = f"LEFT JOIN ({only_rows(cycle, read_back)}) z ON {join_on(keys, 'm', 'z')}" if read_back else ""
+    leaves = side.leaves(cycle.flow.deletes)
     there = f"(_in_{i} OR (_bad_{i} AND _ba_{i}) OR coalesce({done} AND d._op = 'insert', false))"
     stays = f"CASE WHEN m._exists THEN {there} OR {leaves} ELSE _ba_{i} AND (_in_{i} OR _bad_{i}) AND coalesce(d._status, '') <> 'done' END"
     settled = f"m._exists AND NOT _bad_{i} AND coalesce(d._status, 'done') = 'done'"
@@ -49,7 +47,8 @@ def next_base(cycle: Cycle, side: Side, read_back: Side | None) -> None:
         CREATE OR REPLACE TABLE {side.table("next_base")} AS
         SELECT {order} FROM {side.table("base")} b ANTI JOIN (SELECT {names(keys)} FROM merged WHERE NOT _held) a {cycle.using()}
         UNION ALL SELECT {order} FROM (
-            SELECT {values} FROM merged m LEFT JOIN {side.table("done")} d ON d._m = m.rowid LEFT JOIN {side.table("want")} w ON w._m = m.rowid
+            SELECT {values} FROM merged m
+            LEFT JOIN {side.table("done")} d ON d._m = m.rowid LEFT JOIN {side.table("want")} w ON w._m = m.rowid
             LEFT JOIN {side.table("cap")} r ON r.rowid = m._rid_{i} LEFT JOIN {side.table("base")} b ON {join_on(keys, "m", "b")} {back}
             WHERE NOT m._held AND ({stays}))""")
 
@@ -66,9 +65,11 @@ def coarser(cycle: Cycle, field: str, wanted: str, shown: str) -> str:
         )
     if kind == "DOUBLE" or kind.startswith("DECIMAL"):
         near = f"abs(CAST({shown} AS DOUBLE) - CAST({wanted} AS DOUBLE)) <= 1e-9 * abs(CAST({wanted} AS DOUBLE))"
-        return f"({near} OR {shown} = trunc({wanted}) OR {shown} = round({wanted}) OR {shown} = round({wanted}, 1) OR {shown} = round({wanted}, 2))"
+        rounded = " OR ".join(f"{shown} = round({wanted}, {digits})" for digits in (0, 1, 2, 3))
+        return f"({near} OR {shown} = trunc({wanted}) OR {rounded})"
     if kind == "VARCHAR":
-        return f"(({shown} <> '' AND starts_with({wanted}, {shown})) OR trim({wanted}) = coalesce(trim({shown}), '') OR lower({wanted}) = lower({shown}))"
+        cut, bare = f"({shown} <> '' AND starts_with({wanted}, {shown}))", f"trim({wanted}) = coalesce(trim({shown}), '')"
+        return f"({cut} OR {bare} OR lower({wanted}) = lower({shown}))"
     return "false"
 
 
@@ -121,8 +122,3 @@ def move_state(cycle: Cycle, *, active: bool) -> dict[str, list[str]]:
 
 def _segment(cycle: Cycle, query: str) -> str:
     return cycle.store.write_segment_from(cycle.con, query).sha
-
-
-def key_of(cycle: Cycle, alias: str) -> str:
-    """SQL of the key as JSON text."""
-    return key_json(cycle.keys, alias)

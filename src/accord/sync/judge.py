@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from accord.connectors.types import literal, quote
 from accord.model.figure import Finding
 from accord.sync.base import load_segments
-from accord.sync.cycle import Cycle, Side, join_on, key_json, names, storage_type
+from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, storage_type
 from accord.sync.mapping import raw_name
 from accord.sync.validate import accepted_view, count_reported, find_bad, row_json
 
@@ -84,8 +85,9 @@ def judge_merged(cycle: Cycle, references: dict[str, str]) -> None:
         ]
         mixed = f"(least(NULL, {', '.join(seen)}) IS DISTINCT FROM greatest(NULL, {', '.join(seen)}))" if seen else "false"
     changed = " OR ".join(f"m.{quote(f)} IS DISTINCT FROM g.{quote(f)}" for f in fields)
+    judged = f"({mixed} AND (g.{quote(cycle.keys[0])} IS NULL OR {changed or 'false'}))"
     rows = (
-        f"SELECT {names(cycle.fields, 'm')}, m.rowid AS _m, ({mixed} AND (g.{quote(cycle.keys[0])} IS NULL OR {changed or 'false'})) AS _judged "
+        f"SELECT {names(cycle.fields, 'm')}, m.rowid AS _m, {judged} AS _judged "
         f"FROM merged m LEFT JOIN golden0 g ON {join_on(cycle.keys, 'm', 'g')} WHERE m._exists"
     )
     if shared:
@@ -100,10 +102,11 @@ def judge_merged(cycle: Cycle, references: dict[str, str]) -> None:
     cycle.sql("UPDATE merged SET _held = true FROM bad_merged x WHERE merged.rowid = x._m")
 
 
-def collect_quarantine(cycle: Cycle) -> int:
+def collect_quarantine(cycle: Cycle, shown: Mapping[str, Side]) -> int:
     """Fill ``quarantine`` with every row held back now, keeping since when, and return how many of them are new.
 
-    ``binding`` is empty for rows that broke the contract only once merged.
+    ``binding`` is empty for rows that broke the contract only once merged. A held-back row into which we wrote what others changed is
+    taken as read back (``shown``), or our own write would make it look like another bad row next time.
     """
     parts = []
     label = key_json(cycle.keys, "c")
@@ -111,27 +114,35 @@ def collect_quarantine(cycle: Cycle) -> int:
     for side in cycle.sides:
         cap = side.table("cap")
         columns = [str(row[0]) for row in cycle.sql(f"DESCRIBE {cap}")]
-        body = row_json(columns, "c")
+        body, back = row_json(columns, "c"), ""
+        if side.name in shown:
+            body = f"CASE WHEN d._status = 'done' AND z.{quote(cycle.keys[0])} IS NOT NULL THEN {row_json(columns, 'z')} ELSE {body} END"
+            back = (
+                f"LEFT JOIN {side.table('done')} d ON {join_on(cycle.keys, 'c', 'd')} "
+                f"LEFT JOIN ({only_rows(cycle, shown[side.name])}) z ON {join_on(cycle.keys, 'c', 'z')} "
+            )
         parts.append(
             f"SELECT {literal(side.name)} AS binding, CASE WHEN {present} THEN {label} END AS key, x.reasons, {body} AS row "
-            f"FROM {cap} c JOIN {side.table('bad')} x ON x.rid = c.rowid WHERE x.reasons IS NOT NULL"
+            f"FROM {cap} c JOIN {side.table('bad')} x ON x.rid = c.rowid {back}WHERE x.reasons IS NOT NULL"
         )
     merged = ", ".join(f"{quote(raw_name(f))} := CAST(c.{quote(f)} AS VARCHAR)" for f in cycle.fields)
     parts.append(f"SELECT '', {label}, c.reasons, CAST(to_json(struct_pack({merged})) AS VARCHAR) FROM bad_merged c")
     cycle.sql(
         f"""
         CREATE OR REPLACE TABLE quarantine AS
-        SELECT {literal(cycle.flow.name)} AS flow, n.binding, n.key, n.reasons, n.row, md5(n.row) AS row_hash, coalesce(o.since, $now) AS since
+        SELECT {literal(cycle.flow.name)} AS flow, n.binding, n.key, n.reasons, n.row, md5(n.row) AS row_hash,
+            coalesce(o.since, $now) AS since
         FROM ({" UNION ALL ".join(parts)}) n LEFT JOIN (SELECT binding, key, row_hash, min(since) AS since FROM quarantine0 GROUP BY ALL) o
         ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key AND o.row_hash = md5(n.row)""",
         {"now": cycle.now},
     )
     return cycle.count(
-        "SELECT count(*) FROM quarantine n ANTI JOIN quarantine0 o ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key AND o.row_hash = n.row_hash"
+        "SELECT count(*) FROM quarantine n ANTI JOIN quarantine0 o "
+        "ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key AND o.row_hash = n.row_hash"
     )
 
 
-def contract_findings(cycle: Cycle) -> list[Finding]:
+def contract_findings(cycle: Cycle, references: Mapping[str, str]) -> list[Finding]:
     """What the contract found, for people: rows held back per side, copies left out, rules that only report."""
     found = []
     for side in cycle.sides:
@@ -140,12 +151,13 @@ def contract_findings(cycle: Cycle) -> list[Finding]:
         copies = cycle.count(f"SELECT count(*) FROM {side.table('bad')} WHERE reasons IS NULL")
         if bad:
             first = cycle.sql(f"SELECT DISTINCT reasons[1] FROM {side.table('bad')} WHERE reasons IS NOT NULL ORDER BY 1 LIMIT 3")
-            sentence = f"flow '{cycle.flow.name}': {bad} rows of {subject} break the contract and wait in quarantine until they are corrected there."
+            sentence = f"flow '{cycle.flow.name}': {bad} rows of {subject} break the contract and wait in quarantine until corrected there."
             found.append(Finding("quarantine", subject, sentence, "problem", bad, tuple(str(r[0]) for r in first)))
         if copies:
-            sentence = f"flow '{cycle.flow.name}': {copies} rows of {subject} are exact copies of another row with the same key; one of each was used."
+            sentence = (
+                f"flow '{cycle.flow.name}': {copies} rows of {subject} are copies of another row with the same key; one of each was used."
+            )
             found.append(Finding("duplicate_row", subject, sentence, "warning", copies))
-        for rule, count in count_reported(cycle.con, cycle.entity, side.table("cur")).items():
-            reason = cycle.entity.rules[rule].reason or cycle.entity.rules[rule].check
+        for rule, (count, reason) in count_reported(cycle.con, cycle.entity, side.codes, side.table("cap"), references).items():
             found.append(Finding("contract_report", f"{subject}:{rule}", f"{subject}: {count} rows: {reason}.", "warning", count))
     return found

@@ -80,8 +80,10 @@ def _flags(cycle: Cycle, fields: list[str]) -> str:
         inside, bad = f"({c}.rid IS NOT NULL)", f"({q}.{k0} IS NOT NULL)"
         based = f"({b}.{k0} IS NOT NULL AND NOT coalesce({b}._gone, false))"
         columns += [
-            f"{inside} AS _in_{i}, {c}.rid AS _rid_{i}, {bad} AS _bad_{i}, {q}.rid AS _qrid_{i}, coalesce({q}.ambiguous, false) AS _dup_{i}",
-            f"{based} AS _ba_{i}, (coalesce({b}._gone, false) AND NOT {inside} AND NOT {bad}) AS _gone_{i}, coalesce({b}._settled, false) AS _set_{i}",
+            f"{inside} AS _in_{i}, {c}.rid AS _rid_{i}",
+            f"{bad} AS _bad_{i}, {q}.rid AS _qrid_{i}, coalesce({q}.ambiguous, false) AS _dup_{i}",
+            f"{based} AS _ba_{i}, coalesce({b}._settled, false) AS _set_{i}",
+            f"(coalesce({b}._gone, false) AND NOT {inside} AND NOT {bad}) AS _gone_{i}",
             f"({based} AND NOT {inside} AND NOT {bad}) AS _del_{i}, ({inside} AND NOT {based}) AS _new_{i}",
             f"{_moment(side, c)} AS _at_{i}",
         ]
@@ -206,7 +208,8 @@ def _value(cycle: Cycle, field: str) -> str:
         value = f"CASE WHEN {quote('g.' + field)} IS NOT NULL THEN {quote('g.' + field)} + {delta or '0'} ELSE {value} END"
     if field == MARK_FIELD and cycle.flow.deletes == "mark":
         moment = f"CAST(TIMESTAMPTZ {literal(cycle.now.isoformat())} AS {kind})"
-        value = f"CASE WHEN _deleted AND NOT _created THEN coalesce({quote('g.' + field)}, {moment}) WHEN _created AND _g0 THEN NULL ELSE {value} END"
+        marked = f"coalesce({quote('g.' + field)}, {moment})"
+        value = f"CASE WHEN _deleted AND NOT _created THEN {marked} WHEN _created AND _g0 THEN NULL ELSE {value} END"
     return f"CAST({value} AS {kind})"
 
 

@@ -18,6 +18,7 @@ from accord.store import Store
 from accord.sync.capture import capture
 from accord.sync.cycle import Cycle, Progress, Side, join_on, key_json, names
 from accord.sync.judge import load_references
+from accord.sync.mapping import FieldCode
 from accord.sync.result import PairResult, Reconciliation
 from accord.sync.run import open_cycle
 from accord.sync.validate import find_bad
@@ -87,7 +88,8 @@ def _compare(cycle: Cycle, left: Side, right: Side) -> PairResult:
     digest = "SELECT _segment, count(*) AS n, bit_xor(_row) AS d, sum(_row) AS s FROM {} GROUP BY _segment"
     cycle.sql(f"""
         CREATE OR REPLACE TEMP TABLE suspect AS
-        SELECT coalesce(l._segment, r._segment) AS _segment FROM ({digest.format("left_rows")}) l FULL JOIN ({digest.format("right_rows")}) r
+        SELECT coalesce(l._segment, r._segment) AS _segment
+        FROM ({digest.format("left_rows")}) l FULL JOIN ({digest.format("right_rows")}) r
         ON l._segment = r._segment WHERE l.n IS DISTINCT FROM r.n OR l.d IS DISTINCT FROM r.d OR l.s IS DISTINCT FROM r.s""")
     sides = [f"(SELECT * FROM {t} SEMI JOIN suspect USING (_segment))" for t in ("left_rows", "right_rows")]
     on = join_on(cycle.keys, "l", "r")
@@ -96,12 +98,14 @@ def _compare(cycle: Cycle, left: Side, right: Side) -> PairResult:
     for kind, here, there, alias in (("missing", sides[0], sides[1], "l"), ("extra", sides[1], sides[0], "r")):
         other = "r" if alias == "l" else "l"
         cycle.sql(
-            f"INSERT INTO differences {start}, {key_json(cycle.keys, alias)}, {literal(kind)}, '', NULL, NULL FROM {here} {alias} ANTI JOIN {there} {other} ON {on}"
+            f"INSERT INTO differences {start}, {key_json(cycle.keys, alias)}, {literal(kind)}, '', NULL, NULL "
+            f"FROM {here} {alias} ANTI JOIN {there} {other} ON {on}"
         )
     for f in fields:
         q = quote(f)
         cycle.sql(
-            f"INSERT INTO differences {start}, {key_json(cycle.keys, 'l')}, 'different', {literal(f)}, CAST(l.{q} AS VARCHAR), CAST(r.{q} AS VARCHAR) "
+            f"INSERT INTO differences {start}, {key_json(cycle.keys, 'l')}, 'different', {literal(f)}, "
+            f"CAST(l.{q} AS VARCHAR), CAST(r.{q} AS VARCHAR) "
             f"FROM {sides[0]} l JOIN {sides[1]} r ON {on} WHERE l.{q} IS DISTINCT FROM r.{q}"
         )
     mine = f"FROM (SELECT * FROM differences OFFSET {before}) WHERE kind ="
@@ -135,9 +139,9 @@ def _as_both_show(cycle: Cycle, left: Side, right: Side, fields: list[str], side
     return f"SELECT {names((*cycle.keys, *fields))} FROM ({query})"
 
 
-def _once(codes: list) -> list:  # type: ignore[type-arg]
+def _once(codes: list[FieldCode]) -> list[FieldCode]:
     """The first field of each column."""
-    found = {}
+    found: dict[str, FieldCode] = {}
     for code in codes:
         found.setdefault(code.column, code)
     return list(found.values())

@@ -19,7 +19,7 @@ from accord.store import Store
 from accord.sync.apply import apply_target
 from accord.sync.base import load_pending, load_state, overlay_intents
 from accord.sync.capture import capture, unmapped_columns
-from accord.sync.changes import note_due, settle_due, start_due
+from accord.sync.changes import note_due, note_quarantined, settle_due, start_due
 from accord.sync.conflicts import record_conflicts, record_stale, withdraw_stale
 from accord.sync.cycle import Cycle, Progress, Side, names
 from accord.sync.finish import move_state, next_base, next_golden
@@ -225,7 +225,8 @@ def _give_up(cycle: Cycle, totals: dict[str, int]) -> None:
         if count:
             record_stale(cycle, side)
             totals["stale"] += count
-            sentence = f"flow '{cycle.flow.name}': {count} rows of '{side.name}' kept changing while they were written; they are merged again on the next run."
+            what = f"{count} rows of '{side.name}' kept changing while they were written"
+            sentence = f"flow '{cycle.flow.name}': {what}; they are merged again on the next run."
             cycle.findings.append(Finding("stale", f"{side.name}/{side.binding.resource}", sentence, "warning", count))
 
 
@@ -240,7 +241,7 @@ def _finish(
     active: bool,
 ) -> FlowResult:
     counts = dict(totals)
-    counts["quarantined"] = collect_quarantine(cycle)
+    counts["quarantined"] = collect_quarantine(cycle, shown)
     counts["released"] = cycle.count(
         "SELECT count(*) FROM quarantine0 o ANTI JOIN quarantine n ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key"
     )
@@ -250,11 +251,12 @@ def _finish(
         next_golden(cycle)
         before = previous.get("captured_at")
         settle_due(cycle, shown, captured_at, datetime.fromisoformat(str(before)) if before else None, initial)
+    note_quarantined(cycle, captured_at)
     state = move_state(cycle, active=active)
     counts["conflicts"] = cycle.count("SELECT count(*) FROM conflicts_new")
     counts["changes"] = cycle.count("SELECT count(*) FROM changes_new")
     counts["verified"] = cycle.count("SELECT count(*) FROM changes_new WHERE verified")
-    findings = (*cycle.findings, *contract_findings(cycle), *_refusals(cycle, active=active))
+    findings = (*cycle.findings, *contract_findings(cycle, load_references(cycle)), *_refusals(cycle, active=active))
     changed = any(counts.values()) or bool(state)
     status = "partial" if counts["refused"] or counts["stale"] else "done"
     columns = {s.name: sorted(s.columns) for s in cycle.sides}
@@ -302,9 +304,9 @@ def _planned(cycle: Cycle) -> FlowResult:
         for effect, op in zip(_EFFECTS, ops, strict=False):
             totals[effect] += ops[op]
         totals["refused"] += cycle.count(f"SELECT count(*) FROM {table} WHERE _unfit IS NOT NULL")
-    totals["quarantined"] = collect_quarantine(cycle)
+    totals["quarantined"] = collect_quarantine(cycle, {})
     totals["conflicts"] = cycle.count("SELECT count(*) FROM conflicts_new")
-    findings = (*cycle.findings, *contract_findings(cycle))
+    findings = (*cycle.findings, *contract_findings(cycle, load_references(cycle)))
     rows_read = {s.name: s.rows for s in cycle.sides}
     waiting = cycle.count("SELECT count(*) FROM quarantine")
     return FlowResult(
@@ -334,7 +336,7 @@ def _drift_findings(cycle: Cycle, previous: Mapping[str, object]) -> list[Findin
         subject = f"{side.binding.system or side.name}/{side.binding.resource}"
         if side.lacking:
             what = ", ".join(f"'{c}'" for c in side.lacking)
-            sentence = f"{subject} no longer has {what}; the fields mapped to it keep their agreed values. Correct the map or bring the column back."
+            sentence = f"{subject} no longer has {what}; its fields keep their agreed values. Correct the map or bring the column back."
             found.append(Finding("missing_column", subject, sentence, "problem", len(side.lacking), side.lacking))
         known = before.get(side.name) if isinstance(before, Mapping) else None
         new = tuple(c for c in unmapped_columns(side) if known is not None and c not in known)

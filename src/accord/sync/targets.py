@@ -20,7 +20,8 @@ def plan_target(cycle: Cycle, side: Side) -> None:
     _make_wants(cycle, side)
     if not side.writable:
         cycle.sql(
-            f"CREATE OR REPLACE TABLE {side.table('plan')} AS SELECT rowid AS _m, {names(cycle.keys)}, '' AS _op, CAST([] AS VARCHAR[]) AS _set, "
+            f"CREATE OR REPLACE TABLE {side.table('plan')} AS "
+            f"SELECT rowid AS _m, {names(cycle.keys)}, '' AS _op, CAST([] AS VARCHAR[]) AS _set, "
             f"'' AS _unfit{''.join(', NULL AS ' + quote('k:' + side.codes[k].column) for k in cycle.keys)} FROM merged WHERE false"
         )
         return
@@ -29,9 +30,7 @@ def plan_target(cycle: Cycle, side: Side) -> None:
     key_codes = [side.codes[k] for k in keys]
     differs = {c.name: f"({_differs(side, c)})" for c in written}
     any_differs = " OR ".join(differs.values()) or "false"
-    stays_out = "_gone_" + str(i)
-    if side.may_exist and cycle.flow.deletes != "propagate":
-        stays_out = f"(_gone_{i} OR _del_{i})"
+    stays_out = side.leaves(cycle.flow.deletes)
     editable = f"(_in_{i} OR (_bad_{i} AND NOT _dup_{i} AND _ba_{i}))"
     op = (
         f"CASE WHEN m._held THEN NULL WHEN m._exists AND NOT _in_{i} AND NOT _bad_{i} AND NOT {stays_out} THEN 'insert' "
@@ -39,7 +38,8 @@ def plan_target(cycle: Cycle, side: Side) -> None:
     )
     unfit = [
         f"CASE WHEN (NOT {editable} OR {differs[c.name]}) AND m.{quote(c.name)} IS NOT NULL AND w.{quote(raw_name(c.column))} IS NULL "
-        f"THEN {literal(c.name + ': ')} || '''' || left(CAST(m.{quote(c.name)} AS VARCHAR), 60) || {literal(f''''' does not fit column {c.column}''')} END"
+        f"THEN {literal(f'{c.name}: {chr(39)}')} || left(CAST(m.{quote(c.name)} AS VARCHAR), 60) || "
+        f"{literal(chr(39) + ' does not fit column ' + c.column)} END"
         for c in written
     ]
     unfit += [
@@ -49,16 +49,15 @@ def plan_target(cycle: Cycle, side: Side) -> None:
     sets = ", ".join(f"CASE WHEN NOT {editable} OR {differs[c.name]} THEN {literal(c.name)} END" for c in written)
     columns = [f"m.rowid AS _m, {names(keys, 'm')}, {op} AS _op"]
     columns.append(f"list_filter([{sets}], lambda x: x IS NOT NULL) AS _set" if sets else "CAST([] AS VARCHAR[]) AS _set")
-    columns.append(
-        f"CASE WHEN m._exists THEN nullif(array_to_string(list_filter([{', '.join(unfit)}], lambda x: x IS NOT NULL), '; '), '') END AS _unfit"
-    )
+    columns.append(f"CASE WHEN m._exists THEN nullif(concat_ws('; ', {', '.join(unfit)}), '') END AS _unfit")
     for c in key_codes:
         raw = quote(raw_name(c.column))
         columns.append(f"CASE WHEN {editable} THEN r.{raw} ELSE w.{raw} END AS {quote('k:' + c.column)}")
     for c in written:
         raw = quote(raw_name(c.column))
         columns.append(
-            f"CASE WHEN NOT m._exists THEN NULL WHEN NOT {editable} OR {differs[c.name]} THEN w.{raw} ELSE r.{raw} END AS {quote('n:' + c.column)}"
+            f"CASE WHEN m._exists THEN CASE WHEN NOT {editable} OR {differs[c.name]} THEN w.{raw} ELSE r.{raw} END END "
+            f"AS {quote('n:' + c.column)}"
         )
         columns.append(f"CASE WHEN {editable} THEN r.{raw} END AS {quote('o:' + c.column)}")
     cycle.sql(f"""
@@ -70,11 +69,11 @@ def plan_target(cycle: Cycle, side: Side) -> None:
 
 
 def _differs(side: Side, code: FieldCode) -> str:
-    """SQL: the field of an existing row must be written. An accepted row is compared as it is; of a quarantined row only what others changed since."""
+    """SQL: the field of an existing row must be written; of a quarantined row, only what others changed since it was agreed."""
     i, f = side.index, quote(code.name)
     held = f"m.{quote('h.' + code.name)}" if code.readable else "false"  # a side that is never believed is no party to a conflict
     edited = f"((_ba_{i} AND r.{f} IS DISTINCT FROM b.{f}) OR (_new_{i} AND r.{f} IS NOT NULL))"
-    # What was agreed, verified and not touched since is settled, even where the system shows it in a coarser form than we know how to predict.
+    # Agreed, verified and not touched since: settled, even where the system shows it in a coarser form than the mapping can predict.
     settled = f"(_set_{i} AND m._g0 AND m.{f} IS NOT DISTINCT FROM g.{f} AND r.{f} IS NOT DISTINCT FROM b.{f})"
     accepted = f"w.{f} IS DISTINCT FROM r.{f} AND NOT ({held} AND {edited}) AND NOT {settled}"
     return f"CASE WHEN _in_{i} THEN {accepted} ELSE w.{f} IS DISTINCT FROM b.{f} AND m.{f} IS DISTINCT FROM g.{f} END"

@@ -103,56 +103,64 @@ def find_bad(
         broken = " OR ".join(c.broken for c in checks)
         cases = ", ".join(f"CASE WHEN {c.broken} THEN {c.reason} END" for c in checks)
         parts.append(
-            f"SELECT rid, reason, false AS ambiguous, o FROM (SELECT rowid AS rid, unnest([{cases}]) AS reason, 0 AS o FROM {captured} WHERE {broken}) WHERE reason IS NOT NULL"
+            f"SELECT rid, reason, false AS ambiguous, 0 AS o FROM "
+            f"(SELECT rowid AS rid, unnest([{cases}]) AS reason FROM {captured} WHERE {broken}) WHERE reason IS NOT NULL"
         )
     label = " || ', ' || ".join(f"CAST(c.{quote(k)} AS VARCHAR)" for k in keys)
     parts.append(
         f"SELECT c.rowid, CASE WHEN t.bodies > 1 THEN t.n || ' rows hold the key ' || {label} END, t.bodies > 1, 1 "
         f"FROM {captured} c JOIN twice t ON {join_on(keys, 'c', 't')} WHERE t.bodies > 1 OR c.rowid <> t.first"
     )
-    parts += _set_checks(entity, codes, captured, references)
+    kept = [f.name for f in entity.fields.values() if f.severity == "quarantine" and f.name in codes]
+    parts += [query for name in kept for query in set_checks(entity, name, captured, references)]
     con.execute(f"""
         CREATE OR REPLACE TABLE {bad} AS
         SELECT rid, list(reason ORDER BY o, reason) FILTER (WHERE reason IS NOT NULL) AS reasons, bool_or(ambiguous) AS ambiguous
         FROM ({" UNION ALL ".join(parts)}) GROUP BY rid""")
 
 
-def _set_checks(entity: Entity, codes: Mapping[str, FieldCode], captured: str, references: Mapping[str, str]) -> list[str]:
-    """Checks that need other rows: unique, at_most, references. Identical copies of one key count once."""
+def set_checks(entity: Entity, name: str, captured: str, references: Mapping[str, str]) -> list[str]:
+    """Checks of a field that need other rows: unique, at_most, references. Copies of one key count once.
+
+    Returns:
+        Queries giving ``rid``, ``reason``, ``ambiguous``, ``o`` of each row that breaks one.
+    """
     parts = []
-    for name, field in entity.fields.items():
-        if name not in codes:
-            continue
-        column = quote(name)
-        most = 1 if field.unique else field.at_most
-        if most and (name,) != entity.key:
-            many = (
-                f"SELECT {column}, count(DISTINCT ({names(entity.key)})) AS n FROM {captured} WHERE {column} IS NOT NULL "
-                f"GROUP BY ALL HAVING count(DISTINCT ({names(entity.key)})) > {int(most)}"
-            )
-            said = (
-                literal(f"{name}: ")
-                + f" || '''' || left(CAST(c.{column} AS VARCHAR), 60) || ''' stands in ' || m.n || ' rows; at most {int(most)} may hold it'"
-            )
-            parts.append(f"SELECT c.rowid, {said}, false, 2 FROM {captured} c JOIN ({many}) m ON c.{column} = m.{column}")
-        if field.references and name in references:
-            said = literal(f"{name}: no {field.references} ") + f" || '''' || left(CAST(c.{column} AS VARCHAR), 60) || ''''"
-            parts.append(
-                f"SELECT c.rowid, {said}, false, 3 FROM {captured} c ANTI JOIN {references[name]} r ON CAST(c.{column} AS VARCHAR) = r.k "
-                f"WHERE c.{column} IS NOT NULL"
-            )
+    field, column = entity.fields[name], quote(name)
+    mark = literal("'")
+    shown = f"{mark} || left(CAST(c.{column} AS VARCHAR), 60) || {mark}"
+    most = 1 if field.unique else field.at_most
+    if most and (name,) != entity.key:
+        holders = f"count(DISTINCT ({names(entity.key)}))"
+        many = f"SELECT {column}, {holders} AS n FROM {captured} WHERE {column} IS NOT NULL GROUP BY ALL HAVING {holders} > {int(most)}"
+        said = f"{literal(name + ': ')} || {shown} || ' stands in ' || m.n || ' rows; at most {int(most)} may hold it'"
+        parts.append(f"SELECT c.rowid, {said}, false, 2 FROM {captured} c JOIN ({many}) m ON c.{column} = m.{column}")
+    if field.references and name in references:
+        said = f"{literal(f'{name}: no {field.references} ')} || {shown}"
+        parts.append(
+            f"SELECT c.rowid, {said}, false, 3 FROM {captured} c ANTI JOIN {references[name]} r ON CAST(c.{column} AS VARCHAR) = r.k "
+            f"WHERE c.{column} IS NOT NULL"
+        )
     return parts
 
 
-def count_reported(con: duckdb.DuckDBPyConnection, entity: Entity, relation: str) -> dict[str, int]:
-    """Rows that break each rule of severity *report*; they pass and are counted."""
-    rules = [r for r in entity.rules.values() if r.severity == "report"]
-    if not rules:
-        return {}
-    counted = con.execute(
-        "SELECT " + ", ".join(f"count(*) FILTER (WHERE {rule_broken(r.check)})" for r in rules) + f" FROM {relation}"
-    ).fetchone()
-    return {rule.name: int(n) for rule, n in zip(rules, counted or (), strict=True) if n}
+def count_reported(
+    con: duckdb.DuckDBPyConnection, entity: Entity, codes: Mapping[str, FieldCode], captured: str, references: Mapping[str, str]
+) -> dict[str, tuple[int, str]]:
+    """Rows that break what only reports, by rule or field: how many, and what is wrong. They pass."""
+    found = {}
+    for rule in entity.rules.values():
+        if rule.severity == "report":
+            row = con.execute(f"SELECT count(*) FROM {captured} WHERE {rule_broken(rule.check)}").fetchone()
+            found[rule.name] = (int(row[0]) if row else 0, rule.reason or rule.check)
+    for field in entity.fields.values():
+        queries = set_checks(entity, field.name, captured, references) if field.severity == "report" and field.name in codes else []
+        if queries:
+            row = con.execute(
+                f"SELECT count(DISTINCT rid), min(reason) FROM ({' UNION ALL '.join(queries)}) x(rid, reason, a, o)"
+            ).fetchone()
+            found[field.name] = (int(row[0]), f"for example {row[1]}") if row else (0, "")
+    return {name: result for name, result in found.items() if result[0]}
 
 
 def accepted_view(captured: str, bad: str) -> str:

@@ -1,0 +1,91 @@
+"""F5: every (change, target) pair that was due, verified by reading the target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from accord.model.entity import Field
+from accord.model.flow import FieldMapping
+
+TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, at TIMESTAMP)"
+MAPPED = {"id": FieldMapping("id"), "name": FieldMapping("name")}
+
+
+def pairs(world: Any) -> list[tuple[Any, ...]]:
+    """(key, source, target, op, verified, quarantined, source broken)."""
+    found = world.segments("changes")
+    return sorted((c["key"], c["source"], c["target"], c["op"], c["verified"], c["quarantined"], c["source_broken"]) for c in found)
+
+
+def test_each_changed_key_is_due_once_in_every_other_target(make_world: Any) -> None:
+    """The denominator is what changed in the sources, not what we chose to send."""
+    world = make_world(dict.fromkeys("abc", "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT)"), [Field("id"), Field("name")])
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x'), ('2', 'x')")
+    world.sync()
+    world.sql("b", "UPDATE things SET name = 'y' WHERE id = '1'")
+    world.sql("c", "DELETE FROM things WHERE id = '2'")
+    before = pairs(world)
+
+    result = world.sync()
+
+    one, two = '{"id":"1"}', '{"id":"2"}'
+    assert before == [(k, "a", t, "insert", True, False, False) for k in (one, two) for t in "bc"]
+    assert sorted(pairs(world)[i] for i in range(8) if pairs(world)[i] not in before) == [
+        (one, "b", "a", "update", True, False, False),
+        (one, "b", "c", "update", True, False, False),
+        (two, "c", "a", "delete", True, False, False),
+        (two, "c", "b", "delete", True, False, False),
+    ]
+    assert (result.counts["changes"], result.counts["verified"]) == (4, 4)
+
+
+def test_a_bad_row_is_a_failed_pair_once_and_marked_as_the_source_s_own(make_world: Any) -> None:
+    """Strict success must carry it; adjusted success may leave it out."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT)"
+    world = make_world({"a": table, "b": table}, [Field("id"), Field("name", required=True)])
+    world.sql("a", "INSERT INTO things VALUES ('1', NULL)")
+
+    world.sync()
+    world.sync()
+
+    assert pairs(world) == [('{"id":"1"}', "a", "b", "update", False, True, True)]
+
+
+def test_a_row_the_target_refuses_is_due_and_not_verified(make_world: Any) -> None:
+    """A write that did not arrive is a failure, whatever the reason."""
+    strict = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT CHECK (name <> 'x'))"
+    world = make_world({"a": "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT)", "b": strict}, [Field("id"), Field("name")])
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x')")
+
+    world.sync()
+
+    assert pairs(world) == [('{"id":"1"}', "a", "b", "insert", False, False, False)]
+
+
+def test_freshness_runs_from_the_source_s_own_time_but_not_from_before_the_last_look(make_world: Any) -> None:
+    """At first contact the clock starts at the capture; later at the change, at the earliest when it was last seen unchanged."""
+    mapped = {"fields": MAPPED, "cursor": "at"}
+    world = make_world({"a": TABLE, "b": TABLE}, [Field("id"), Field("name")], {"a": mapped, "b": dict(mapped)})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x', '2020-01-01 00:00:00')")
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'y', at = '2020-01-02 00:00:00'")
+    world.sync()
+
+    first, second = sorted(world.segments("changes"), key=lambda c: c["run"])
+
+    assert first["source_changed_at"] is None
+    assert 0 <= first["freshness_seconds"] < 60
+    assert second["source_changed_at"] == first["captured_at"]
+    assert 0 <= second["freshness_seconds"] < 60
+
+
+def test_a_value_that_lost_is_not_due_anywhere(make_world: Any) -> None:
+    """A rule of the map that was followed is no failure."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT)"
+    world = make_world({"a": table, "b": table}, [Field("id"), Field("name")])
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x')")
+    world.sql("b", "INSERT INTO things VALUES ('1', 'y')")
+
+    world.sync()
+
+    assert pairs(world) == [('{"id":"1"}', "a", "b", "update", True, False, False)]

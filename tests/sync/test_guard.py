@@ -1,0 +1,92 @@
+"""Damage is stopped before it begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from accord.model.entity import Field
+from accord.model.errors import GuardStopped
+from accord.model.flow import FieldMapping
+
+TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
+FIELDS = [Field("id", required=True), Field("name"), Field("size", "integer")]
+
+
+def filled(world: Any, rows: int) -> Any:
+    world.sql(
+        "a", f"INSERT INTO things WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT i, 'x', i FROM n"
+    )
+    world.sync()
+    return world
+
+
+def test_a_mass_delete_stops_before_anything_is_written_and_can_be_meant(two: Any) -> None:
+    """A broken export must not empty every other system."""
+    filled(two, 40)
+    two.sql("a", "DELETE FROM things WHERE size > 20")
+    two.sql("b", "UPDATE things SET name = 'edited' WHERE id = '1'")
+
+    with pytest.raises(GuardStopped, match=r"would delete 20 of 40 rows of 'things' in 'b'; 20% are allowed"):
+        two.sync()
+    kept = len(two.rows("b")), two.rows("a")["1"][0]
+    two.sync(allow_deletes=True)
+
+    assert kept == (40, "x")
+    assert (len(two.rows("b")), two.rows("a")["1"][0]) == (20, "edited")
+
+
+def test_a_stopped_run_is_in_the_log_with_its_reason(two: Any) -> None:
+    """Nobody watches the terminal at night."""
+    filled(two, 40)
+    two.sql("a", "DELETE FROM things")
+
+    with pytest.raises(GuardStopped, match="shows no rows in 'things' where 40 were agreed"):
+        two.sync()
+
+    last = list(two.store.read(types=["flow.run_finished"]))[-1].event.attributes
+    assert (last["status"], "shows no rows" in last["reason"]) == ("failed", True)
+
+
+def test_a_few_deletes_are_no_mass_delete_even_in_a_small_table(two: Any) -> None:
+    """One row of three is 33 %, and a normal day."""
+    filled(two, 3)
+    two.sql("a", "DELETE FROM things WHERE id = '2'")
+
+    two.sync()
+
+    assert two.rows("b").keys() == {"1", "3"}
+
+
+def test_a_vanished_column_stops_the_run_and_names_the_one_it_may_have_become(two: Any) -> None:
+    """A renamed column would otherwise look like every value having been erased."""
+    filled(two, 2)
+    two.sql("a", "ALTER TABLE things RENAME COLUMN name TO names")
+
+    with pytest.raises(GuardStopped, match=r"column 'name' of 'things' in system 'a' is gone.*Did you mean 'names'\?"):
+        two.sync()
+
+    assert two.rows("b") == {"1": ("x", 1), "2": ("x", 2)}
+
+
+def test_a_flow_that_may_evolve_goes_on_without_the_vanished_column(make_world: Any) -> None:
+    """The field keeps its agreed values, the others go on, and the result says so."""
+    world = filled(make_world({"a": TABLE, "b": TABLE}, FIELDS, drift="evolve"), 2)
+    world.sql("a", "ALTER TABLE things DROP COLUMN name")
+    world.sql("a", "ALTER TABLE things ADD COLUMN colour TEXT")
+    world.sql("a", "UPDATE things SET size = 9 WHERE id = '1'")
+
+    result = world.sync()
+
+    assert world.rows("b") == {"1": ("x", 9), "2": ("x", 2)}
+    assert {(f.kind, f.count) for f in result.findings} == {("missing_column", 1), ("new_column", 1)}
+    assert not world.sync().changed
+
+
+def test_a_key_column_is_never_done_without(make_world: Any) -> None:
+    """Without the key no row can be told from another."""
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, {"a": {"fields": {"id": FieldMapping("id", column="code")}}}, drift="evolve")
+
+    with pytest.raises(GuardStopped, match="'code'"):
+        world.sync()

@@ -1,0 +1,105 @@
+"""kill -9 at random moments: the next run ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+WORKER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from accord.connectors.registry import open_connector
+from accord.model.entity import Entity, Field
+from accord.model.flow import Binding, FieldMapping, Flow
+from accord.model.integration_map import IntegrationMap
+from accord.model.system import System
+from accord.store import open_store
+from accord.sync import run_flow
+
+folder, run = Path(sys.argv[1]), sys.argv[2]
+systems = {n: System(n, "sqlite", f"{n}.db") for n in "ab"}
+fields = {"id": Field("id", "integer"), "name": Field("name")}
+flow = Flow("things", "thing", {n: Binding(n, "things", {f: FieldMapping(f) for f in fields}) for n in "ab"})
+map_ = IntegrationMap("test", systems=systems, entities={"thing": Entity("thing", ("id",), fields)}, flows={"things": flow})
+connectors = {n: open_connector(s, base=folder) for n, s in systems.items()}
+with open_store(folder / "store.db", segments=folder / "segments") as store:
+    print("ready", flush=True)
+    result = run_flow(map_, flow, connectors, store, run=run, now=datetime(2026, 3, 2, tzinfo=UTC), allow_deletes=True)
+    store.verify()
+    print(sum(result.counts[c] for c in ("inserted", "updated", "deleted")), flush=True)
+"""
+
+
+def rows(path: Path) -> dict[int, str]:
+    with sqlite3.connect(path) as db:
+        found = dict(db.execute("SELECT id, name FROM things").fetchall())
+    db.close()
+    return found
+
+
+def murder(folder: Path, kills: int, *, keys: int, seed: int) -> None:
+    """Edit both systems, start a run, kill it somewhere; after every few kills let one end and compare with what must be there."""
+    rng = random.Random(seed)
+    for name in "ab":
+        with sqlite3.connect(folder / f"{name}.db") as db:
+            db.execute("CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT)")
+        db.close()
+    wanted: dict[int, str] = {}
+    for number in range(kills):
+        # Each key is edited in one system only, so what must come out is known without knowing how far the killed run got.
+        for name, part in (("a", 0), ("b", 1)):
+            with sqlite3.connect(folder / f"{name}.db", timeout=30) as db:
+                for key in rng.sample(range(part, keys, 2), keys // 10):
+                    if key in wanted and rng.random() < 0.2 and db.execute("SELECT 1 FROM things WHERE id = ?", (key,)).fetchone():
+                        db.execute("DELETE FROM things WHERE id = ?", (key,))
+                        del wanted[key]
+                    else:
+                        wanted[key] = f"{name}{number}"
+                        db.execute(
+                            "INSERT INTO things VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name", (key, wanted[key])
+                        )
+            db.close()
+        process = start(folder, f"killed-{number}")
+        time.sleep(rng.random() * 1.2)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if number % 5 == 4 or number == kills - 1:
+            finish(folder, f"ended-{number}")
+            assert rows(folder / "a.db") == rows(folder / "b.db") == wanted
+            assert finish(folder, f"again-{number}") == 0
+
+
+def start(folder: Path, run: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", WORKER, str(folder), run], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def finish(folder: Path, run: str) -> int:
+    process = start(folder, run)
+    assert process.stdout is not None
+    written = int(process.stdout.readline())
+    assert process.wait() == 0
+    process.stdout.close()
+    return written
+
+
+def test_a_run_killed_at_any_moment_is_taken_up_by_the_next_without_loss(tmp_path: Path) -> None:
+    """Power cuts and impatient people do not choose their moment."""
+    murder(tmp_path, 5, keys=400, seed=1)
+
+
+@pytest.mark.prove
+def test_two_hundred_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    """The long form."""
+    murder(tmp_path, 200, keys=2000, seed=2)

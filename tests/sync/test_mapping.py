@@ -1,0 +1,164 @@
+"""Values travel between systems that write them differently, and come back the same."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from accord.model.entity import Field
+from accord.model.errors import NOWHERE, MapError
+from accord.model.flow import FieldMapping
+from accord.sync.units import decimal_text, factor
+
+ID = Field("id", required=True)
+
+
+def mapped(*mappings: FieldMapping) -> dict[str, Any]:
+    return {"fields": {"id": FieldMapping("id"), **{m.name: m for m in mappings}}}
+
+
+@pytest.mark.parametrize(
+    ("field", "left", "right", "columns", "written", "shown"),
+    [
+        (
+            Field("v", "number(12,2)", unit="EUR"),
+            FieldMapping("v"),
+            FieldMapping("v", unit="cent"),
+            ("NUMERIC(12,2)", "INTEGER"),
+            12.34,
+            1234,
+        ),
+        (Field("v", "number(12,2)", unit="h"), FieldMapping("v"), FieldMapping("v", unit="min"), ("NUMERIC(12,2)", "INTEGER"), 1.5, 90),
+        (
+            Field("v", "number(9,4)", unit="share"),
+            FieldMapping("v"),
+            FieldMapping("v", unit="%"),
+            ("NUMERIC(9,4)", "NUMERIC(9,2)"),
+            0.125,
+            12.5,
+        ),
+        (Field("v"), FieldMapping("v"), FieldMapping("v", codes={"o": "open", "c": "closed"}), ("TEXT", "TEXT"), "closed", "c"),
+        (Field("v", "boolean"), FieldMapping("v"), FieldMapping("v", codes={"Y": "true", "N": "false"}), ("BOOLEAN", "TEXT"), 1, "Y"),
+        (
+            Field("v", "timestamp"),
+            FieldMapping("v", timezone="UTC"),
+            FieldMapping("v", timezone="Europe/Berlin"),
+            ("TIMESTAMP", "TEXT"),
+            "2026-07-01 10:00:00",
+            "2026-07-01T12:00:00",
+        ),
+        (
+            Field("v", "timestamp"),
+            FieldMapping("v"),
+            FieldMapping("v", format="%d.%m.%Y %H:%M", timezone="Europe/Berlin"),
+            ("TIMESTAMP", "TEXT"),
+            "2026-01-31 10:05:00",
+            "31.01.2026 11:05",
+        ),
+        (
+            Field("v", "timestamp"),
+            FieldMapping("v"),
+            FieldMapping("v", unit="s"),
+            ("TIMESTAMP", "INTEGER"),
+            "2026-01-01 00:00:01",
+            1767225601,
+        ),
+        (Field("v", "date"), FieldMapping("v"), FieldMapping("v", format="%d/%m/%Y"), ("DATE", "TEXT"), "2026-02-03", "03/02/2026"),
+        (Field("v"), FieldMapping("v"), FieldMapping("v", read="upper(v)", write="lower(v)"), ("TEXT", "TEXT"), "ABC", "abc"),
+        (Field("v", "json"), FieldMapping("v"), FieldMapping("v"), ("TEXT", "TEXT"), '{"b": 1, "a": [2]}', '{"a":[2],"b":1}'),
+    ],
+)
+def test_a_value_is_written_in_the_target_s_own_terms_and_rests(
+    make_world: Any, field: Field, left: FieldMapping, right: FieldMapping, columns: tuple[str, str], written: Any, shown: Any
+) -> None:
+    """A unit, code or zone that is wrong by one step is wrong in every row."""
+    tables = {n: f"CREATE TABLE things (id TEXT PRIMARY KEY, v {t})" for n, t in zip("ab", columns, strict=True)}
+    world = make_world(tables, [ID, field], {"a": mapped(left), "b": mapped(right)})
+    world.sql("a", "INSERT INTO things VALUES ('1', ?)", written)
+
+    first, second = world.sync(), world.sync()
+
+    assert world.rows("b") == {"1": (shown,)}
+    assert world.rows("a") == {"1": (written,)}
+    assert (first.counts["inserted"], second.changed) == (1, False)
+    assert world.reconcile().agrees
+
+
+def test_a_change_in_the_target_s_terms_comes_back_in_the_source_s(make_world: Any) -> None:
+    """Both directions of one mapping are inverse, or two-way flows drift."""
+    tables = {"a": "CREATE TABLE things (id TEXT, v NUMERIC(12,2))", "b": "CREATE TABLE things (id TEXT, v INTEGER)"}
+    world = make_world(tables, [ID, Field("v", "number(12,2)", unit="h")], {"b": mapped(FieldMapping("v", unit="min"))})
+    world.sql("a", "INSERT INTO things VALUES ('1', 2)")
+    world.sync()
+    world.sql("b", "UPDATE things SET v = 45")
+
+    world.sync()
+
+    assert world.rows("a") == {"1": (0.75,)}
+
+
+def test_a_column_that_holds_less_is_written_once_and_never_echoes_its_loss(make_world: Any) -> None:
+    """Whole hours in one system must not cut the minutes in the other, nor be written anew on every run."""
+    tables = {"a": "CREATE TABLE things (id TEXT, v NUMERIC(12,2))", "b": "CREATE TABLE things (id TEXT, v INTEGER)"}
+    world = make_world(tables, [ID, Field("v", "number(12,2)")])
+    world.sql("a", "INSERT INTO things VALUES ('1', 1.25), ('2', 2)")
+
+    results = [world.sync() for _ in range(3)]
+
+    assert world.rows("a") == {"1": (1.25,), "2": (2,)}
+    assert world.rows("b") == {"1": (1,), "2": (2,)}
+    assert [r.changed for r in results] == [True, False, False]
+    assert world.reconcile().agrees
+
+
+def test_a_system_that_stores_a_cut_value_behind_our_back_is_believed_to_have_said_yes(make_world: Any) -> None:
+    """A trigger that cuts texts is no user's edit: the full value stays where it was, and nothing is written again."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, v TEXT)"
+    world = make_world({"a": table, "b": table}, [ID, Field("v")])
+    world.sql("b", "CREATE TRIGGER cut AFTER INSERT ON things BEGIN UPDATE things SET v = substr(v, 1, 3) WHERE id = NEW.id; END")
+    world.sql("a", "INSERT INTO things VALUES ('1', 'abcdef')")
+
+    results = [world.sync() for _ in range(3)]
+
+    assert (world.rows("a"), world.rows("b")) == ({"1": ("abcdef",)}, {"1": ("abc",)})
+    assert [r.changed for r in results] == [True, False, False]
+
+
+def test_a_value_without_a_code_is_refused_with_the_reason_and_the_row_left_alone(make_world: Any) -> None:
+    """Writing null for what a system has no word for would destroy its value."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, v TEXT)"
+    world = make_world({"a": table, "b": table}, [ID, Field("v")], {"b": mapped(FieldMapping("v", codes={"o": "open"}))})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'open'), ('2', 'open')")
+    world.sync()
+    world.sql("a", "UPDATE things SET v = 'paused' WHERE id = '2'")
+
+    result = world.sync()
+
+    assert world.rows("b") == {"1": ("o",), "2": ("o",)}
+    assert (result.status, result.counts["refused"]) == ("partial", 1)
+    assert "'paused' does not fit column v" in result.findings[0].sentence
+
+
+def test_a_constant_is_a_value_of_the_entity_and_never_written(make_world: Any) -> None:
+    """Which system a row came from is known without a column for it."""
+    tables = {"a": "CREATE TABLE things (id TEXT)", "b": "CREATE TABLE things (id TEXT, origin TEXT)"}
+    bindings = {"a": mapped(FieldMapping("origin", value="A")), "b": {"direction": "write"}}
+    world = make_world(tables, [ID, Field("origin")], bindings)
+    world.sql("a", "INSERT INTO things VALUES ('1')")
+
+    world.sync()
+
+    assert world.rows("b") == {"1": ("A",)}
+
+
+def test_units_convert_exactly_or_not_at_all() -> None:
+    """A rate between currencies is data; minutes do not convert to euros."""
+    assert factor("min", "h", place=NOWHERE) == Fraction(1, 60)
+    assert factor("cent", "EUR", place=NOWHERE) == Fraction(1, 100)
+    assert (decimal_text(Fraction(1, 100)), decimal_text(Fraction(3600)), decimal_text(Fraction(1, 60))) == ("0.01", "3600", None)
+    with pytest.raises(MapError, match="does not convert"):
+        factor("min", "kg", place=NOWHERE)
+    with pytest.raises(MapError, match="cannot be converted"):
+        factor("USD", "EUR", place=NOWHERE)

@@ -1,0 +1,259 @@
+"""Who wins when systems differ, and that what loses is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from accord.model.entity import Field
+from accord.model.flow import FieldMapping
+
+TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
+FIELDS = [Field("id", required=True), Field("name"), Field("size", "integer")]
+DATED = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, at TIMESTAMP)"
+
+
+def conflicts(world: Any) -> list[tuple[Any, ...]]:
+    """(field, winner, loser, losing value, rule) of each recorded value."""
+    return sorted((c["field"], c["winner"], c["loser"], c["losing_value"], c["rule"]) for c in world.segments("conflicts"))
+
+
+def test_edits_of_different_fields_of_one_row_both_survive(two: Any) -> None:
+    """A merge per row would throw away one person's work."""
+    two.sql("a", "INSERT INTO things VALUES ('1', 'old', 1)")
+    two.sync()
+    two.sql("a", "UPDATE things SET name = 'new'")
+    two.sql("b", "UPDATE things SET size = 2")
+
+    two.sync()
+
+    assert two.rows("a") == two.rows("b") == {"1": ("new", 2)}
+    assert conflicts(two) == []
+
+
+def test_edits_of_one_field_go_by_authority_and_the_loser_is_kept(two: Any) -> None:
+    """The value of the system that does not own the field can still be found."""
+    two.sql("a", "INSERT INTO things VALUES ('1', 'old', 1)")
+    two.sync()
+    two.sql("a", "UPDATE things SET name = 'mine'")
+    two.sql("b", "UPDATE things SET name = 'yours'")
+
+    two.sync()
+
+    assert two.rows("a") == two.rows("b") == {"1": ("mine", 1)}
+    assert conflicts(two) == [("name", "a", "b", "yours", "authority")]
+    assert two.segments("conflicts")[0]["base_value"] == "old"
+    assert not two.sync().changed
+
+
+def test_a_lone_edit_wins_even_against_the_authority_s_unchanged_value(two: Any) -> None:
+    """Authority decides conflicts; it does not freeze the other systems."""
+    two.sql("a", "INSERT INTO things VALUES ('1', 'old', 1)")
+    two.sync()
+    two.sql("b", "UPDATE things SET name = NULL")
+
+    two.sync()
+
+    assert two.rows("a") == {"1": (None, 1)}
+
+
+def test_each_field_has_its_own_authority(make_world: Any) -> None:
+    """The planner owns dates, the tracker owns the status."""
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, authority={"*": "a", "size": "b"})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'from a', 1)")
+    world.sql("b", "INSERT INTO things VALUES ('1', 'from b', 2)")
+
+    world.sync()
+
+    assert world.rows("a") == world.rows("b") == {"1": ("from a", 2)}
+    assert conflicts(world) == [("name", "a", "b", "from b", "first contact"), ("size", "b", "a", "1", "first contact")]
+
+
+def test_first_contact_fills_gaps_from_either_side(two: Any) -> None:
+    """Null at first contact is not yet known, not erased."""
+    two.sql("a", "INSERT INTO things VALUES ('1', NULL, 1)")
+    two.sql("b", "INSERT INTO things VALUES ('1', 'known', NULL)")
+
+    two.sync()
+
+    assert two.rows("a") == two.rows("b") == {"1": ("known", 1)}
+    assert conflicts(two) == []
+
+
+def test_latest_goes_by_the_cursor_column(make_world: Any) -> None:
+    """The later authorised edit wins, as the timeline flows ask."""
+    mapped = {"fields": {n: FieldMapping(n) for n in ("id", "name")}, "cursor": "at"}
+    world = make_world({"a": DATED, "b": DATED}, FIELDS[:2], {"a": mapped, "b": dict(mapped)}, authority={"*": "latest"})
+    for system in ("a", "b"):
+        world.sql(system, "INSERT INTO things VALUES ('1', 'old', '2026-03-01 00:00:00'), ('2', 'old', '2026-03-01 00:00:00')")
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'a', at = CASE id WHEN '1' THEN '2026-03-01 10:00:00' ELSE '2026-03-01 12:00:00' END")
+    world.sql("b", "UPDATE things SET name = 'b', at = '2026-03-01 11:00:00'")
+
+    world.sync()
+
+    assert {k: v[0] for k, v in world.rows("a").items()} == {k: v[0] for k, v in world.rows("b").items()} == {"1": "b", "2": "a"}
+    assert conflicts(world) == [("name", "a", "b", "b", "latest"), ("name", "b", "a", "a", "latest")]
+
+
+def test_a_counter_under_merge_adds_what_each_side_added(make_world: Any) -> None:
+    """Two sides that each book something must not overwrite each other."""
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, authority={"size": "merge"})
+    world.sql("a", "INSERT INTO things VALUES ('1', NULL, 10)")
+    world.sync()
+    world.sql("a", "UPDATE things SET size = 13")
+    world.sql("b", "UPDATE things SET size = 14")
+
+    world.sync()
+
+    assert world.rows("a") == world.rows("b") == {"1": (None, 17)}
+    assert conflicts(world) == []
+    assert not world.sync().changed
+
+
+def test_a_conflict_for_a_person_stays_open_untouched_and_is_recorded_once(make_world: Any) -> None:
+    """Until someone decides, both sides keep what they wrote, and the rest of the row goes on."""
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, authority={"name": "human"})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'old', 1)")
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'x', size = 2")
+    world.sql("b", "UPDATE things SET name = 'y'")
+
+    first, second = world.sync(), world.sync()
+
+    assert (world.rows("a"), world.rows("b")) == ({"1": ("x", 2)}, {"1": ("y", 2)})
+    assert (first.open_conflicts, second.open_conflicts, second.changed) == (2, 2, False)
+    assert conflicts(world) == [("name", "agreed", "a", "x", "human"), ("name", "agreed", "b", "y", "human")]
+
+
+def test_a_person_settles_an_open_conflict_by_making_the_values_equal(make_world: Any) -> None:
+    """The decision is made in the systems, with the tools people have."""
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, authority={"name": "human"})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x', 1)")
+    world.sql("b", "INSERT INTO things VALUES ('1', 'y', 1)")
+    world.sync()
+    world.sql("b", "UPDATE things SET name = 'x'")
+
+    result = world.sync()
+
+    assert world.rows("a") == world.rows("b") == {"1": ("x", 1)}
+    assert result.open_conflicts == 0
+    assert not world.sync().changed
+
+
+def test_a_value_in_a_target_that_is_never_believed_is_overwritten_and_kept(make_world: Any) -> None:
+    """Drift in a copy is not a change of the original."""
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, {"b": {"direction": "write"}})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'right', 1)")
+    world.sync()
+    world.sql("b", "UPDATE things SET name = 'drifted'")
+
+    world.sync()
+
+    assert world.rows("b") == {"1": ("right", 1)}
+    assert conflicts(world) == [("name", "agreed", "b", "drifted", "not permitted")]
+
+
+def test_a_field_that_may_only_be_read_is_never_written(make_world: Any) -> None:
+    """A computed column of a system is its own business."""
+    fields = {"id": FieldMapping("id"), "name": FieldMapping("name"), "size": FieldMapping("size", direction="read")}
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, {"b": {"fields": fields}})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x', 1)")
+
+    world.sync()
+    world.sql("b", "UPDATE things SET size = 7")
+    world.sync()
+
+    assert (world.rows("a"), world.rows("b")) == ({"1": ("x", 7)}, {"1": ("x", 7)})
+
+
+@pytest.mark.parametrize(("deletes", "left"), [("propagate", {}), ("ignore", {"1": ("x", 1)}), ("mark", {"1": ("x", 1)})])
+def test_a_delete_follows_the_map(make_world: Any, deletes: str, left: dict[str, Any]) -> None:
+    """What a delete means is a decision of the organization; and it is made once."""
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, deletes=deletes)
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x', 1)")
+    world.sync()
+    world.sql("a", "DELETE FROM things")
+
+    world.sync()
+
+    assert (world.rows("a"), world.rows("b")) == ({}, left)
+    assert not world.sync().changed
+
+
+def test_a_marked_delete_sets_deleted_at_and_a_re_created_row_clears_it(make_world: Any) -> None:
+    """The other systems see when it went, and that it came back."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, deleted_at TIMESTAMP)"
+    fields = [*FIELDS[:2], Field("deleted_at", "timestamp")]
+    bindings = {"a": {"fields": {"id": FieldMapping("id"), "name": FieldMapping("name")}}}
+    world = make_world({"a": table, "b": table}, fields, bindings, deletes="mark")
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x', NULL)")
+    world.sync()
+    world.sql("a", "DELETE FROM things")
+    world.sync()
+    marked = world.rows("b")["1"][1]
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x', NULL)")
+
+    world.sync()
+
+    assert marked.startswith("2026-03-02")
+    assert world.rows("b") == {"1": ("x", None)}
+
+
+def test_a_delete_wins_over_an_edit_and_the_edit_is_kept(two: Any) -> None:
+    """The edit of a row that someone else deleted can be found and restored."""
+    two.sql("a", "INSERT INTO things VALUES ('1', 'old', 1)")
+    two.sync()
+    two.sql("a", "DELETE FROM things")
+    two.sql("b", "UPDATE things SET name = 'edited'")
+
+    two.sync()
+
+    assert two.rows("a") == two.rows("b") == {}
+    assert conflicts(two) == [("name", "a", "b", "edited", "deleted")]
+
+
+def test_a_row_deleted_where_that_is_not_allowed_is_made_again(make_world: Any) -> None:
+    """Only bindings named in existence decide what exists."""
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, existence=("a",))
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x', 1)")
+    world.sync()
+    world.sql("b", "DELETE FROM things")
+    world.sql("b", "INSERT INTO things VALUES ('2', 'extra', 2)")
+
+    world.sync()
+
+    assert (world.rows("a"), world.rows("b")) == ({"1": ("x", 1)}, {"1": ("x", 1), "2": ("extra", 2)})
+    assert conflicts(world) == [("", "agreed", "b", None, "may not delete")]
+    assert not world.sync().changed
+
+
+def test_a_row_made_anew_in_one_system_while_another_deletes_it_stays(two: Any) -> None:
+    """Making a row is a later decision than the delete that made room for it."""
+    two.sql("a", "INSERT INTO things VALUES ('1', 'old', 1)")
+    two.sync()
+    two.sql("b", "DELETE FROM things")
+    two.sync()
+    two.sql("a", "INSERT INTO things VALUES ('1', 'new', 2)")
+
+    two.sync()
+
+    assert two.rows("a") == two.rows("b") == {"1": ("new", 2)}
+
+
+def test_one_source_feeds_many_targets_that_map_different_fields(make_world: Any) -> None:
+    """One way to many is the same merge with fewer voices."""
+    tables = {"a": TABLE, "b": "CREATE TABLE things (id TEXT, title TEXT)", "c": "CREATE TABLE things (code TEXT, n INTEGER)"}
+    bindings = {
+        "a": {"direction": "read"},
+        "b": {"direction": "write", "fields": {"id": FieldMapping("id"), "name": FieldMapping("name", column="title")}},
+        "c": {"direction": "write", "fields": {"id": FieldMapping("id", column="code"), "size": FieldMapping("size", column="n")}},
+    }
+    world = make_world(tables, FIELDS, bindings)
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x', 1), ('2', 'y', 2)")
+
+    world.sync()
+
+    assert (world.rows("b"), world.rows("c")) == ({"1": ("x",), "2": ("y",)}, {"1": (1,), "2": (2,)})
+    assert world.reconcile().agrees

@@ -1,0 +1,56 @@
+"""The proof of agreement names every difference and believes nothing of what the engine thinks it did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def test_every_missing_extra_and_different_key_is_named_with_both_values(two: Any) -> None:
+    """Zero differences is only a proof if a difference would have been seen."""
+    two.sql("a", "INSERT INTO things VALUES ('1', 'x', 1), ('2', 'y', 2), ('3', 'z', 3)")
+    two.sync()
+    two.sql("b", "UPDATE things SET name = 'Y', size = NULL WHERE id = '2'")
+    two.sql("b", "DELETE FROM things WHERE id = '3'")
+    two.sql("b", "INSERT INTO things VALUES ('4', 'w', 4)")
+
+    proof = two.reconcile()
+
+    pair = proof.pairs[0]
+    named = sorted((d["key"], d["kind"], d["field"], d["left_value"], d["right_value"]) for d in proof.differences.to_pylist())
+    assert (pair.left, pair.right, pair.keys, pair.missing, pair.extra, pair.different) == ("a", "b", 2, 1, 1, 1)
+    assert named == [
+        ('{"id":"2"}', "different", "name", "y", "Y"),
+        ('{"id":"2"}', "different", "size", "2", None),
+        ('{"id":"3"}', "missing", "", None, None),
+        ('{"id":"4"}', "extra", "", None, None),
+    ]
+    assert not proof.agrees
+
+
+def test_agreement_is_an_event_with_the_counts(two: Any) -> None:
+    """The audit reads it from the log."""
+    two.sql("a", "INSERT INTO things VALUES ('1', 'x', 1)")
+    two.sync()
+
+    proof = two.reconcile()
+
+    event = list(two.store.read(types=["flow.reconciled"]))[-1].event
+    assert proof.agrees
+    assert event.attributes["pairs"] == [{"left": "a", "right": "b", "keys": 1, "missing": 0, "extra": 0, "different": 0}]
+    assert event.attributes["differences"] == ""
+
+
+def test_rows_that_break_the_contract_are_listed_apart(make_world: Any) -> None:
+    """A bad row is not a failure to copy; it is a failure of its own."""
+    from accord.model.entity import Field
+
+    table = "CREATE TABLE things (id TEXT, name TEXT)"
+    world = make_world({"a": table, "b": table}, [Field("id"), Field("name", required=True)])
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x'), ('2', NULL)")
+    world.sync()
+
+    proof = world.reconcile()
+
+    assert proof.quarantined == {"a": 1, "b": 0}
+    assert proof.pairs[0].agrees
+    assert not proof.agrees
