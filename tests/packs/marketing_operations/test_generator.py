@@ -14,7 +14,7 @@ import pytest
 
 from accord.model.errors import SystemUnreachable, UsageError
 from accord_marketing_operations.generator import build, simulate, tables_of
-from accord_marketing_operations.organization.defects import INJECTIONS
+from accord_marketing_operations.organization.defects import INJECTIONS, inject
 from accord_marketing_operations.organization.truth import Truth
 
 SMALL = 24
@@ -54,8 +54,6 @@ def test_another_seed_gives_another_organization(built: tuple[Path, Truth], tmp_
 
 def test_every_injection_is_declared_as_often_as_it_was_asked_for() -> None:
     """The answer sheet is what an assessment is judged by, so it must be complete: the declared share of each table, at least one row."""
-    from accord_marketing_operations.organization.defects import inject
-
     world = simulate(campaigns=SMALL)
     tables = tables_of(world)
     sizes = {f"{t.system}.{t.name}": len(t.rows) for t in tables}
@@ -75,6 +73,17 @@ def test_no_record_is_broken_twice(built: tuple[Path, Truth]) -> None:
     injected = [d for d in truth.defects if d.kind not in ("late_handoff", "rework")]
 
     assert len({(d.entity, d.key) for d in injected}) == len(injected)
+
+
+def test_rows_that_break_a_contract_are_few_against_those_to_repair() -> None:
+    """They count as failures of synchronization, so they must be real, and few enough that 95 % is a fair target."""
+    world = simulate()
+    kinds = Counter(d.kind for d in inject(tables_of(world), world, seed=7))
+
+    broken = sum(kinds[k] for k in ("unit_error", "duplicate_record", "orphan", "bad_code", "missing_value"))
+    repairable = sum(kinds[k] for k in ("missing_record", "stale_field", "time_zone_error"))
+    assert all(kinds[k] >= 5 for k in ("unit_error", "duplicate_record", "orphan", "bad_code", "missing_value"))
+    assert 0.01 <= broken / repairable <= 0.025
 
 
 def test_answer_sheet_survives_its_file(built: tuple[Path, Truth], tmp_path: Path) -> None:

@@ -42,3 +42,6 @@ LEFT JOIN gates AS g ON g.campaign_id = c.id
 LEFT JOIN cost AS k ON k.campaign_id = c.id
 LEFT JOIN scope AS s ON s.campaign_id = c.id
 WHERE c.status <> 'cancelled' AND c.planned_launch <= clock.now
+    AND EXISTS (SELECT 1 FROM entity_gate_result)
+    AND EXISTS (SELECT 1 FROM entity_cost_entry)
+    AND EXISTS (SELECT 1 FROM entity_deliverable)

@@ -24,3 +24,4 @@ SELECT
 FROM entity_campaign AS c CROSS JOIN clock
 LEFT JOIN (SELECT campaign_id, bool_and(passed) AS passed FROM verdict GROUP BY campaign_id) AS v ON v.campaign_id = c.id
 WHERE c.status <> 'cancelled' AND c.planned_launch <= clock.now
+    AND EXISTS (SELECT 1 FROM entity_gate_result)

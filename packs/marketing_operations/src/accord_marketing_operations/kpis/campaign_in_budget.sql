@@ -25,3 +25,4 @@ LEFT JOIN (
     GROUP BY e.campaign_id
 ) AS p ON p.campaign_id = c.id
 WHERE c.status <> 'cancelled' AND c.planned_launch <= clock.now
+    AND EXISTS (SELECT 1 FROM entity_cost_entry)

@@ -22,3 +22,4 @@ LEFT JOIN (
     SELECT campaign_id, count(*) FILTER (WHERE mandatory AND accepted_at IS NULL) AS missing FROM entity_deliverable GROUP BY campaign_id
 ) AS d ON d.campaign_id = c.id
 WHERE c.status <> 'cancelled' AND c.planned_launch <= clock.now
+    AND EXISTS (SELECT 1 FROM entity_deliverable)

@@ -28,4 +28,5 @@ FROM entity_campaign AS c
 JOIN sold AS s ON s.campaign_id = c.id
 LEFT JOIN entity_ticket AS t
     ON t.campaign_id = c.id AND t.opened_at >= s.first_day AND t.opened_at < s.last_day + INTERVAL 15 DAY
+WHERE EXISTS (SELECT 1 FROM entity_ticket)
 GROUP BY c.id

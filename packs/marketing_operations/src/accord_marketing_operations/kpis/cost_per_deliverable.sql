@@ -32,3 +32,4 @@ SELECT
 FROM accepted AS a
 JOIN entity_campaign AS c ON c.id = a.campaign_id
 LEFT JOIN cost AS k ON k.campaign_id = a.campaign_id
+WHERE EXISTS (SELECT 1 FROM entity_cost_entry)

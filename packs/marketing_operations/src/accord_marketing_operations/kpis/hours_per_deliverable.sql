@@ -24,3 +24,4 @@ JOIN (
     SELECT campaign_id, count(*) AS accepted FROM entity_deliverable WHERE accepted_at IS NOT NULL GROUP BY campaign_id
 ) AS d ON d.campaign_id = c.id
 LEFT JOIN (SELECT campaign_id, sum(hours) AS hours FROM entity_time_entry GROUP BY campaign_id) AS t ON t.campaign_id = c.id
+WHERE EXISTS (SELECT 1 FROM entity_time_entry)

@@ -24,3 +24,4 @@ JOIN (SELECT campaign_id, sum(hours) AS hours FROM entity_time_entry GROUP BY ca
 LEFT JOIN (
     SELECT campaign_id, sum(std_hours) AS std_hours FROM entity_deliverable WHERE accepted_at IS NOT NULL GROUP BY campaign_id
 ) AS d ON d.campaign_id = c.id
+WHERE EXISTS (SELECT 1 FROM entity_deliverable)

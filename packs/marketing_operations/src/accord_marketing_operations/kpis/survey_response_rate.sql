@@ -19,3 +19,4 @@ SELECT
     resolved_at AS at
 FROM entity_ticket
 WHERE resolved_at IS NOT NULL
+    AND EXISTS (SELECT 1 FROM entity_survey)

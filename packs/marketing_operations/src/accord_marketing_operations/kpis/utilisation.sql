@@ -25,3 +25,4 @@ JOIN entity_resource AS r ON r.id = c.resource_id
 LEFT JOIN (
     SELECT resource_id, week, sum(hours) AS hours FROM entity_allocation WHERE state <> 'released' GROUP BY resource_id, week
 ) AS a ON a.resource_id = c.resource_id AND a.week = c.week
+WHERE EXISTS (SELECT 1 FROM entity_allocation)

@@ -29,13 +29,13 @@ Plan = dict[str, list[Row]]
 
 
 def add_campaigns(world: World, random: Random, *, campaigns: int) -> None:
-    """Plan ``campaigns`` campaigns, started evenly over the first nine months, so that every launch falls due in the year."""
-    days = 262
+    """Plan ``campaigns`` campaigns, started evenly over the first ten months, so that every launch falls due in the year."""
+    days = 290
     deliverables = 0
     for number in range(1, campaigns + 1):
         start = _at(START + timedelta(days=(number - 1) * days // campaigns + random.randrange(3)), 9)
         cancelled = random.random() < 0.03
-        launch = _at(start + timedelta(days=random.randrange(34, 62)), 10)
+        launch = _at(start + timedelta(days=random.randrange(14, 32)), 10)
         end = _at(launch + timedelta(days=random.randrange(14, 35)), 17)
         campaign: Row = {
             "id": f"CMP-{number:04d}",

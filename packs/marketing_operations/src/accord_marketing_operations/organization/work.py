@@ -24,7 +24,8 @@ def run_year(world: World, random: Random) -> None:
     for campaign in world.campaign:
         mine = deliverables.get(campaign["id"], [])
         if mine:
-            _Story(floor, campaign, mine).begin()
+            # Not before its time: whoever takes a task on is booked from then on.
+            floor.at(_local(campaign["planned_start"]), _Story(floor, campaign, mine).begin)
     floor.run()
     _settle_milestones(world)
 
@@ -37,8 +38,7 @@ class _Story:
         self.waiting = {d["id"] for d in deliverables if d["mandatory"]}
         self.gates = {gate["id"]: gate for gate in floor.world.gate}
 
-    def begin(self) -> None:
-        start = _local(self.campaign["planned_start"])
+    def begin(self, start: datetime) -> None:
         minutes = self.floor.random.randrange(240, 720, 15)
         task = self.floor.open_task("brief", "marketing", minutes, self.campaign, None, start)
         version = self.floor.random.choice((1, 1, 1, 2))
@@ -50,7 +50,7 @@ class _Story:
             "approved_at": None,
         }
         self.floor.world.brief.append(brief)
-        self.floor.at(start, lambda now: self._status("active", now))
+        self._status("active", start)
         self.floor.work(task, minutes, start, lambda now: self._brief_done(task, minutes, brief, now))
 
     def _brief_done(self, task: Row, minutes: int, brief: Row, now: datetime) -> None:
