@@ -14,6 +14,10 @@ TIME: Final = "%Y-%m-%d %H:%M:%S"
 
 def tables(world: World) -> list[Table]:
     """Daily outcomes measured here, and copies of handoffs, publications and tickets to analyse them by."""
+    return [*_outcomes(world), *_copies(world)]
+
+
+def _outcomes(world: World) -> list[Table]:
     return [
         fill(
             SYSTEM,
@@ -52,6 +56,11 @@ def tables(world: World) -> list[Table]:
                 cents=whole("revenue", 100),
             ),
         ),
+    ]
+
+
+def _copies(world: World) -> list[Table]:
+    return [
         fill(
             SYSTEM,
             "handoffs",

@@ -16,7 +16,7 @@ MILESTONE: Final = {"open": "ahead", "reached": "met", "dropped": "void"}
 
 def tables(world: World) -> list[Table]:
     """Everything the planner holds: plans, the task list of marketing, and what other systems send it."""
-    return [*_plans(world), *_received(world)]
+    return [*_plans(world), *_contents(world), *_work(world), *_received(world), *_people(world)]
 
 
 def _plans(world: World) -> list[Table]:
@@ -64,6 +64,11 @@ def _plans(world: World) -> list[Table]:
                 """
             ),
         ),
+    ]
+
+
+def _contents(world: World) -> list[Table]:
+    return [
         fill(
             SYSTEM,
             "assets",
@@ -108,6 +113,11 @@ def _plans(world: World) -> list[Table]:
                 state=coded("status", MILESTONE),
             ),
         ),
+    ]
+
+
+def _work(world: World) -> list[Table]:
+    return [
         fill(
             SYSTEM,
             "todos",
@@ -218,6 +228,11 @@ def _received(world: World) -> list[Table]:
                 cents=whole("amount", 100),
             ),
         ),
+    ]
+
+
+def _people(world: World) -> list[Table]:
+    return [
         fill(
             SYSTEM,
             "people",

@@ -32,7 +32,7 @@ VERSION: Final = {"open": "open", "reached": "closed", "dropped": "locked"}
 
 def tables(world: World) -> list[Table]:
     """Everything the tracker holds: projects and the work in them, and what it is sent."""
-    return [*_projects(world), *_work(world), *_received(world)]
+    return [*_projects(world), *_work(world), *_records(world), *_received(world)]
 
 
 def _projects(world: World) -> list[Table]:
@@ -172,6 +172,11 @@ def _work(world: World) -> list[Table]:
                 taker=coded("to_team", TEAM),
             ),
         ),
+    ]
+
+
+def _records(world: World) -> list[Table]:
+    return [
         fill(
             SYSTEM,
             "quality_checks",
