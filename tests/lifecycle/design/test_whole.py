@@ -84,7 +84,7 @@ def test_contracts_columns_and_resources_are_proposed_from_the_data(workspace: W
     proposed = {(c.field, c.change): c.value for c in analysis.contracts}
     assert proposed["status", "values"] == ("checked", "done", "open")
     assert proposed["title", "required"] is True
-    assert proposed["id", "pattern"] == "T\\-[0-9]{3}"
+    assert proposed["id", "pattern"] == "T-[0-9]{3}"
     assert [(f.resource, f.inferred.field.name, f.inferred.field.personal) for f in analysis.new_fields] == [("tasks", "contact", True)]
     (new,) = analysis.new_entities
     assert (new.resource, new.key, new.references, new.like) == ("remarks", ("remark_id",), (("issue", "task"),), "")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import duckdb
 
 from accord.connectors.types import quote
-from accord.lifecycle.design.profile import SET_LIMIT, ColumnProfile
+from accord.lifecycle.design.profile import SET_LIMIT, SKETCH, ColumnProfile
 
 FACTORS = (100.0, 0.01, 60.0, 1 / 60, 3600.0, 1 / 3600, 24.0, 1 / 24, 1000.0, 0.001)
-SAMPLE_ROWS = 2000
+SAMPLE_ROWS = 1000
 NUMERIC = frozenset({"integer", "number", "double"})
 TEMPORAL = frozenset({"date", "timestamp"})
 
@@ -61,6 +61,8 @@ def key_pair(
                 continue
             if lp.type in TEMPORAL or rp.type in TEMPORAL or lp.type == "double" or rp.type == "double":
                 continue
+            if min(lp.distinct, rp.distinct) > SKETCH and not lp.sketch & rp.sketch:
+                continue  # values chosen by the same hash of two columns that share a third of them would meet
             row = con.execute(
                 f"SELECT count(*) FROM (SELECT DISTINCT {quote(lname)}::VARCHAR AS v FROM {left}) AS l "
                 f"JOIN (SELECT DISTINCT {quote(rname)}::VARCHAR AS v FROM {right}) AS r USING (v)"
@@ -82,18 +84,40 @@ def align(
 ) -> dict[tuple[str, str], Aligned]:
     """Each pair of columns compared on a sample of the rows that join on ``keys``; the sample is chosen by hash, so it repeats."""
     lkey, rkey = keys
-    left_select = ", ".join(f"any_value({quote(c)})::VARCHAR AS {quote('l_' + c)}" for c in left_columns)
-    right_select = ", ".join(f"any_value({quote(c)})::VARCHAR AS {quote('r_' + c)}" for c in right_columns)
+    sides = []
+    for relation, key, columns, mark in ((left, lkey, left_columns, "l_"), (right, rkey, right_columns, "r_")):
+        values = ", ".join(f"{_typed(p)} AS {quote(mark + n)}" for n, p in columns.items() if p.filled)
+        sides.append(f"(SELECT {quote(key)}::VARCHAR AS k, {values} FROM {relation} GROUP BY 1 HAVING k IS NOT NULL)")
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE _aligned AS SELECT * EXCLUDE (k) FROM "
-        f"(SELECT {quote(lkey)}::VARCHAR AS k, {left_select} FROM {left} GROUP BY 1 HAVING k IS NOT NULL) JOIN "
-        f"(SELECT {quote(rkey)}::VARCHAR AS k, {right_select} FROM {right} GROUP BY 1 HAVING k IS NOT NULL) USING (k) "
+        f"CREATE OR REPLACE TEMP TABLE _aligned AS SELECT * EXCLUDE (k) FROM {sides[0]} JOIN {sides[1]} USING (k) "
         f"ORDER BY hash(k), k LIMIT {SAMPLE_ROWS}"
     )
     try:
-        return _pairs(con, [(lp, rp) for lp in left_columns.values() for rp in right_columns.values() if lp.filled and rp.filled])
+        return _pairs(con, [(lp, rp) for lp in left_columns.values() for rp in right_columns.values() if _comparable(lp, rp)])
     finally:
         con.execute("DROP TABLE IF EXISTS _aligned")
+
+
+def _typed(column: ColumnProfile) -> str:
+    """A column's value as it is compared: a number, an instant in epoch seconds, or a text without case."""
+    value = f"any_value({quote(column.name)})"
+    if column.type in NUMERIC:
+        return f"try_cast({value} AS DOUBLE)"
+    if column.type in TEMPORAL:
+        return f"epoch(try_cast({value} AS TIMESTAMPTZ))"
+    return f"nullif(lower(trim({value}::VARCHAR)), '')"
+
+
+def _comparable(left: ColumnProfile, right: ColumnProfile) -> bool:
+    """Both have values, of one kind; or both have so few that one may be a code of the other."""
+    if not left.filled or not right.filled:
+        return False
+    families = [NUMERIC if c.type in NUMERIC else TEMPORAL if c.type in TEMPORAL else frozenset({"text"}) for c in (left, right)]
+    return families[0] == families[1] or (_few(left) and _few(right) and TEMPORAL not in families)
+
+
+def _few(column: ColumnProfile) -> bool:
+    return 2 <= column.distinct <= SET_LIMIT
 
 
 def _pairs(con: duckdb.DuckDBPyConnection, pairs: Sequence[tuple[ColumnProfile, ColumnProfile]]) -> dict[tuple[str, str], Aligned]:
@@ -102,9 +126,9 @@ def _pairs(con: duckdb.DuckDBPyConnection, pairs: Sequence[tuple[ColumnProfile, 
         return {}
     parts = []
     for left, right in pairs:
-        lc, rc = _columns(left, right)
-        both = f"nullif({lc}, '') IS NOT NULL AND nullif({rc}, '') IS NOT NULL"
-        parts.append(f"count(*) FILTER (WHERE {both}), count(*) FILTER (WHERE {both} AND {_same(left, right)})")
+        lc, rc = quote("l_" + left.name), quote("r_" + right.name)
+        same = f"{lc} = {rc}" if (left.type in NUMERIC) == (right.type in NUMERIC) else f"{lc}::VARCHAR = {rc}::VARCHAR"
+        parts.append(f"count({lc}) FILTER (WHERE {rc} IS NOT NULL), count(*) FILTER (WHERE {same})")
     counted = con.execute(f"SELECT {', '.join(parts)} FROM _aligned").fetchone()
     assert counted is not None
     found = {}
@@ -114,52 +138,35 @@ def _pairs(con: duckdb.DuckDBPyConnection, pairs: Sequence[tuple[ColumnProfile, 
     return found
 
 
-def _columns(left: ColumnProfile, right: ColumnProfile) -> tuple[str, str]:
-    return quote("l_" + left.name), quote("r_" + right.name)
-
-
-def _same(left: ColumnProfile, right: ColumnProfile) -> str:
-    lc, rc = _columns(left, right)
-    if left.type in NUMERIC and right.type in NUMERIC:
-        return f"try_cast({lc} AS DOUBLE) = try_cast({rc} AS DOUBLE)"
-    if left.type in TEMPORAL and right.type in TEMPORAL:
-        return f"try_cast({lc} AS TIMESTAMPTZ) = try_cast({rc} AS TIMESTAMPTZ)"
-    return f"lower(trim({lc})) = lower(trim({rc}))"
-
-
 def _converted(con: duckdb.DuckDBPyConnection, left: ColumnProfile, right: ColumnProfile, rows: int, equal: float) -> Aligned:
     if equal >= 0.8 or rows < 20:
         return Aligned(rows, equal)
-    lc, rc = _columns(left, right)
-    both = f"FROM _aligned WHERE nullif({lc}, '') IS NOT NULL AND nullif({rc}, '') IS NOT NULL"
-    if left.type in TEMPORAL and right.type in TEMPORAL:
-        offset, share = _offset(con, lc, rc, both, rows)
+    lc, rc = quote("l_" + left.name), quote("r_" + right.name)
+    if left.type in TEMPORAL:
+        offset, share = _offset(con, lc, rc, rows)
         return Aligned(rows, equal, offset_seconds=offset, offset_share=share)
-    factor, factor_share = (0.0, 0.0)
-    if left.type in NUMERIC and right.type in NUMERIC:
-        factor, factor_share = _factor(con, lc, rc, both, rows)
+    factor, factor_share = _factor(con, lc, rc, rows) if left.type in NUMERIC and right.type in NUMERIC else (0.0, 0.0)
     codes: tuple[tuple[str, str], ...] = ()
     codes_share = 0.0
     # A code table has as many codes on either side, give or take one that is not in use.
-    if 2 <= left.distinct <= SET_LIMIT and 2 <= right.distinct <= SET_LIMIT and abs(left.distinct - right.distinct) <= 2:
-        codes, codes_share = _codes(con, lc, rc, both, rows)
+    if _few(left) and _few(right) and abs(left.distinct - right.distinct) <= 2 and not factor_share:
+        codes, codes_share = _codes(con, left, right, rows)
     return Aligned(rows, equal, factor, factor_share, codes=codes, codes_share=codes_share)
 
 
-def _factor(con: duckdb.DuckDBPyConnection, lc: str, rc: str, both: str, rows: int) -> tuple[float, float]:
-    counts = ", ".join(f"count(*) FILTER (WHERE r <> 0 AND abs(l - r * {f!r}) <= 0.006 * abs(l))" for f in FACTORS)
-    found = con.execute(f"SELECT {counts} FROM (SELECT try_cast({lc} AS DOUBLE) AS l, try_cast({rc} AS DOUBLE) AS r {both})").fetchone()
+def _factor(con: duckdb.DuckDBPyConnection, lc: str, rc: str, rows: int) -> tuple[float, float]:
+    counts = ", ".join(f"count(*) FILTER (WHERE {rc} <> 0 AND abs({lc} - {rc} * {f!r}) <= 0.006 * abs({lc}))" for f in FACTORS)
+    found = con.execute(f"SELECT {counts} FROM _aligned").fetchone()
     assert found is not None
     best = max(range(len(FACTORS)), key=lambda i: int(found[i]))
     share = int(found[best]) / rows
     return (FACTORS[best], share) if share >= 0.5 else (0.0, 0.0)
 
 
-def _offset(con: duckdb.DuckDBPyConnection, lc: str, rc: str, both: str, rows: int) -> tuple[int, float]:
+def _offset(con: duckdb.DuckDBPyConnection, lc: str, rc: str, rows: int) -> tuple[int, float]:
     """The most frequent difference that a time zone can cause (whole quarter hours up to 14 h), its daylight-saving twin included."""
-    left, right = (f"epoch(try_cast({c} AS TIMESTAMPTZ))" for c in (lc, rc))
     found = con.execute(
-        f"SELECT d, count(*) AS n FROM (SELECT ({left} - {right})::BIGINT AS d {both}) "
+        f"SELECT d, count(*) AS n FROM (SELECT ({lc} - {rc})::BIGINT AS d FROM _aligned) "
         "WHERE d <> 0 AND abs(d) <= 50400 AND d % 900 = 0 GROUP BY d ORDER BY n DESC, d"
     ).fetchall()
     if not found:
@@ -170,16 +177,26 @@ def _offset(con: duckdb.DuckDBPyConnection, lc: str, rc: str, both: str, rows: i
     return (offset, share) if share >= 0.5 else (0, 0.0)
 
 
-def _codes(con: duckdb.DuckDBPyConnection, lc: str, rc: str, both: str, rows: int) -> tuple[tuple[tuple[str, str], ...], float]:
-    cells: Sequence[tuple[str, str, int]] = con.execute(
-        f"SELECT {rc}, {lc}, count(*) AS n {both} GROUP BY 1, 2 ORDER BY n DESC, 1, 2"
+def _codes(
+    con: duckdb.DuckDBPyConnection, left: ColumnProfile, right: ColumnProfile, rows: int
+) -> tuple[tuple[tuple[str, str], ...], float]:
+    lc, rc = quote("l_" + left.name), quote("r_" + right.name)
+    cells = con.execute(
+        f"SELECT {rc}::VARCHAR, {lc}::VARCHAR, count(*) AS n FROM _aligned WHERE {lc} IS NOT NULL AND {rc} IS NOT NULL "
+        "GROUP BY 1, 2 ORDER BY n DESC, 1, 2"
     ).fetchall()
     table: dict[str, str] = {}
     explained = 0
-    for right, left, n in cells:
-        if right not in table and left not in table.values():
-            table[right] = left
+    for own, canonical, n in cells:
+        if own not in table and canonical not in table.values():
+            table[str(own)] = str(canonical)
             explained += int(n)
     share = explained / rows
-    # Two columns of two values each agree by chance half of the time; a code table must explain nearly every row.
-    return (tuple(sorted(table.items())), share) if share >= 0.85 and len(table) >= 2 else ((), 0.0)
+    if share < 0.85 or len(table) < 2:
+        return (), 0.0
+    return tuple(sorted((_spelling(right, own), _spelling(left, canonical)) for own, canonical in table.items())), share
+
+
+def _spelling(column: ColumnProfile, value: str) -> str:
+    """A value that was compared without case, as the column writes it."""
+    return next((v for v in column.values if v.lower().strip() == value), value)

@@ -17,8 +17,10 @@ from accord.lifecycle.design.proposals import (
     check_mappings,
     contract_proposals,
     described_systems,
+    entity_profiles,
     new_entities,
     new_fields,
+    raw_profiles,
 )
 from accord.lifecycle.design.proposed_map import ProposedMap, propose_map
 from accord.lifecycle.design.standards import Compliance, check_standards
@@ -73,12 +75,14 @@ def analyze(ctx: StepContext) -> DesignAnalysis:
         ctx.progress.begin("design", 3)
         observed = observe(integration_map, connectors, con)
         ctx.progress.advance("matching schemas")
-        mappings = check_mappings(observed, connectors)
+        raw = raw_profiles(observed, connectors)
+        mappings = check_mappings(observed, raw)
         ctx.progress.advance("inferring contracts")
-        contracts = contract_proposals(observed, integration_map)
-        fields = new_fields(observed, connectors)
+        profiles = entity_profiles(observed, integration_map)
+        contracts = contract_proposals(observed, integration_map, profiles)
+        fields = new_fields(observed, raw)
         ctx.progress.advance("looking at what no flow binds")
-        entities = new_entities(observed, integration_map, connectors, described_systems(connectors))
+        entities = new_entities(observed, integration_map, connectors, described_systems(connectors), profiles)
     with open_measure(integration_map, workspace.store, now=ctx.now) as measure:
         agreements = handoff_agreements(measure, integration_map)
     records = systems_of_record(integration_map)

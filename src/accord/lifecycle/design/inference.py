@@ -91,7 +91,7 @@ def _pattern(found: ColumnProfile) -> str:
         if mark == "9":
             parts.append("[0-9]")
         elif len(letters) == 1:
-            parts.append(re.escape(letters.pop()))
+            parts.append(re.escape(letters.pop()).replace("\\-", "-"))
         else:
             parts.append(
                 "[A-Z]" if mark == "A" and all(c.isascii() for c in letters) else "[a-z]" if all(c.isascii() for c in letters) else "."

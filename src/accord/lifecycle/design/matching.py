@@ -39,6 +39,9 @@ def match_resource(
     relation: str,
     *,
     reference: str = "",
+    columns: Mapping[str, ColumnProfile] | None = None,
+    fields: Mapping[str, ColumnProfile] | None = None,
+    by_rows_only: bool = False,
 ) -> tuple[Match, ...]:
     """The best one-to-one assignment of an entity's fields to a resource's columns.
 
@@ -48,15 +51,21 @@ def match_resource(
         resource: name of the table or file; helps to read names such as ``campaign_id``.
         relation: its rows, raw.
         reference: canonical rows of the entity from other systems, if there are any; with them values are compared row by row.
+        columns: profile of ``relation``, when it is known already.
+        fields: profile of ``reference``, when it is known already.
+        by_rows_only: give nothing when the two cannot be joined.
 
     Returns:
         Matches above the threshold of acceptance, surest first.
     """
-    columns = profile(con, relation)
-    fields = profile(con, reference, tuple(entity.fields)) if reference else {}
+    columns = profile(con, relation) if columns is None else columns
+    if fields is None:
+        fields = profile(con, reference, tuple(entity.fields)) if reference else {}
     fields = {n: p for n, p in fields.items() if p.filled}
     aligned: dict[tuple[str, str], Aligned] = {}
     keys = key_pair(con, reference, {k: p for k, p in fields.items() if k in entity.key} or fields, relation, columns) if fields else None
+    if by_rows_only and not keys:
+        return ()
     if keys:
         aligned = align(con, reference, fields, relation, columns, keys)
     scored: dict[tuple[str, str], Match] = {}

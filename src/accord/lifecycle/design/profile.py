@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from accord.connectors.types import literal, quote
 
-SKETCH = 200
+SKETCH = 120
 SET_LIMIT = 24
 
 
@@ -89,7 +89,7 @@ def column_type(duck: str) -> str:
 
 
 def profile(con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str] | None = None) -> dict[str, ColumnProfile]:
-    """The profile of each column of a relation, exact counts included; two queries, however many columns.
+    """The profile of each column of a relation, exact counts included; four queries, however many columns.
 
     Args:
         con: where the relation lives.
@@ -100,48 +100,67 @@ def profile(con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str
     wanted = [c for c in (columns or described) if c in described]
     if not wanted:
         return {}
-    parts = []
-    for name in wanted:
-        v = f"nullif({quote(name)}::VARCHAR, '')"
-        value = f"coalesce(try_cast({v} AS DOUBLE), epoch(try_cast({v} AS TIMESTAMPTZ)))"
-        reads = ", ".join(f"count(try_cast({v} AS {t}))" for _, t in _READS_AS)
-        parts.append(f"count({v}), count(DISTINCT {v}), {reads}, min({value}), max({value})")
-    counted = con.execute(f"SELECT count(*), {', '.join(parts)} FROM {relation}").fetchone()
+    texts = {name: f"nullif({quote(name)}::VARCHAR, '')" for name in wanted}
+    counts = ", ".join(f"count({v}), count(DISTINCT {v})" for v in texts.values())
+    counted = con.execute(f"SELECT count(*), {counts} FROM {relation}").fetchone()
     assert counted is not None
-    limit = max(SKETCH, SET_LIMIT + 1)
-    chosen: dict[str, list[str]] = {name: [] for name in wanted}
-    samples = " UNION ALL ".join(
-        f"(SELECT {literal(name)} AS c, v FROM (SELECT DISTINCT nullif({quote(name)}::VARCHAR, '') AS v FROM {relation}) "
-        f"WHERE v IS NOT NULL ORDER BY hash(v), v LIMIT {limit})"
-        for name in wanted
-    )
-    for name, value in con.execute(samples).fetchall():
-        chosen[str(name)].append(str(value))
-    width = 4 + len(_READS_AS)
+    chosen = _samples(con, relation, texts)
+    types = {name: column_type(described[name]) for name in wanted}
+    types |= _read_as(con, {name: chosen[name] for name in wanted if types[name] == "text" and chosen[name]})
+    spans = _spans(con, relation, types)
     return {
-        name: _profile(name, described[name], int(counted[0]), counted[1 + n * width : 1 + (n + 1) * width], chosen[name])
+        name: _profile(name, types[name], int(counted[0]), int(counted[1 + 2 * n]), int(counted[2 + 2 * n]), chosen[name], spans.get(name))
         for n, name in enumerate(wanted)
     }
 
 
-def _profile(name: str, duck: str, rows: int, counted: Sequence[Any], chosen: Sequence[str]) -> ColumnProfile:
-    filled, distinct, *reads, low, high = counted
-    kind = column_type(duck)
-    if kind == "text" and filled:
-        # 98 % rather than all: a column of times with a few broken ones is still a column of times.
-        kind = next((t for (t, _), good in zip(_READS_AS, reads, strict=True) if good >= 0.98 * filled), "text")
-    shapes: dict[str, int] = {}
-    for value in chosen:
-        shapes[shape(value)] = shapes.get(shape(value), 0) + 1
-    return ColumnProfile(
-        name,
-        kind,
-        rows,
-        int(filled),
-        int(distinct),
-        frozenset(chosen[:SKETCH]),
-        tuple(sorted(chosen)) if distinct <= SET_LIMIT else (),
-        tuple(sorted(shapes.items(), key=lambda p: (-p[1], p[0]))),
-        None if low is None else float(low),
-        None if high is None else float(high),
+def _samples(con: duckdb.DuckDBPyConnection, relation: str, texts: Mapping[str, str]) -> dict[str, list[str]]:
+    """Different values of each column, chosen by hash: equal values of two columns are chosen in both."""
+    found: dict[str, list[str]] = {name: [] for name in texts}
+    parts = " UNION ALL ".join(
+        f"(SELECT {literal(name)} AS c, v FROM (SELECT DISTINCT {text} AS v FROM {relation}) WHERE v IS NOT NULL "
+        f"ORDER BY hash(v), v LIMIT {SKETCH})"
+        for name, text in texts.items()
     )
+    for name, value in con.execute(parts).fetchall():
+        found[str(name)].append(str(value))
+    return found
+
+
+def _read_as(con: duckdb.DuckDBPyConnection, chosen: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The type texts read as, by column: 98 % rather than all, since a column of times with a few broken ones is still one of times."""
+    if not chosen:
+        return {}
+    rows = pa.table({"c": [c for c, values in chosen.items() for _ in values], "v": [v for values in chosen.values() for v in values]})
+    con.register("sampled_values", rows)
+    reads = ", ".join(f"count(try_cast(v AS {t}))" for _, t in _READS_AS)
+    found = con.execute(f"SELECT c, count(*), {reads} FROM sampled_values GROUP BY c").fetchall()
+    con.unregister("sampled_values")
+    return {
+        str(name): next((kind for (kind, _), good in zip(_READS_AS, goods, strict=True) if good >= 0.98 * n), "text")
+        for name, n, *goods in found
+    }
+
+
+def _spans(con: duckdb.DuckDBPyConnection, relation: str, types: Mapping[str, str]) -> dict[str, tuple[float, float]]:
+    """Smallest and largest number, or instant in epoch seconds, of the columns that hold such."""
+    casts = {"integer": "try_cast({} AS DOUBLE)", "number": "try_cast({} AS DOUBLE)", "double": "try_cast({} AS DOUBLE)"}
+    casts |= {"date": "epoch(try_cast({} AS TIMESTAMPTZ))", "timestamp": "epoch(try_cast({} AS TIMESTAMPTZ))"}
+    measured = {name: casts[kind].format(quote(name)) for name, kind in types.items() if kind in casts}
+    if not measured:
+        return {}
+    ends = con.execute(f"SELECT {', '.join(f'min({v}), max({v})' for v in measured.values())} FROM {relation}").fetchone()
+    assert ends is not None
+    pairs = {name: (ends[2 * n], ends[2 * n + 1]) for n, name in enumerate(measured)}
+    return {name: (float(low), float(high)) for name, (low, high) in pairs.items() if low is not None}
+
+
+def _profile(
+    name: str, kind: str, rows: int, filled: int, distinct: int, chosen: Sequence[str], span: tuple[float, float] | None
+) -> ColumnProfile:
+    shapes: dict[str, int] = {}
+    for value in chosen if kind == "text" else ():
+        shapes[shape(value)] = shapes.get(shape(value), 0) + 1
+    values = tuple(sorted(chosen)) if distinct <= SET_LIMIT else ()
+    ordered = tuple(sorted(shapes.items(), key=lambda p: (-p[1], p[0])))
+    return ColumnProfile(name, kind, rows, filled, distinct, frozenset(chosen), values, ordered, *(span or (None, None)))

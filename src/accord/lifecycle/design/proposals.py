@@ -16,6 +16,8 @@ from accord.model.errors import AccordError
 from accord.model.integration_map import IntegrationMap
 from accord.model.system import SystemDescription
 
+Profiles = Mapping[str, tuple[str, Mapping[str, ColumnProfile]]]  # entity: table with its rows, profile of its fields
+
 
 @dataclass(frozen=True)
 class CheckedMapping:
@@ -65,16 +67,28 @@ class ContractProposal:
     reason: str
 
 
-def check_mappings(observed: Observation, connectors: Mapping[str, Connector]) -> tuple[CheckedMapping, ...]:
+def raw_profiles(observed: Observation, connectors: Mapping[str, Connector]) -> Profiles:
+    """By ``system/resource``: a table with the rows as the system holds them, and what its columns look like."""
+    found: dict[str, tuple[str, Mapping[str, ColumnProfile]]] = {}
+    for bound in observed.bound:
+        if bound.rows and bound.label not in found:
+            table = f"raw_rows_{len(found)}"
+            relation = connectors[bound.system].scan(observed.con, bound.binding.resource)
+            observed.con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM {relation}")
+            found[bound.label] = (table, profile(observed.con, table))
+    return found
+
+
+def check_mappings(observed: Observation, raw: Profiles) -> tuple[CheckedMapping, ...]:
     """Match every bound resource anew, from its own columns and the rows of the other systems, and compare with the map."""
     found = []
     for bound in observed.bound:
         known = {f: m.column or f for f, m in bound.binding.fields.items() if not m.value and not m.read}
-        if not bound.rows or not known:
+        if bound.label not in raw or not known:
             continue
-        relation = connectors[bound.system].scan(observed.con, bound.binding.resource)
+        relation, columns = raw[bound.label]
         reference = _reference(observed, bound.entity, bound)
-        matches = match_resource(observed.con, bound.entity, bound.binding.resource, relation, reference=reference)
+        matches = match_resource(observed.con, bound.entity, bound.binding.resource, relation, reference=reference, columns=columns)
         found.append(CheckedMapping(bound, matches, known, held_against(matches, known)))
     return tuple(found)
 
@@ -85,48 +99,66 @@ def _reference(observed: Observation, entity: Entity, without: BoundRows | None)
     if not others:
         return ""
     parts = (f"SELECT {', '.join(quote(f) for f in b.fields)} FROM {b.table}" for b in others)
-    observed.con.execute(f"CREATE OR REPLACE TEMP VIEW reference_rows AS {' UNION ALL BY NAME '.join(parts)}")
+    observed.con.execute(f"CREATE OR REPLACE TEMP TABLE reference_rows AS {' UNION ALL BY NAME '.join(parts)}")
     return "reference_rows"
 
 
-def new_fields(observed: Observation, connectors: Mapping[str, Connector]) -> tuple[NewField, ...]:
+def new_fields(observed: Observation, raw: Profiles) -> tuple[NewField, ...]:
     """Columns with values that no mapping of their resource reads, once for each resource."""
-    read: dict[tuple[str, str], set[str]] = {}
+    read: dict[str, set[str]] = {}
     for bound in observed.bound:
         side = bound.side
         needed = {c for code in side.codes.values() for c in (*code.needs, code.column)} if side else set()
-        read.setdefault((bound.system, bound.binding.resource), set()).update({*needed, bound.binding.cursor})
+        read.setdefault(bound.label, set()).update(c.lower() for c in (*needed, bound.binding.cursor))
     found, seen = [], set()
     for bound in observed.bound:
-        place = (bound.system, bound.binding.resource)
-        if place in seen or not bound.rows:
+        if bound.label in seen or bound.label not in raw:
             continue
-        seen.add(place)
-        relation = connectors[bound.system].scan(observed.con, bound.binding.resource)
-        for name, column in profile(observed.con, relation).items():
-            if name.lower() not in {c.lower() for c in read[place]} and column.filled:
-                inferred = infer_field(column)
-                found.append(NewField(bound.entity.name, bound.flow.name, bound.binding.name, *place, inferred, column.fill))
+        seen.add(bound.label)
+        for name, column in raw[bound.label][1].items():
+            if name.lower() not in read[bound.label] and column.filled:
+                place = (bound.system, bound.binding.resource)
+                found.append(NewField(bound.entity.name, bound.flow.name, bound.binding.name, *place, infer_field(column), column.fill))
     return tuple(found)
 
 
 def new_entities(
-    observed: Observation, integration_map: IntegrationMap, connectors: Mapping[str, Connector], described: Mapping[str, SystemDescription]
+    observed: Observation,
+    integration_map: IntegrationMap,
+    connectors: Mapping[str, Connector],
+    described: Mapping[str, SystemDescription],
+    fields: Profiles,
 ) -> tuple[NewEntity, ...]:
-    """Resources that hold rows and are bound by no flow."""
-    bound = {(b.holder, b.resource) for f in integration_map.flows.values() for b in f.bindings.values()}
+    """Resources that hold rows and are bound by no flow; one that two systems of the same place show is looked at once."""
+    places = {name: (s.connector, s.at) for name, s in integration_map.systems.items()}
+    seen = {(*places[b.holder], b.resource) for f in integration_map.flows.values() for b in f.bindings.values()}
     keys = _entity_keys(observed)
     found = []
     for system, description in described.items():
         for resource in description.resources:
-            if (system, resource.name) in bound or not resource.row_count:
+            place = (*places[system], resource.name)
+            if place in seen or not resource.row_count:
                 continue
+            seen.add(place)
             try:
                 relation = connectors[system].scan(observed.con, resource.name)
+                observed.con.execute(f"CREATE OR REPLACE TEMP TABLE unbound_rows AS SELECT * FROM {relation}")
             except AccordError:
                 continue  # the assessment reports what cannot be read
-            found.append(_new_entity(observed, integration_map, system, resource.name, resource.key, relation, keys))
+            found.append(_new_entity(observed, integration_map, system, resource.name, resource.key, "unbound_rows", keys, fields))
     return tuple(found)
+
+
+def entity_profiles(observed: Observation, integration_map: IntegrationMap) -> Profiles:
+    """The canonical rows of each entity in all systems as a table, and what its fields look like."""
+    found = {}
+    for number, entity in enumerate(integration_map.entities.values()):
+        reference = _reference(observed, entity, None)
+        if reference:
+            table = f"entity_rows_{number}"
+            observed.con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM {reference}")
+            found[entity.name] = (table, profile(observed.con, table, tuple(entity.fields)))
+    return found
 
 
 def _entity_keys(observed: Observation) -> dict[str, tuple[str, str]]:
@@ -142,9 +174,10 @@ def _new_entity(
     declared_key: tuple[str, ...],
     relation: str,
     keys: Mapping[str, tuple[str, str]],
+    fields: Profiles,
 ) -> NewEntity:
     columns = profile(observed.con, relation)
-    like, matches = _most_like(observed, integration_map, resource, relation, columns)
+    like, matches = _most_like(observed, integration_map, resource, relation, columns, fields)
     references = infer_references(observed.con, relation, columns, keys)
     rows = max((c.rows for c in columns.values()), default=0)
     key = tuple(k for k in declared_key if k in columns) or infer_key(columns, resource)
@@ -153,15 +186,22 @@ def _new_entity(
 
 
 def _most_like(
-    observed: Observation, integration_map: IntegrationMap, resource: str, relation: str, columns: Mapping[str, ColumnProfile]
+    observed: Observation,
+    integration_map: IntegrationMap,
+    resource: str,
+    relation: str,
+    columns: Mapping[str, ColumnProfile],
+    fields: Profiles,
 ) -> tuple[str, tuple[Match, ...]]:
     """The entity this resource is another copy of: its key and at least half of its columns must match by their rows."""
     best: tuple[float, str, tuple[Match, ...]] = (0.0, "", ())
     for entity in integration_map.entities.values():
-        reference = _reference(observed, entity, None)
-        if not reference:
+        if entity.name not in fields:
             continue
-        matches = match_resource(observed.con, entity, resource, relation, reference=reference)
+        reference, known = fields[entity.name]
+        matches = match_resource(
+            observed.con, entity, resource, relation, reference=reference, columns=columns, fields=known, by_rows_only=True
+        )
         by_rows = [m for m in matches if m.aligned is not None]
         share = len(by_rows) / max(min(len(columns), len(entity.fields)), 1)
         if share >= 0.5 and share > best[0] and {m.field for m in by_rows} >= set(entity.key):
@@ -169,15 +209,14 @@ def _most_like(
     return best[1], best[2]
 
 
-def contract_proposals(observed: Observation, integration_map: IntegrationMap) -> tuple[ContractProposal, ...]:
+def contract_proposals(observed: Observation, integration_map: IntegrationMap, profiles: Profiles) -> tuple[ContractProposal, ...]:
     """Checks the canonical rows of all systems pass and the contracts do not name."""
     found: list[ContractProposal] = []
     keys = _entity_keys(observed)
     for entity in integration_map.entities.values():
-        reference = _reference(observed, entity, None)
-        if not reference:
+        if entity.name not in profiles:
             continue
-        columns = profile(observed.con, reference, tuple(entity.fields))
+        reference, columns = profiles[entity.name]
         for name, column in columns.items():
             found += _proposed_checks(entity, entity.fields[name], column, infer_field(column))
         free = {n: c for n, c in columns.items() if not entity.fields[n].references and n not in entity.key}
