@@ -185,7 +185,7 @@ class Oracle:
                 return next(s for s in dated if self.cur[s][key]["at"] == newest)
         return systems[0]
 
-    def _write(self, s: str, key: str, golden: Row | None, held: set[tuple[str, str]]) -> Row | None | bool:
+    def _write(self, s: str, key: str, golden: Row | None, held: set[tuple[str, str]]) -> Row | bool | None:
         r = self.rules
         now, based = self._state(s, key)
         if not r.writable(s):

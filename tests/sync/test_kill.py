@@ -71,7 +71,7 @@ def murder(folder: Path, kills: int, *, keys: int, seed: int) -> None:
         process = start(folder, f"killed-{number}")
         time.sleep(rng.random() * 1.2)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
         if number % 5 == 4 or number == kills - 1:
             finish(folder, f"ended-{number}")
             assert rows(folder / "a.db") == rows(folder / "b.db") == wanted
@@ -88,10 +88,9 @@ def start(folder: Path, run: str) -> subprocess.Popen[str]:
 def finish(folder: Path, run: str) -> int:
     process = start(folder, run)
     assert process.stdout is not None
-    written = int(process.stdout.readline())
-    assert process.wait() == 0
-    process.stdout.close()
-    return written
+    printed, _ = process.communicate()
+    assert process.returncode == 0
+    return int(printed)
 
 
 def test_a_run_killed_at_any_moment_is_taken_up_by_the_next_without_loss(tmp_path: Path) -> None:

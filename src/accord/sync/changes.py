@@ -32,7 +32,7 @@ _DUE = {
     "source": "VARCHAR",
     "target": "VARCHAR",
     "op": "VARCHAR",
-    "fields": "VARCHAR[]",
+    "fields": "HUGEINT",  # bit n: the n-th field the target is written
     "held": "BOOLEAN",
     "changed_at": "TIMESTAMPTZ",
 }
@@ -60,8 +60,8 @@ def _due_query(cycle: Cycle, source: Side, target: Side) -> str:
     shared = [c.name for c in target.written(cycle.keys) if c.name in source.codes and source.codes[c.name].readable]
     lacks = {f: f"(NOT _in_{j} OR w.{quote(f)} IS DISTINCT FROM t.{quote(f)} OR p._noted)" for f in shared}
     won = {f: f"(m.{quote('w.' + f)} = {i + 1} AND {lacks[f]})" for f in shared}
-    listed = ", ".join(f"CASE WHEN {sql} THEN {literal(f)} END" for f, sql in won.items())
-    fields = f"list_filter([{listed}], lambda x: x IS NOT NULL)" if listed else "CAST([] AS VARCHAR[])"
+    places = _bits(cycle, target)
+    fields = " | ".join(f"CASE WHEN {sql} THEN {places[f]}::HUGEINT ELSE 0::HUGEINT END" for f, sql in won.items()) or "0::HUGEINT"
     absent = f"(NOT _in_{j} AND NOT _bad_{j})"
     insert = f"(_new_{i} AND {absent})" if source.may_exist else "false"
     some = " OR ".join(won.values()) or "false"
@@ -77,6 +77,11 @@ def _due_query(cycle: Cycle, source: Side, target: Side) -> str:
         LEFT JOIN {target.table("want")} w ON w._m = m.rowid LEFT JOIN {source.table("base")} b ON {join_on(cycle.keys, "m", "b")}
         LEFT JOIN (SELECT DISTINCT {names(cycle.keys)}, true AS _noted FROM {target.table("pend")}) p ON {join_on(cycle.keys, "m", "p")}
         WHERE CASE WHEN m._held THEN _in_{i} AND (_new_{i} OR {edited}) WHEN m._exists THEN {changed} ELSE {deleted} END"""
+
+
+def _bits(cycle: Cycle, target: Side) -> dict[str, int]:
+    """The bit of each field a target is written; past the 100th they share one, and are then verified together."""
+    return {code.name: 1 << min(place, 100) for place, code in enumerate(target.written(cycle.keys))}
 
 
 def settle_due(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, previous_at: datetime | None, initial: set[str]) -> None:
@@ -102,7 +107,7 @@ def settle_due(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, prev
             continue
         side = shown.get(target.name, target)  # nothing written there: it still shows what was captured
         wrong = " OR ".join(
-            f"(list_contains(d.fields, {literal(c.name)}) AND NOT {_same(cycle, c.name)})" for c in target.written(cycle.keys)
+            f"((d.fields & {bit}::HUGEINT) <> 0 AND NOT {_same(cycle, name)})" for name, bit in _bits(cycle, target).items()
         )
         present = f"z.{quote(cycle.keys[0])} IS NOT NULL"
         right = f"CASE WHEN d.op = 'delete' THEN NOT {present} ELSE {present} AND NOT ({wrong or 'false'}) END"
@@ -117,14 +122,15 @@ def settle_due(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, prev
                 LEFT JOIN {target.table("want")} w ON w._m = m._m
                 LEFT JOIN ({only_rows(cycle, side)}) z ON {join_on(cycle.keys, "d", "z")}
                 WHERE d.target = {literal(target.name)}) n
-            ANTI JOIN (SELECT key FROM quarantine0 WHERE binding = '') q ON n.held AND q.key = {key_json(cycle.keys, "n")}""",
+            ANTI JOIN (SELECT key FROM quarantine0 WHERE binding = '') q
+            ON q.key = CASE WHEN n.held THEN {key_json(cycle.keys, "n")} END""",
             values,
         )
 
 
 def _same(cycle: Cycle, field: str) -> str:
     wanted, shown = f"w.{quote(field)}", f"z.{quote(field)}"
-    return f"coalesce({wanted} IS NOT DISTINCT FROM {shown} OR {coarser(cycle, field, wanted, shown)}, false)"
+    return f"CASE WHEN {wanted} IS NOT DISTINCT FROM {shown} THEN true ELSE coalesce({coarser(cycle, field, wanted, shown)}, false) END"
 
 
 def note_quarantined(cycle: Cycle, captured_at: datetime) -> None:

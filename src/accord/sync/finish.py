@@ -32,7 +32,10 @@ def next_base(cycle: Cycle, side: Side, read_back: Side | None) -> None:
         held = f"m.{quote('h.' + f)} AND {edited}" if side.codes[f].readable else "false"
         now = f"CASE WHEN NOT _in_{i} THEN {old} WHEN {held} THEN CASE WHEN _ba_{i} THEN {old} END ELSE {seen} END"
         if f in written:
-            kept = f"CASE WHEN {coarser(cycle, f, f'w.{q}', f'z.{q}')} THEN z.{q} ELSE w.{q} END" if read_back else f"w.{q}"
+            kept = f"w.{q}"
+            if read_back:
+                loss = coarser(cycle, f, f"w.{q}", f"z.{q}")
+                kept = f"CASE WHEN w.{q} IS NOT DISTINCT FROM z.{q} THEN w.{q} WHEN {loss} THEN z.{q} ELSE w.{q} END"
             now = f"CASE WHEN {done} AND list_contains(d._set, {literal(f)}) THEN {kept} ELSE {now} END"
         columns.append(f"{now} AS {q}")
     back = f"LEFT JOIN ({only_rows(cycle, read_back)}) z ON {join_on(keys, 'm', 'z')}" if read_back else ""
