@@ -103,9 +103,9 @@ def open_workspace(
         MapError: the map is wrong; the message says where and what was expected.
         SystemUnreachable: the store cannot be opened.
     """
-    integration_map = load_map(map_path, variables=dict(variables or {}), known_connectors=set(connector_kinds()))
     folder = map_path if map_path.is_dir() else map_path.parent
     home = (root or folder).resolve()
+    integration_map = load_map(map_path, {"workspace": str(home), **(variables or {})}, known_connectors=set(connector_kinds()))
     state = home / ".accord"
     state.mkdir(parents=True, exist_ok=True)
     store = open_store(store_url or str(state / "store.db"), segments=state / "segments")
