@@ -15,7 +15,7 @@ from accord import __version__
 from accord.govern.templates import load_template
 from accord.lifecycle.context import STEPS, Analysis, StepContext, StepMissing, StepReport, WrittenDeliverable
 from accord.lifecycle.files import write_whole
-from accord.lifecycle.history import import_logs
+from accord.measure import import_logs
 from accord.model.errors import UnknownName
 from accord.model.event import Event, ObjectRef
 from accord.model.figure import Finding
@@ -59,7 +59,8 @@ def run_step(step: str, ctx: StepContext) -> StepReport:
     if missing:
         raise StepMissing(step, missing)
     began = time.monotonic()
-    import_logs(ctx)
+    # Foreign logs the map names are input of every step; one that did not change costs a hash of its file.
+    import_logs(ctx.workspace.map, ctx.workspace.store, base=ctx.workspace.map_folder, now=ctx.now, run=ctx.run)
     builders = deliverable_builders(step)
     ctx.progress.begin(step, len(builders) + 1)
     analysis: Analysis = package.analyze(ctx)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -10,11 +9,8 @@ import typer
 from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, table
 from accord.lifecycle.run import new_run_id
-from accord.mapfile import load_map
-from accord.measure import discover_kpis, import_log, measure_kpis, open_measure
+from accord.measure import declared_log, discover_kpis, import_log, measure_kpis, open_measure
 from accord.model.errors import UsageError
-from accord.model.integration_map import IntegrationMap
-from accord.model.process import Log
 from accord.store import open_store
 
 
@@ -25,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     file: Path = typer.Argument(help="The log: .csv, .parquet, .xes, .xes.gz, .sqlite or .json (OCEL 2.0)."),
-    mapping: Path | None = typer.Option(None, "--mapping", help="A map with one log: which column is what. XES and OCEL need none."),
+    mapping: Path | None = typer.Option(None, "--mapping", help="YAML that says which column is what; XES and OCEL need none."),
     root: options.Root = None,
     store: options.StoreUrl = "",
     json: options.Json = False,
@@ -33,7 +29,7 @@ def run(
     """Import, then show the KPIs an event log alone can give. The same file again is «no change»."""
     if not file.is_file():
         raise UsageError(f"there is no file {file}.", expected="Give the path of an event log.")
-    integration_map, log = _declared(file, mapping)
+    integration_map, log = declared_log(mapping, file)
     home = (root or Path("accord-logs") / log.name).resolve()
     state = home / ".accord"
     state.mkdir(parents=True, exist_ok=True)
@@ -53,20 +49,3 @@ def run(
     for note in result.notes:
         out().print(escape(f"  {note}"))
     table("", ("KPI", "value [95 % interval] (sample)"), [(escape(f.title or f.name), escape(f.show())) for f in figures])
-
-
-def _declared(file: Path, mapping: Path | None) -> tuple[IntegrationMap, Log]:
-    if mapping is None:
-        log = Log(_name(file), str(file.resolve()))
-        return IntegrationMap(_name(file), logs={log.name: log}), log
-    declared = load_map(mapping, variables={"data": str(file.parent.resolve())})
-    if len(declared.logs) != 1:
-        raise UsageError(
-            f"{mapping} declares {len(declared.logs)} logs.", expected="A mapping is a map with a name and exactly one entry under logs:."
-        )
-    log = replace(next(iter(declared.logs.values())), path=str(file.resolve()))
-    return replace(declared, logs={log.name: log}), log
-
-
-def _name(file: Path) -> str:
-    return "".join(c if c.isalnum() else "_" for c in file.name.split(".")[0].lower()) or "log"
