@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -119,12 +120,17 @@ def findings(table: pa.Table, integration_map: IntegrationMap, rows: Mapping[tup
         sentence = f"{system}/{resource}: records that {about.words.format(field=field)}: {len(members):,}{share}. To do: {about.todo}."
         severity = "warning" if _only_counted(integration_map, members[0]["entity"], field) else about.severity
         owner = integration_map.systems[system].owner if system in integration_map.systems else ""
-        examples = tuple(f"{m['key']}: {m['detail']}" if m["detail"] else str(m["key"]) for m in members[:5])
+        examples = tuple(f"{_plain(m['key'])}: {m['detail']}" if m["detail"] else _plain(m["key"]) for m in members[:5])
         evidence = Evidence("scan", f"{system}/{resource}", f"contract of entity '{members[0]['entity']}', flow '{members[0]['flow']}'")
         detail = {"entity": members[0]["entity"], "flow": members[0]["flow"], "column": members[0]["column"]}
         found.append(Finding(kind, subject, sentence, severity, len(members), examples, owner, detail, (evidence,)))
     rank = {"problem": 0, "warning": 1, "info": 2}
     return tuple(sorted(found, key=lambda f: (rank[f.severity], -f.count, f.kind, f.subject)))
+
+
+def _plain(key: str) -> str:
+    """A key for people: the parts of a composite one with a plus between."""
+    return " + ".join(map(str, json.loads(key))) if key.startswith("[") and key.endswith("]") else key
 
 
 def _only_counted(integration_map: IntegrationMap, entity: str, field: str) -> bool:

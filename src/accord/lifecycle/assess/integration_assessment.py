@@ -6,7 +6,7 @@ from accord.lifecycle.assess.analysis import AssessAnalysis
 from accord.lifecycle.assess.defects import KINDS
 from accord.lifecycle.assess.status import SystemStatus
 from accord.lifecycle.context import StepContext
-from accord.report.document import Document, Findings, Paragraph, Section, Table, Targets
+from accord.report.document import Document, Findings, Paragraph, Section, Table
 
 
 def build(ctx: StepContext, analysis: AssessAnalysis) -> Document:
@@ -19,7 +19,7 @@ def build(ctx: StepContext, analysis: AssessAnalysis) -> Document:
         f"{len({(d['system'], d['resource']) for d in analysis.defects.to_pylist()})} resources; {problems} findings are problems."
     )
     sections = (
-        Section("How good this assessment is", (Targets(analysis.metrics), _accuracy(analysis))),
+        Section("How sure this is", (_accuracy(analysis),)),
         Section("Systems", (_systems(analysis.systems), _resources(analysis.systems))),
         Section("Findings", (Findings(analysis.findings),)),
         Section("Defects by kind and system", (_by_kind(analysis), _systematic(analysis))),

@@ -45,18 +45,10 @@ def _overview(facts: Sequence[ProcessFacts]) -> Table:
 
 
 def _process(fact: ProcessFacts) -> tuple[Block, ...]:
-    figures = (
-        fact.cases,
-        fact.throughput,
-        fact.throughput_p90,
-        fact.handoff,
-        fact.handoff_p90,
-        fact.late_share,
-        fact.repeated_share,
-        fact.rework_share,
-        fact.sla_coverage,
-    )
-    blocks: list[Block] = [Figures(figures)]
+    figures = [fact.cases, fact.throughput, fact.throughput_p90, fact.rework_share, fact.handoff]
+    if fact.handoff.value is not None:  # one reason why handoffs are not measured is enough
+        figures += [fact.handoff_p90, fact.late_share, fact.repeated_share, fact.sla_coverage]
+    blocks: list[Block] = [Figures(tuple(figures))]
     if fact.invalid:
         blocks.append(Paragraph(f"{fact.invalid:,} handoffs end before they begin; they are counted here and averaged nowhere.", "warning"))
     if fact.passages:

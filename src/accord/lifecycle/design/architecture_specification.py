@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accord.lifecycle.context import StepContext
 from accord.lifecycle.design.analysis import DesignAnalysis
-from accord.report.document import Block, Code, Document, Paragraph, Section, Table, Targets
+from accord.report.document import Block, Code, Document, Paragraph, Section, Table
 from accord.report.maps.integration_map import integration_map_picture
 
 
@@ -16,7 +16,6 @@ def build(ctx: StepContext, analysis: DesignAnalysis) -> Document:
     current = ctx.workspace.map
     summary = f"{len(current.entities)} canonical entities in {len(current.flows)} flows; {count} changes to the map are {done}."
     sections = (
-        Section("How good this design is", (Targets(analysis.metrics),)),
         Section(
             "The flow graph", (integration_map_picture(ctx.workspace.map, name="flow-graph", title="Flows as specified"), _hops(analysis))
         ),
