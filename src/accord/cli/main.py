@@ -10,13 +10,16 @@ import tempfile
 import traceback
 from pathlib import Path
 
-import click
 import typer
+from typer.exceptions import Abort, TyperException
 
 from accord import __version__
 from accord.cli import commands
 from accord.cli.output import emit_error
 from accord.model.errors import AccordError
+
+# What typer answers with after Ctrl-C.
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="accord",
@@ -53,18 +56,15 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         result = app(given, standalone_mode=False)
         code = result if isinstance(result, int) else 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message(), err=True)
-        code = 2
-    except click.exceptions.Exit as error:
-        code = error.exit_code
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        emit_error(
-            "Interrupted", "interrupted; what was committed stands, and the same command goes on from there.", as_json=as_json, code=1
-        )
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt
+    except (Abort, KeyboardInterrupt):
+        emit_error("Interrupted", "interrupted; what was committed stands, the same command goes on from there.", as_json=as_json, code=1)
         code = 1
-    except click.ClickException as error:
-        emit_error("UsageError", _usage(error), as_json=as_json, code=2)
+    except TyperException as error:
+        # Called without arguments, the help was shown already.
+        if given:
+            emit_error("UsageError", _usage(error), as_json=as_json, code=2)
         code = 2
     except AccordError as error:
         emit_error(type(error).__name__, str(error), as_json=as_json, code=error.exit_code)
@@ -80,10 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _usage(error: click.ClickException) -> str:
-    hint = ""
-    if isinstance(error, click.UsageError) and error.ctx is not None:
-        hint = f" Try `{error.ctx.command_path} --help`."
+def _usage(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    hint = f" Try `{context.command_path} --help`." if context is not None else ""
     return f"{error.format_message()}{hint}"
 
 
