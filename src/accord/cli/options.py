@@ -14,7 +14,9 @@ import typer
 from accord.model.errors import UsageError
 from accord.workspace import Workspace, open_workspace
 
-MapPath = Annotated[Path, typer.Argument(help="Map: a YAML file, or a folder whose YAML files are the map.", show_default=True)]
+MapPath = Annotated[Path, typer.Argument(help="Map: a YAML file, or a folder whose YAML files are the map.", show_default="this folder")]
+# The folder one stands in: `cd my-map; accord run`.
+HERE = Path()
 Data = Annotated[Path | None, typer.Option("--data", help="Folder filled in for ${data} in the map.")]
 SetVariable = Annotated[list[str], typer.Option("--set", help="name=value, filled in for ${name} in the map; may be repeated.")]
 Root = Annotated[Path | None, typer.Option("--workspace", help="Folder for state and deliverables; default: the map's folder.")]

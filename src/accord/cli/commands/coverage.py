@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections import Counter
+from pathlib import Path
 
 import typer
 
@@ -19,7 +22,9 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    map_path: options.MapPath,
+    map_path: Path | None = typer.Argument(
+        None, help="Map whose run is looked at; default: the pack's demo, or the pack's map without a run."
+    ),
     pack: str = typer.Option(..., "--pack", help="Pack whose specification is looked at, such as marketing-operations."),
     data: options.Data = None,
     set_: options.SetVariable = [],
@@ -28,8 +33,13 @@ def run(
     json: options.Json = False,
 ) -> None:
     """Computed from what the map and KPI files declare and from what the log says ran; no list is kept by hand."""
-    specification = find_pack(pack).specification()
-    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+    found = find_pack(pack)
+    specification = found.specification()
+    demo = Path("accord-demo") / pack
+    with tempfile.TemporaryDirectory(prefix="accord-coverage-") as nothing_ran, contextlib.ExitStack() as opened:
+        chosen = map_path or (demo if demo.is_dir() else found.folder / "map")
+        home = root or (None if map_path or demo.is_dir() else Path(nothing_ran))
+        workspace = opened.enter_context(options.workspace(chosen, home, options.variables(data, set_), store, write=False))
         kpis = {name: kpi.covers for name, kpi in discover_kpis(workspace.map).items()}
         rows = coverage(specification, declared=declared_ids(workspace.map, kpis=kpis), ran=ran_ids(workspace.store, workspace.map))
     counts = Counter(r.status for r in rows)

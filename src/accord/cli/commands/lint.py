@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def lint(
-    map_path: options.MapPath,
+    map_path: options.MapPath = options.HERE,
     data: options.Data = None,
     set_: options.SetVariable = [],
     json: options.Json = False,

@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(
-    map_path: options.MapPath,
+    map_path: options.MapPath = options.HERE,
     data: options.Data = None,
     set_: options.SetVariable = [],
     root: options.Root = None,

@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def _command(step: str) -> Any:
     def command(
-        map_path: options.MapPath,
+        map_path: options.MapPath = options.HERE,
         data: options.Data = None,
         set_: options.SetVariable = [],
         root: options.Root = None,
@@ -45,7 +45,7 @@ def _command(step: str) -> Any:
     if step == "design":
 
         def design(
-            map_path: options.MapPath,
+            map_path: options.MapPath = options.HERE,
             data: options.Data = None,
             set_: options.SetVariable = [],
             root: options.Root = None,
@@ -59,7 +59,7 @@ def _command(step: str) -> Any:
     if step == "integrate":
 
         def integrate(
-            map_path: options.MapPath,
+            map_path: options.MapPath = options.HERE,
             data: options.Data = None,
             set_: options.SetVariable = [],
             root: options.Root = None,
