@@ -138,3 +138,25 @@ def test_names_that_differ_are_not_alike() -> None:
     """Start and end of the same thing share a word and are not the same."""
     assert name_similarity("planned_start", "planned_end") < 0.7
     assert name_similarity("budget", "owner_team") < 0.4
+
+
+def test_a_key_is_recognised_by_its_pattern_and_a_reference_by_what_it_points_at(con: duckdb.DuckDBPyConnection) -> None:
+    """Two columns of the same shape and unhelpful names: one never repeats, the other holds keys of another entity."""
+    entity = Entity(
+        "visit",
+        ("id",),
+        {"id": Field("id", pattern="[0-9a-f]{8}"), "guest_id": Field("guest_id", pattern="[0-9a-f]{8}", references="guest")},
+    )
+    con.execute("CREATE TABLE t AS SELECT printf('%08x', i * 7919) AS vis_id, printf('%08x', i % 20) AS per_id FROM range(200) r(i)")
+
+    found = {m.field: m.column for m in match_resource(con, entity, "t", "t", links={"per_id": "guest"})}
+
+    assert found == {"id": "vis_id", "guest_id": "per_id"}
+
+
+def test_a_hostile_pattern_does_not_hang(con: duckdb.DuckDBPyConnection) -> None:
+    """A pattern that makes a backtracking matcher run for years is answered at once."""
+    entity = Entity("x", ("id",), {"id": Field("id", pattern="(a+)+")})
+    con.execute("CREATE TABLE t AS SELECT repeat('a', 40) || i || '!' AS id FROM range(100) r(i)")
+
+    match_resource(con, entity, "t", "t")

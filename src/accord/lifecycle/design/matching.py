@@ -8,15 +8,17 @@ from math import log2
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 from scipy.optimize import linear_sum_assignment
 
+from accord.connectors.types import literal
 from accord.lifecycle.design.align import Aligned, align, key_pair
 from accord.lifecycle.design.names import name_similarity
 from accord.lifecycle.design.profile import ColumnProfile, profile
-from accord.model.entity import Entity
+from accord.model.entity import Entity, Field
 
 ACCEPT_ALIGNED = 0.45
-ACCEPT_ALONE = 0.55
+ACCEPT_ALONE = 0.5
 _FAMILY = {"integer": "number", "number": "number", "double": "number", "date": "time", "timestamp": "time"}
 
 
@@ -42,6 +44,7 @@ def match_resource(
     columns: Mapping[str, ColumnProfile] | None = None,
     fields: Mapping[str, ColumnProfile] | None = None,
     by_rows_only: bool = False,
+    links: Mapping[str, str] | None = None,
 ) -> tuple[Match, ...]:
     """The best one-to-one assignment of an entity's fields to a resource's columns.
 
@@ -54,6 +57,7 @@ def match_resource(
         columns: profile of ``relation``, when it is known already.
         fields: profile of ``reference``, when it is known already.
         by_rows_only: give nothing when the two cannot be joined.
+        links: column: entity whose keys its values are, as ``infer_references`` found.
 
     Returns:
         Matches above the threshold of acceptance, surest first.
@@ -68,15 +72,21 @@ def match_resource(
         return ()
     if keys:
         aligned = align(con, reference, fields, relation, columns, keys)
+    patterns = _pattern_fits(con, entity, columns)
     scored: dict[tuple[str, str], Match] = {}
     for field in entity.fields:
         for column, found in columns.items():
             pair = aligned.get((field, column))
-            scored[field, column] = _score(entity, field, found, fields.get(field), pair if pair and pair.rows >= 20 else None, resource)
+            link = (links or {}).get(column, "")
+            scored[field, column] = _score(
+                entity, field, found, fields.get(field), pair if pair and pair.rows >= 20 else None, link, patterns.get((field, column))
+            )
     return _assign(tuple(entity.fields), tuple(columns), scored)
 
 
-def _score(entity: Entity, field: str, column: ColumnProfile, known: ColumnProfile | None, aligned: Aligned | None, resource: str) -> Match:
+def _score(
+    entity: Entity, field: str, column: ColumnProfile, known: ColumnProfile | None, aligned: Aligned | None, link: str, fits: float | None
+) -> Match:
     declared = entity.fields[field]
     wanted = declared.type.split("(")[0]
     name = name_similarity(field, column.name, entity.name)
@@ -88,7 +98,7 @@ def _score(entity: Entity, field: str, column: ColumnProfile, known: ColumnProfi
         value = aligned.evidence
         confidence = weight * value + (0.9 - weight) * name + 0.1 * type_fit
         return Match(field, column.name, round(confidence, 4), name, round(value, 4), aligned)
-    value = _alike(declared.values, known, column)
+    value = _alike(entity, declared, known, column, link, fits)
     confidence = (0.75 * name + 0.25 * value) * (0.4 + 0.6 * type_fit)
     return Match(field, column.name, round(confidence, 4), name, round(value, 4))
 
@@ -106,13 +116,30 @@ def _type_fit(wanted: str, column: ColumnProfile) -> float:
     return 0.15
 
 
-def _alike(values: tuple[str, ...], known: ColumnProfile | None, column: ColumnProfile) -> float:
-    """How alike two columns' values are when their rows cannot be joined."""
+def _pattern_fits(con: duckdb.DuckDBPyConnection, entity: Entity, columns: Mapping[str, ColumnProfile]) -> dict[tuple[str, str], float]:
+    """Share of a column's sampled values that match a field's pattern; by DuckDB's RE2, which no pattern can make hang."""
+    patterns = {f.name: f.pattern for f in entity.fields.values() if f.pattern}
+    rows = [(name, value) for name, column in columns.items() for value in sorted(column.sketch)]
+    if not patterns or not rows:
+        return {}
+    con.register("sampled_values", pa.table({"c": [c for c, _ in rows], "v": [v for _, v in rows]}))
+    shares = ", ".join(f"avg(regexp_full_match(v, {literal(p)})::INTEGER)" for p in patterns.values())
+    found = con.execute(f"SELECT c, {shares} FROM sampled_values GROUP BY c").fetchall()
+    con.unregister("sampled_values")
+    return {(field, str(name)): float(share) for name, *each in found for field, share in zip(patterns, each, strict=True)}
+
+
+def _alike(entity: Entity, declared: Field, known: ColumnProfile | None, column: ColumnProfile, link: str, fits: float | None) -> float:
+    """How well a column's values fit what is known of a field when their rows cannot be joined."""
     if not column.filled:
         return 0.5
-    if values:
+    if declared.values:
         given = set(column.values)
-        return len(given & set(values)) / len(given) if given else 0.0
+        return len(given & set(declared.values)) / len(given) if given else 0.0
+    if declared.references and link:
+        return 1.0 if link == declared.references.split(".")[0] else 0.0
+    if fits is not None:
+        return fits if column.unique or entity.key != (declared.name,) else fits / 2  # a key does not repeat
     if known is None or not known.filled:
         return 0.5
     if known.sketch & column.sketch:

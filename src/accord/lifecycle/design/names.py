@@ -12,23 +12,23 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SYNONYMS = (
     ("id", "identifier", "key", "code", "no", "nr", "num", "ref", "reference"),
     ("name", "title", "label", "caption", "subject"),
-    ("description", "desc", "details", "notes", "comment", "text", "body"),
+    ("description", "desc", "details", "notes", "comment", "message", "text", "body"),
     ("start", "begin", "began", "started", "starts", "from"),
     ("end", "finish", "finished", "ends", "until", "to", "close"),
     ("due", "deadline"),
-    ("create", "created", "opened", "open", "raised", "inserted"),
+    ("create", "created", "opened", "open", "raised", "inserted", "creation"),
     ("update", "updated", "changed", "modified", "change"),
     ("complete", "completed", "done", "resolved", "closed"),
     ("status", "state", "stage", "phase"),
     ("amount", "value", "sum", "total"),
-    ("budget", "approved"),
     ("cost", "expense", "expenditure", "spend", "spent"),
     ("plan", "planned", "scheduled", "target"),
     ("actual", "real", "realised", "realized"),
     ("hour", "hours", "hrs", "hr", "h"),
     ("minute", "minutes", "mins", "min"),
     ("estimate", "estimated", "est", "effort"),
-    ("quantity", "qty", "count", "number"),
+    ("quantity", "qty", "count"),
+    ("number", "sequence", "sequential", "seq", "position"),
     ("category", "type", "kind", "class"),
     ("team", "group", "department", "dept", "unit", "workgroup"),
     ("owner", "responsible", "lead", "manager"),
@@ -76,8 +76,18 @@ def words(name: str) -> tuple[str, ...]:
     return tuple(w.lower() for w in _WORD.findall(name))
 
 
+def _meaning(word: str) -> str:
+    """The word that stands for all that mean the same; other words without their ending: purchased and purchase are one."""
+    if word in _MEANING:
+        return _MEANING[word]
+    for ending in ("ing", "ed", "es", "s", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 4:
+            return word[: -len(ending)]
+    return word
+
+
 def _meanings(name: str) -> tuple[frozenset[str], frozenset[str]]:
-    found = [_MEANING.get(w, w) for w in words(name)]
+    found = [w if w in _WEAK else _meaning(w) for w in words(name)]
     return frozenset(w for w in found if w not in _WEAK), frozenset(w for w in found if w in _WEAK)
 
 
@@ -92,7 +102,7 @@ def name_similarity(left: str, right: str, holder: str = "") -> float:
     """
     if words(left) == words(right):
         return 1.0
-    own = frozenset(_MEANING.get(w, w) for w in (*words(holder), *(w.rstrip("s") for w in words(holder))))
+    own = frozenset(_meaning(w) for w in words(holder))
     (strong_l, weak_l), (strong_r, weak_r) = _meanings(left), _meanings(right)
     bare_l, bare_r = strong_l - own or strong_l, strong_r - own or strong_r
     union = bare_l | bare_r

@@ -82,13 +82,18 @@ def raw_profiles(observed: Observation, connectors: Mapping[str, Connector]) -> 
 def check_mappings(observed: Observation, raw: Profiles) -> tuple[CheckedMapping, ...]:
     """Match every bound resource anew, from its own columns and the rows of the other systems, and compare with the map."""
     found = []
+    keys = _entity_keys(observed)
     for bound in observed.bound:
         known = {f: m.column or f for f, m in bound.binding.fields.items() if not m.value and not m.read}
         if bound.label not in raw or not known:
             continue
         relation, columns = raw[bound.label]
         reference = _reference(observed, bound.entity, bound)
-        matches = match_resource(observed.con, bound.entity, bound.binding.resource, relation, reference=reference, columns=columns)
+        others = {e: place for e, place in keys.items() if e != bound.entity.name}
+        links = {} if reference else {i.column: i.target for i in infer_references(observed.con, relation, columns, others)}
+        matches = match_resource(
+            observed.con, bound.entity, bound.binding.resource, relation, reference=reference, columns=columns, links=links
+        )
         found.append(CheckedMapping(bound, matches, known, held_against(matches, known)))
     return tuple(found)
 
