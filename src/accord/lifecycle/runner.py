@@ -110,7 +110,8 @@ def write_document(document: Document, ctx: StepContext) -> WrittenDeliverable:
     ctx.workspace.store.append(
         [
             Event(
-                f"deliverable:{identity}:{ctx.run}:{content[:16]}",
+                # By the whole body: a step taken up again after a crash finds its own page standing, unchanged now, which is another event.
+                f"deliverable:{identity}:{ctx.run}:{_digest(attributes)}",
                 "deliverable.written",
                 ctx.now,
                 f"lifecycle.{document.step}",
@@ -157,7 +158,12 @@ def _record_step(report: StepReport, ctx: StepContext) -> None:
     metrics = [
         {
             "target": m.target,
+            "title": m.title,
             "value": m.value.value,
+            "low": m.value.low,
+            "high": m.value.high,
+            "n": m.value.n,
+            "note": m.note,
             "not_measured": m.value.not_measured,
             "unit": m.value.unit,
             "wanted": m.wanted,

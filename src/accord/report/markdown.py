@@ -115,6 +115,8 @@ def _cell(cell: Cell) -> str:
         text = f"*{text}*"
     elif cell.kind == "chip":
         text = f"{cell.sign} {text}".strip()
+    elif cell.kind == "link":
+        text = f"[{text}]({cell.href.removesuffix('.html')}.md)"
     return " ".join([text, *(f"[{number}]" for number in cell.evidence)]).strip()
 
 

@@ -25,20 +25,22 @@ VERDICT_SIGNS: Final[Mapping[str, str]] = {
 SEVERITY_SIGNS: Final[Mapping[str, str]] = {"problem": "▲", "warning": "△", "info": "i"}
 _WORST_FIRST: Final = {"problem": 0, "warning": 1, "info": 2}
 _NOT_MEASURED: Final = "not measured"
+_PAGE_LINK: Final = re.compile(r"\[([^\[\]]+)\]\((\.\./[a-z0-9-]+/[a-z0-9-]+\.html)\)")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One cell: its text, how it is to look, and the numbers of its evidence.
 
-    ``tone`` is the verdict or severity of a chip; ``muted`` marks what was not measured.
+    ``tone`` is the verdict or severity of a chip; ``muted`` marks what was not measured; ``href`` is the page a link leads to.
     """
 
     text: str
-    kind: Literal["text", "muted", "chip"] = "text"
+    kind: Literal["text", "muted", "chip", "link"] = "text"
     tone: str = ""
     sign: str = ""
     evidence: tuple[int, ...] = ()
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,12 @@ def _piece(block: Block, register: _Register) -> Piece:
 
 
 def cell(text: str, evidence: tuple[int, ...] = ()) -> Cell:
-    """A cell of plain text; «not measured: …» is muted wherever it stands."""
+    """A cell of plain text; «not measured: …» is muted wherever it stands, and a whole cell «[words](../step/page.html)» is a link.
+
+    Only a page of the same folder of deliverables can be linked to, so no text from a system can lead elsewhere.
+    """
+    if link := _PAGE_LINK.fullmatch(text):
+        return Cell(link[1], "link", evidence=evidence, href=link[2])
     return Cell(text, "muted" if text.startswith(_NOT_MEASURED) else "text", evidence=evidence)
 
 

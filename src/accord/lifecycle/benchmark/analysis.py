@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from accord.lifecycle.benchmark.maturity import Maturity, assess_maturity
 from accord.lifecycle.benchmark.references import Reference, load_references, percentile
 from accord.lifecycle.context import Analysis, StepContext
 from accord.lifecycle.judge import level_target
 from accord.lifecycle.scoreboard import canonical, figure_from, figure_to, target_to
+from accord.lifecycle.titles import counted, verdicts
 from accord.measure import Kpi, discover_kpis, judge_targets, measure_kpis, open_measure
 from accord.model.event import Event, ObjectRef
 from accord.model.figure import Evidence, Figure, Finding, TargetResult
@@ -19,15 +22,26 @@ SOURCE = "lifecycle.benchmark"
 
 
 @dataclass(frozen=True)
+class History:
+    """What an earlier run measured: every KPI as a whole, by name."""
+
+    at: datetime
+    figures: dict[str, Figure]
+
+
+@dataclass(frozen=True)
 class BenchmarkAnalysis(Analysis):
-    """All KPIs as measured now, all targets as judged, positions, maturity and the values before."""
+    """All KPIs as measured now, all targets as judged, positions, maturity and the values before.
+
+    ``history`` is the last earlier measurement that gave another value; ``None`` when there is none.
+    """
 
     kpis: tuple[Figure, ...] = ()
     targets: tuple[TargetResult, ...] = ()
     references: tuple[Reference, ...] = ()
     positions: tuple[Figure, ...] = ()
     maturity: tuple[Maturity, ...] = ()
-    history: tuple[Figure, ...] = ()
+    history: History | None = None
 
     @property
     def whole(self) -> tuple[Figure, ...]:
@@ -38,15 +52,15 @@ class BenchmarkAnalysis(Analysis):
     def summary(self) -> str:
         """One sentence for the top of the page."""
         measured = sum(k.value is not None for k in self.whole)
-        met = sum(t.verdict == "met" for t in self.targets)
-        return f"{measured} of {len(self.whole)} KPIs are measured; {met} of {len(self.targets)} targets are met."
+        return (
+            f"{measured} of {counted(len(self.whole), 'KPI')} {'is' if len(self.whole) == 1 else 'are'} measured. {verdicts(self.targets)}"
+        )
 
 
 def analyze(ctx: StepContext) -> BenchmarkAnalysis:
     """Measure, judge, place and record."""
     workspace = ctx.workspace
     definitions = {n: k for n, k in discover_kpis(workspace.map).items() if k.applies_to(workspace.map)}
-    history = _history(ctx)
     with open_measure(workspace.map, workspace.store, now=ctx.now) as measure:
         kpis = measure_kpis(measure, definitions, run=ctx.run)
         targets = judge_targets(measure, definitions, run=ctx.run)
@@ -54,19 +68,22 @@ def analyze(ctx: StepContext) -> BenchmarkAnalysis:
     references = load_references(workspace.map_folder)
     whole = [k for k in kpis if not k.dims]
     positions = tuple(percentile(k, references, higher_is_better=definitions[k.name].better == "higher") for k in whole)
+    maturity = assess_maturity(ctx, kpis, targets)
     return BenchmarkAnalysis(
         findings=_findings(ctx, targets),
-        metrics=_metrics(whole, targets, positions),
+        metrics=_metrics(whole, targets, positions, maturity),
         kpis=tuple(kpis),
         targets=tuple(targets),
         references=references,
         positions=positions,
-        maturity=assess_maturity(ctx, kpis, targets),
-        history=history,
+        maturity=maturity,
+        history=_history(ctx, whole),
     )
 
 
-def _metrics(whole: Sequence[Figure], targets: Sequence[TargetResult], positions: Sequence[Figure]) -> tuple[TargetResult, ...]:
+def _metrics(
+    whole: Sequence[Figure], targets: Sequence[TargetResult], positions: Sequence[Figure], maturity: Sequence[Maturity]
+) -> tuple[TargetResult, ...]:
     log = (Evidence("log", "target.judged and kpi.measured of this run"),)
     judged = [t for t in targets if t.verdict in ("met", "indicated", "not met")]
     met = sum(t.verdict == "met" for t in judged)
@@ -77,7 +94,7 @@ def _metrics(whole: Sequence[Figure], targets: Sequence[TargetResult], positions
     )
     known = [p.value for p in positions if p.value is not None]
     position = (
-        Figure("position", sorted(known)[len(known) // 2], "share", len(known), evidence=log)
+        Figure("position", statistics.median(known), "share", len(known), evidence=log)
         if known
         else Figure("position", None, "share", not_measured="no reference values are declared beside the map")
     )
@@ -86,10 +103,13 @@ def _metrics(whole: Sequence[Figure], targets: Sequence[TargetResult], positions
         if whole
         else Figure("kpi_coverage", None, "share", not_measured="no KPI applies to this map")
     )
+    lowest = Figure("maturity", float(min(m.level for m in maturity)), "", len(maturity), evidence=log)
+    areas = ", ".join(f"{m.area.lower()} {m.level}" for m in maturity)
     return (
-        level_target("excellence_rate", "targets met of those that could be judged", rate, None),
+        level_target("excellence_rate", "Targets met of those that could be judged", rate, None),
         level_target("kpi_coverage", "KPIs with a value", coverage, None),
-        level_target("position", "median percentile in the reference values", position, None),
+        level_target("maturity", "Maturity of the least mature area, 1 to 5", lowest, None, note=areas),
+        level_target("position", "Median share of reference values equalled or beaten", position, None),
     )
 
 
@@ -99,19 +119,28 @@ def _findings(ctx: StepContext, targets: Sequence[TargetResult]) -> tuple[Findin
         if result.verdict != "not met":
             continue
         owner = ctx.workspace.map.targets[result.target].owner
-        sentence = f"target '{result.title or result.target}' is missed: {result.value.show()}, wanted {result.wanted}"
-        findings.append(Finding("target_missed", result.target, sentence, "problem", owner=owner))
+        text = f"target «{result.title or result.target}» is missed: {result.value.show()}, wanted {result.wanted}"
+        findings.append(Finding("target_missed", result.target, text, "problem", owner=owner))
     return tuple(findings)
 
 
-def _history(ctx: StepContext) -> tuple[Figure, ...]:
-    """Every KPI as a whole, as measured by earlier runs of this step, oldest first."""
-    figures = []
+def _history(ctx: StepContext, whole: Sequence[Figure]) -> History | None:
+    """The last earlier measurement of this workspace in which some KPI had another value than now.
+
+    Measurements that gave the same are passed over, so that a run on unchanged inputs says the same as the one before.
+    """
+    now = {k.name: (k.value, k.low, k.high, k.n) for k in whole}
+    runs: dict[str, History] = {}
     for stored in ctx.workspace.store.read(types=["kpi.measured"]):
         event = stored.event
-        if event.source == SOURCE and event.attributes["run"] != ctx.run and not event.attributes["dims"]:
-            figures.append(figure_from(event.attributes["figure"]))
-    return tuple(figures)
+        run = str(event.attributes["run"])
+        if event.source == SOURCE and run != ctx.run and not event.attributes["dims"]:
+            figure = figure_from(event.attributes["figure"])
+            runs.setdefault(run, History(event.time, {})).figures[figure.name] = figure
+    for earlier in reversed(runs.values()):
+        if {n: (f.value, f.low, f.high, f.n) for n, f in earlier.figures.items()} != now:
+            return earlier
+    return None
 
 
 def _record(ctx: StepContext, kpis: Sequence[Figure], targets: Sequence[TargetResult], definitions: dict[str, Kpi]) -> None:

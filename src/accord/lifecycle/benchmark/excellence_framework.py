@@ -2,57 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 from accord.lifecycle.benchmark.analysis import BenchmarkAnalysis
 from accord.lifecycle.context import StepContext
-from accord.model.figure import TargetResult
+from accord.lifecycle.titles import the_rest, titled
+from accord.model.figure import Figure, TargetResult
 from accord.model.goals import Target
-from accord.report.charts.kpi_targets import KpiRow, kpi_targets_chart
-from accord.report.document import Block, Document, Figures, Section, Targets
+from accord.report.charts.kpi_targets import KpiRow, kpi_row, kpi_targets_chart
+from accord.report.document import Block, Document, Figures, Paragraph, Section, Targets
+
+_SHOWN = 30
 
 
 def build(ctx: StepContext, analysis: BenchmarkAnalysis) -> Document:
     """The scorecard: targets first, then every KPI as a whole and by its dimensions."""
-    targets: list[Block] = [Targets(analysis.targets)]
+    declared = ctx.workspace.map.targets
+    targets: list[Block] = [Paragraph("The map declares no targets; `targets:` names the level a KPI must reach.", "note")]
     if analysis.targets:
-        targets.append(kpi_targets_chart(_rows(ctx, analysis.targets)))
-    sections = (
-        Section("Success", (Targets(analysis.metrics),)),
-        Section("KPI against target", tuple(targets)),
-        Section("All KPIs", (Figures(analysis.whole),)),
-        Section("By dimension", (Figures(tuple(k for k in analysis.kpis if k.dims)),)),
-    )
-    return Document("excellence-framework", "Excellence framework", "benchmark", sections, analysis.summary, analysis.metrics)
+        targets = [kpi_targets_chart([target_row(t, declared.get(t.target)) for t in analysis.targets]), Targets(analysis.targets)]
+    groups = _groups(analysis.kpis)
+    by_group: list[Block] = [Figures(tuple(titled(ctx.workspace.map, k) for k in groups[:_SHOWN]))]
+    if rest := the_rest(_SHOWN, len(groups), "group"):
+        by_group.append(Paragraph(rest, "note"))
+    sections = [Section("KPI against target", tuple(targets)), Section("All KPIs", (Figures(analysis.whole),))]
+    if groups:
+        sections.append(Section("By team, flow and channel", tuple(by_group)))
+    return Document("excellence-framework", "Excellence framework", "benchmark", tuple(sections), analysis.summary, analysis.metrics)
 
 
-def _rows(ctx: StepContext, results: Sequence[TargetResult]) -> list[KpiRow]:
-    rows = []
-    for result in results:
-        target = ctx.workspace.map.targets[result.target]
-        figure = result.value
-        baseline = result.baseline.value if result.baseline else None
-        rows.append(
-            KpiRow(
-                title=result.title or result.target,
-                value=figure.value,
-                unit=figure.unit,
-                low=figure.low,
-                high=figure.high,
-                target=_goal(target, baseline),
-                better="lower" if target.at_most is not None or target.reduce_by is not None else "higher",
-                baseline=baseline,
-                verdict=result.verdict,
-                not_measured=figure.not_measured,
-            )
-        )
-    return rows
+def _groups(kpis: tuple[Figure, ...]) -> list[Figure]:
+    """The breakdown of each KPI by the fewest dimensions it has, those with a value."""
+    fewest: dict[str, int] = {}
+    for kpi in kpis:
+        if kpi.dims:
+            fewest[kpi.name] = min(len(kpi.dims), fewest.get(kpi.name, len(kpi.dims)))
+    return [k for k in kpis if k.dims and k.value is not None and len(k.dims) == fewest[k.name]]
 
 
-def _goal(target: Target, baseline: float | None) -> float | None:
-    """The level to reach: as declared, or the baseline moved by the wanted change."""
-    if target.at_least is not None or target.at_most is not None:
-        return target.at_least if target.at_least is not None else target.at_most
-    if baseline is None:
-        return None
-    return baseline * (1 + target.improve_by) if target.improve_by is not None else baseline * (1 - (target.reduce_by or 0.0))
+def target_row(result: TargetResult, target: Target | None) -> KpiRow:
+    """A target's row in the chart.
+
+    A change against the baseline is a share; the value before is in the KPI's own unit and has no place on that scale, so the row shows
+    the wanted change and leaves the value before to the table.
+    """
+    if target is None or (target.improve_by is None and target.reduce_by is None):
+        return kpi_row(result, target)
+    row = kpi_row(replace(result, baseline=None), None)
+    return replace(row, target=target.improve_by if target.improve_by is not None else target.reduce_by)

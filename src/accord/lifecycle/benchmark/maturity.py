@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accord.lifecycle.context import StepContext
-from accord.model.figure import Figure, TargetResult
+from accord.lifecycle.standing import standing_findings
+from accord.lifecycle.titles import counted
+from accord.model.figure import Figure, TargetResult, show_value
 from accord.model.integration_map import IntegrationMap
 
 
@@ -55,6 +57,10 @@ def _share(part: int, whole: int) -> str:
     return f"{part} of {whole}"
 
 
+def _shown(value: float | None) -> str:
+    return "not measured" if value is None else show_value(value, "share")
+
+
 def _value(kpis: Sequence[Figure], name: str) -> float | None:
     return next((k.value for k in kpis if k.name == name and not k.dims), None)
 
@@ -74,13 +80,13 @@ def _integration(ctx: StepContext, kpis: Sequence[Figure]) -> Maturity:
     return Maturity(
         "Integration",
         (
-            Check("flows are declared", bool(flows), f"{len(flows)} flows in the map"),
+            Check("flows are declared", bool(flows), f"{counted(len(flows), 'flow')} in the map"),
             Check("every flow has run", bool(flows) and ran >= set(flows), _share(len(ran & set(flows)), len(flows))),
             Check("every flow is proven to agree", bool(flows) and proven >= set(flows), _share(len(proven & set(flows)), len(flows))),
             Check(
                 "strict synchronization success is 95 % or more",
                 sync is not None and sync >= 0.95,
-                "not measured" if sync is None else f"{sync:.1%}",
+                _shown(sync),
             ),
         ),
     )
@@ -90,10 +96,13 @@ def _data(ctx: StepContext, kpis: Sequence[Figure]) -> Maturity:
     entities = ctx.workspace.map.entities.values()
     owned = sum(bool(e.owner) for e in entities)
     checked = sum(
-        any(f.required or f.values or f.pattern or f.references or f.minimum for f in e.fields.values()) or bool(e.rules) for e in entities
+        any(f.required or f.values or f.pattern or f.references or f.minimum or f.maximum for f in e.fields.values()) or bool(e.rules)
+        for e in entities
     )
     completeness = _value(kpis, "completeness")
-    open_problems = sum(r["severity"] == "problem" for r in ctx.workspace.store.table("finding").to_pylist())
+    # A missed target is no problem of the data, and a difference that was settled since is none any more.
+    standing = standing_findings(ctx.workspace.store, ctx.workspace.map)
+    open_problems = sum(r["severity"] == "problem" and r["kind"] != "target_missed" for r in standing)
     return Maturity(
         "Data quality",
         (
@@ -102,9 +111,9 @@ def _data(ctx: StepContext, kpis: Sequence[Figure]) -> Maturity:
             Check(
                 "completeness is 98 % or more",
                 completeness is not None and completeness >= 0.98,
-                "not measured" if completeness is None else f"{completeness:.1%}",
+                _shown(completeness),
             ),
-            Check("no problem is open", open_problems == 0, f"{open_problems} open problems"),
+            Check("no problem of the data is open", open_problems == 0, counted(open_problems, "open problem")),
         ),
     )
 
@@ -117,13 +126,15 @@ def _process(integration_map: IntegrationMap, kpis: Sequence[Figure]) -> Maturit
     return Maturity(
         "Process",
         (
-            Check("processes are declared", bool(integration_map.processes), f"{len(integration_map.processes)} processes"),
+            Check(
+                "processes are declared", bool(integration_map.processes), counted(len(integration_map.processes), "process", "processes")
+            ),
             Check("handoffs are measured", handoff is not None, "not measured" if handoff is None else f"median {handoff:.1f} h"),
             Check("every step has a team and a service level", bool(steps) and complete == len(steps), _share(complete, len(steps))),
             Check(
                 "coordination effectiveness is 90 % or more",
                 effective is not None and effective >= 0.9,
-                "not measured" if effective is None else f"{effective:.1%}",
+                _shown(effective),
             ),
         ),
     )
@@ -132,7 +143,9 @@ def _process(integration_map: IntegrationMap, kpis: Sequence[Figure]) -> Maturit
 def _measurement(ctx: StepContext, kpis: Sequence[Figure], targets: Sequence[TargetResult]) -> Maturity:
     whole = [k for k in kpis if not k.dims]
     measured = [k for k in whole if k.value is not None]
-    with_interval = sum(k.low is not None for k in measured)
+    # A plain count was counted whole: there is nothing an interval could say.
+    measured_by_sample = [k for k in measured if k.unit != "count"]
+    with_interval = sum(k.low is not None for k in measured_by_sample)
     baselines = ctx.workspace.store.table("baseline").num_rows
     judged = sum(t.verdict not in ("not measured", "too little data") for t in targets)
     return Maturity(
@@ -143,10 +156,10 @@ def _measurement(ctx: StepContext, kpis: Sequence[Figure], targets: Sequence[Tar
             ),
             Check(
                 "every measured KPI has an interval",
-                bool(measured) and with_interval == len(measured),
-                _share(with_interval, len(measured)),
+                bool(measured_by_sample) and with_interval == len(measured_by_sample),
+                _share(with_interval, len(measured_by_sample)),
             ),
-            Check("a baseline is frozen", baselines > 0, f"{baselines} baselines"),
+            Check("a baseline is frozen", baselines > 0, counted(baselines, "baseline")),
             Check("every target could be judged", bool(targets) and judged == len(targets), _share(judged, len(targets))),
         ),
     )
@@ -168,7 +181,7 @@ def _governance(ctx: StepContext, kpis: Sequence[Figure]) -> Maturity:
                 bool(owned) and with_owner == len(owned),
                 _share(with_owner, len(owned)),
             ),
-            Check("reviews are scheduled", bool(integration_map.reviews), f"{len(integration_map.reviews)} reviews"),
+            Check("reviews are scheduled", bool(integration_map.reviews), counted(len(integration_map.reviews), "review")),
             Check("every risk has a live indicator", bool(risks) and live == len(risks), _share(live, len(risks))),
             Check("the map is approved", integration_map.status == "approved", f"status {integration_map.status}"),
         ),

@@ -52,13 +52,14 @@ def percentile(figure: Figure, references: Sequence[Reference], *, higher_is_bet
     """
     values = [r.value for r in references if r.kpi == figure.name]
     if figure.value is None:
-        return Figure(figure.name, None, "share", not_measured=figure.not_measured)
+        return Figure(figure.name, None, "share", title=figure.title, not_measured=figure.not_measured)
     if not values:
         return Figure(
             figure.name,
             None,
             "share",
+            title=figure.title,
             not_measured=f"no reference value for '{figure.name}'; add some to references/{FILE_NAME} beside the map",
         )
     beaten = sum(v <= figure.value if higher_is_better else v >= figure.value for v in values)
-    return Figure(figure.name, beaten / len(values), "share", len(values), evidence=figure.evidence)
+    return Figure(figure.name, beaten / len(values), "share", len(values), title=figure.title, evidence=figure.evidence)

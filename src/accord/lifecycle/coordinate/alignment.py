@@ -20,6 +20,12 @@ class Alignment:
     processes: tuple[str, ...]
     flows: tuple[str, ...]
     holes: tuple[str, ...]
+    owned: tuple[str, ...] = ()
+
+    @property
+    def aligned(self) -> bool:
+        """Whether a KPI of it has a value and a process of it has an owner, as the metric of step 5 asks."""
+        return bool(self.measured and self.owned)
 
 
 def align(integration_map: IntegrationMap, measured_kpis: Collection[str]) -> tuple[Alignment, ...]:
@@ -59,6 +65,7 @@ def align(integration_map: IntegrationMap, measured_kpis: Collection[str]) -> tu
                 objective.processes,
                 tuple(flows),
                 tuple(holes),
+                owned,
             )
         )
     return tuple(rows)

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from accord.lifecycle.context import Analysis, StepContext
 from accord.lifecycle.coordinate.alignment import Alignment, align
 from accord.lifecycle.coordinate.milestones import Milestones, milestones
 from accord.lifecycle.coordinate.network import Network, network
 from accord.lifecycle.coordinate.responsibilities import Responsibility, responsibilities
+from accord.lifecycle.coordinate.words import conflict_words, what
 from accord.lifecycle.judge import level_target
+from accord.lifecycle.titles import team_title
 from accord.measure import discover_kpis, measure_kpi, measure_kpis, open_measure
-from accord.model.figure import Evidence, Figure, Finding, TargetResult
+from accord.model.figure import Evidence, Figure, Finding, TargetResult, show_value
+from accord.model.integration_map import IntegrationMap
 
 EFFECTIVENESS = "coordination_effectiveness"
+_ARRIVED = "SELECT flow, count(*) FILTER (due) AS due, count(*) FILTER (due AND NOT verified) AS late FROM change_target GROUP BY flow"
 _SHOWN = (EFFECTIVENESS, "first_time_accepted", "handoff_time", "handoff_time_p90", "pickup_time", "on_time_share")
 
 
 @dataclass(frozen=True)
 class CoordinateAnalysis(Analysis):
-    """Alignment, responsibilities, the collaboration network, milestones and the coordination KPIs."""
+    """Alignment, responsibilities, the collaboration network, milestones and the coordination KPIs.
+
+    ``values`` holds every KPI of a target or objective as a whole; ``arrived`` per flow the changes that did not arrive in time, and all.
+    """
 
     alignment: tuple[Alignment, ...] = ()
     raci: tuple[Responsibility, ...] = ()
     net: Network | None = None
     kpis: tuple[Figure, ...] = ()
+    values: Mapping[str, Figure] = field(default_factory=dict)
     milestones: Milestones | None = None
+    arrived: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def analyze(ctx: StepContext) -> CoordinateAnalysis:
@@ -35,23 +45,25 @@ def analyze(ctx: StepContext) -> CoordinateAnalysis:
     definitions = {n: k for n, k in discover_kpis(workspace.map).items() if k.applies_to(workspace.map)}
     with open_measure(workspace.map, workspace.store, now=ctx.now) as measure:
         kpis = tuple(measure_kpis(measure, [definitions[n] for n in _SHOWN if n in definitions]))
-        have = {k.name for k in kpis if k.value is not None}
-        wanted = {k for o in workspace.map.objectives.values() for k in o.kpis} - {k.name for k in kpis}
-        for name in sorted(wanted & definitions.keys()):
-            if measure_kpi(measure, definitions[name], breakdown=False)[0].value is not None:
-                have.add(name)
+        values = {k.name: k for k in kpis if not k.dims}
+        wanted = {k for o in workspace.map.objectives.values() for k in o.kpis} | {t.kpi for t in workspace.map.targets.values()}
+        for name in sorted((wanted & definitions.keys()) - values.keys()):
+            values[name] = measure_kpi(measure, definitions[name], breakdown=False)[0]
         net = network(measure)
         reached = milestones(measure)
-    alignment = align(workspace.map, have)
+        arrived = {str(r["flow"]): (int(r["late"]), int(r["due"])) for r in measure.arrow(_ARRIVED).to_pylist()}
+    alignment = align(workspace.map, {n for n, k in values.items() if k.value is not None})
     raci = responsibilities(workspace.map)
     return CoordinateAnalysis(
-        findings=_findings(alignment, raci, net),
+        findings=_findings(workspace.map, alignment, raci, net),
         metrics=_metrics(kpis, alignment, reached),
         alignment=alignment,
         raci=raci,
         net=net,
         kpis=kpis,
+        values=values,
         milestones=reached,
+        arrived=arrived,
     )
 
 
@@ -60,40 +72,42 @@ def _metrics(kpis: Sequence[Figure], alignment: Sequence[Alignment], reached: Mi
         (k for k in kpis if k.name == EFFECTIVENESS and not k.dims),
         Figure(EFFECTIVENESS, None, "share", not_measured="no handoffs with a service level are known"),
     )
-    note = f"lower bound {effectiveness.low:.1%}" if effectiveness.low is not None else ""
-    whole = len(alignment)
-    closed = sum(bool(a.measured) and not any("process" in h or "owner" in h for h in a.holes) for a in alignment)
+    note = f"lower bound {show_value(effectiveness.low, 'share')}" if effectiveness.low is not None else ""
+    whole, closed = len(alignment), sum(a.aligned for a in alignment)
     aligned = (
         Figure("alignment", closed / whole, "share", whole, evidence=(Evidence("map", "objectives, KPIs and processes"),))
         if whole
         else Figure("alignment", None, "share", not_measured="the map declares no objective")
     )
     return (
-        level_target(EFFECTIVENESS, "handoffs accepted first time and within their service level", effectiveness, 0.9, note=note),
-        level_target("alignment", "objectives with a measured KPI and an owned process", aligned, 1.0),
-        level_target("process_synchronization", "dependent steps done in order and on time", reached.figure, None),
+        level_target(EFFECTIVENESS, "Handoffs accepted first time and in time", effectiveness, 0.9, note=note, by_interval=True),
+        level_target("alignment", "Objectives with a measured KPI and an owned process", aligned, 1.0),
+        level_target("process_synchronization", "Dependent steps done in order and on time", reached.figure, None),
     )
 
 
-def _findings(alignment: Sequence[Alignment], raci: Sequence[Responsibility], net: Network) -> tuple[Finding, ...]:
+def _findings(
+    integration_map: IntegrationMap, alignment: Sequence[Alignment], raci: Sequence[Responsibility], net: Network
+) -> tuple[Finding, ...]:
     findings = []
     for row in alignment:
         if row.holes:
-            sentence = f"objective '{row.title}': {'; '.join(row.holes)}"
-            findings.append(Finding("alignment_hole", f"objective {row.objective}", sentence, count=len(row.holes), owner=row.owner))
+            text = f"objective «{row.title}»: {'; '.join(row.holes)}"
+            findings.append(Finding("alignment_hole", f"objective {row.objective}", text, count=len(row.holes), owner=row.owner))
     for item in raci:
         if item.conflict:
-            findings.append(
-                Finding("no_owner", f"{item.kind} {item.name}", f"{item.kind} '{item.name}': {item.conflict}; name an owner in the map")
-            )
-    for team in net.overloaded:
-        place = next(t for t in net.teams if t.name == team)
-        total = sum(p.n for p in net.pairs)
-        sentence = f"team '{team}' receives {place.received:,} of {total:,} handoffs; everybody waits for it"
-        findings.append(Finding("overload", f"team {team}", sentence, count=place.received, owner=team))
+            kind = "no_owner" if item.conflict == "nobody" else "unclear_owner"
+            text = f"{what(integration_map, item)}: {conflict_words(integration_map, item)}"
+            owner = item.accountable[0] if item.accountable else ""
+            severity: Literal["info", "warning"] = "warning" if kind == "no_owner" else "info"
+            findings.append(Finding(kind, f"{item.kind} {item.name}", text, severity, owner=owner))
+    total = sum(p.n for p in net.pairs)
+    for name in net.overloaded:
+        place = next(t for t in net.teams if t.name == name)
+        text = f"{team_title(integration_map, name)} receives {place.received:,} of {total:,} handoffs; everybody waits for it"
+        findings.append(Finding("overload", f"team {name}", text, count=place.received, owner=name))
     if len(net.silos) > 1:
-        groups = "; ".join(", ".join(g) for g in net.silos)
-        findings.append(
-            Finding("silos", "teams", f"the log shows no handoff between these groups of teams: {groups}", count=len(net.silos))
-        )
+        groups = "; ".join(", ".join(team_title(integration_map, t) for t in g) for g in net.silos)
+        text = f"the log shows no handoff between these groups of teams: {groups}"
+        findings.append(Finding("silos", "teams", text, count=len(net.silos)))
     return tuple(findings)

@@ -1,12 +1,13 @@
-"""Dependent milestones: were the steps of each case done in the order the map wants?"""
+"""Dependent milestones: was each step done after the one it depends on, and within its service level?"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from accord.measure import Measure
-from accord.measure.intervals import wilson
 from accord.model.figure import Evidence, Figure
+from accord.model.process import Process
 
 _FIRSTS = """
 SELECT case_id, activity, min(complete_at) AS at
@@ -17,45 +18,100 @@ WHERE process = $process AND activity IN (SELECT unnest($steps)) GROUP BY ALL
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One declared order: how many cases hold both steps, and in how many the later one was done after the earlier."""
+    """One declared order of two steps, over the cases in which the later step was done or is overdue.
+
+    ``out_of_order``: done before the earlier step, or without it. ``late``: done, or still not done, after its service level; a step
+    without a service level is never late. Every other case is met.
+    """
 
     process: str
     before: str
     after: str
     cases: int
-    in_order: int
+    out_of_order: int
+    late: int
+
+    @property
+    def met(self) -> int:
+        """Cases in order and on time."""
+        return self.cases - self.out_of_order - self.late
 
 
 @dataclass(frozen=True, slots=True)
 class Milestones:
-    """All declared orders and the share of them kept."""
+    """All declared orders the log can show, and the share of dependent milestones met in order and on time."""
 
     dependencies: tuple[Dependency, ...]
     figure: Figure
 
 
 def milestones(measure: Measure) -> Milestones:
-    """Hold the log against the order of steps the map declares; steps are matched to activities by name or title."""
-    rows: list[Dependency] = []
-    for process in measure.map.processes.values():
-        names = {s.name: s.title or s.name for s in process.steps.values()}
-        pairs = [(before, s.name) for s in process.steps.values() for before in s.after]
-        if not pairs:
-            continue
-        labels = sorted({*names, *names.values()})
-        first: dict[tuple[str, str], object] = {}
-        back = {title: name for name, title in names.items()} | {name: name for name in names}
-        for row in measure.arrow(_FIRSTS, {"process": process.name, "steps": labels}).to_pylist():
-            first[row["case_id"], back[row["activity"]]] = row["at"]
-        cases = sorted({case for case, _ in first})
-        for before, after in pairs:
-            both = [(first[c, before], first[c, after]) for c in cases if (c, before) in first and (c, after) in first]
-            if both:
-                rows.append(Dependency(process.name, before, after, len(both), sum(b <= a for b, a in both)))  # type: ignore[operator]  # times of one view
-    whole, kept = sum(d.cases for d in rows), sum(d.in_order for d in rows)
+    """Hold the log against the order of steps and the service levels the map declares.
+
+    Steps are matched to activities by name or title; a step the log never shows is left out. The first completion of a step in a case
+    counts, and its clock (calendar time) starts with the first completion of the step it depends on.
+    """
+    rows = [d for process in measure.map.processes.values() for d in _of_process(measure, process)]
+    whole, kept = sum(d.cases for d in rows), sum(d.met for d in rows)
     if not whole:
         why = "the log holds no case with two steps whose order the map declares"
         return Milestones((), Figure("process_synchronization", None, "share", not_measured=why))
-    low, high = wilson(kept, whole)
-    evidence = (Evidence("query", "first completion of each step per case, from event_log"),)
-    return Milestones(tuple(rows), Figure("process_synchronization", kept / whole, "share", whole, low, high, evidence=evidence))
+    evidence = (Evidence("query", "first completion of each step per case, from event_log; service levels of the map"),)
+    title = "Dependent steps done in order and on time"
+    return Milestones(tuple(rows), Figure("process_synchronization", kept / whole, "share", whole, title=title, evidence=evidence))
+
+
+def _of_process(measure: Measure, process: Process) -> list[Dependency]:
+    pairs = [(before, step.name) for step in process.steps.values() for before in step.after]
+    if not pairs:
+        return []
+    names = {title: step.name for step in process.steps.values() for title in (step.title or step.name, step.name)}
+    first: dict[str, dict[str, datetime]] = {}
+    for row in measure.arrow(_FIRSTS, {"process": process.name, "steps": sorted(names)}).to_pylist():
+        done = first.setdefault(names[row["activity"]], {})
+        done[row["case_id"]] = min(row["at"], done.get(row["case_id"], row["at"]))
+    rows = []
+    for before, after in pairs:
+        if before in first and after in first:
+            sla = process.steps[after].sla
+            limit = timedelta(seconds=sla.seconds) if sla else None
+            row = dependency(process.name, before, after, first[before], first[after], limit=limit, now=measure.now)
+            if row.cases:
+                rows.append(row)
+    return rows
+
+
+def dependency(
+    process: str,
+    before: str,
+    after: str,
+    earlier: dict[str, datetime],
+    later: dict[str, datetime],
+    *,
+    limit: timedelta | None,
+    now: datetime,
+) -> Dependency:
+    """Judge one order of two steps over all cases.
+
+    Args:
+        process: name of the process.
+        before: the earlier step.
+        after: the step that depends on it.
+        earlier: first completion of the earlier step by case.
+        later: first completion of the later step by case.
+        limit: the later step's service level.
+        now: a step not done by now is overdue when its limit has passed.
+    """
+    cases = out_of_order = late = 0
+    for case in sorted(earlier.keys() | later.keys()):
+        start, end = earlier.get(case), later.get(case)
+        if end is None:
+            if start is not None and limit is not None and start + limit < now:
+                cases, late = cases + 1, late + 1
+            continue
+        cases += 1
+        if start is None or end < start:
+            out_of_order += 1
+        elif limit is not None and end - start > limit:
+            late += 1
+    return Dependency(process, before, after, cases, out_of_order, late)

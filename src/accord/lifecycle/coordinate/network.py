@@ -15,7 +15,7 @@ _PAIRS = """
 SELECT from_team, to_team, count(*) AS n, median(wait_hours) FILTER (WHERE valid) AS median_hours,
        quantile_cont(wait_hours, 0.9) FILTER (WHERE valid) AS p90_hours,
        count(*) FILTER (WHERE attempts > 1) AS returned, count(*) FILTER (WHERE ended_at IS NULL) AS open,
-       count(*) FILTER (WHERE due_at IS NOT NULL AND ended_at > due_at) AS late
+       count(*) FILTER (WHERE due_at IS NOT NULL AND ended_at > due_at) AS late, sum(wait_hours) FILTER (WHERE valid) AS hours
 FROM handoff WHERE from_team IS NOT NULL AND to_team IS NOT NULL GROUP BY ALL ORDER BY ALL
 """
 
@@ -39,6 +39,7 @@ class Pair:
     returned: int
     open: int
     late: int
+    hours: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,10 @@ def network(measure: Measure) -> Network:
     """Build the network from the handoffs of all processes."""
     pairs = tuple(Pair(**row) for row in measure.arrow(_PAIRS).to_pylist())
     row = measure.arrow(_PING_PONG).to_pylist()[0]
-    return build(pairs, ping_pong=row["back"] / row["n"] if row["n"] else None)
+    return network_of(pairs, ping_pong=row["back"] / row["n"] if row["n"] else None)
 
 
-def build(pairs: Sequence[Pair], *, ping_pong: float | None) -> Network:
+def network_of(pairs: Sequence[Pair], *, ping_pong: float | None) -> Network:
     """The network of these pairs.
 
     Reciprocity is the share of handoffs between teams that hand to each other in both directions (Wasserman and Faust 1994, weighted by
@@ -90,11 +91,12 @@ def build(pairs: Sequence[Pair], *, ping_pong: float | None) -> Network:
             partners.setdefault(pair.to_team, set()).add(pair.from_team)
     names = sorted(given.keys() | received.keys())
     total = sum(p.n for p in pairs)
+    between = sum(p.n for p in pairs if p.from_team != p.to_team)
     directed = {(p.from_team, p.to_team) for p in pairs}
-    mutual = sum(p.n for p in pairs if (p.to_team, p.from_team) in directed)
+    mutual = sum(p.n for p in pairs if p.from_team != p.to_team and (p.to_team, p.from_team) in directed)
     overloaded = tuple(t for t in names if total and len(names) > 2 and received[t] / total > OVERLOAD_SHARE)
     teams = tuple(Team(t, given[t], received[t], len(partners.get(t, ())), waiting[t]) for t in names)
-    return Network(tuple(pairs), teams, mutual / total if total else None, ping_pong, overloaded, _components(names, partners))
+    return Network(tuple(pairs), teams, mutual / between if between else None, ping_pong, overloaded, _components(names, partners))
 
 
 def _components(names: Sequence[str], partners: dict[str, set[str]]) -> tuple[tuple[str, ...], ...]:

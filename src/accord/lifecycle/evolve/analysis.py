@@ -8,10 +8,12 @@ from importlib.metadata import version
 
 from accord.lifecycle.context import Analysis, StepContext
 from accord.lifecycle.evolve.contracts import ContractChange, check_contracts
-from accord.lifecycle.evolve.debt import Debt, map_debt, unused_flows
+from accord.lifecycle.evolve.debt import Debt, map_debt
 from accord.lifecycle.evolve.growth import Growth, weekly_growth
 from accord.lifecycle.evolve.replaceability import Replaceability, check_replaceability
+from accord.lifecycle.evolve.soundness import Soundness, check_flows
 from accord.lifecycle.judge import level_target
+from accord.lifecycle.titles import flow_title, system_title
 from accord.measure import open_measure
 from accord.model.figure import Evidence, Figure, Finding, TargetResult
 
@@ -20,13 +22,13 @@ _DEPENDENCIES = ("duckdb", "pyarrow", "psycopg", "sqlglot", "ruamel.yaml", "nump
 
 @dataclass(frozen=True)
 class EvolveAnalysis(Analysis):
-    """Contracts, replaceability, growth, debt, unused flows and the versions it all stands on."""
+    """Contracts, replaceability, soundness of flows, growth, debt and the versions it all stands on."""
 
     contracts: tuple[ContractChange, ...] = ()
     systems: tuple[Replaceability, ...] = ()
+    flows: tuple[Soundness, ...] = ()
     growth: Growth | None = None
     debt: tuple[Debt, ...] = ()
-    unused: tuple[str, ...] = ()
     dependencies: tuple[tuple[str, str], ...] = ()
 
 
@@ -37,72 +39,68 @@ def analyze(ctx: StepContext) -> EvolveAnalysis:
         growth = weekly_growth(measure)
         busy = {str(r["flow"]) for r in measure.arrow("SELECT DISTINCT flow FROM change_target").to_pylist()}
     contracts = check_contracts(ctx)
-    systems, debt, unused = check_replaceability(workspace.map), map_debt(workspace.map), unused_flows(workspace.map, busy)
+    systems, debt = check_replaceability(workspace.map), map_debt(workspace.map)
+    bad_versions = {c.entity for c in contracts if c.version_problem}
+    flows = check_flows(workspace.store, workspace.map, now=ctx.now, carrying=busy, bad_versions=bad_versions)
     return EvolveAnalysis(
-        findings=_findings(contracts, systems, unused),
-        metrics=_metrics(ctx, systems, growth),
+        findings=_findings(ctx, contracts, systems, flows),
+        metrics=_metrics(flows, systems, growth),
         contracts=contracts,
         systems=systems,
+        flows=flows,
         growth=growth,
         debt=debt,
-        unused=unused,
         dependencies=tuple((name, version(name)) for name in _DEPENDENCIES),
     )
 
 
-def _metrics(ctx: StepContext, systems: Sequence[Replaceability], growth: Growth) -> tuple[TargetResult, ...]:
-    flows = ctx.workspace.map.flows
-    green: set[str] = set()
-    owned = {n for n, f in flows.items() if f.owner}
-    for stored in ctx.workspace.store.read(types=["flow.reconciled"]):
-        body = stored.event.attributes
-        agrees = all(not (p["missing"] or p["extra"] or p["different"]) for p in body["pairs"])
-        (green.add if agrees else green.discard)(str(body["flow"]))
-    sound = len(owned & green & set(flows))
-    log = (Evidence("log", "flow.reconciled"), Evidence("map", "owners of flows"))
-    sustainability = (
-        Figure("sustainability", sound / len(flows), "share", len(flows), evidence=log)
-        if flows
-        else Figure("sustainability", None, "share", not_measured="the map has no flows")
-    )
-    ready = (
-        Figure(
-            "evolution_readiness",
-            sum(s.passes for s in systems) / len(systems),
-            "share",
-            len(systems),
-            evidence=(Evidence("map", "bindings"),),
-        )
-        if systems
-        else Figure("evolution_readiness", None, "share", not_measured="the map has no systems")
-    )
+def _metrics(flows: Sequence[Soundness], systems: Sequence[Replaceability], growth: Growth) -> tuple[TargetResult, ...]:
+    log = (Evidence("log", "flow.reconciled of the last 31 days, contract.recorded"), Evidence("map", "owners and contracts of flows"))
+    bindings = (Evidence("map", "bindings"),)
     error = (
         Figure("forecast_error", growth.mape, "share", growth.weeks, evidence=(Evidence("query", "events a week, last eight held out"),))
         if growth.mape is not None
         else Figure("forecast_error", None, "share", not_measured=growth.reason or "too few weeks to hold eight of them out")
     )
-    absorbed = Figure(
-        "adaptivity", None, "share", not_measured="no schema change was injected in this workspace; the test suite injects them"
-    )
+    absorbed = Figure("adaptivity", None, "share", not_measured="no schema of a system changed in this workspace yet")
+    lasting = "Flows with owner, checks, contract version and a month in agreement"
     return (
-        level_target("sustainability", "flows with an owner that were proven to agree last", sustainability, None),
-        level_target("evolution_readiness", "systems whose replacement could be filled from the others", ready, None),
-        level_target("adaptivity", "schema changes absorbed without loss", absorbed, 1.0),
-        level_target("forecast_error", "forecast error, back-tested", error, None),
+        level_target("sustainability", lasting, _share(sum(f.sound for f in flows), len(flows), "flows", log), None),
+        level_target(
+            "evolution_readiness",
+            "Systems whose data the other systems hold in full",
+            _share(sum(s.passes for s in systems), len(systems), "systems", bindings),
+            None,
+        ),
+        level_target("adaptivity", "Schema changes absorbed without loss", absorbed, 1.0),
+        level_target("forecast_error", "Error of a forecast made eight weeks ago (MAPE)", error, None),
     )
 
 
-def _findings(contracts: Sequence[ContractChange], systems: Sequence[Replaceability], unused: Sequence[str]) -> tuple[Finding, ...]:
+def _share(part: int, whole: int, noun: str, evidence: tuple[Evidence, ...]) -> Figure:
+    if not whole:
+        return Figure("share", None, "share", not_measured=f"the map has no {noun}")
+    return Figure("share", part / whole, "share", whole, evidence=evidence)
+
+
+def _findings(
+    ctx: StepContext, contracts: Sequence[ContractChange], systems: Sequence[Replaceability], flows: Sequence[Soundness]
+) -> tuple[Finding, ...]:
+    integration_map = ctx.workspace.map
     findings = []
     for contract in contracts:
         if contract.compatibility == "breaking" or contract.version_problem:
-            what = "; ".join(contract.changes)
-            sentence = f"contract of '{contract.entity}' changed ({contract.compatibility}): {what}. {contract.version_problem}".strip()
-            findings.append(Finding("contract_changed", f"entity {contract.entity}", sentence, count=len(contract.changes)))
+            changes = "; ".join(contract.changes)
+            text = f"contract of «{contract.entity}» changed ({contract.compatibility}): {changes}. {contract.version_problem}".strip()
+            findings.append(Finding("contract_changed", f"entity {contract.entity}", text, count=len(contract.changes)))
     for system in systems:
         if system.only_holder_of:
-            sentence = f"system '{system.system}' is the only holder of {', '.join(system.only_holder_of)}; if it is lost, so are they"
-            findings.append(Finding("only_holder", f"system {system.system}", sentence, "info", len(system.only_holder_of)))
-    for flow in unused:
-        findings.append(Finding("unused_flow", f"flow {flow}", f"flow '{flow}' never carried a change; is it needed?", "info"))
+            held = ", ".join(e.replace("_", " ") for e in system.only_holder_of)
+            text = f"{system_title(integration_map, system.system)} is the only holder of {held}; if it is lost, so are they"
+            findings.append(Finding("only_holder", f"system {system.system}", text, "info", len(system.only_holder_of)))
+    for flow in flows:
+        if flow.idle(ctx.now):
+            since = f"{flow.first_run:%Y-%m-%d}"
+            text = f"«{flow_title(integration_map, flow.flow)}» carried no change since it was first compared on {since}; is it needed?"
+            findings.append(Finding("unused_flow", f"flow {flow.flow}", text, "info"))
     return tuple(findings)

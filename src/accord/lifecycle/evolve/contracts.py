@@ -128,7 +128,7 @@ def version_problem(before: str, after: str, compatibility: Compatibility) -> st
     """What is wrong with the new version number by semantic versioning; empty when nothing is."""
     if compatibility in ("first", "unchanged"):
         return ""
-    old, new = _parts(before), _parts(after)
+    old, new = version_parts(before), version_parts(after)
     if old is None or new is None:
         return f"version '{after}' is not of the form 1.2.3"
     if compatibility == "breaking" and new[0] <= old[0]:
@@ -138,7 +138,8 @@ def version_problem(before: str, after: str, compatibility: Compatibility) -> st
     return ""
 
 
-def _parts(version: str) -> tuple[int, int, int] | None:
+def version_parts(version: str) -> tuple[int, int, int] | None:
+    """The three numbers of a version of the form 1.2.3; ``None`` for any other form."""
     parts = version.split(".")
     if len(parts) != 3 or not all(p.isdigit() for p in parts):
         return None

@@ -1,8 +1,7 @@
-"""Map debt: what the map leaves open, and flows nobody needs."""
+"""Map debt: what the map leaves open."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from accord.model.integration_map import IntegrationMap
@@ -35,8 +34,3 @@ def map_debt(integration_map: IntegrationMap) -> tuple[Debt, ...]:
     rows += [Debt("target", t.name, "owner") for t in integration_map.targets.values() if not t.owner]
     rows += [Debt("risk", r.name, "response") for r in integration_map.risks.values() if not r.response]
     return tuple(rows)
-
-
-def unused_flows(integration_map: IntegrationMap, with_changes: Collection[str]) -> tuple[str, ...]:
-    """Flows that never carried a change."""
-    return tuple(name for name in integration_map.flows if name not in with_changes)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+from scipy import stats
 
 from accord.measure import Measure
 
-_WEEKS_NEEDED = 12
+WEEKS_NEEDED = 12
 AHEAD_WEEKS = 8
 
 _WEEKLY = """
@@ -24,7 +26,11 @@ GROUP BY week ORDER BY week
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Events a week: how many weeks, the mean of the last eight, forecast with 95 % interval, and the back-tested error (MAPE, 0..1)."""
+    """Events a week: how many weeks, the mean of the last eight, and the forecast of the next eight with its 95 % interval.
+
+    ``mape`` is the mean absolute percentage error (0..1) of the same forecast made eight weeks ago, week by week; ``None`` where there
+    are too few weeks, or none of the eight had an event. ``reason`` says why there is no forecast.
+    """
 
     weeks: int
     recent: float
@@ -42,27 +48,38 @@ def weekly_growth(measure: Measure) -> Growth:
 
 
 def forecast_growth(counts: list[float]) -> Growth:
-    """A straight line through the weekly counts, carried on; the error is that of the same line fitted without the last eight weeks.
+    """A straight line through the weekly counts, carried on; the error is that of the line fitted without the last eight weeks.
+
+    Weeks without an event have no percentage error and are left out of it.
 
     Source:
-        ordinary least squares; prediction interval from the residuals (Student's t replaced by 1.96 from twelve weeks on).
+        ordinary least squares with the prediction interval of a mean of new observations (Student's t); MAPE: Hyndman and Athanasopoulos,
+        Forecasting: Principles and Practice.
     """
     recent = float(np.mean(counts[-AHEAD_WEEKS:])) if counts else 0.0
-    if len(counts) < _WEEKS_NEEDED:
-        return Growth(len(counts), recent, None, None, None, None, f"{len(counts)} whole weeks of history; {_WEEKS_NEEDED} are needed")
-    forecast, spread = _line(counts, AHEAD_WEEKS)
+    if len(counts) < WEEKS_NEEDED:
+        return Growth(len(counts), recent, None, None, None, None, f"{len(counts)} whole weeks of history; {WEEKS_NEEDED} are needed")
+    line, spread = _line(counts, AHEAD_WEEKS)
+    forecast = float(line.mean())
     mape = None
-    if len(counts) >= _WEEKS_NEEDED + AHEAD_WEEKS:
-        guess, _ = _line(counts[:-AHEAD_WEEKS], AHEAD_WEEKS)
-        mape = abs(guess - recent) / recent if recent else None
-    return Growth(len(counts), recent, max(0.0, forecast), max(0.0, forecast - spread), forecast + spread, mape)
+    if len(counts) >= WEEKS_NEEDED + AHEAD_WEEKS:
+        guessed, _ = _line(counts[:-AHEAD_WEEKS], AHEAD_WEEKS)
+        held_out = np.asarray(counts[-AHEAD_WEEKS:])
+        seen = held_out > 0
+        if seen.any():
+            # A count cannot be negative, and neither is the forecast of one.
+            mape = float(np.mean(np.abs(np.maximum(guessed[seen], 0.0) - held_out[seen]) / held_out[seen]))
+    return Growth(len(counts), recent, max(0.0, forecast), max(0.0, forecast - spread), max(0.0, forecast + spread), mape)
 
 
-def _line(counts: list[float], ahead: int) -> tuple[float, float]:
-    x, y = np.arange(len(counts), dtype=np.float64), np.asarray(counts)
+def _line(counts: list[float], ahead: int) -> tuple[npt.NDArray[np.float64], float]:
+    """The fitted line over the next weeks, and half the width of the 95 % interval of their mean."""
+    n = len(counts)
+    x, y = np.arange(n, dtype=np.float64), np.asarray(counts, dtype=np.float64)
     slope, intercept = np.polyfit(x, y, 1)
     residual = y - (slope * x + intercept)
-    sigma = float(np.sqrt(np.sum(residual**2) / (len(counts) - 2)))
-    at = len(counts) + (ahead - 1) / 2
-    error = sigma * float(np.sqrt(1 / ahead + 1 / len(counts) + (at - x.mean()) ** 2 / np.sum((x - x.mean()) ** 2)))
-    return float(slope * at + intercept), 1.96 * error
+    sigma = float(np.sqrt(np.sum(residual**2) / (n - 2)))
+    at = n + (ahead - 1) / 2
+    error = sigma * float(np.sqrt(1 / ahead + 1 / n + (at - x.mean()) ** 2 / np.sum((x - x.mean()) ** 2)))
+    coming = slope * np.arange(n, n + ahead, dtype=np.float64) + intercept
+    return coming, float(stats.t.ppf(0.975, n - 2)) * error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from accord.model.flow import FieldMapping
 from accord.model.integration_map import IntegrationMap
 
 
@@ -22,10 +23,16 @@ class Replaceability:
         return not self.only_holder_of and not self.lost_fields
 
 
+def _holds(mapping: FieldMapping) -> bool:
+    """Whether a system keeps the field itself: not a constant of the map, and not only something derived from it."""
+    return not mapping.value and not (mapping.read and not mapping.write)
+
+
 def check_replaceability(integration_map: IntegrationMap) -> tuple[Replaceability, ...]:
     """For each system: could a replacement be filled from the others?
 
-    A field is safe when another system of the flow holds it too; the flow then writes it into the replacement by itself.
+    A field is safe when another system of the flow holds it too. A constant of the mapping is held by the map, and a field that another
+    system computes from its own columns is not held there in full, so it does not count as a copy unless it can be written back.
     """
     rows = []
     for system in integration_map.systems.values():
@@ -39,7 +46,7 @@ def check_replaceability(integration_map: IntegrationMap) -> tuple[Replaceabilit
             if not others:
                 only.append(flow.entity)
                 continue
-            elsewhere = {f for b in others for f in b.fields}
-            lost += [f"{flow.entity}.{f}" for b in own for f in b.fields if f not in elsewhere]
+            elsewhere = {f for b in others for f, held in b.fields.items() if _holds(held)}
+            lost += [f"{flow.entity}.{f}" for b in own for f, held in b.fields.items() if _holds(held) and f not in elsewhere]
         rows.append(Replaceability(system.name, tuple(flows), tuple(sorted(set(only))), tuple(sorted(set(lost)))))
     return tuple(rows)

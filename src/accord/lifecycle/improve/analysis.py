@@ -10,10 +10,13 @@ from accord.lifecycle.improve.backlog import Opportunity, backlog
 from accord.lifecycle.improve.drift import SIGNIFICANT, Drift, process_drift
 from accord.lifecycle.improve.series import Series, monthly
 from accord.lifecycle.judge import level_target
+from accord.lifecycle.standing import standing_findings
+from accord.lifecycle.titles import process_title
 from accord.measure import discover_kpis, open_measure
 from accord.model.figure import Evidence, Figure, Finding, TargetResult, show_value
+from accord.model.integration_map import IntegrationMap
 
-NO_IMPROVEMENTS = "the systems hold no record of an improvement that was tried"
+NO_IMPROVEMENTS = "no improvement was tried in this workspace yet"
 
 
 @dataclass(frozen=True)
@@ -31,28 +34,30 @@ def analyze(ctx: StepContext) -> ImproveAnalysis:
     kpis = {n: k for n, k in discover_kpis(workspace.map).items() if k.applies_to(workspace.map)}
     with open_measure(workspace.map, workspace.store, now=ctx.now) as measure:
         series, drift = monthly(measure, kpis), process_drift(measure)
-    own = {"kpi_changed", "process_drift"}
-    open_findings = [f for f in workspace.store.table("finding").to_pylist() if f["kind"] not in own]
-    entries = backlog(open_findings, workspace.map)
+    entries = backlog(standing_findings(workspace.store, workspace.map))
     return ImproveAnalysis(
-        findings=_findings(series, drift), metrics=_metrics(series, entries), series=series, drift=drift, backlog=entries
+        findings=_findings(workspace.map, series, drift),
+        metrics=_metrics(series, entries),
+        series=series,
+        drift=drift,
+        backlog=entries,
     )
 
 
-def _findings(series: Sequence[Series], drift: Sequence[Drift]) -> tuple[Finding, ...]:
+def _findings(integration_map: IntegrationMap, series: Sequence[Series], drift: Sequence[Drift]) -> tuple[Finding, ...]:
     findings = []
     for item in series:
         if item.change is not None:
             month = item.months[item.change.index].strftime("%B %Y")
             before, after = show_value(item.change.before, item.unit), show_value(item.change.after, item.unit)
-            word, severity = ("for the better", "info") if item.improved else ("for the worse", "warning")
-            sentence = f"KPI '{item.title}' changed {word} in {month}: from {before} to {after} (confidence {item.change.confidence:.0%})"
-            findings.append(Finding("kpi_changed", f"KPI {item.kpi}", sentence, "info" if severity == "info" else "warning"))
+            word = "for the better" if item.improved else "for the worse"
+            text = f"«{item.title}» changed {word} in {month}: from {before} to {after} (confidence {item.change.confidence:.0%})"
+            findings.append(Finding("kpi_changed", f"KPI {item.kpi}", text, "info" if item.improved else "warning"))
     for process in drift:
         if process.p_value is not None and process.p_value < SIGNIFICANT:
-            what = f"{process.moved} (p = {process.p_value:.2g})"
-            sentence = f"process '{process.process}' is done differently in the second half of its history: {what}"
-            findings.append(Finding("process_drift", f"process {process.process}", sentence, count=process.cases))
+            title = process_title(integration_map, process.process)
+            text = f"{title}: cases go other ways in the second half of the history; {process.moved} (p = {process.p_value:.2g})"
+            findings.append(Finding("process_drift", f"process {process.process}", text, count=process.cases))
     return tuple(findings)
 
 
@@ -66,18 +71,16 @@ def _metrics(series: Sequence[Series], entries: Sequence[Opportunity]) -> tuple[
         if points
         else Figure("signals", None, "share", not_measured="no KPI has three months of history")
     )
+    known = "the true times of changes are not known in these systems, so neither delay nor false alarms can be counted"
+    entry = Figure("backlog", float(len(entries)), "count", evidence=(Evidence("log", "standing findings"),))
     return (
-        level_target("opportunity_precision", "opportunities confirmed by an impact test", _none("opportunity_precision", "share"), 0.95),
-        level_target("signals", "monthly KPI values outside their control limits or in a run of eight", rate, None),
-        level_target("value", "measured gain × unit value − cost", _none("value", ""), None),
-        level_target(
-            "backlog",
-            "opportunities in the backlog",
-            Figure("backlog", float(len(entries)), "count", evidence=(Evidence("log", "open findings"),)),
-            None,
-        ),
+        level_target("opportunity_precision", "Opportunities confirmed by an impact test", _none(NO_IMPROVEMENTS, "share"), 0.95),
+        level_target("signals", "Monthly KPI values beyond their limits or in a run of eight", rate, None),
+        level_target("detection_delay", "Delay and false alarms of change detection", _none(known, "d"), None),
+        level_target("value", "Measured gain × unit value − cost", _none("there is no measured gain to price", ""), None),
+        level_target("backlog", "Opportunities in the backlog", entry, None),
     )
 
 
-def _none(name: str, unit: str) -> Figure:
-    return Figure(name, None, unit, not_measured=NO_IMPROVEMENTS)
+def _none(reason: str, unit: str) -> Figure:
+    return Figure("none", None, unit, not_measured=reason)

@@ -41,8 +41,8 @@ def monthly(measure: Measure, kpis: Mapping[str, Kpi]) -> tuple[Series, ...]:
     for kpi in kpis.values():
         # The sum needs whole observations; what has no time belongs to no month.
         rows = measure.arrow(
-            f"SELECT date_trunc('month', at) AS month, {POINTS[kpi.aggregate]} AS value, count(*) AS n FROM ({kpi.file.query}) AS o "
-            f"WHERE at IS NOT NULL AND {kpi.measures[0]} IS NOT NULL GROUP BY 1 HAVING count(*) >= {MINIMUM_OBSERVATIONS} ORDER BY 1"
+            f"SELECT date_trunc('month', \"at\") AS month, {POINTS[kpi.aggregate]} AS value, count(*) AS n FROM ({kpi.file.query}) AS o "
+            f'WHERE "at" IS NOT NULL AND {kpi.measures[0]} IS NOT NULL GROUP BY 1 HAVING count(*) >= {MINIMUM_OBSERVATIONS} ORDER BY 1'
         ).to_pylist()
         rows = [r for r in rows if r["value"] is not None]
         if rows:

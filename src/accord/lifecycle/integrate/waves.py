@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from accord.lifecycle.context import Analysis, StepContext
 from accord.lifecycle.integrate.metrics import FlowCount, count_changes, success_metrics
+from accord.lifecycle.titles import counted, flow_title
 from accord.model.errors import AccordError, GuardStopped, SystemUnreachable, UnknownName
 from accord.model.figure import Finding
 from accord.model.flow import Flow
@@ -79,11 +80,10 @@ def analyze(ctx: StepContext) -> IntegrateAnalysis:
         raise UnknownName("wave", str(only), sorted({str(w) for w in waves.values()}))
     outcomes: list[FlowOutcome] = []
     held_back: dict[int, str] = {}
-    for wave in sorted(set(waves.values())):
-        if only and wave != only:
-            continue
-        if held_back:
-            held_back[wave] = f"wave {min(held_back)} stayed under its gate"
+    stopped = ""
+    for wave in sorted({only} if only else set(waves.values())):
+        if stopped:
+            held_back[wave] = stopped
             continue
         flows = [name for name in order if waves[name] == wave]
         ctx.progress.begin(f"integrate wave {wave}", len(flows))
@@ -92,18 +92,16 @@ def analyze(ctx: StepContext) -> IntegrateAnalysis:
             ctx.progress.advance(name)
             done.append(_integrate_flow(ctx, name, wave))
         outcomes += done
-        share = sum(o.active and o.reconciled for o in done) / len(done)
-        if share < WAVE_GATE:
-            later = [w for w in set(waves.values()) if w > wave]
-            if later and not only:
-                held_back[wave] = f"{share:.0%} of its flows are active and reconciled, {WAVE_GATE:.0%} are needed"
-    held_back = {w: why for w, why in held_back.items() if w not in {o.wave for o in outcomes}}
-    changes = count_changes(ctx)
+        sound = sum(o.active and o.reconciled for o in done)
+        if sound / len(done) < WAVE_GATE:
+            stopped = f"{sound} of {counted(len(done), 'flow')} of wave {wave} are active and in agreement, {WAVE_GATE:.0%} are needed"
+    later_flows = [name for name in order if waves[name] in held_back]
+    found = count_changes(ctx)
     return IntegrateAnalysis(
         findings=_findings(ctx, outcomes, held_back),
-        metrics=success_metrics(ctx, outcomes, changes),
+        metrics=success_metrics(ctx, outcomes, found, later_flows),
         outcomes=tuple(outcomes),
-        changes=changes,
+        changes=found.changes,
         held_back=held_back,
     )
 
@@ -134,23 +132,23 @@ def _integrate_flow(ctx: StepContext, name: str, wave: int) -> FlowOutcome:
 
 
 def _findings(ctx: StepContext, outcomes: list[FlowOutcome], held_back: Mapping[int, str]) -> tuple[Finding, ...]:
+    integration_map = ctx.workspace.map
     findings = []
     for outcome in outcomes:
-        owner = ctx.workspace.map.flows[outcome.flow].owner
+        owner = integration_map.flows[outcome.flow].owner
+        title = flow_title(integration_map, outcome.flow)
         if not outcome.active:
             kind = "unreachable" if outcome.status == "unreachable" else "flow_failed"
             findings.append(Finding(kind, outcome.flow, outcome.sentence, "problem", owner=owner))
         elif outcome.proof is not None and not outcome.reconciled:
             differing = sum(p.missing + p.extra + p.different for p in outcome.proof.pairs)
             command = f"`accord reconcile --flow {outcome.flow}`"
-            sentence = f"flow '{outcome.flow}': {differing} keys still differ between its systems; {command} names them"
-            findings.append(Finding("not_reconciled", outcome.flow, sentence, "problem", differing, owner=owner))
+            text = f"«{title}»: {counted(differing, 'difference')} between its systems left; {command} names each"
+            findings.append(Finding("not_reconciled", outcome.flow, text, "problem", differing, owner=owner))
         if outcome.quarantined:
-            sentence = (
-                f"flow '{outcome.flow}': {outcome.quarantined} rows wait in quarantine, each with its reasons; "
-                "corrected rows return by themselves on the next run"
-            )
-            findings.append(Finding("quarantine", outcome.flow, sentence, "warning", outcome.quarantined, owner=owner))
+            rows = "row waits in quarantine" if outcome.quarantined == 1 else "rows wait in quarantine, each"
+            text = f"«{title}»: {outcome.quarantined:,} {rows} with its reasons; what is corrected at the source returns by itself"
+            findings.append(Finding("quarantine", outcome.flow, text, "warning", outcome.quarantined, owner=owner))
     for wave, why in held_back.items():
         findings.append(Finding("wave_held_back", f"wave {wave}", f"wave {wave} was not rolled out: {why}", "problem"))
     return tuple(findings)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accord.lifecycle.context import Analysis, StepContext
-from accord.lifecycle.judge import level_target
 from accord.lifecycle.optimize.capacity import Load, find_load
+from accord.lifecycle.optimize.gains import realized_gains
+from accord.lifecycle.optimize.lanes import Lanes, find_lanes
 from accord.lifecycle.optimize.waiting import (
     BATCH_SHARE,
     Batch,
@@ -19,10 +20,11 @@ from accord.lifecycle.optimize.waiting import (
     find_handoff_losses,
     find_rework,
 )
+from accord.lifecycle.titles import counted, process_title, step_title, team_title
 from accord.measure import discover_kpis, measure_kpis, open_measure
-from accord.model.figure import Figure, Finding, TargetResult
+from accord.model.figure import Figure, Finding, show_value
+from accord.model.integration_map import IntegrationMap
 
-NO_PLANNER = "solvers and simulation are not part of this release; nothing is proposed that was not simulated"
 _KPIS = ("utilisation", "operations_efficiency", "rework_share", "throughput_time", "handoff_time")
 
 
@@ -35,64 +37,71 @@ class OptimizeAnalysis(Analysis):
     batches: tuple[Batch, ...] = ()
     rework: tuple[Rework, ...] = ()
     load: tuple[Load, ...] = ()
+    lanes: tuple[Lanes, ...] = ()
     kpis: tuple[Figure, ...] = ()
 
 
 def analyze(ctx: StepContext) -> OptimizeAnalysis:
     """Read the log; changes nothing."""
     workspace = ctx.workspace
-    definitions = {n: k for n, k in discover_kpis(workspace.map).items() if n in _KPIS and k.applies_to(workspace.map)}
+    known = {n: k for n, k in discover_kpis(workspace.map).items() if k.applies_to(workspace.map)}
     with open_measure(workspace.map, workspace.store, now=ctx.now) as measure:
         waits, losses = find_bottlenecks(measure), find_handoff_losses(measure)
         batches, again = find_batches(measure, workspace.map.timezone), find_rework(measure)
-        load = find_load(measure)
-        kpis = tuple(measure_kpis(measure, definitions, breakdown=False))
+        load, lanes = find_load(measure), find_lanes(measure)
+        kpis = tuple(measure_kpis(measure, [known[n] for n in _KPIS if n in known], breakdown=False))
     return OptimizeAnalysis(
-        findings=_findings(waits, losses, batches, again),
-        metrics=_metrics(),
+        findings=_findings(workspace.map, waits, losses, batches, again),
+        metrics=realized_gains(ctx, known),
         bottlenecks=waits,
         losses=losses,
         batches=batches,
         rework=again,
         load=load,
+        lanes=lanes,
         kpis=kpis,
     )
 
 
-def _metrics() -> tuple[TargetResult, ...]:
-    names = {
-        "utilization_improvement": ("utilization after / before at equal or better service", 0.2),
-        "process_efficiency": ("accepted outputs per paid resource-hour, after / before", 0.4),
-        "simulated_gain_error": ("simulated against realized gain", None),
-        "solver_gap": ("solver gap to bound", None),
-    }
-    return tuple(level_target(n, title, Figure(n, None, "share", not_measured=NO_PLANNER), goal) for n, (title, goal) in names.items())
-
-
 def _findings(
-    waits: Sequence[Bottleneck], losses: Sequence[HandoffLoss], batches: Sequence[Batch], again: Sequence[Rework]
+    integration_map: IntegrationMap,
+    waits: Sequence[Bottleneck],
+    losses: Sequence[HandoffLoss],
+    batches: Sequence[Batch],
+    again: Sequence[Rework],
 ) -> tuple[Finding, ...]:
     findings = []
     for wait in waits[:3]:
-        share = f", {wait.share:.0%} of all waiting" if wait.share is not None else ""
-        sentence = (
-            f"process '{wait.process}' waits {wait.total_hours:,.0f} h between '{wait.source}' and '{wait.target}' "
-            f"(median {wait.median_hours:,.1f} h, {wait.count:,} times{share})"
+        process = process_title(integration_map, wait.process)
+        source, target = (step_title(integration_map, wait.process, s) for s in (wait.source, wait.target))
+        share = f", {show_value(wait.share, 'share')} of the process's waiting" if wait.share is not None else ""
+        text = (
+            f"{process}: {wait.count:,} times a case waits between «{source}» and «{target}», "
+            f"median {wait.median_hours:,.1f} h, {wait.total_hours:,.0f} h in all{share}"
         )
-        findings.append(Finding("bottleneck", f"{wait.process}: {wait.source} → {wait.target}", sentence, count=wait.count))
-    for loss in losses[:3]:
-        if loss.hours_beyond_sla:
-            sentence = (
-                f"handoffs from '{loss.from_team}' to '{loss.to_team}' wait {loss.hours_beyond_sla:,.0f} h beyond their service level "
-                f"({loss.hours:,.0f} h in all)"
-            )
-            findings.append(Finding("late_handoffs", f"{loss.process}: {loss.from_team} → {loss.to_team}", sentence, count=loss.n))
+        detail = {"waited_hours": round(wait.total_hours, 1)}
+        findings.append(Finding("bottleneck", f"{process}: {source} → {target}", text, count=wait.count, detail=detail))
+    late = sorted((x for x in losses if x.hours_beyond_sla), key=lambda x: (-(x.hours_beyond_sla or 0), x.process, x.from_team, x.to_team))
+    for loss in late[:5]:
+        giver, taker = team_title(integration_map, loss.from_team), team_title(integration_map, loss.to_team)
+        text = (
+            f"{loss.late:,} of {counted(loss.with_sla, 'handoff')} from {giver} to {taker} wait longer than agreed, "
+            f"{loss.hours_beyond_sla:,.0f} h beyond it in all (median wait {loss.median_hours:,.1f} h)"
+        )
+        detail = {"hours": round(loss.hours_beyond_sla or 0.0, 1), "share": loss.late / loss.with_sla, "n": loss.with_sla}
+        subject = f"{process_title(integration_map, loss.process)}: {giver} → {taker}"
+        findings.append(Finding("late_handoffs", subject, text, count=loss.late, owner=loss.to_team, detail=detail))
     for batch in batches:
         if batch.share >= BATCH_SHARE and batch.n >= 20:
-            hour = f"the hour from {batch.hour:02}:00"
-            sentence = f"team '{batch.team}' accepts {batch.share:.0%} of its handoffs in {hour}: work waits for the batch"
-            findings.append(Finding("batching", f"team {batch.team}", sentence, "info", batch.n, owner=batch.team))
+            team = team_title(integration_map, batch.team)
+            text = (
+                f"{team} accepts {show_value(batch.share, 'share')} of its handoffs in the hour from {batch.hour:02}:00: "
+                "work waits for the batch"
+            )
+            findings.append(Finding("batching", f"team {team}", text, "info", batch.n, owner=batch.team))
     for item in again[:3]:
-        sentence = f"'{item.activity}' is done again in {item.share:.0%} of the cases of '{item.process}' ({item.extra:,} extra executions)"
-        findings.append(Finding("rework_loop", f"{item.process}: {item.activity}", sentence, count=item.extra))
+        process, step = process_title(integration_map, item.process), step_title(integration_map, item.process, item.activity)
+        text = f"{process}: «{step}» is done again in {show_value(item.share, 'share')} of the cases, {counted(item.extra, 'time')} in all"
+        detail = {"share": item.share, "n": round(item.cases / item.share)}
+        findings.append(Finding("rework_loop", f"{process}: {step}", text, count=item.extra, detail=detail))
     return tuple(findings)

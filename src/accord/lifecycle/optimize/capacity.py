@@ -1,4 +1,4 @@
-"""How busy people are: hours of work seen in the log, per resource and week."""
+"""How busy people are: hours with work in hand, per resource and week."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from accord.measure import Measure
 
-# Two pieces of work of one person that overlap count once: hours are those in which the person worked at all.
+# Pieces of work of one person that overlap are one stretch; a stretch that crosses a week's end belongs to every week it touches.
 _LOAD = """
 WITH span AS (
     SELECT resource, team, start_at, complete_at,
@@ -14,16 +14,30 @@ WITH span AS (
                PARTITION BY resource ORDER BY start_at, complete_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
            ) AS until
     FROM event_log WHERE resource IS NOT NULL AND start_at IS NOT NULL AND complete_at > start_at
+), fresh AS (
+    SELECT resource, team, greatest(start_at, coalesce(until, start_at)) AS since, complete_at FROM span
+), touched AS (
+    SELECT resource, count(DISTINCT week) AS weeks FROM (
+        SELECT resource, unnest(generate_series(date_trunc('week', since), date_trunc('week', last), INTERVAL 7 DAY)) AS week
+        FROM (SELECT resource, since, complete_at - INTERVAL 1 MICROSECOND AS last FROM fresh WHERE complete_at > since)
+    ) GROUP BY resource
+), owner AS (
+    SELECT resource, team FROM (SELECT resource, team, count(*) AS n FROM span WHERE team IS NOT NULL GROUP BY ALL)
+    QUALIFY row_number() OVER (PARTITION BY resource ORDER BY n DESC, team) = 1
 )
-SELECT resource, max(team) AS team, count(*) AS pieces, count(DISTINCT date_trunc('week', start_at)) AS weeks,
-       sum(greatest(epoch(complete_at) - epoch(greatest(start_at, coalesce(until, start_at))), 0)) / 3600.0 AS hours
-FROM span GROUP BY resource ORDER BY hours DESC, resource
+SELECT f.resource, any_value(o.team) AS team, count(*) AS pieces, any_value(t.weeks) AS weeks,
+       sum(greatest(epoch_us(f.complete_at) - epoch_us(f.since), 0)) / 3600000000.0 AS hours
+FROM fresh AS f JOIN touched AS t USING (resource) LEFT JOIN owner AS o USING (resource)
+GROUP BY f.resource ORDER BY hours DESC, f.resource
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One resource: pieces of work, weeks with work, and hours between start and end of work, overlaps counted once."""
+    """One resource: pieces of work, weeks touched by work, and hours with at least one piece of work in hand.
+
+    Hours are calendar hours between start and end, overlaps counted once: nights and weekends are in them, so they are no hours worked.
+    """
 
     resource: str
     team: str | None
@@ -33,7 +47,7 @@ class Load:
 
     @property
     def hours_per_week(self) -> float:
-        """Mean hours in the weeks in which there was work."""
+        """Mean hours in the weeks touched by work, at most 168."""
         return self.hours / self.weeks if self.weeks else 0.0
 
 

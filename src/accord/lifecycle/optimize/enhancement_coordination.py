@@ -4,29 +4,61 @@ from __future__ import annotations
 
 from accord.lifecycle.context import StepContext
 from accord.lifecycle.optimize.analysis import OptimizeAnalysis
-from accord.report.document import Document, Paragraph, Section, Table
+from accord.lifecycle.titles import process_title, team_title, the_rest
+from accord.model.figure import show_value
+from accord.report.charts import Bar, bar_chart
+from accord.report.document import Block, Document, Paragraph, Section, Table
+
+_SHOWN = 20
+_BARS = 10
+_NOTE = (
+    "Hours beyond the service level are a bound: what would be returned if every handoff met its service level exactly and nothing else "
+    "changed. They are calendar hours of waiting, not paid hours, and no forecast: no proposal was simulated."
+)
 
 
 def build(ctx: StepContext, analysis: OptimizeAnalysis) -> Document:
     """Hours waited and hours beyond the service level; a bound, not a gain."""
+    integration_map = ctx.workspace.map
+    losses = sorted(analysis.losses, key=lambda x: (-(x.hours_beyond_sla or 0.0), -x.hours, x.process, x.from_team, x.to_team))
+    if not losses:
+        why = "not measured: no handoff was accepted, so nothing is known of waiting between teams"
+        return Document(
+            "enhancement-coordination", "Enhancement coordination", "optimize", (Section("Handoffs", (Paragraph(why, "note"),)),)
+        )
+    lost = [x for x in losses if x.hours_beyond_sla]
+    bars = [
+        Bar(
+            f"{team_title(integration_map, x.from_team)} → {team_title(integration_map, x.to_team)}",
+            round(x.hours_beyond_sla or 0.0),
+            note=f"{x.late:,} of {x.with_sla:,} late",
+            highlight=i == 0,
+        )
+        for i, x in enumerate(lost[:_BARS])
+    ]
     rows = tuple(
         (
-            x.process,
-            x.from_team,
-            x.to_team,
+            process_title(integration_map, x.process),
+            team_title(integration_map, x.from_team),
+            team_title(integration_map, x.to_team),
             f"{x.n:,}",
             f"{x.median_hours:,.1f}",
+            show_value(x.late / x.with_sla, "share") if x.with_sla else "—",
             f"{x.hours:,.0f}",
-            f"{x.hours_beyond_sla:,.0f}" if x.with_sla and x.hours_beyond_sla is not None else "not measured: no service level",
+            f"{x.hours_beyond_sla:,.0f}" if x.hours_beyond_sla is not None else "not measured: no service level",
         )
-        for x in analysis.losses
+        for x in losses[:_SHOWN]
     )
-    columns = ("process", "from", "to", "handoffs", "median h", "hours waited", "hours beyond service level")
-    note = (
-        "The last column is a bound: what would be returned if every handoff met its service level exactly and nothing else changed. "
-        "It is not a forecast; no proposal was simulated."
-    )
-    table = Table(columns, rows, align="lllrrrr", empty="not measured: no handoff was accepted", evidence="handoff")
-    return Document(
-        "enhancement-coordination", "Enhancement coordination", "optimize", (Section("Handoffs", (Paragraph(note, "note"), table)),)
-    )
+    columns = ("Process", "From", "To", "Accepted", "Median h", "Late", "Hours waited", "Hours beyond service level")
+    blocks: list[Block] = [Paragraph(_NOTE, "note")]
+    if bars:
+        blocks.append(bar_chart(bars, name="hours-lost", title="Hours waited beyond the agreed service level"))
+    blocks.append(Table(columns, rows, align="lllrrrrr", evidence="handoff: accepted handoffs with valid times"))
+    if rest := the_rest(_SHOWN, len(losses), "pair"):
+        blocks.append(Paragraph(rest, "note"))
+    summary = "not measured: no handoff has an agreed service level."
+    if any(x.with_sla for x in losses):
+        late, due = sum(x.late for x in losses), sum(x.with_sla for x in losses)
+        hours = sum(x.hours_beyond_sla or 0.0 for x in losses)
+        summary = f"{late:,} of {due:,} accepted handoffs waited longer than agreed, {hours:,.0f} h beyond it in all."
+    return Document("enhancement-coordination", "Enhancement coordination", "optimize", (Section("Handoffs", tuple(blocks)),), summary)

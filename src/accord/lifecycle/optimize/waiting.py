@@ -12,8 +12,8 @@ BATCH_SHARE = 0.25
 
 _HANDOFFS = """
 SELECT process, from_team, to_team, count(*) AS n, sum(wait_hours) AS hours, median(wait_hours) AS median_hours,
-       count(*) FILTER (WHERE sla_hours IS NOT NULL) AS with_sla,
-       sum(greatest(wait_hours - sla_hours, 0)) AS hours_beyond_sla
+       count(*) FILTER (WHERE sla_hours IS NOT NULL) AS with_sla, count(*) FILTER (WHERE wait_hours > sla_hours) AS late,
+       sum(greatest(wait_hours - sla_hours, 0)) FILTER (WHERE sla_hours IS NOT NULL) AS hours_beyond_sla
 FROM handoff WHERE valid AND wait_hours IS NOT NULL GROUP BY ALL ORDER BY hours DESC, process, from_team, to_team
 """
 
@@ -39,7 +39,11 @@ class Bottleneck:
 
 @dataclass(frozen=True, slots=True)
 class HandoffLoss:
-    """Waiting of one pair of teams; ``hours_beyond_sla`` is what would be returned if every handoff met its service level exactly."""
+    """Waiting of one pair of teams, in handoffs that were accepted.
+
+    ``late`` of the ``with_sla`` handoffs with a service level waited longer than that; ``hours_beyond_sla`` is the sum of what they
+    waited beyond it, ``None`` where no handoff has one.
+    """
 
     process: str
     from_team: str
@@ -48,6 +52,7 @@ class HandoffLoss:
     hours: float
     median_hours: float
     with_sla: int
+    late: int
     hours_beyond_sla: float | None
 
 
@@ -73,17 +78,18 @@ class Rework:
 
 
 def find_bottlenecks(measure: Measure) -> tuple[Bottleneck, ...]:
-    """The waits of every process with a history, most hours first."""
+    """The waits of every process with a history, most hours first; passages that never wait are left out."""
     rows = [
         Bottleneck(process, r["source"], r["target"], r["count"], r["median_hours"], r["total_hours"], r["share"])
         for process in _processes(measure)
         for r in bottlenecks(measure, process).to_pylist()
+        if r["total_hours"] > 0
     ]
     return tuple(sorted(rows, key=lambda b: (-b.total_hours, b.process, b.source, b.target)))
 
 
 def find_handoff_losses(measure: Measure) -> tuple[HandoffLoss, ...]:
-    """The waits of every pair of teams, most hours first."""
+    """The waits of every pair of teams, most hours waited first."""
     return tuple(HandoffLoss(**row) for row in measure.arrow(_HANDOFFS).to_pylist())
 
 
