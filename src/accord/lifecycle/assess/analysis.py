@@ -121,7 +121,8 @@ def _baseline(ctx: StepContext, measure: Measure, kpis: dict[str, Kpi], *, compl
     if not complete and load_baseline(ctx.workspace.store, name) is None:
         return tuple(measure_kpis(measure, kpis, breakdown=False)), ()
     frozen = freeze_baseline(measure, kpis, run=ctx.run, name=name)
-    return tuple(frozen.figures.values()), (frozen.name, frozen.window, frozen.hash)
+    # By name: the log keeps them in no order of its own.
+    return tuple(frozen.figures[n] for n in sorted(frozen.figures)), (frozen.name, frozen.window, frozen.hash)
 
 
 def _unread(observed: Observation, systems: tuple[SystemStatus, ...]) -> tuple[Finding, ...]:
