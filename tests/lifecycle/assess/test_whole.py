@@ -166,3 +166,4 @@ def test_the_baseline_is_frozen_once_and_only_when_every_system_was_read(workspa
     assert second.frozen[0] == "baseline"
     assert third.frozen == second.frozen
     assert third.baseline == second.baseline
+    assert not any("run r2" in e.detail for f in second.baseline for e in f.evidence)

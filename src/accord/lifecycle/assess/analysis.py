@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -121,8 +121,13 @@ def _baseline(ctx: StepContext, measure: Measure, kpis: dict[str, Kpi], *, compl
     if not complete and load_baseline(ctx.workspace.store, name) is None:
         return tuple(measure_kpis(measure, kpis, breakdown=False)), ()
     frozen = freeze_baseline(measure, kpis, run=ctx.run, name=name)
-    # By name: the log keeps them in no order of its own.
-    return tuple(frozen.figures[n] for n in sorted(frozen.figures)), (frozen.name, frozen.window, frozen.hash)
+    # By name and without the run it was frozen in, which the event keeps: the first run must say what every later one will.
+    figures = tuple(_without_run(frozen.figures[n]) for n in sorted(frozen.figures))
+    return figures, (frozen.name, frozen.window, frozen.hash)
+
+
+def _without_run(figure: Figure) -> Figure:
+    return replace(figure, evidence=tuple(replace(e, detail=e.detail.partition("; run ")[0]) for e in figure.evidence))
 
 
 def _unread(observed: Observation, systems: tuple[SystemStatus, ...]) -> tuple[Finding, ...]:
