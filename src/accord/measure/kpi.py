@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -73,6 +74,13 @@ def load_kpi(path: Path) -> Kpi:
     Raises:
         MapError: header or query is not as it must be; with file and line.
     """
+    stat = path.stat() if path.is_file() else None
+    return _load_kpi(path, stat.st_mtime_ns, stat.st_size, stat.st_ino) if stat else _load_kpi(path)
+
+
+@lru_cache(maxsize=512)
+def _load_kpi(path: Path, *version: int) -> Kpi:
+    # Every step of a run asks for all KPIs; parsing their queries is most of the cost, so a file is parsed once as long as it is the same.
     file = read_sql_file(path, required=_REQUIRED, optional=_OPTIONAL)
     name = file.text("name")
     if not _NAME.fullmatch(name) or name != path.stem:
