@@ -139,3 +139,14 @@ def test_a_run_killed_at_any_moment_ends_the_same_after_a_second_run(
 def test_fifty_random_kills_of_a_run_leave_the_same_end_state(make_shop: Callable[..., Path], run_accord: Run, tmp_path: Path) -> None:
     """The long form of the proof above."""
     assert check_kills(make_shop, run_accord, tmp_path, kills=50, seed=2) >= 25
+
+
+def test_the_same_map_runs_on_a_postgresql_store(shop: Path, run_accord: Run, postgres_url: str) -> None:
+    """Who outgrows the laptop keeps the map and the commands."""
+    first = json.loads(run_accord("run", shop, "--store", postgres_url, "--json").stdout)
+    second = json.loads(run_accord("run", shop, "--store", postgres_url, "--json").stdout)
+
+    assert [s["step"] for s in first["steps"]] == list(STEPS)
+    assert second["changed"] is False
+    assert len(end_state(shop)["mail"]) == 60
+    assert not (shop / ".accord" / "store.db").exists()
