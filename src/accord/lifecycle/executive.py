@@ -51,13 +51,15 @@ def build(ctx: StepContext) -> Document:
         Section("All pages", (_pages(ctx),)),
     ]
     name = workspace.map.title or workspace.map.name
-    return Document("executive", f"{name}: where we stand", "run", tuple(sections), _summary(board, actions[0].what if actions else ""))
+    summary = _summary(board, actions[0].what if actions else "", declared=bool(workspace.map.targets))
+    return Document("executive", f"{name}: where we stand", "run", tuple(sections), summary)
 
 
-def _summary(board: Scoreboard, first: str) -> str:
+def _summary(board: Scoreboard, first: str, *, declared: bool) -> str:
     away = f" Not reached: {', '.join(board.unreachable)}." if board.unreachable else ""
     start = f" First: {first[:1].lower()}{first[1:]}." if first else ""
-    return f"{verdicts(board.targets)}{away}{start}"
+    stand = verdicts(board.targets) if board.targets or not declared else "No target was judged yet."
+    return f"{stand}{away}{start}"
 
 
 def _kpis(ctx: StepContext, board: Scoreboard) -> tuple[Block, ...]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from accord.lifecycle.context import StepContext
@@ -52,8 +53,8 @@ def contract_of(entity: Entity) -> dict[str, Any]:
 def compare_contracts(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Compatibility, tuple[str, ...]]:
     """What changed, and whether it breaks: a reader of the old contract must be able to read rows of the new one.
 
-    Adding an optional field or widening is compatible. Removing or retyping a field, a new key, a new unit, and allowing more values than
-    readers know are breaking.
+    Adding an optional field or a rule, and allowing less than before, are compatible. Removing or retyping a field, a new key, unit or
+    required field, and allowing values that readers never saw (more codes, a wider bound, a rule less) are breaking.
     """
     if before == after:
         return "unchanged", ()
@@ -74,8 +75,14 @@ def compare_contracts(before: Mapping[str, Any], after: Mapping[str, Any]) -> tu
             for key in sorted(k for k in old if old[k] != new[k]):
                 changes.append(f"{key} of {name} changed from {old[key] or 'none'} to {new[key] or 'none'}")
                 breaking = breaking or _breaks(key, old[key], new[key])
-    if before["rules"] != after["rules"]:
-        changes.append("rules changed")
+    for name in sorted(before["rules"].keys() | after["rules"].keys()):
+        held, holds = before["rules"].get(name), after["rules"].get(name)
+        if held is None:
+            changes.append(f"rule {name} was added")
+        elif held != holds:
+            # Rows that the old rule kept out may pass now.
+            changes.append(f"rule {name} was {'removed' if holds is None else 'changed'}")
+            breaking = True
     return ("breaking" if breaking else "compatible"), tuple(changes)
 
 
@@ -85,40 +92,44 @@ def _breaks(key: str, old: Any, new: Any) -> bool:
     if key == "required":
         return bool(old) and not new
     if key == "values":
-        return bool(old) and not set(new) <= set(old) if new else bool(old)
-    # A changed pattern or bound may let values through that readers never saw.
+        return bool(old) and not (new and set(new) <= set(old))
+    if key in ("minimum", "maximum") and old and new:
+        try:
+            wider = Decimal(new) < Decimal(old) if key == "minimum" else Decimal(new) > Decimal(old)
+        except InvalidOperation:  # a bound of dates or texts
+            return True
+        return wider
+    # A changed pattern, or a bound that is gone, may let values through that readers never saw.
     return bool(old)
 
 
 def check_contracts(ctx: StepContext) -> tuple[ContractChange, ...]:
-    """Compare every entity with its last recorded contract, and record those that are new or changed."""
+    """Compare every entity with the last recorded contract that was another one, and record those that are new or changed.
+
+    A change is told until the next one, so that a run on an unchanged map says the same again, and a wrong version stays a finding
+    until it is right.
+    """
     store = ctx.workspace.store
-    recorded: dict[str, dict[str, Any]] = {}
+    history: dict[str, list[dict[str, Any]]] = {}
     for stored in store.read(types=["contract.recorded"]):
-        recorded[str(stored.event.attributes["entity"])] = dict(stored.event.attributes)
+        history.setdefault(str(stored.event.attributes["entity"]), []).append(dict(stored.event.attributes))
     rows, events = [], []
     for entity in ctx.workspace.map.entities.values():
         contract = contract_of(entity)
-        last = recorded.get(entity.name)
-        if last is None:
+        known = history.get(entity.name, [])
+        other = [r for r in known if r["contract"] != contract or r["version"] != entity.version]
+        if not other:
             rows.append(ContractChange(entity.name, entity.version, "", "first", (), ""))
         else:
+            last = other[-1]
             compatibility, changes = compare_contracts(last["contract"], contract)
             problem = version_problem(str(last["version"]), entity.version, compatibility)
             rows.append(ContractChange(entity.name, entity.version, str(last["version"]), compatibility, changes, problem))
-        if last is None or last["contract"] != contract or last["version"] != entity.version:
+        if not known or known[-1]["contract"] != contract or known[-1]["version"] != entity.version:
             body = {"entity": entity.name, "version": entity.version, "contract": contract, "run": ctx.run}
             mark = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:24]
-            events.append(
-                Event(
-                    f"contract:{entity.name}:{mark}",
-                    "contract.recorded",
-                    ctx.now,
-                    "lifecycle.evolve",
-                    body,
-                    (ObjectRef("entity", entity.name),),
-                )
-            )
+            about = (ObjectRef("entity", entity.name),)
+            events.append(Event(f"contract:{entity.name}:{mark}", "contract.recorded", ctx.now, "lifecycle.evolve", body, about))
     if events:
         store.append(events)
     return tuple(rows)
