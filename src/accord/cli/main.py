@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import pkgutil
@@ -60,6 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise KeyboardInterrupt
     except (Abort, KeyboardInterrupt):
         emit_error("Interrupted", "interrupted; what was committed stands, the same command goes on from there.", as_json=as_json, code=1)
+        # An interrupt that passed through a library's own evaluation of Python stays noted in the interpreter, which would end the
+        # process by the signal instead of with our code; running any code at top level clears the note.
+        ctypes.pythonapi.PyRun_SimpleString(b"pass")
         code = 1
     except TyperException as error:
         # Called without arguments, the help was shown already.
