@@ -30,6 +30,7 @@ def first_actions(integration_map: IntegrationMap, board: Scoreboard, standing: 
         *_missed(integration_map, board),
         *_late(integration_map, standing),
         *_quarantine(integration_map, standing),
+        *_work(standing),
         *_defects(integration_map, standing),
         *_owners(integration_map, standing),
     )
@@ -81,6 +82,23 @@ def _late(integration_map: IntegrationMap, standing: Sequence[Mapping[str, Any]]
     ]
 
 
+def _work(standing: Sequence[Mapping[str, Any]]) -> list[Action]:
+    """Where no service level says what is late: the longest wait, and the step done again most often."""
+    if any(f["kind"] == "late_handoffs" for f in standing):
+        return []
+    waits = sorted((f for f in standing if f["kind"] == "bottleneck"), key=lambda f: -float(f["detail"].get("waited_hours") or 0.0))
+    again = sorted((f for f in standing if f["kind"] == "rework_loop"), key=lambda f: -int(f["count"]))
+    found = [
+        ("Look into the longest wait", waits, "bottleneck-resolution"),
+        ("Find out why work is done again", again, "workflow-improvement-record"),
+    ]
+    return [
+        Action(what, sentence(str(findings[0]["sentence"])), "—", f"[Where](../optimize/{page}.html)")
+        for what, findings, page in found
+        if findings
+    ]
+
+
 def _quarantine(integration_map: IntegrationMap, standing: Sequence[Mapping[str, Any]]) -> list[Action]:
     kept = sorted((f for f in standing if f["kind"] == "quarantine"), key=lambda f: -int(f["count"]))
     if not kept:
@@ -88,7 +106,7 @@ def _quarantine(integration_map: IntegrationMap, standing: Sequence[Mapping[str,
     rows = sum(int(f["count"]) for f in kept)
     keep = "keeps" if len(kept) == 1 else "keep"
     why = f"{counted(len(kept), 'flow')} {keep} back rows that break a contract; corrected at the source, they return"
-    page = "[Kept back](../integrate/foundation-implementation.html)"
+    page = "[Backlog](../improve/continuous-optimization-program.html)"
     return [Action(f"Correct {counted(rows, 'row')} in quarantine", why, _who(integration_map, [f["owner"] for f in kept]), page)]
 
 

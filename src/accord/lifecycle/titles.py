@@ -46,10 +46,10 @@ def process_title(integration_map: IntegrationMap, name: str) -> str:
 
 
 def step_title(integration_map: IntegrationMap, process: str, activity: str) -> str:
-    """What people call a step; an activity the map does not declare keeps its own words."""
+    """What people call a step; an activity the map does not declare keeps its own words, with a capital letter."""
     declared = integration_map.processes.get(process)
     step = declared.steps.get(activity) if declared else None
-    return (step.title if step else "") or activity.replace("_", " ")
+    return (step.title if step else "") or sentence(activity.replace("_", " "))
 
 
 def titled(integration_map: IntegrationMap, figure: Figure) -> Figure:

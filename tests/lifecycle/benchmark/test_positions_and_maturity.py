@@ -102,4 +102,4 @@ def test_hours_before_never_stand_on_a_scale_of_shares() -> None:
 
     row = target_row(result, Target("faster", "wait", reduce_by=0.8))
 
-    assert (row.baseline, row.target, row.unit) == (None, 0.8, "share")
+    assert (row.baseline, row.target, row.unit, row.wanted) == (None, 0.8, "share", "−80.0 %")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from accord.lifecycle.optimize.capacity import find_load
 from accord.lifecycle.optimize.lanes import find_lanes
 from accord.lifecycle.optimize.waiting import find_batches, find_bottlenecks, find_handoff_losses, find_rework
-from accord.measure import Measure
-from accord.store import open_store
+from accord.measure import Measure, import_log, open_measure
+from accord.model.integration_map import IntegrationMap
+from accord.model.process import HandoffRule, Log, Process
+from accord.store import Store, open_store
 
 At = Callable[[float], datetime]
 
@@ -58,10 +61,6 @@ def test_hours_in_hand_are_the_hours_covered_by_any_work(
     spans: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory, at: At
 ) -> None:
     """Counted hour by hour, the union of all stretches and the weeks they touch are the same."""
-    from accord.measure import import_log, open_measure
-    from accord.model.integration_map import IntegrationMap
-    from accord.model.process import Log
-
     folder = tmp_path_factory.mktemp("load")
     lines = [f"c{i},draw,Ann,{at(s).isoformat()},{at(s + n).isoformat()}" for i, (s, n) in enumerate(spans)]
     (folder / "log.csv").write_text("\n".join(["case,activity,who,start,end", *lines]))
@@ -157,3 +156,18 @@ def test_lanes_follow_the_order_of_first_execution_and_name_the_team_that_does_m
         ("check", "draw"): (1, 1.0),
     }
     assert "<svg" in lanes.picture.svg
+
+
+def test_nobody_can_do_sooner_what_is_no_work(step_store: Store, tmp_path: Path, at: At) -> None:
+    """An automatic close weeks after the end is no bottleneck when the map says so."""
+    rows = [f"c,{activity},{at(hours).isoformat()}" for activity, hours in (("open", 0), ("solve", 5), ("Closed", 900))]
+    (tmp_path / "log.csv").write_text("\n".join(["case,activity,end", *rows]))
+    log = Log("l", "log.csv", case="case", activity="activity", time="end")
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    import_log(log, step_store, base=tmp_path, now=now, run="r")
+    care = Process("care", log="l", handoffs=HandoffRule(between="resource", ignore_activities=("Closed",)))
+
+    with open_measure(IntegrationMap("m", logs={"l": log}, processes={"care": care}), step_store, now=now) as measure:
+        waits = find_bottlenecks(measure)
+
+    assert [(w.source, w.target, w.total_hours) for w in waits] == [("open", "solve", 5.0)]

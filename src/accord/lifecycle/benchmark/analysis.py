@@ -103,7 +103,7 @@ def _metrics(
         if whole
         else Figure("kpi_coverage", None, "share", not_measured="no KPI applies to this map")
     )
-    lowest = Figure("maturity", float(min(m.level for m in maturity)), "", len(maturity), evidence=log)
+    lowest = Figure("maturity", float(min(m.level for m in maturity)), evidence=log)
     areas = ", ".join(f"{m.area.lower()} {m.level}" for m in maturity)
     return (
         level_target("excellence_rate", "Targets met of those that could be judged", rate, None),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from accord.lifecycle.benchmark.analysis import BenchmarkAnalysis
 from accord.lifecycle.context import StepContext
 from accord.lifecycle.titles import the_rest, titled
-from accord.model.figure import Figure, TargetResult
+from accord.model.figure import Figure, TargetResult, show_value
 from accord.model.goals import Target
 from accord.report.charts.kpi_targets import KpiRow, kpi_row, kpi_targets_chart
 from accord.report.document import Block, Document, Figures, Paragraph, Section, Targets
@@ -49,4 +49,6 @@ def target_row(result: TargetResult, target: Target | None) -> KpiRow:
     if target is None or (target.improve_by is None and target.reduce_by is None):
         return kpi_row(result, target)
     row = kpi_row(replace(result, baseline=None), None)
-    return replace(row, target=target.improve_by if target.improve_by is not None else target.reduce_by)
+    wanted = target.improve_by if target.improve_by is not None else target.reduce_by
+    words = f"{'+' if target.improve_by is not None else '−'}{show_value(wanted or 0.0, 'share')}"
+    return replace(row, target=wanted, words=words)

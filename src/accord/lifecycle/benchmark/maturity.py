@@ -57,6 +57,18 @@ def _share(part: int, whole: int) -> str:
     return f"{part} of {whole}"
 
 
+def _worst(kpis: Sequence[Figure], name: str) -> float | None:
+    """The lower end of a KPI's interval, as its target is judged; the value where it has none."""
+    figure = next((k for k in kpis if k.name == name and not k.dims), None)
+    if figure is None:
+        return None
+    return figure.low if figure.low is not None else figure.value
+
+
+def _bound(value: float | None) -> str:
+    return "not measured" if value is None else f"lower bound {show_value(value, 'share')}"
+
+
 def _shown(value: float | None) -> str:
     return "not measured" if value is None else show_value(value, "share")
 
@@ -76,7 +88,7 @@ def _integration(ctx: StepContext, kpis: Sequence[Figure]) -> Maturity:
             proven.add(attributes["flow"])
         else:
             proven.discard(attributes["flow"])
-    sync = _value(kpis, "sync_success")
+    sync = _worst(kpis, "sync_success")
     return Maturity(
         "Integration",
         (
@@ -84,9 +96,9 @@ def _integration(ctx: StepContext, kpis: Sequence[Figure]) -> Maturity:
             Check("every flow has run", bool(flows) and ran >= set(flows), _share(len(ran & set(flows)), len(flows))),
             Check("every flow is proven to agree", bool(flows) and proven >= set(flows), _share(len(proven & set(flows)), len(flows))),
             Check(
-                "strict synchronization success is 95 % or more",
+                "strict synchronization success is 95 % or more, with its whole interval",
                 sync is not None and sync >= 0.95,
-                _shown(sync),
+                _bound(sync),
             ),
         ),
     )
@@ -122,7 +134,7 @@ def _process(integration_map: IntegrationMap, kpis: Sequence[Figure]) -> Maturit
     steps = [s for p in integration_map.processes.values() for s in p.steps.values()]
     complete = sum(bool(s.team) and s.sla is not None for s in steps)
     handoff = _value(kpis, "handoff_time")
-    effective = _value(kpis, "coordination_effectiveness")
+    effective = _worst(kpis, "coordination_effectiveness")
     return Maturity(
         "Process",
         (
@@ -132,9 +144,9 @@ def _process(integration_map: IntegrationMap, kpis: Sequence[Figure]) -> Maturit
             Check("handoffs are measured", handoff is not None, "not measured" if handoff is None else f"median {handoff:.1f} h"),
             Check("every step has a team and a service level", bool(steps) and complete == len(steps), _share(complete, len(steps))),
             Check(
-                "coordination effectiveness is 90 % or more",
+                "coordination effectiveness is 90 % or more, with its whole interval",
                 effective is not None and effective >= 0.9,
-                _shown(effective),
+                _bound(effective),
             ),
         ),
     )

@@ -36,11 +36,14 @@ def build(ctx: StepContext, analysis: IntegrateAnalysis) -> Document:
             evidence="map",
         ),
     )
-    sections = (
+    sections: tuple[Section, ...] = (
         Section("Agreement", (agreement_map(ctx.workspace.store, integration_map, failed),)),
         Section("Waves", (_waves(analysis),)),
         Section("References across waves", references),
     )
+    if not flows:
+        why = "not measured: the map declares no flow, so there is nothing to synchronize and nothing to prove"
+        sections = (Section("Agreement", (Paragraph(why, "note"),)),)
     return Document("cross-priority-coordination", "Cross-priority coordination", "integrate", sections, summary, analysis.metrics)
 
 

@@ -16,6 +16,10 @@ _NOTE = (
     "changed. They are calendar hours of waiting, not paid hours, and no forecast: no proposal was simulated."
 )
 
+_NO_LEVEL = (
+    "not measured: no handoff has an agreed service level, so it cannot be said what is too long. Hours are calendar hours of waiting."
+)
+
 
 def build(ctx: StepContext, analysis: OptimizeAnalysis) -> Document:
     """Hours waited and hours beyond the service level; a bound, not a gain."""
@@ -36,6 +40,7 @@ def build(ctx: StepContext, analysis: OptimizeAnalysis) -> Document:
         )
         for i, x in enumerate(lost[:_BARS])
     ]
+    agreed = any(x.with_sla for x in losses)
     rows = tuple(
         (
             process_title(integration_map, x.process),
@@ -43,21 +48,23 @@ def build(ctx: StepContext, analysis: OptimizeAnalysis) -> Document:
             team_title(integration_map, x.to_team),
             f"{x.n:,}",
             f"{x.median_hours:,.1f}",
-            show_value(x.late / x.with_sla, "share") if x.with_sla else "—",
             f"{x.hours:,.0f}",
-            f"{x.hours_beyond_sla:,.0f}" if x.hours_beyond_sla is not None else "not measured: no service level",
+            *((show_value(x.late / x.with_sla, "share") if x.with_sla else "—",) if agreed else ()),
+            *((f"{x.hours_beyond_sla:,.0f}" if x.hours_beyond_sla is not None else "—",) if agreed else ()),
         )
         for x in losses[:_SHOWN]
     )
-    columns = ("Process", "From", "To", "Accepted", "Median h", "Late", "Hours waited", "Hours beyond service level")
-    blocks: list[Block] = [Paragraph(_NOTE, "note")]
+    columns = ("Process", "From", "To", "Accepted", "Median h", "Hours waited", *(("Late", "Hours beyond service level") if agreed else ()))
+    blocks: list[Block] = [Paragraph(_NOTE if agreed else _NO_LEVEL, "note")]
     if bars:
         blocks.append(bar_chart(bars, name="hours-lost", title="Hours waited beyond the agreed service level"))
     blocks.append(Table(columns, rows, align="lllrrrrr", evidence="handoff: accepted handoffs with valid times"))
     if rest := the_rest(_SHOWN, len(losses), "pair"):
         blocks.append(Paragraph(rest, "note"))
-    summary = "not measured: no handoff has an agreed service level."
-    if any(x.with_sla for x in losses):
+    summary = (
+        f"{sum(x.n for x in losses):,} accepted handoffs waited {sum(x.hours for x in losses):,.0f} h; none has an agreed service level."
+    )
+    if agreed:
         late, due = sum(x.late for x in losses), sum(x.with_sla for x in losses)
         hours = sum(x.hours_beyond_sla or 0.0 for x in losses)
         summary = f"{late:,} of {due:,} accepted handoffs waited longer than agreed, {hours:,.0f} h beyond it in all."

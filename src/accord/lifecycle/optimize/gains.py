@@ -38,6 +38,11 @@ def realized_gains(ctx: StepContext, kpis: Mapping[str, Kpi]) -> tuple[TargetRes
     workspace = ctx.workspace
     with open_measure(replace(workspace.map, targets={t.name: t for t in wanted}), workspace.store, now=ctx.now) as measure:
         judged = {r.target: r for r in judge_targets(measure, kpis)}
+    for name in (_UTILIZATION, _EFFICIENCY):
+        kpi = next(t.kpi for t in wanted if t.name == name)
+        if kpi not in kpis:
+            why = f"no KPI '{kpi}' applies to this map"
+            judged[name] = replace(judged[name], value=Figure(kpi, None, "share", not_measured=why))
     utilization, service = judged[_UTILIZATION], judged[_SERVICE]
     if utilization.value.value is not None and service.value.high is not None and service.value.high < 0:
         worse = f"service got worse: {service.value.show()} of handoffs accepted in time"

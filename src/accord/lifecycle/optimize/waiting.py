@@ -78,12 +78,12 @@ class Rework:
 
 
 def find_bottlenecks(measure: Measure) -> tuple[Bottleneck, ...]:
-    """The waits of every process with a history, most hours first; passages that never wait are left out."""
+    """The waits of every process with a history, most hours first; passages that never wait, or lead to what is no work, are left out."""
     rows = [
         Bottleneck(process, r["source"], r["target"], r["count"], r["median_hours"], r["total_hours"], r["share"])
         for process in _processes(measure)
         for r in bottlenecks(measure, process).to_pylist()
-        if r["total_hours"] > 0
+        if r["total_hours"] > 0 and r["target"] not in _no_work(measure, process)
     ]
     return tuple(sorted(rows, key=lambda b: (-b.total_hours, b.process, b.source, b.target)))
 
@@ -106,6 +106,12 @@ def find_rework(measure: Measure) -> tuple[Rework, ...]:
         for r in rework(measure, process).to_pylist()
     ]
     return tuple(sorted(rows, key=lambda r: (-r.extra, r.process, r.activity)))
+
+
+def _no_work(measure: Measure, process: str) -> tuple[str, ...]:
+    """Activities the map calls no work, such as an automatic close: nobody can do them sooner."""
+    declared = measure.map.processes.get(process)
+    return declared.handoffs.ignore_activities if declared and declared.handoffs else ()
 
 
 def _processes(measure: Measure) -> list[str]:
