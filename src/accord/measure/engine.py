@@ -97,7 +97,7 @@ class Measure:
         for name in names:
             self.ensure([name])
             if self.con.execute(f"SELECT 1 FROM {quote(name)} LIMIT 1").fetchone() is None:
-                return f"the view {name} holds no row: {self._root_cause(name)}"
+                return f"{self._root_cause(name)} ({name} is empty)"
         return ""
 
     def _root_cause(self, name: str) -> str:
