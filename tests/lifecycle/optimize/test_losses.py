@@ -170,4 +170,4 @@ def test_nobody_can_do_sooner_what_is_no_work(step_store: Store, tmp_path: Path,
     with open_measure(IntegrationMap("m", logs={"l": log}, processes={"care": care}), step_store, now=now) as measure:
         waits = find_bottlenecks(measure)
 
-    assert [(w.source, w.target, w.total_hours) for w in waits] == [("open", "solve", 5.0)]
+    assert [(w.source, w.target, w.total_hours, w.share) for w in waits] == [("open", "solve", 5.0, 1.0)]

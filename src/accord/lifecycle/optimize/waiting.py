@@ -79,12 +79,14 @@ class Rework:
 
 def find_bottlenecks(measure: Measure) -> tuple[Bottleneck, ...]:
     """The waits of every process with a history, most hours first; passages that never wait, or lead to what is no work, are left out."""
-    rows = [
-        Bottleneck(process, r["source"], r["target"], r["count"], r["median_hours"], r["total_hours"], r["share"])
-        for process in _processes(measure)
-        for r in bottlenecks(measure, process).to_pylist()
-        if r["total_hours"] > 0 and r["target"] not in _no_work(measure, process)
-    ]
+    rows = []
+    for process in _processes(measure):
+        idle = _no_work(measure, process)
+        waits = [r for r in bottlenecks(measure, process).to_pylist() if r["total_hours"] > 0 and r["target"] not in idle]
+        whole = sum(r["total_hours"] for r in waits)
+        for r in waits:
+            share = r["total_hours"] / whole
+            rows.append(Bottleneck(process, r["source"], r["target"], r["count"], r["median_hours"], r["total_hours"], share))
     return tuple(sorted(rows, key=lambda b: (-b.total_hours, b.process, b.source, b.target)))
 
 
