@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accord.mapfile.content import content_hash
 from accord.mapfile.diff import diff_maps
-from accord.mapfile.dump import dump_map
+from accord.mapfile.dump import dump_map, dump_section
 from accord.mapfile.expression import check_expression, columns_of
 from accord.mapfile.load import lint, load_map
 from accord.mapfile.problems import MapProblems, Problem
@@ -19,6 +19,7 @@ __all__ = [
     "content_hash",
     "diff_maps",
     "dump_map",
+    "dump_section",
     "json_schema",
     "lint",
     "load_map",

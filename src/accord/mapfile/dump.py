@@ -37,6 +37,23 @@ def dump_map(map_: IntegrationMap) -> str:
     return "\n".join([_text(head), *parts])
 
 
+def dump_section(map_: IntegrationMap, section: str) -> str:
+    """One section of the map as YAML text, as ``dump_map`` writes it; «» when nothing stands in it.
+
+    Raises:
+        KeyError: a map has no such section.
+    """
+    key = map_shape().key(section)
+    if key is None:
+        raise KeyError(section)
+    value = getattr(map_, section)
+    if value == key.default:
+        return ""
+    laid_out = _plain(key.shape, value)
+    laid_out.fa.set_block_style()  # more names are going to be added below
+    return _text(CommentedMap({section: laid_out}))
+
+
 def _text(value: CommentedMap) -> str:
     yaml = YAML(typ="rt", pure=True)
     yaml.width = 1_000_000  # one value, one line: a folded line is harder to compare

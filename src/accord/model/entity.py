@@ -84,4 +84,5 @@ class Entity:
     rules: Mapping[str, Rule] = field(default_factory=dict, metadata={"doc": "row-level checks"})
     events: tuple[EventRule, ...] = field(default=(), metadata={"doc": "events its rows stand for"})
     version: str = field(default="1.0.0", metadata={"doc": "version of the contract"})
+    description: str = field(default="", metadata={"doc": "what one row stands for"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)

@@ -1,0 +1,146 @@
+"""``accord contract``: data contracts of the Open Data Contract Standard, out of a map and into one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from accord.cli import options
+from accord.cli.output import emit_json, escape, out
+from accord.lifecycle.files import write_whole
+from accord.mapfile import Problem, load_map
+from accord.mapfile.odcs import (
+    Addition,
+    ContractProblems,
+    ImportedContract,
+    add_entities,
+    contract_text,
+    entities_text,
+    export_contract,
+    import_contract,
+)
+from accord.model.errors import UnknownName, UsageError
+
+_MAX_BYTES = 5_000_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Data contracts (ODCS 3): write those of a map, or read one into a map.")
+    group.command("export", help="Write the entities of a map as data contracts in ODCS 3.")(export)
+    group.command("import", help="Read a data contract in ODCS 3 as entities of a map.")(import_)
+    app.add_typer(group, name="contract")
+
+
+def export(
+    map_path: options.MapPath,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    entity: list[str] = typer.Option([], "--entity", help="Only this entity; may be repeated."),
+    to: Path | None = typer.Option(None, "--to", help="Write one file <entity>.odcs.yaml each into this folder."),
+    json: options.Json = False,
+) -> None:
+    """Print the contracts, or write them to a folder."""
+    values = options.variables(data, set_)
+    # Places of data as the map writes them: a contract is for others, who have neither this machine's folders nor its secrets.
+    map_ = replace(load_map(map_path, values), systems=load_map(map_path, values, as_written=True).systems)
+    for name in entity:
+        if name not in map_.entities:
+            raise UnknownName("entity", name, map_.entities)
+    contracts = {name: export_contract(map_, name) for name in map_.entities if not entity or name in entity}
+    files = {} if to is None else {name: to / f"{name}.odcs.yaml" for name in contracts}
+    for name, file in files.items():
+        write_whole(file, contract_text(contracts[name]))
+    if json:
+        emit_json({"command": "contract export", "contracts": list(contracts.values()), "files": [str(file) for file in files.values()]})
+    elif files:
+        for file in files.values():
+            out().print(escape(f"written {file}"))
+    else:
+        typer.echo("---\n".join(contract_text(contract) for contract in contracts.values()), nl=False)
+
+
+def import_(
+    file: Path = typer.Argument(help="Contract: a YAML or JSON file of ODCS 3.0 to 3.2."),
+    into: Path | None = typer.Option(None, "--into", help="Map to add the entities to: its folder, its file, or a new file of it."),
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    strict: bool = typer.Option(False, "--strict", help="End with 1, and write nothing, when a check of the contract cannot be kept."),
+    json: options.Json = False,
+) -> int:
+    """Show the entities as YAML of a map, or add them to one; 2 when the contract has mistakes."""
+    values = options.variables(data, set_)
+    try:
+        found = import_contract(_text(file), str(file))
+    except ContractProblems as error:
+        return _mistakes(error.problems, as_json=json)
+    addition = None if into is None else add_entities(into, found.entities, values)
+    notes = (*found.left_out, *found.unchecked, *(addition.notes if addition is not None else ()))
+    refused = strict and bool(found.unchecked)
+    if addition is not None and not refused:
+        write_whole(addition.file, addition.text)
+    if json:
+        emit_json({"command": "contract import", **_body(found, addition, refused=refused), "problems": []})
+    else:
+        _show(found, notes, addition, refused=refused)
+    return 1 if refused else 0
+
+
+def _body(found: ImportedContract, addition: Addition | None, *, refused: bool) -> dict[str, Any]:
+    notes = addition.notes if addition is not None else ()
+    return {
+        "entities": {entity.name: entity for entity in found.entities},
+        "yaml": entities_text(found.entities),
+        "freshness_seconds": found.freshness.seconds if found.freshness is not None else None,
+        "left_out": [_told(note) for note in (*found.left_out, *notes)],
+        "unchecked": [_told(note) for note in found.unchecked],
+        "file": str(addition.file) if addition is not None and not refused else None,
+    }
+
+
+def _show(found: ImportedContract, notes: tuple[Problem, ...], addition: Addition | None, *, refused: bool) -> None:
+    """YAML on standard output; what was left out on standard error, so that the output stays a file of a map."""
+    if addition is None:
+        if found.freshness is not None:
+            typer.echo(f"# Its latency is the freshness of the flow that will keep it: freshness: {found.freshness}")
+        typer.echo(entities_text(found.entities), nl=False)
+    for note in notes:
+        typer.echo(str(note), err=True)
+    if refused:
+        typer.echo(f"nothing is written: {len(found.unchecked)} checks of the contract cannot be kept", err=True)
+    elif addition is not None:
+        freshness = f"; give its flow freshness: {found.freshness}" if found.freshness is not None else ""
+        out().print(escape(f"written {addition.file}: {', '.join(e.name for e in found.entities)}{freshness}"))
+
+
+def _mistakes(problems: tuple[Problem, ...], *, as_json: bool) -> int:
+    if as_json:
+        emit_json({"command": "contract import", "problems": [_told(p) for p in problems]})
+    else:
+        for problem in problems:
+            out().print(escape(str(problem)))
+        out().print(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}")
+    return 2
+
+
+def _told(problem: Problem) -> dict[str, Any]:
+    return {"file": problem.place.file, "line": problem.place.line, "message": problem.message, "expected": problem.expected}
+
+
+def _text(file: Path) -> str:
+    """The text of a contract.
+
+    Raises:
+        UsageError: it is not there, too large or not UTF-8.
+    """
+    try:
+        if file.stat().st_size > _MAX_BYTES:
+            raise UsageError(f"{file} is too large for a contract.", expected=f"Expected at most {_MAX_BYTES // 1_000_000} MB.")
+        return file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}.", expected="Give a contract file in ODCS 3.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} holds bytes that are not UTF-8.", expected="Save the file as UTF-8.") from error
