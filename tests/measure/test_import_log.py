@@ -153,8 +153,8 @@ def test_unusable_rows_are_kept_back_with_line_and_reason(store: Store, csv_log:
         ("case,activity,time,time\n1,a,2025-01-01,x\n", DataRefused, "stands twice"),
         ("case,activity,timee,who\n1,a,2025-01-01,x\n", UnknownName, "Did you mean 'timee'"),
         ("case,activity,time,who\n1,a,soon,x\n1,b,later,x\n", DataRefused, "2 of 2 rows cannot be used (line 2"),
-        ("case,activity,time,who\n1,a,2025-01-01\n", DataRefused, "Line: 2"),
-        ("case,activity,time,who\n1,a,2025-01-01,x,y\n", DataRefused, "Line: 2"),
+        ("case,activity,time,who\n1,a,2025-01-01\n", DataRefused, "log.csv:2: 3 columns"),
+        ("case,activity,time,who\n1,a,2025-01-01,x,y\n", DataRefused, "log.csv:2: 5 columns"),
     ],
 )
 def test_a_wrong_csv_is_refused_and_nothing_is_kept(

@@ -11,11 +11,12 @@ from typing import ClassVar
 
 import duckdb
 
+from accord.connectors.column_names import checked
 from accord.connectors.decide import Staged
 from accord.connectors.file_merge import LINE
 from accord.connectors.folder import Folder
 from accord.connectors.protocol import Capabilities
-from accord.connectors.types import literal, quote
+from accord.connectors.types import literal, path_literal, quote
 from accord.model.errors import DataRefused, UsageError
 from accord.model.types import CanonicalType
 
@@ -61,13 +62,13 @@ class CsvConnector(Folder):
         names = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
         query = f"""
             CREATE TEMP TABLE {table} AS SELECT row_number() OVER () AS {LINE}, *
-            FROM read_csv({literal(str(path))}, auto_detect=false, header=true, columns={{{names}}}, delim={literal(self._separator)},
+            FROM read_csv({path_literal(path)}, auto_detect=false, header=true, columns={{{names}}}, delim={literal(self._separator)},
                 quote={literal(self._quote)}, escape={literal(self._quote)}, nullstr='', allow_quoted_nulls=false, strict_mode=true,
                 null_padding=false, ignore_errors=false, encoding={literal(_ENCODINGS[self._encoding])}, max_line_size={_MAX_LINE_BYTES})"""
         try:
             con.execute(query)
         except duckdb.Error as error:
-            raise _refusal(path, str(error), len(header)) from error
+            raise refusal(path, str(error), len(header)) from error
 
     def save(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path, staged: Staged) -> None:
         """Write all rows with the columns in the file's order."""
@@ -98,14 +99,13 @@ class CsvConnector(Folder):
         if any("\ufffd" in name for name in names):
             raise DataRefused(f"the header is not {self._encoding}", f"{path}:1", f"text in {self._encoding}, or the option 'encoding'")
         names = [name or f"column{position}" for position, name in enumerate(names, 1)]
-        twice = {name for name in names if names.count(name) > 1}
-        if not names or twice:
-            what = f"the column {', '.join(sorted(map(repr, twice)))} stands twice in the header" if twice else "there is no header"
-            raise DataRefused(what, f"{path}:1", "a header line with different column names")
-        return names
+        if not names:
+            raise DataRefused("there is no header", f"{path}:1", "a header line with the column names")
+        return checked(names, f"{path}:1")
 
 
-def _refusal(path: Path, message: str, columns: int) -> DataRefused:
+def refusal(path: Path, message: str, columns: int) -> DataRefused:
+    """What DuckDB says about a CSV file, in our words and with the line."""
     line = _LINE_OF_ERROR.search(message)
     where = f"{path}:{line[1]}" if line else str(path)
     count = _COLUMN_COUNT.search(message)

@@ -48,6 +48,8 @@ def existing_file(path: Path, system: str) -> Path:
         raise SystemUnreachable(system, str(path), "it is a folder, not a file")
     if not path.exists():
         raise SystemUnreachable(system, str(path), "there is no such file", "Correct 'at:' in the map, or put the file there.")
+    if not path.is_file():
+        raise SystemUnreachable(system, str(path), "it is no regular file (a pipe or a device, whose reading may never end)")
     if not os.access(path, os.R_OK):
         raise SystemUnreachable(system, str(path), "it may not be read", "Give this user the right to read it.")
     return path

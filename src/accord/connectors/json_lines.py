@@ -6,11 +6,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from accord.model.errors import DataRefused
 
-MAX_COLUMNS: Final = 2_000
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _EXPECTED = "one JSON object per line"
@@ -61,6 +60,8 @@ def texts(line: str, where: str) -> dict[str, str | None]:
         raise DataRefused(f"no JSON ({error or 'nested too deeply'})", where, _EXPECTED) from error
     if not isinstance(found, dict):
         raise DataRefused("JSON, but no object", where, _EXPECTED)
+    if "\\u" in line and any(_is_broken(text) for item in found.items() for text in item):
+        raise DataRefused("half of a character (a lone surrogate escape)", where, _EXPECTED + " in Unicode")
     raw: dict[str, str] | None = None
     for name, value in found.items():
         if isinstance(value, str) or value is None:
@@ -72,6 +73,11 @@ def texts(line: str, where: str) -> dict[str, str | None]:
             raw = members(line) if raw is None else raw
             found[name] = raw[name]
     return found
+
+
+def _is_broken(text: object) -> bool:
+    """Whether a text holds half of a surrogate pair, which no encoding can write."""
+    return isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def members(line: str) -> dict[str, str]:

@@ -10,12 +10,12 @@ import duckdb
 import pyarrow as pa
 
 from accord.connectors import json_lines
+from accord.connectors.column_names import checked
 from accord.connectors.decide import ROW, Staged
 from accord.connectors.file_merge import LINE
 from accord.connectors.folder import Folder
 from accord.connectors.protocol import Capabilities
 from accord.connectors.types import quote
-from accord.model.errors import DataRefused
 from accord.model.types import CanonicalType
 
 _CHUNK_ROWS = 50_000
@@ -38,8 +38,7 @@ class JsonLinesConnector(Folder):
             row = json_lines.texts(line, f"{path}:{number}")
             if not row.keys() <= names.keys():
                 names.update(dict.fromkeys(row))
-                if len(names) > json_lines.MAX_COLUMNS:
-                    raise DataRefused("too many different members", f"{path}:{number}", f"at most {json_lines.MAX_COLUMNS} columns")
+                checked(tuple(names), f"{path}:{number}", capitals=False)
             if len(chunks[-1]) == _CHUNK_ROWS:
                 chunks.append([])
             chunks[-1].append(row)

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import ClassVar
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from accord.connectors.column_names import checked
 from accord.connectors.decide import Staged, type_of
 from accord.connectors.duck import open_duck
 from accord.connectors.file_merge import LINE
 from accord.connectors.folder import Folder
 from accord.connectors.protocol import Capabilities
-from accord.connectors.types import duckdb_type, literal, quote
+from accord.connectors.types import duckdb_type, literal, path_literal, quote
 from accord.model.errors import DataRefused
 from accord.model.system import ColumnDescription
 from accord.model.types import CanonicalType
@@ -29,9 +32,11 @@ class ParquetConnector(Folder):
     def load(self, con: duckdb.DuckDBPyConnection, resource: str, path: Path, table: str) -> None:
         """Read the file with its own types."""
         try:
-            con.execute(f"CREATE TEMP TABLE {table} AS SELECT row_number() OVER () AS {LINE}, * FROM read_parquet({literal(str(path))})")
-        except duckdb.Error as error:
-            raise DataRefused(str(error).splitlines()[0], str(path), "a Parquet file") from error
+            # DuckDB would rename columns that differ in capitals only, so the names are looked at as the file has them.
+            checked(pq.read_schema(path).names, str(path), expected="different column names")
+            con.execute(f"CREATE TEMP TABLE {table} AS SELECT row_number() OVER () AS {LINE}, * FROM read_parquet({path_literal(path)})")
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise DataRefused(str(error).splitlines()[0].rstrip("."), str(path), "a Parquet file") from error
 
     def save(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path, staged: Staged) -> None:
         """Write all rows with the types and the order of columns they had."""

@@ -28,7 +28,10 @@ from accord.model.system import ColumnDescription, ResourceDescription, System, 
 from accord.model.types import CanonicalType
 
 CONNECT_SECONDS = 10
-LOCK_SECONDS = 30
+LOCK_SECONDS = 5
+VIEW_SECONDS = 5
+# A link that is cut without a word is noticed after this time, whatever is being waited for.
+_LINK = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 15_000}
 _EMBEDDED = "embedded:"
 _names = itertools.count(1)
 _RESOURCES = """
@@ -83,7 +86,10 @@ class PostgresConnector:
         start = time.perf_counter()
         with self._opened() as db, db.transaction():
             db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            found = tuple(self._describe_one(db, row) for row in db.execute(_RESOURCES).fetchall())
+            described = [
+                self._describe_view(db, row) if row[5] else self._describe_one(db, row) for row in db.execute(_RESOURCES).fetchall()
+            ]
+            found = tuple(resource for resource in described if resource is not None)
             version = f"PostgreSQL {db.info.parameter_status('server_version')}"
         return SystemDescription(self.system.name, self.kind, found, (time.perf_counter() - start) * 1000, version)
 
@@ -157,6 +163,21 @@ class PostgresConnector:
         known = [row[0] for row in db.execute(_RESOURCES).fetchall()]
         raise UnknownName("resource", resource, known, place=self.system.place, holder=f"system '{self.system.name}'")
 
+    def _describe_view(self, db: psycopg.Connection[Any], row: tuple[Any, ...]) -> ResourceDescription | None:
+        """As for a table; none for a view that cannot be read or takes too long, which must not hide all the others."""
+        try:
+            with db.transaction():  # a savepoint
+                db.execute(f"SET LOCAL statement_timeout = '{VIEW_SECONDS}s'".encode())
+                described = self._describe_one(db, row)
+                db.execute("SET LOCAL statement_timeout TO DEFAULT")
+                return described
+        except psycopg.OperationalError as error:
+            if not isinstance(error, errors.QueryCanceled):
+                raise
+            return None
+        except psycopg.DatabaseError:
+            return None
+
     def _describe_one(self, db: psycopg.Connection[Any], row: tuple[Any, ...]) -> ResourceDescription:
         label, schema, name, writable, readable, _ = row
         table = f"{quote(schema)}.{quote(name)}"
@@ -178,7 +199,11 @@ class PostgresConnector:
             at = self._embedded(self._at[len(_EMBEDDED) :]) if self._at.startswith(_EMBEDDED) else self._at
             given = conninfo_to_dict(at)
             seconds = given.get("connect_timeout") or CONNECT_SECONDS
-            self._conninfo = make_conninfo(at, connect_timeout=seconds, application_name=given.get("application_name") or "accord")
+            # Given here because the scanner opens connections of its own: nobody waits for a lock without end.
+            options = f"{given.get('options') or ''} -c lock_timeout={LOCK_SECONDS}s".strip()
+            link = {name: value for name, value in _LINK.items() if name not in given}
+            name = given.get("application_name") or "accord"
+            self._conninfo = make_conninfo(at, connect_timeout=seconds, application_name=name, options=options, **link)
         return self._conninfo
 
     def _embedded(self, folder: str) -> str:
@@ -209,14 +234,27 @@ class PostgresConnector:
             db.close()
 
     def _translated(self, error: Exception) -> AccordError:
-        text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = str(error).strip() or type(error).__name__
+        if isinstance(error, duckdb.Error) and "ERROR:" in reason:  # the scanner puts its own query before what the server says
+            reason = reason.rpartition("ERROR:")[2].strip() or reason
+        text = reason.splitlines()[0]
         for secret, shown in ((self._conninfo, self.where), (self._at, self.where), (_password(self._conninfo), "***")):
             text = text.replace(secret, shown) if secret else text
+        if isinstance(error, duckdb.Error):
+            if "permission denied" in text:
+                return DataRefused(text, self.where, "rights for this user (GRANT SELECT ON … TO …)")
+            if "lock timeout" in text:
+                return SystemChanged(self.system.name, self.where, f"another session kept it locked for {LOCK_SECONDS} s")
+        if isinstance(error, errors.LockNotAvailable):
+            return SystemChanged(self.system.name, self.where, f"another session kept it locked for {LOCK_SECONDS} s")
+        no_lock = isinstance(error, errors.FeatureNotSupported) and "FOR UPDATE" in text  # of a view that groups or joins
+        if no_lock or isinstance(error, errors.ObjectNotInPrerequisiteState):
+            return DataRefused("it is a view, which cannot be written", self.where, "a table, or direction: read for it in the flow")
         if isinstance(error, errors.DiskFull):
             return StorageFull(self.where, text)
         if isinstance(error, errors.InsufficientPrivilege):
             return DataRefused(text, self.where, "rights for this user (GRANT SELECT, INSERT, UPDATE, DELETE ON … TO …)")
-        if isinstance(error, (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)):
+        if isinstance(error, (errors.DeadlockDetected, errors.SerializationFailure)):
             return SystemChanged(self.system.name, self.where, text)
         if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, duckdb.Error)):
             return SystemUnreachable(self.system.name, self.where, text)

@@ -51,7 +51,7 @@ class SqliteConnector:
         start = time.perf_counter()
         with self._opened() as db, self._errors():
             db.execute("BEGIN")
-            found = tuple(self._describe_one(db, name) for name in self._resources(db))
+            found = tuple(self._describe_one(db, name) for name in self._resources(db) if self._is_readable(db, name))
             db.execute("ROLLBACK")
         elapsed = (time.perf_counter() - start) * 1000
         return SystemDescription(self.system.name, self.kind, found, elapsed, f"SQLite {sqlite3.sqlite_version}")
@@ -138,6 +138,16 @@ class SqliteConnector:
             if hidden != 1
         ]
 
+    def _is_readable(self, db: sqlite3.Connection, resource: str) -> bool:
+        """Whether its columns are known: not of a view over a table that is gone, nor of a virtual table of another program."""
+        try:
+            db.execute(f"SELECT 1 FROM {quote(self._table(resource))} LIMIT 0")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # locked, unreadable: the file's own trouble, not of this table
+                raise
+            return False
+        return True
+
     def _describe_one(self, db: sqlite3.Connection, resource: str) -> ResourceDescription:
         table = self._table(resource)
         is_view = db.execute("SELECT type FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0] == "view"
@@ -163,6 +173,8 @@ class SqliteConnector:
             raise SystemUnreachable(self.system.name, where, "it is a folder, not a SQLite file")
         if not create and not self.path.exists():
             raise SystemUnreachable(self.system.name, where, "there is no such file", "Correct 'at:' in the map, or make the file.")
+        if self.path.exists() and not self.path.is_file():
+            raise SystemUnreachable(self.system.name, where, "it is no regular file")
         mode = "rwc" if create else "rw" if write else "ro"
         with _turns[where]:
             if not write:
@@ -209,6 +221,10 @@ class SqliteConnector:
             return DataRefused("it is no SQLite database, or a damaged one", where, "a file that begins with 'SQLite format 3'")
         if "locked" in text or "busy" in text:
             return SystemChanged(self.system.name, resource or self.path.name, f"another program kept it locked for {BUSY_SECONDS} s")
+        if "because it is a view" in text:
+            return DataRefused("it is a view, which cannot be written", where, "a table, or direction: read for this system in the flow")
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR or "no such" in text:
+            return DataRefused(text, where, "a table or view that SQLite can read")
         return SystemUnreachable(self.system.name, where, text)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from accord.model.types import CanonicalType
 
 _PLAIN = {
@@ -32,3 +35,8 @@ def quote(name: str) -> str:
 def literal(text: str) -> str:
     """A text as an SQL literal, where a bound parameter is not possible (DDL, ATTACH)."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def path_literal(path: Path) -> str:
+    """The name of one file as an SQL literal for DuckDB's readers, which would take ``*``, ``?`` and ``[`` in it for a pattern."""
+    return literal(re.sub(r"[*?\[]", lambda found: f"[{found[0]}]", str(path)))

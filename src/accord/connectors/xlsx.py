@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from defusedxml.common import DefusedXmlException
 from openpyxl import Workbook, load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
+from accord.connectors.column_names import checked
 from accord.connectors.decide import ROW, Staged
 from accord.connectors.file_merge import LINE
 from accord.connectors.files import Stamp, existing_file, replace_file
@@ -28,8 +30,23 @@ from accord.model.types import CanonicalType
 
 MAX_UNPACKED_BYTES: Final = 512_000_000
 MAX_RATIO: Final = 200
+MAX_ROWS: Final = 1_048_576
 # What openpyxl does not carry over when it writes a workbook back.
 _LOST_ON_WRITING = ("xl/charts/", "xl/drawings/", "xl/pivotTables/", "xl/vbaProject", "xl/media/", "xl/slicers/")
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    InvalidFileException,
+    DefusedXmlException,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    SyntaxError,
+    NotImplementedError,
+    OverflowError,
+)
 _EXPECTED = "an Excel workbook (.xlsx)"
 
 
@@ -53,7 +70,7 @@ class XlsxConnector(Folder):
 
     def load(self, con: duckdb.DuckDBPyConnection, resource: str, path: Path, table: str) -> None:
         """Read a sheet as text; rows without any value are passed over."""
-        with self._opened() as book:
+        with self._opened() as book, self._readable():  # a sheet is unpacked and parsed row by row
             sheet = book[self._sheet(resource)]
             sheet.reset_dimensions()  # what a file says about its own size is not to be trusted
             rows = enumerate(sheet.iter_rows(values_only=True), 1)
@@ -61,6 +78,8 @@ class XlsxConnector(Folder):
             columns: list[list[str | None]] = [[] for _ in header]
             lines: list[int] = []
             for number, row in rows:
+                if number > MAX_ROWS:  # rows between two that are there are made up by the reader, so a far one has no end
+                    raise DataRefused(f"a row beyond {MAX_ROWS:,}", f"{path} sheet '{resource}'", "a sheet as Excel writes it")
                 values = [cell_text(value) for value in row[: len(header)]]
                 if any(value is not None for value in values) or any(value is not None for value in row[len(header) :]):
                     if any(value is not None for value in row[len(header) :]):
@@ -157,12 +176,10 @@ class XlsxConnector(Folder):
         names = [cell_text(value) for value in row]
         while names and names[-1] is None:
             names.pop()
-        header = [name or f"column{position}" for position, name in enumerate(names, 1)]
-        twice = sorted({name for name in header if header.count(name) > 1})
-        if not header or twice:
-            what = f"the column {', '.join(map(repr, twice))} stands twice" if twice else "the first row is empty"
-            raise DataRefused(what, f"{self.workbook} sheet '{resource}' row 1", "a header with different column names")
-        return header
+        where = f"{self.workbook} sheet '{resource}' row 1"
+        if not names:
+            raise DataRefused("the first row is empty", where, "a header with the column names")
+        return checked([name or f"column{position}" for position, name in enumerate(names, 1)], where)
 
     def _lost(self, path: Path) -> str:
         with zipfile.ZipFile(path) as archive:
@@ -172,7 +189,7 @@ class XlsxConnector(Folder):
     @contextmanager
     def _opened(self, *, write: bool = False) -> Iterator[Any]:
         path = existing_file(self.workbook, self.system.name)
-        try:
+        with self._readable():
             with zipfile.ZipFile(path) as archive:
                 entries = archive.infolist()
             unpacked = sum(entry.file_size for entry in entries)
@@ -180,15 +197,24 @@ class XlsxConnector(Folder):
             if unpacked > MAX_UNPACKED_BYTES or (unpacked > 10_000_000 and unpacked / packed > MAX_RATIO):
                 allowed = f"at most {MAX_UNPACKED_BYTES:,} bytes, packed {MAX_RATIO}-fold"
                 raise DataRefused(f"it unpacks to {unpacked:,} bytes", str(path), allowed)
-            book = load_workbook(path, read_only=not write, data_only=not write)
-        except (zipfile.BadZipFile, InvalidFileException, DefusedXmlException, KeyError, ValueError, EOFError, SyntaxError) as error:
-            raise DataRefused(f"it cannot be read ({error})", str(path), _EXPECTED) from error
-        except OSError as error:
-            raise SystemUnreachable(self.system.name, str(path), str(error)) from error
+        with path.open("rb") as file:  # ours to close: openpyxl leaves it open when it refuses the workbook
+            with self._readable():
+                book = load_workbook(file, read_only=not write, data_only=not write)
+            try:
+                yield book
+            finally:
+                book.close()
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """What openpyxl stumbles over in a workbook that is damaged or made up, in one word."""
         try:
-            yield book
-        finally:
-            book.close()
+            yield
+        except _DAMAGED as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise DataRefused(f"it cannot be read ({reason})", str(self.workbook), _EXPECTED) from error
+        except OSError as error:
+            raise SystemUnreachable(self.system.name, str(self.workbook), str(error)) from error
 
 
 def _save(book: Any, target: Path) -> None:

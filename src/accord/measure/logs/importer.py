@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import re
+import stat
 import tempfile
 from dataclasses import asdict
 from datetime import datetime
@@ -28,6 +30,7 @@ from accord.model.process import Log
 from accord.store import Store
 
 BAD_SHARE_REFUSED = 0.1
+_KIND_OF_ERROR = re.compile(r"^[A-Z][A-Za-z ]* Error: ")
 _SHOWN = 5
 _ENDINGS = {
     ".csv": "csv",
@@ -75,7 +78,7 @@ def import_log(log: Log, store: Store, *, base: Path, now: datetime, run: str) -
         try:
             notes = _read(con, kind, path, log, Path(scratch))
         except duckdb.Error as error:
-            raise DataRefused(_first_lines(error), str(path), f"a readable {kind} file") from error
+            raise DataRefused(_first_line(error), str(path), f"a readable {kind} file") from error
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise StorageFull(scratch, str(error)) from error
@@ -118,6 +121,8 @@ def _stamp(log: Log, path: Path) -> tuple[int, ...]:
         found = path.stat()
     except OSError as error:
         raise SystemUnreachable(f"log {log.name}", str(path), error.strerror or str(error)) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise SystemUnreachable(f"log {log.name}", str(path), "it is no regular file")
     return (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
@@ -225,9 +230,10 @@ def _one(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
     return row
 
 
-def _first_lines(error: duckdb.Error) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:3]).rstrip(".")
+def _first_line(error: duckdb.Error) -> str:
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    # «Invalid Input Error: » is DuckDB's own order of things, and what follows the first line is our query.
+    return _KIND_OF_ERROR.sub("", first).rstrip(". ")
 
 
 def _result(log: Log, attributes: dict[str, Any], *, changed: bool) -> ImportResult:

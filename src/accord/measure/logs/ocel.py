@@ -7,17 +7,23 @@ Events at the same time are ordered by their id, because the format has no other
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 
 from accord.connectors.duck import load_scanner
-from accord.connectors.types import literal, quote
+from accord.connectors.types import literal, path_literal, quote
 from accord.measure.logs.parsed import zoned_time
 from accord.model.errors import DataRefused
 from accord.model.process import Log
 
-_TABLES = ("event", "object", "event_object", "event_map_type")
+_TABLES = {
+    "event": ("ocel_id", "ocel_type"),
+    "object": ("ocel_id", "ocel_type"),
+    "event_object": ("ocel_event_id", "ocel_object_id", "ocel_qualifier"),
+    "event_map_type": ("ocel_type", "ocel_type_map"),
+}
 
 
 def read_ocel_sqlite(con: duckdb.DuckDBPyConnection, path: Path, log: Log) -> tuple[str, ...]:
@@ -39,11 +45,14 @@ def read_ocel_sqlite(con: duckdb.DuckDBPyConnection, path: Path, log: Log) -> tu
             raise DataRefused(
                 f"there is no table '{missing[0]}'", str(path), f"an OCEL 2.0 file with {', '.join(_TABLES)} and a table per event type"
             )
+        for name, columns in _TABLES.items():
+            _check_columns(con, name, columns, path)
         parts = []
         for (short,) in con.execute("SELECT DISTINCT ocel_type_map FROM ocel.event_map_type ORDER BY 1").fetchall():
             table = f"event_{short}"
             if table not in names:
                 raise DataRefused(f"event_map_type names '{short}', but there is no table '{table}'", str(path), f"a table '{table}'")
+            _check_columns(con, table, ("ocel_id", "ocel_time"), path)
             parts.append(f"SELECT ocel_id, ocel_time, {_attributes(con, table, log)} AS attributes FROM ocel.{quote(table)}")
         times = (
             " UNION ALL ".join(parts)
@@ -61,6 +70,13 @@ def read_ocel_sqlite(con: duckdb.DuckDBPyConnection, path: Path, log: Log) -> tu
     finally:
         con.execute("DETACH ocel")
     return _assemble(con, path, log)
+
+
+def _check_columns(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], path: Path) -> None:
+    there = {str(row[0]).lower() for row in con.execute(f"DESCRIBE ocel.{quote(table)}").fetchall()}
+    missing = [name for name in columns if name not in there]
+    if missing:
+        raise DataRefused(f"the table '{table}' has no column '{missing[0]}'", str(path), f"the columns {', '.join(columns)}")
 
 
 def _attributes(con: duckdb.DuckDBPyConnection, table: str, log: Log) -> str:
@@ -85,7 +101,7 @@ def read_ocel_json(con: duckdb.DuckDBPyConnection, path: Path, log: Log) -> tupl
     try:
         con.execute(
             "CREATE OR REPLACE TEMP TABLE ocel_file AS SELECT * FROM read_json("
-            f"{literal(str(path))}, columns = {{events: '{event}', objects: 'STRUCT(id VARCHAR, \"type\" VARCHAR)[]'}}, "
+            f"{path_literal(path)}, columns = {{events: '{event}', objects: 'STRUCT(id VARCHAR, \"type\" VARCHAR)[]'}}, "
             f"maximum_object_size = {largest})"
         )
         shape = con.execute("SELECT count(*), count(events), count(objects) FROM ocel_file").fetchone()
@@ -93,6 +109,12 @@ def read_ocel_json(con: duckdb.DuckDBPyConnection, path: Path, log: Log) -> tupl
         raise DataRefused(str(error).splitlines()[0], str(path), "an OCEL 2.0 file in JSON") from error
     if shape != (1, 1, 1):
         raise DataRefused("there is no list of 'events' and of 'objects' at the top", str(path), "an OCEL 2.0 file in JSON")
+    broken = con.execute(
+        "SELECT e.id FROM (SELECT unnest(events) AS e FROM ocel_file) WHERE len(e.attributes) <> "
+        "len(list_distinct(list_filter(list_transform(e.attributes, lambda a: a.name), lambda n: n IS NOT NULL))) LIMIT 1"
+    ).fetchone()
+    if broken:
+        raise DataRefused(f"event '{broken[0]}' has an attribute twice, or one without a name", str(path), "each attribute once")
     wanted = f"list_contains([{', '.join(map(literal, log.attributes))}], a.name)" if log.attributes else "true"
     con.execute("CREATE OR REPLACE TEMP TABLE ocel_whole AS SELECT unnest(events) AS e FROM ocel_file")
     con.execute(

@@ -9,10 +9,12 @@ from zoneinfo import available_timezones
 import duckdb
 
 from accord.connectors.types import literal, quote
-from accord.model.errors import UnknownName
+from accord.model.errors import UnknownName, UsageError, alternatives
 from accord.model.process import Log
 
 _ZONED = r"(?:[zZ]|[+-]\d{2}(?::?\d{2})?)\s*$"
+
+_FIRST, _LAST = "0001-01-02 00:00:00+00", "9999-12-31 00:00:00+00"
 
 _NO_SECONDS = r"([T ]\d{2}:\d{2})\s*([zZ+-])"
 
@@ -68,7 +70,11 @@ def _check_names(raw: Raw) -> None:
     named = {"case": log.case, "activity": log.activity, "time": log.time, "start": log.start, "resource": log.resource, "team": log.team}
     for key, column in named.items():
         if not column and key in ("case", "activity", "time"):
-            raise UnknownName("column", column, raw.types, place=log.place, holder=f"log '{log.name}', {key}:")
+            raise UsageError(
+                f"log '{log.name}': nothing says which column is the {key}.",
+                place=log.place,
+                expected=f"Give `{key}: <column>` in the mapping (--mapping, or logs: in the map). {alternatives('', raw.types)}",
+            )
         if column and column not in raw.types:
             raise UnknownName("column", column, raw.types, place=log.place, holder=f"log '{log.name}', {key}:")
     for column in (*log.objects.values(), *log.attributes):
@@ -91,9 +97,9 @@ def _shown(column: str) -> str:
 def _time(raw: Raw, column: str) -> str:
     kind, zone, text = raw.types[column], literal(raw.log.timezone), _shown(column)
     if kind == "TIMESTAMP WITH TIME ZONE":
-        return quote(column)
+        return _on_the_calendar(quote(column))
     if kind.startswith("TIMESTAMP") or kind == "DATE":
-        return f"timezone({zone}, CAST({quote(column)} AS TIMESTAMP))"
+        return _on_the_calendar(f"timezone({zone}, CAST({quote(column)} AS TIMESTAMP))")
     return zoned_time(text, raw.log)
 
 
@@ -103,10 +109,15 @@ def zoned_time(text: str, log: Log) -> str:
     if log.time_format:
         parsed = f"try_strptime({text}, {literal(log.time_format)})"
         # A format with a zone gives an instant already; one without gives the clock on the wall of the declared zone.
-        return parsed if "%z" in log.time_format or "%Z" in log.time_format else f"timezone({zone}, {parsed})"
+        return _on_the_calendar(parsed if "%z" in log.time_format or "%Z" in log.time_format else f"timezone({zone}, {parsed})")
     # ISO 8601 lets the seconds be left out before a zone, which the cast does not.
     whole = f"regexp_replace({text}, {literal(_NO_SECONDS)}, {literal(chr(92) + '1:00' + chr(92) + '2')})"
-    return (
+    return _on_the_calendar(
         f"CASE WHEN regexp_matches({text}, {literal(_ZONED)}) AND regexp_matches({text}, ':') THEN TRY_CAST({whole} AS TIMESTAMPTZ) "
         f"ELSE timezone({zone}, TRY_CAST({text} AS TIMESTAMP)) END"
     )
+
+
+def _on_the_calendar(time: str) -> str:
+    """The instant, or null where it is none of the years 1 to 9999: DuckDB also knows infinity and years nobody has lived in."""
+    return f"CASE WHEN {time} BETWEEN {literal(_FIRST)}::TIMESTAMPTZ AND {literal(_LAST)}::TIMESTAMPTZ THEN {time} END"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import IO
 
 import duckdb
 
-from accord.connectors.types import literal
+from accord.connectors.column_names import checked
+from accord.connectors.csv_folder import refusal
+from accord.connectors.types import literal, path_literal
 from accord.measure.logs.parsed import Raw
-from accord.model.errors import DataRefused
+from accord.model.errors import DataRefused, UsageError
 from accord.model.process import Log
 
 
@@ -23,31 +26,35 @@ def read_csv(con: duckdb.DuckDBPyConnection, path: Path, log: Log) -> Raw:
     Raises:
         DataRefused: empty, not UTF-8, a column named twice, or a row of another width, with file and line.
     """
-    if len(log.separator) != 1:
-        raise DataRefused(f"the separator «{log.separator}» is not one character", str(path), "a single character such as , or ;")
+    if len(log.separator) != 1 or log.separator in '"\r\n':
+        what = f"separator «{log.separator}» is not one character that can part values."
+        raise UsageError(f"log '{log.name}': {what}", place=log.place, expected="Expected a single character such as , or ;")
     header = _header(path, log.separator)
     if not header:
         raise DataRefused("the file is empty", str(path), "a line with the names of the columns, then one line per event")
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise DataRefused(f"the column '{twice[0]}' stands twice in the first line", f"{path}:1", "each column once")
+    named = [name or f"column{position}" for position, name in enumerate(header, 1)]
+    header = checked(named, f"{path}:1", expected="each column once")
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
     options = (
         f"columns = {{{columns}}}, auto_detect = false, header = true, delim = {literal(log.separator)}, quote = '\"', escape = '\"', "
         "strict_mode = true, null_padding = false, nullstr = '', encoding = 'utf-8', max_line_size = 16777216"
     )
-    con.execute(f"CREATE OR REPLACE TEMP TABLE raw AS SELECT row_number() OVER () AS seq, * FROM read_csv({literal(str(path))}, {options})")
+    query = f"CREATE OR REPLACE TEMP TABLE raw AS SELECT row_number() OVER () AS seq, * FROM read_csv({path_literal(path)}, {options})"
+    try:
+        con.execute(query)
+    except duckdb.Error as error:
+        raise refusal(path, str(error), len(header)) from error
     return Raw("raw", dict.fromkeys(header, "VARCHAR"), log)
 
 
 def read_parquet(con: duckdb.DuckDBPyConnection, path: Path, log: Log) -> Raw:
     """The rows of a Parquet file in their own types, numbered in the order of the file."""
     types = {
-        str(name): str(kind) for name, kind, *_ in con.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(str(path))})").fetchall()
+        str(name): str(kind) for name, kind, *_ in con.execute(f"DESCRIBE SELECT * FROM read_parquet({path_literal(path)})").fetchall()
     }
     con.execute(
         "CREATE OR REPLACE TEMP VIEW raw AS SELECT file_row_number + 1 AS seq, * EXCLUDE (file_row_number) "
-        f"FROM read_parquet({literal(str(path))}, file_row_number = true)"
+        f"FROM read_parquet({path_literal(path)}, file_row_number = true)"
     )
     return Raw("raw", types, log)
 
@@ -73,10 +80,15 @@ def lines_of(path: Path, separator: str, rows: Sequence[int]) -> dict[int, int]:
 def _header(path: Path, separator: str) -> list[str]:
     try:
         with _text(path) as lines:
-            return next(csv.reader(lines, delimiter=separator), [])
+            header = next(csv.reader(lines, delimiter=separator), [])
+            while path.suffix == ".gz" and lines.read(1 << 20):
+                pass  # a packed file that was cut off shows it at its end only, and what is read of it looks whole
+            return header
     except UnicodeDecodeError as error:
         raise DataRefused(f"byte {error.start} is no UTF-8", str(path), "a file in UTF-8") from error
-    except (EOFError, gzip.BadGzipFile) as error:
+    except csv.Error as error:
+        raise DataRefused(f"the first line cannot be read ({error})", f"{path}:1", "the names of the columns") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataRefused(f"the packed file cannot be unpacked ({error})", str(path), "a whole .gz file") from error
 
 

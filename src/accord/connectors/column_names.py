@@ -1,0 +1,42 @@
+"""What the names of a file's columns must be, so that no column is lost or taken for another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from accord.model.errors import DataRefused
+
+# Databases end at 1,600 (PostgreSQL) and 2,000 (SQLite); far more is a file of something else.
+MAX_COLUMNS: Final = 2_000
+RESERVED: Final = "_accord_"
+_EXPECTED = "a header line with different column names"
+
+
+def checked(names: Sequence[str], where: str, *, expected: str = _EXPECTED, capitals: bool = True) -> list[str]:
+    """The names themselves, when a file with these columns can be read and written back whole.
+
+    Names that differ in capitals only are refused: SQL takes them for one column, and writing would rename the second.
+
+    Args:
+        names: as they stand in the file.
+        where: file, with line or sheet, for the error.
+        expected: what a right file has there.
+        capitals: whether names that differ in capitals only are refused; not for formats that write their own text back.
+
+    Raises:
+        DataRefused: too many columns, a name that stands twice, or one that Accord keeps for itself.
+    """
+    if len(names) > MAX_COLUMNS:
+        raise DataRefused(f"{len(names):,} columns", where, f"at most {MAX_COLUMNS:,} columns")
+    counts = Counter(name.casefold() if capitals else name for name in names)
+    twice = sorted({name for name in names if counts[name.casefold() if capitals else name] > 1})
+    if twice:
+        shown = ", ".join(repr(name) for name in twice[:5])
+        what = f"the column {shown} stands twice" if len(twice) == 1 else f"the columns {shown} differ in capitals only"
+        raise DataRefused(what, where, expected)
+    kept = next((name for name in names if name.casefold().startswith(RESERVED)), None)
+    if kept is not None:
+        raise DataRefused(f"the column {kept!r} has a name that Accord keeps for itself", where, f"no column that begins with {RESERVED}")
+    return list(names)
