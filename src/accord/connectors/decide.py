@@ -30,7 +30,7 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A batch in DuckDB: table ``given`` as it came and table ``stage`` with every value as text, both numbered by ``_accord_row``.
+    """A batch in DuckDB: table ``given`` as it came and view ``stage`` with every value as text, both numbered by ``_accord_row``.
 
     ``types`` says how each column is compared, ``given`` the DuckDB type of each column of the batch.
     """
@@ -54,7 +54,7 @@ def stage(con: duckdb.DuckDBPyConnection, batch: ChangeBatch, declared: Mapping[
     con.unregister("arrow_batch")
     given = {row[0]: row[1] for row in con.execute("DESCRIBE given").fetchall()}
     texts = [f"{as_text(quote(n), kind)} AS {quote(n)}" for n, kind in given.items() if n not in (OP, ROW)]
-    con.execute(f"CREATE OR REPLACE TEMP TABLE stage AS SELECT {', '.join([ROW, OP, *texts])} FROM given")
+    con.execute(f"CREATE OR REPLACE TEMP VIEW stage AS SELECT {', '.join([ROW, OP, *texts])} FROM given")
     types = {}
     for name in (*batch.key, *batch.columns):
         type_ = declared.get(name, CanonicalType("text"))
@@ -93,6 +93,12 @@ def decide(con: duckdb.DuckDBPyConnection, staged: Staged, matches: str) -> None
         matches: table with ``_accord_row`` and the target's values of ``batch.columns`` as text, for each row whose key is there.
     """
     batch = staged.batch
+    if con.execute(f"SELECT 1 FROM {matches} LIMIT 1").fetchone() is None:
+        # Nothing of the batch is there, as at the first load: no value needs to be compared.
+        con.execute(f"""
+            CREATE OR REPLACE TEMP TABLE verdict AS
+            SELECT {ROW}, CASE {OP} WHEN 'insert' THEN 'insert' WHEN 'delete' THEN 'unchanged' ELSE 'stale' END AS outcome FROM given""")
+        return
     wanted = [same_value(f"t.{quote(c)}", f"s.{quote(c)}", staged.types[c]) for c in batch.columns]
     expected = [same_value(f"t.{quote(c)}", f"s.{quote(OLD + c)}", staged.types[c]) for c in batch.columns if OLD + c in staged.given]
     has_wanted, has_expected = " AND ".join(wanted) or "true", " AND ".join(expected) or "true"
@@ -122,12 +128,15 @@ def result(con: duckdb.DuckDBPyConnection, batch: ChangeBatch, refusals: Mapping
         batch: what was to be done.
         refusals: number of a row: why the target refused it.
     """
-    outcomes = dict(con.execute(f"SELECT {ROW}, outcome FROM verdict").fetchall())
     counts = {"insert": 0, "update": 0, "delete": 0, "unchanged": 0, "stale": 0}
-    for row, outcome in outcomes.items():
-        if row not in refusals:
-            counts[outcome] += 1
-    stale = sorted(row for row, outcome in outcomes.items() if outcome == "stale" and row not in refusals)
+    counts |= dict(con.execute("SELECT outcome, count(*) FROM verdict GROUP BY outcome").fetchall())
+    if refusals:
+        for row, outcome in con.execute(f"SELECT {ROW}, outcome FROM verdict").fetchall():
+            if row in refusals:
+                counts[outcome] -= 1
+    stale = [
+        row for (row,) in con.execute(f"SELECT {ROW} FROM verdict WHERE outcome = 'stale' ORDER BY 1").fetchall() if row not in refusals
+    ]
     keys = batch.rows.select(list(batch.key))
     refused = sorted(refusals)
     return ApplyResult(

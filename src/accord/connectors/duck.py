@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import itertools
 import json
+import os
+import threading
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +21,9 @@ from accord.connectors.types import literal
 from accord.model.errors import TerminalError
 
 Scanner = Literal["sqlite", "postgres"]
+_numbers = itertools.count(1)
+_engine_lock = threading.Lock()
+_engine: dict[int, duckdb.DuckDBPyConnection] = {}  # by process id: a forked child must not use its parent's threads
 
 
 def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
@@ -35,6 +43,41 @@ def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.Du
     con.execute("SET TimeZone = 'UTC'")
     con.create_function("canonical_json", canonical_json, [VARCHAR], VARCHAR, null_handling=FunctionNullHandling.SPECIAL)
     return con
+
+
+@contextlib.contextmanager
+def borrowed_duck() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to this process's one DuckDB engine, with an empty in-memory database of its own that is gone afterwards.
+
+    An engine costs 15 ms and a scanner loaded into it 160 ms of CPU (DuckDB checks the signature of the whole file each time); a database
+    inside a running engine costs 2 ms. Tables made here, temporary or not, are seen by no other borrower. Settings of the engine are
+    shared, so a borrower changes none.
+    """
+    con = _cursor()
+    name = f"borrowed_{next(_numbers)}"
+    try:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute(f"ATTACH ':memory:' AS {name}")
+        con.execute(f"USE {name}")
+        yield con
+    finally:
+        with contextlib.suppress(duckdb.Error):  # an engine that failed is replaced by the next borrower
+            con.execute("USE memory")
+            con.execute(f"DETACH {name}")
+        con.close()
+
+
+def _cursor() -> duckdb.DuckDBPyConnection:
+    with _engine_lock:
+        engine = _engine.get(os.getpid())
+        if engine is not None:
+            try:
+                engine.execute("SELECT 1")
+            except duckdb.Error:  # an internal error makes an engine unusable for good
+                engine = None
+        if engine is None:
+            engine = _engine[os.getpid()] = open_duck()
+        return engine.cursor()
 
 
 def load_scanner(con: duckdb.DuckDBPyConnection, scanner: Scanner) -> str:

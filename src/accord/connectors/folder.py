@@ -23,6 +23,7 @@ from accord.model.system import ColumnDescription, Resource, ResourceDescription
 from accord.model.types import CanonicalType
 
 _names = itertools.count(1)
+_STILL_NS = 2_500_000_000  # after so long without a write, the next one has another time stamp
 WIDENED = dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"), "BIGINT") | {"FLOAT": "DOUBLE"}
 
 
@@ -82,6 +83,25 @@ class Folder(ABC):
         columns = [f"CAST({quote(name)} AS {WIDENED[kind]}) AS {quote(name)}" if kind in WIDENED else quote(name) for name, kind in found]
         con.execute(f"CREATE TEMP VIEW {view} AS SELECT {', '.join(columns) or LINE} FROM {table}")
         return view
+
+    def change_token(self, resource: str) -> str | None:
+        """Identity, size and times of the file.
+
+        Sound because every write and every replacement moves the inode's change time, which no program can set, and because a file
+        written in the last moments has no token: within one step of the file system's clock (up to two seconds) another write could
+        leave all of these as they are.
+        """
+        path = self._path(resource)
+        if not path.is_file():  # a pipe would wait for its writer
+            return None
+        try:
+            with path.open("rb") as file:  # a network file system says the present state of a file only when it is opened
+                status = os.fstat(file.fileno())
+        except OSError:
+            return None
+        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _STILL_NS:
+            return None
+        return f"{path}.{status.st_dev}.{status.st_ino}.{status.st_size}.{status.st_mtime_ns}.{status.st_ctime_ns}"
 
     def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
         """Make the file, and the folder when it is not there."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import duckdb
 import pyarrow as pa
@@ -115,3 +115,21 @@ class Connector(Protocol):
     def close(self) -> None:
         """Let go of handles; a closed connector opens again on the next call."""
         ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A connector that can say cheaply whether a resource may have changed. A connector need not be one."""
+
+    def change_token(self, resource: str) -> str | None:
+        """A text that differs from every earlier one if the resource was written since; ``None`` when that cannot be promised now.
+
+        Too many tokens only cost time; one too few would lose a change. So a connector gives ``None`` wherever a write could leave
+        the token as it was: a time stamp too young to tell two writes apart, a log of changes beside the file, a missing file.
+        """
+        ...
+
+
+def change_token(connector: Connector, resource: str) -> str | None:
+    """The connector's change token for a resource; ``None`` from one that has none."""
+    return connector.change_token(resource) if isinstance(connector, Watched) else None

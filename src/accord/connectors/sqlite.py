@@ -17,7 +17,7 @@ from typing import ClassVar
 import duckdb
 
 from accord.connectors import decide, sqlite_write
-from accord.connectors.duck import load_scanner, open_duck
+from accord.connectors.duck import borrowed_duck, load_scanner
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch
 from accord.connectors.sqlite_types import as_text, canonical_type, declared_type
 from accord.connectors.text_values import readable_types
@@ -27,6 +27,8 @@ from accord.model.system import ColumnDescription, ResourceDescription, System, 
 from accord.model.types import CanonicalType
 
 BUSY_SECONDS = 10
+_HEADER_BYTES = 100
+_STILL_NS = 2_500_000_000  # after so long without a write, the next one has another time stamp
 _names = itertools.count(1)
 # Python and DuckDB each bring their own copy of SQLite, and the locks of one are invisible to the other inside one process
 # (POSIX locks belong to the process). So within the process we take turns ourselves; between processes SQLite's locks do.
@@ -84,6 +86,31 @@ class SqliteConnector:
         con.execute(f"CREATE TEMP VIEW {view} AS SELECT {', '.join(readings)} FROM {raw}")
         return view
 
+    def change_token(self, resource: str) -> str | None:
+        """The state of the whole file: its identity, size, times and SQLite's header.
+
+        Sound with a rollback journal because SQLite raises the change counter in the header within every transaction that writes, and
+        a reader that saw the counter before and after its reading has read that state; a file put in its place has another identity.
+        In WAL mode the counter stands still: with a log beside the file nothing is promised, and without one the times decide, once
+        they are old enough that another write could not bear the same (some file systems count in steps of two seconds).
+        """
+        log = self.path.with_name(self.path.name + "-wal")
+        if not self.path.is_file():  # a pipe would wait for its writer
+            return None
+        try:
+            # The log first: what was committed before it was seen empty is in the file by the time the file is looked at.
+            logged = log.exists() and log.stat().st_size > 0
+            # Closing any handle of a file drops this process's locks on it, so this takes its turn like every other access.
+            with _turns[str(self.path)], self.path.open("rb") as file:
+                header, status = file.read(_HEADER_BYTES), os.fstat(file.fileno())
+        except OSError:
+            return None
+        wal = header[18:20] != b"\x01\x01"
+        young = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _STILL_NS
+        if len(header) < _HEADER_BYTES or logged or (wal and young):
+            return None
+        return f"{status.st_dev}.{status.st_ino}.{status.st_size}.{status.st_mtime_ns}.{status.st_ctime_ns}.{header[24:].hex()}"
+
     def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
         """Make the table, and the file when it is not there."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,18 +123,14 @@ class SqliteConnector:
     def apply(self, batch: ChangeBatch) -> ApplyResult:
         """One ``BEGIN IMMEDIATE``: nobody else writes between the comparison and the change."""
         table = self._table(batch.resource)
-        con = open_duck(threads=1)
-        try:
-            with self._opened(write=True) as db, self._errors():
-                columns = self._columns(db, table, batch.resource)
-                declared = {name: kind for name, kind, _, _ in columns}
-                for name in (*batch.key, *batch.columns):
-                    if name not in declared:
-                        raise UnknownName("column", name, declared, holder=f"the batch for '{self.system.name}.{batch.resource}'")
-                staged = decide.stage(con, batch, {n: canonical_type(d) for n, d in declared.items()})
-                return sqlite_write.write(db, con, table, staged, declared)
-        finally:
-            con.close()
+        with borrowed_duck() as con, self._opened(write=True) as db, self._errors():
+            columns = self._columns(db, table, batch.resource)
+            declared = {name: kind for name, kind, _, _ in columns}
+            for name in (*batch.key, *batch.columns):
+                if name not in declared:
+                    raise UnknownName("column", name, declared, holder=f"the batch for '{self.system.name}.{batch.resource}'")
+            staged = decide.stage(con, batch, {n: canonical_type(d) for n, d in declared.items()})
+            return sqlite_write.write(db, con, table, staged, declared)
 
     def close(self) -> None:
         """Nothing is held open between calls."""

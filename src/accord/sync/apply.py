@@ -15,6 +15,12 @@ def apply_target(cycle: Cycle, side: Side, batch_id: str) -> ApplyResult:
     batch = make_batch(cycle, side, batch_id)
     result = side.connector.apply(batch) if batch is not None else ApplyResult()
     columns = tuple(side.codes[k].column for k in cycle.keys)
+    if result.stale is None and result.refused is None:
+        cycle.sql(
+            f"CREATE OR REPLACE TABLE {side.table('done')} AS SELECT _m, {names(cycle.keys)}, _op, _set, "
+            f"CASE WHEN _unfit IS NOT NULL THEN 'refused' ELSE 'done' END AS _status, _unfit AS _reason FROM {side.table('plan')}"
+        )
+        return result
     _as_text(cycle, "stale_keys", result.stale, columns)
     _as_text(cycle, "refused_keys", result.refused, columns)
     on_stale = " AND ".join(f"s.{quote(c)} = CAST(p.{quote('k:' + c)} AS VARCHAR)" for c in columns)

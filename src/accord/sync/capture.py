@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import duckdb
 
+from accord.connectors.protocol import change_token
 from accord.connectors.types import quote
 from accord.model.entity import Entity
 from accord.model.errors import GuardStopped, MapError, UnknownName, alternatives
@@ -29,10 +30,11 @@ def capture(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, drift
     Raises:
         GuardStopped: a mapped column is gone and the flow says stop, or it is a key column.
     """
+    token = change_token(side.connector, side.binding.resource)
     relation = _open(con, entity, side, may_create=may_create)
     scanned = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
     side.columns = scanned
-    side.codes, lacking = {}, []
+    side.codes, lacking, side.doubled = {}, [], None
     for name, field in entity.fields.items():
         mapping = side.binding.fields.get(name)
         if mapping is None:
@@ -67,6 +69,7 @@ def capture(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, drift
     con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS SELECT {', '.join(canonical + raw)} FROM {relation} {where}")
     found = con.execute(f"SELECT count(*) FROM {side.table('cap')}").fetchone()
     side.rows = int(found[0]) if found else 0
+    side.token = token if token == change_token(side.connector, side.binding.resource) else None
 
 
 def _open(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, may_create: bool) -> str:

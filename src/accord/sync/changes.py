@@ -102,6 +102,11 @@ def settle_due(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, prev
     values: dict[str, object] = {"run": cycle.run, "captured": captured_at, "now": cycle.clock()}
     if previous_at:
         values["previous"] = previous_at
+    again = ""
+    if cycle.count("SELECT count(*) FROM quarantine0 WHERE binding = ''"):
+        again = (
+            f"ANTI JOIN (SELECT key FROM quarantine0 WHERE binding = '') q ON q.key = CASE WHEN n.held THEN {key_json(cycle.keys, 'n')} END"
+        )
     for target in cycle.sides:
         if not target.writable:
             continue
@@ -121,9 +126,7 @@ def settle_due(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, prev
                 FROM due d LEFT JOIN (SELECT {names(cycle.keys)}, rowid AS _m FROM merged) m ON {join_on(cycle.keys, "d", "m")}
                 LEFT JOIN {target.table("want")} w ON w._m = m._m
                 LEFT JOIN ({only_rows(cycle, side)}) z ON {join_on(cycle.keys, "d", "z")}
-                WHERE d.target = {literal(target.name)}) n
-            ANTI JOIN (SELECT key FROM quarantine0 WHERE binding = '') q
-            ON q.key = CASE WHEN n.held THEN {key_json(cycle.keys, "n")} END""",
+                WHERE d.target = {literal(target.name)}) n {again}""",
             values,
         )
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import duckdb
 
 from accord.connectors.protocol import Connector
-from accord.connectors.types import duckdb_type, quote
+from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.entity import Entity
 from accord.model.figure import Finding
 from accord.model.flow import Binding, Flow
@@ -39,6 +39,8 @@ class Side:
     lacking: tuple[str, ...] = ()
     rows: int = 0
     overlaid: bool = False
+    doubled: bool | None = None  # whether some key stands twice in the capture, once that was asked
+    token: str | None = None  # the resource's change token, when it was the same before and after the capture
 
     @property
     def name(self) -> str:
@@ -123,6 +125,11 @@ class Cycle:
         row = self.con.execute(text).fetchone()
         return int(row[0]) if row and row[0] is not None else 0
 
+    def has(self, table: str) -> bool:
+        """Whether this cycle made such a table."""
+        here = "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database()"
+        return bool(self.count(f"{here} AND table_name = {literal(table)}"))
+
     def using(self) -> str:
         """``USING (…)`` of the key."""
         return f"USING ({names(self.keys)})"
@@ -159,4 +166,8 @@ def key_json(keys: Iterable[str], alias: str = "") -> str:
 def only_rows(cycle: Cycle, side: Side) -> str:
     """SQL of a side's captured rows, without those whose key stands twice: they say nothing about what became of a write."""
     cap, keys = side.table("cap"), names(cycle.keys)
+    if side.doubled is None:
+        side.doubled = bool(cycle.count(f"SELECT count(*) - count(DISTINCT ({keys})) FROM {cap}"))
+    if not side.doubled:
+        return f"SELECT * FROM {cap}"
     return f"SELECT * FROM {cap} ANTI JOIN (SELECT {keys} FROM {cap} GROUP BY ALL HAVING count(*) > 1) twice {cycle.using()}"

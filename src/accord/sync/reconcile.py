@@ -44,8 +44,7 @@ def reconcile(
     Raises:
         GuardStopped: a mapped column is gone.
     """
-    cycle = open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress)
-    try:
+    with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
         for side in cycle.sides:
             cycle.progress(f"{cycle.flow.name}: reading {side.name}")
             capture(cycle.con, cycle.entity, side, drift=cycle.flow.drift, may_create=False)
@@ -59,8 +58,6 @@ def reconcile(
             cycle.progress(f"{cycle.flow.name}: comparing {left.name} and {right.name}")
             pairs.append(_compare(cycle, left, right))
         return _conclude(cycle, tuple(pairs), quarantined)
-    finally:
-        cycle.con.close()
 
 
 def _accept(cycle: Cycle, side: Side, references: dict[str, str]) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import ApplyResult, Connector
 from accord.connectors.types import literal
 from accord.model.errors import AccordError, UnknownName, UsageError
@@ -24,12 +24,14 @@ from accord.sync.conflicts import record_conflicts, record_stale, withdraw_stale
 from accord.sync.cycle import Cycle, Progress, Side, names
 from accord.sync.finish import move_state, next_base, next_golden
 from accord.sync.guard import check_deletes
+from accord.sync.idle import same_as, seen_now
 from accord.sync.judge import collect_quarantine, contract_findings, judge_merged, judge_side, load_references
 from accord.sync.merge import find_active, merge
 from accord.sync.result import FlowResult, TargetPlan
 from accord.sync.targets import intent_query, plan_target
 
 ROUNDS = 3  # a row that is stale after so many tries is left for the next run
+_LOOK_BACK = 256  # events
 _READ_BACK = 1000  # added to a side's index for the tables of its read-back
 _EFFECTS = ("inserted", "updated", "deleted", "unchanged")
 
@@ -65,19 +67,18 @@ def run_flow(
         GuardStopped: a mass delete or a vanished column, before anything was written.
         SystemUnreachable, SystemChanged, DataRefused, StorageFull: from a connector; what was written so far is taken up by the next run.
     """
-    cycle = open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress)
-    try:
-        return _run(cycle, dry_run=dry_run, allow_deletes=allow_deletes)
-    except AccordError as error:
-        if not cycle.intended and not dry_run:
-            # Nothing was written; the log says that and why. The error itself matters more than a log that cannot be written.
-            with contextlib.suppress(AccordError):
-                _append(cycle, "flow.run_finished", status="failed", counts={}, seconds=cycle.seconds, state={}, reason=str(error))
-        raise
-    finally:
-        cycle.con.close()
+    with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
+        try:
+            return _run(cycle, dry_run=dry_run, allow_deletes=allow_deletes)
+        except AccordError as error:
+            if not cycle.intended and not dry_run:
+                # Nothing was written; the log says that and why. The error itself matters more than a log that cannot be written.
+                with contextlib.suppress(AccordError):
+                    _append(cycle, "flow.run_finished", status="failed", counts={}, seconds=cycle.seconds, state={}, reason=str(error))
+            raise
 
 
+@contextlib.contextmanager
 def open_cycle(
     map: IntegrationMap,  # noqa: A002
     flow: Flow | str,
@@ -87,7 +88,7 @@ def open_cycle(
     run: str,
     now: datetime,
     progress: Progress | None,
-) -> Cycle:
+) -> Iterator[Cycle]:
     """A cycle with one side per binding, nothing read yet.
 
     Raises:
@@ -109,11 +110,16 @@ def open_cycle(
             raise UnknownName("system", system, connectors, place=binding.place, holder=f"binding '{binding.name}'")
         may = binding.direction != "write" and (not flow.existence or binding.name in flow.existence)
         sides.append(Side(index, binding, connectors[system], may))
-    return Cycle(open_duck(), store, map, flow, map.entities[flow.entity], run, now, sides, progress or (lambda sentence: None))
+    with borrowed_duck() as con:
+        yield Cycle(con, store, map, flow, map.entities[flow.entity], run, now, sides, progress or (lambda sentence: None))
 
 
 def _run(cycle: Cycle, *, dry_run: bool, allow_deletes: bool) -> FlowResult:
     previous = _last_finished(cycle)
+    if not dry_run and (same := same_as(cycle, previous)) is not None:
+        cycle.progress(f"{cycle.flow.name}: no system was written since the last run")
+        _finished(cycle, same, {}, cycle.clock(), previous["columns"], previous["seen"])
+        return same
     load_state(cycle)
     load_pending(cycle)
     start_due(cycle)
@@ -198,9 +204,10 @@ def _intend(cycle: Cycle, writing: list[Side]) -> None:
     segments = {}
     for side in writing:
         query = intent_query(cycle, side)
-        segments[side.name] = cycle.store.write_segment_from(cycle.con, query).sha
+        sha = segments[side.name] = cycle.store.write_segment_from(cycle.con, query).sha
         fields = names((*cycle.keys, *(f for f in cycle.fields if f not in cycle.keys), "_op", "_set"))
-        cycle.sql(f"INSERT INTO {side.table('pend')} ({fields}) {query}")
+        written = f"read_parquet({literal(str(cycle.store.read_segment(sha)))})"  # cheaper than computing it once more
+        cycle.sql(f"INSERT INTO {side.table('pend')} ({fields}) SELECT {fields} FROM {written}")
     losers = ""
     if cycle.count("SELECT count(*) FROM conflicts_new"):
         losers = cycle.store.write_segment_from(cycle.con, "SELECT * FROM conflicts_new ORDER BY ALL").sha
@@ -216,7 +223,7 @@ def _take_read_back(cycle: Cycle, shown: dict[str, Side]) -> None:
             cycle.sql(f"DROP VIEW {side.table('cur')}")
             cycle.sql(f"DROP TABLE {side.table('cap')}")
             cycle.sql(f"ALTER TABLE {back.table('cap')} RENAME TO {side.table('cap')}")
-            side.codes, side.columns, side.rows = back.codes, back.columns, back.rows
+            side.codes, side.columns, side.rows, side.doubled = back.codes, back.columns, back.rows, back.doubled
 
 
 def _give_up(cycle: Cycle, totals: dict[str, int]) -> None:
@@ -259,19 +266,7 @@ def _finish(
     findings = (*cycle.findings, *contract_findings(cycle, load_references(cycle)), *_refusals(cycle, active=active))
     changed = any(counts.values()) or bool(state)
     status = "partial" if counts["refused"] or counts["stale"] else "done"
-    columns = {s.name: sorted(s.columns) for s in cycle.sides}
-    _append(
-        cycle,
-        "flow.run_finished",
-        status=status,
-        counts=counts,
-        seconds=round(cycle.seconds, 3),
-        state=state,
-        covers=list(cycle.flow.covers),
-        captured_at=captured_at.isoformat(),
-        columns=columns,
-    )
-    return FlowResult(
+    result = FlowResult(
         cycle.flow.name,
         cycle.run,
         "partial" if status == "partial" else "done",
@@ -283,13 +278,32 @@ def _finish(
         cycle.count("SELECT count(*) FROM quarantine"),
         cycle.count(f"SELECT count(*) FROM {'held' if active else 'held0'}"),
     )
+    seen = None if active else seen_now(cycle, result)
+    _finished(cycle, result, state, captured_at, {s.name: sorted(s.columns) for s in cycle.sides}, seen)
+    return result
+
+
+def _finished(cycle: Cycle, result: FlowResult, state: Mapping[str, object], captured_at: datetime, columns: object, seen: object) -> None:
+    more = {} if seen is None else {"seen": seen}
+    _append(
+        cycle,
+        "flow.run_finished",
+        status=result.status,
+        counts=dict(result.counts),
+        seconds=round(cycle.seconds, 3),
+        state=dict(state),
+        covers=list(cycle.flow.covers),
+        captured_at=captured_at.isoformat(),
+        columns=columns,
+        **more,
+    )
 
 
 def _planned(cycle: Cycle) -> FlowResult:
     plans, totals = [], dict.fromkeys((*_EFFECTS, "refused"), 0)
     for side in cycle.sides:
         table = side.table("plan")
-        if not side.writable or not cycle.count(f"SELECT count(*) FROM duckdb_tables() WHERE table_name = {literal(table)}"):
+        if not side.writable or not cycle.has(table):
             continue
         ops = {
             op: cycle.count(f"SELECT count(*) FROM {table} WHERE _op = {literal(op)} AND _unfit IS NULL")
@@ -318,7 +332,7 @@ def _refusals(cycle: Cycle, *, active: bool) -> list[Finding]:
     found = []
     for side in cycle.sides if active else ():
         table = side.table("done")
-        if not cycle.count(f"SELECT count(*) FROM duckdb_tables() WHERE table_name = {literal(table)}"):
+        if not cycle.has(table):
             continue
         count = cycle.count(f"SELECT count(*) FROM {table} WHERE _status = 'refused'")
         if count:
@@ -349,11 +363,18 @@ def _drift_findings(cycle: Cycle, previous: Mapping[str, object]) -> list[Findin
 
 def _last_finished(cycle: Cycle) -> Mapping[str, object]:
     """Attributes of the flow's last run that read its systems; empty before the first."""
-    last: Mapping[str, object] = {}
-    for stored in cycle.store.read(types=["flow.run_finished"], object=ObjectRef("flow", cycle.flow.name)):
-        if "captured_at" in stored.event.attributes:
-            last = stored.event.attributes
-    return last
+    end, step = cycle.store.head().seq, _LOOK_BACK
+    while end > 0:
+        # Backwards in growing steps: it stands near the end of the log, and the log grows for years.
+        start = max(0, end - step)
+        last: Mapping[str, object] = {}
+        for stored in cycle.store.read(after=start, types=["flow.run_finished"], object=ObjectRef("flow", cycle.flow.name)):
+            if "captured_at" in stored.event.attributes:
+                last = stored.event.attributes
+        if last:
+            return last
+        end, step = start, step * 8
+    return {}
 
 
 def _append(cycle: Cycle, type_: str, **attributes: object) -> None:
