@@ -91,7 +91,7 @@ def test_a_reduction_since_golive_is_judged_against_what_was_before(handoffs: Ca
     assert result.baseline is not None
     assert result.baseline.value == pytest.approx(50, rel=0.1)
     assert "not frozen" in result.note
-    assert result.wanted == "-80% against the baseline"
+    assert result.wanted == "−80 % against the baseline"
 
 
 @pytest.mark.parametrize(("golive", "says"), [("", "names no golive"), ("2025-12-01", "since go-live on 2025-12-01")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from accord.model.figure import Figure, TargetResult, Verdict, show_value
+from accord.model.figure import Figure, TargetResult, Verdict, show_gap, show_value
 
 
 def level_target(
@@ -49,6 +49,5 @@ def level_target(
 
 
 def missed_by(figure: Figure, goal: float) -> str:
-    """The distance to a goal in words; between shares it is percentage points, not percent."""
-    distance = abs((figure.value or 0.0) - goal)
-    return f"{distance * 100:.1f} points" if figure.unit == "share" else show_value(distance, figure.unit)
+    """The distance to a goal in words."""
+    return show_gap(abs((figure.value or 0.0) - goal), figure.unit)

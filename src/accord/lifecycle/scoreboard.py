@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from accord.lifecycle.standing import standing_findings
 from accord.model.figure import Evidence, Figure, TargetResult, Verdict
 from accord.workspace import Workspace
 
@@ -38,7 +39,7 @@ def scoreboard(workspace: Workspace) -> Scoreboard:
             targets.append(target_from(event.attributes))
         else:
             kpis.append(figure_from(event.attributes["figure"]))
-    findings = tuple(workspace.store.table("finding").to_pylist())
+    findings = standing_findings(workspace.store, workspace.map)
     unreachable = tuple(sorted({str(f["subject"]) for f in findings if f["kind"] == "unreachable"}))
     return Scoreboard(tuple(targets), tuple(kpis), findings, unreachable)
 

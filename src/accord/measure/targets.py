@@ -10,7 +10,7 @@ from accord.measure.intervals import Sample
 from accord.measure.kpi import Kpi
 from accord.measure.runner import evidence_of, overall
 from accord.measure.window import named_window
-from accord.model.figure import Figure, TargetResult, Verdict, show_value
+from accord.model.figure import Figure, TargetResult, Verdict, show_gap, show_value
 from accord.model.goals import Target
 
 CEILING = 0.80  # a share above it cannot rise by a quarter
@@ -49,9 +49,9 @@ def _wanted(target: Target, unit: str) -> str:
     if target.at_most is not None:
         return f"≤ {show_value(target.at_most, unit)}"
     if target.improve_by is not None:
-        return f"+{target.improve_by:.0%} against the baseline"
+        return f"+{target.improve_by * 100:.0f} % against the baseline"
     if target.reduce_by is not None:
-        return f"-{target.reduce_by:.0%} against the baseline"
+        return f"−{target.reduce_by * 100:.0f} % against the baseline"
     return "reported"
 
 
@@ -84,7 +84,7 @@ def _level_verdict(target: Target, kpi: Kpi, figure: Figure, clusters: int) -> t
         return "met", note
     if sign * figure.value >= sign * goal:
         return "indicated", note
-    return "not met", f"missed by {show_value(abs(figure.value - goal), figure.unit)}" + (f"; {note}" if note else "")
+    return "not met", f"missed by {show_gap(abs(figure.value - goal), figure.unit)}" + (f"; {note}" if note else "")
 
 
 def _judge_change(measure: Measure, target: Target, kpi: Kpi, frozen: Baseline | None, title: str, run: str) -> TargetResult:

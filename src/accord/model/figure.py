@@ -62,6 +62,11 @@ def show_value(value: float, unit: str) -> str:
     return f"{value:,.{digits}f}" + (f" {unit}" if unit and unit not in ("count", "rows") else "")
 
 
+def show_gap(gap: float, unit: str) -> str:
+    """A difference of two values for people: between shares it is points, not percent."""
+    return f"{gap * 100:.1f} points" if unit == "share" else show_value(gap, unit)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something an assessment saw that someone should know or mend.
