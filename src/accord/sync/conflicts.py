@@ -37,7 +37,7 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
     written = {c.name for c in side.written(cycle.keys)}
     label = key_json(cycle.keys, "m")
     names = " ".join(f"WHEN {s.index + 1} THEN {literal(s.name)}" for s in cycle.sides)
-    lost = []
+    seen, lost = [f"{label} AS key, m._exists, m._deleter, _ba_{i} AS _ba, _new_{i} AS _new"], []
     for f, code in side.codes.items():
         if f in cycle.keys or code.constant:
             continue
@@ -48,26 +48,30 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
         if rule == "merge" and counts(cycle, f):
             edited = "false"
         contested = literal(rule if rule in ("latest", "merge") else "authority")
-        held = f"m.{quote('h.' + f)}"
-        why = f"CASE WHEN NOT m._exists THEN 'deleted' WHEN {held} THEN 'human' WHEN _new_{i} THEN 'first contact' ELSE {contested} END"
+        x, m, r, b, h, w = (quote(p + f) for p in ("x:", "m:", "r:", "b:", "h:", "w:"))
+        why = f"CASE WHEN NOT _exists THEN 'deleted' WHEN {h} THEN 'human' WHEN _new THEN 'first contact' ELSE {contested} END"
         if not code.readable:
-            why = "CASE WHEN NOT m._exists THEN 'deleted' ELSE 'not permitted' END"
-        condition = f"CASE WHEN m._exists THEN ({edited} OR {first}) AND {shown} IS DISTINCT FROM r.{column} ELSE {edited} END"
-        winner = f"CASE CASE WHEN m._exists THEN m.{quote('w.' + f)} ELSE m._deleter END {names} ELSE 'agreed' END"
-        row = f"""{{field: {literal(f)}, winner: {winner}, winning_value: CASE WHEN m._exists THEN CAST(m.{column} AS VARCHAR) END,
-            losing_value: CAST(r.{column} AS VARCHAR), base_value: CASE WHEN _ba_{i} THEN CAST(b.{column} AS VARCHAR) END, rule: {why}}}"""
-        lost.append((condition, row))
+            why = "CASE WHEN NOT _exists THEN 'deleted' ELSE 'not permitted' END"
+        seen.append(
+            f"CASE WHEN m._exists THEN ({edited} OR {first}) AND {shown} IS DISTINCT FROM r.{column} ELSE {edited} END AS {x}, "
+            f"m.{column} AS {m}, r.{column} AS {r}, b.{column} AS {b}, m.{quote('h.' + f)} AS {h}, m.{quote('w.' + f)} AS {w}"
+        )
+        winner = f"CASE CASE WHEN _exists THEN {w} ELSE _deleter END {names} ELSE 'agreed' END"
+        row = f"""{{field: {literal(f)}, winner: {winner}, winning_value: CASE WHEN _exists THEN CAST({m} AS VARCHAR) END,
+            losing_value: CAST({r} AS VARCHAR), base_value: CASE WHEN _ba THEN CAST({b} AS VARCHAR) END, rule: {why}}}"""
+        lost.append((x, row))
     if not lost:
         return [_nothing()]
     # One pass over the rows, whatever the number of fields; most rows have lost nothing and go no further.
-    rows = ", ".join(f"CASE WHEN {condition} THEN {row} END" for condition, row in lost)
+    rows = ", ".join(f"CASE WHEN {x} THEN {row} END" for x, row in lost)
     return [
         f"""
         SELECT key, v.field, v.winner, {literal(side.name)} AS loser, v.winning_value, v.losing_value, v.base_value, v.rule FROM (
-            SELECT {label} AS key, unnest([{rows}]) AS v
-            FROM merged m JOIN {side.table("cap")} r ON r.rowid = m._rid_{i}
-            LEFT JOIN {side.table("base")} b ON {join_on(cycle.keys, "m", "b")} LEFT JOIN {side.table("want")} w ON w._m = m.rowid
-            WHERE NOT m._held AND ({" OR ".join(condition for condition, _ in lost)})) WHERE v IS NOT NULL"""
+            SELECT key, unnest([{rows}]) AS v FROM (
+                SELECT {", ".join(seen)} FROM merged m JOIN {side.table("cap")} r ON r.rowid = m._rid_{i}
+                LEFT JOIN {side.table("base")} b ON {join_on(cycle.keys, "m", "b")} LEFT JOIN {side.table("want")} w ON w._m = m.rowid
+                WHERE NOT m._held)
+            WHERE {" OR ".join(x for x, _ in lost)}) WHERE v IS NOT NULL"""
     ]
 
 

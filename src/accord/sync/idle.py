@@ -1,8 +1,9 @@
 """The short way through a run in which nothing can have changed: no resource was written since a run that found nothing to do.
 
-A run notes in ``flow.run_finished`` what it saw (``seen``) only when it read every system, had no key to merge and changed nothing; and
-only when each system could give a change token, the same before and after it was read. Such a run is a function of the systems' rows,
-the map, the agreed state and this program. When all four are the same again, so is the answer, and the systems need not be read.
+A run notes in ``flow.run_finished`` what it saw (``seen``) only when it read every system, wrote to none and changed nothing of what is
+agreed; and only when each system could give a change token, the same before and after it was read. Such a run is a function of the
+systems' rows, the map, the agreed state and this program. When all four are the same again, so is the answer, and the systems need not
+be read.
 
 Nothing else uses the tokens: reading back, reconciliation and every run that has something to do look at the rows themselves.
 """

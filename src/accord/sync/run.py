@@ -173,8 +173,7 @@ def _merge_nothing(cycle: Cycle) -> None:
 
 def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, Side]) -> bool:
     """Intend, apply and read back; returns whether some row was stale and should be merged anew."""
-    planned = [s for s in cycle.sides if cycle.count(f"SELECT count(*) FROM {s.table('plan')}")]
-    writing = [s for s in planned if cycle.count(f"SELECT count(*) FROM {s.table('plan')} WHERE _unfit IS NULL")]
+    writing = [s for s in cycle.sides if s.writable and cycle.count(f"SELECT count(*) FROM {s.table('plan')} WHERE _unfit IS NULL")]
     if writing:
         cycle.progress(f"{cycle.flow.name}: noting what will be written")
         _intend(cycle, writing)
@@ -182,7 +181,8 @@ def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, S
         if side in writing:
             cycle.progress(f"{cycle.flow.name}: writing {side.name}")
         _add(totals, apply_target(cycle, side, f"{cycle.run}:{cycle.flow.name}:{round_}:{side.name}"))
-    totals["refused"] = sum(cycle.count(f"SELECT count(*) FROM {s.table('done')} WHERE _status = 'refused'") for s in cycle.sides)
+    statuses = " UNION ALL ".join(f"SELECT _status FROM {s.table('done')}" for s in cycle.sides)
+    totals["refused"] = cycle.count(f"SELECT count(*) FROM ({statuses}) WHERE _status = 'refused'")
     for side in writing:
         cycle.progress(f"{cycle.flow.name}: reading back {side.name}")
         shown[side.name] = replace(side, index=side.index + _READ_BACK, codes={}, columns={})
@@ -278,7 +278,7 @@ def _finish(
         cycle.count("SELECT count(*) FROM quarantine"),
         cycle.count(f"SELECT count(*) FROM {'held' if active else 'held0'}"),
     )
-    seen = None if active else seen_now(cycle, result)
+    seen = None if shown else seen_now(cycle, result)
     _finished(cycle, result, state, captured_at, {s.name: sorted(s.columns) for s in cycle.sides}, seen)
     return result
 

@@ -28,44 +28,55 @@ def plan_target(cycle: Cycle, side: Side) -> None:
     i, keys = side.index, cycle.keys
     written = side.written(keys)
     key_codes = [side.codes[k] for k in keys]
-    differs = {c.name: f"({_differs(side, c)})" for c in written}
-    any_differs = " OR ".join(differs.values()) or "false"
-    stays_out = side.leaves(cycle.flow.deletes)
     editable = f"(_in_{i} OR (_bad_{i} AND NOT _dup_{i} AND _ba_{i}))"
+    # In two steps, because what differs is asked many times, and DuckDB plans each repetition anew.
+    seen = [f"m.rowid AS _m, {names(keys, 'm')}, m._exists, m._held, _in_{i} AS _in, _bad_{i} AS _bad, _ba_{i} AS _ba"]
+    seen.append(f"{side.leaves(cycle.flow.deletes)} AS _out, {editable} AS _editable")
+    for c in key_codes:
+        raw = quote(raw_name(c.column))
+        seen.append(f"w.{raw} AS {quote('wk:' + c.column)}, r.{raw} AS {quote('rk:' + c.column)}")
+    for c in written:
+        raw = quote(raw_name(c.column))
+        seen.append(f"({_differs(side, c)}) AS {quote('d:' + c.name)}, m.{quote(c.name)} AS {quote('m:' + c.name)}")
+        seen.append(f"w.{raw} AS {quote('w:' + c.column)}, r.{raw} AS {quote('r:' + c.column)}")
+    cycle.sql(f"""
+        CREATE OR REPLACE TABLE {side.table("plan")} AS SELECT * FROM (SELECT {", ".join(_planned(cycle, written, key_codes))} FROM (
+            SELECT {", ".join(seen)} FROM merged m LEFT JOIN {side.table("want")} w ON w._m = m.rowid
+            LEFT JOIN {side.table("cap")} r ON r.rowid = coalesce(m._rid_{i}, m._qrid_{i})
+            LEFT JOIN {side.table("base")} b ON {join_on(keys, "m", "b")} LEFT JOIN golden0 g ON {join_on(keys, "m", "g")}
+        )) WHERE _op IS NOT NULL""")
+
+
+def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[FieldCode]) -> list[str]:
+    """Columns of ``plan_<i>`` over rows as seen: ``_editable`` (may be updated there), ``d:`` differs, ``w:`` wanted, ``r:`` read."""
+    fresh = {c.name: f"(NOT _editable OR {quote('d:' + c.name)})" for c in written}
+    any_differs = " OR ".join(quote("d:" + c.name) for c in written) or "false"
     op = (
-        f"CASE WHEN m._held THEN NULL WHEN m._exists AND NOT _in_{i} AND NOT _bad_{i} AND NOT {stays_out} THEN 'insert' "
-        f"WHEN m._exists AND {editable} AND ({any_differs}) THEN 'update' WHEN NOT m._exists AND _in_{i} AND _ba_{i} THEN 'delete' END"
+        "CASE WHEN _held THEN NULL WHEN _exists AND NOT _in AND NOT _bad AND NOT _out THEN 'insert' "
+        f"WHEN _exists AND _editable AND ({any_differs}) THEN 'update' WHEN NOT _exists AND _in AND _ba THEN 'delete' END"
     )
     unfit = [
-        f"CASE WHEN (NOT {editable} OR {differs[c.name]}) AND m.{quote(c.name)} IS NOT NULL AND w.{quote(raw_name(c.column))} IS NULL "
-        f"THEN {literal(f'{c.name}: {chr(39)}')} || left(CAST(m.{quote(c.name)} AS VARCHAR), 60) || "
+        f"CASE WHEN {fresh[c.name]} AND {quote('m:' + c.name)} IS NOT NULL AND {quote('w:' + c.column)} IS NULL "
+        f"THEN {literal(f'{c.name}: {chr(39)}')} || left(CAST({quote('m:' + c.name)} AS VARCHAR), 60) || "
         f"{literal(chr(39) + ' does not fit column ' + c.column)} END"
         for c in written
     ]
     unfit += [
-        f"CASE WHEN NOT {editable} AND w.{quote(raw_name(c.column))} IS NULL THEN {literal(f'{c.name}: the key cannot be written')} END"
+        f"CASE WHEN NOT _editable AND {quote('wk:' + c.column)} IS NULL THEN {literal(f'{c.name}: the key cannot be written')} END"
         for c in key_codes
     ]
-    sets = ", ".join(f"CASE WHEN NOT {editable} OR {differs[c.name]} THEN {literal(c.name)} END" for c in written)
-    columns = [f"m.rowid AS _m, {names(keys, 'm')}, {op} AS _op"]
+    sets = ", ".join(f"CASE WHEN {fresh[c.name]} THEN {literal(c.name)} END" for c in written)
+    columns = [f"_m, {names(cycle.keys)}, {op} AS _op"]
     columns.append(f"list_filter([{sets}], lambda x: x IS NOT NULL) AS _set" if sets else "CAST([] AS VARCHAR[]) AS _set")
-    columns.append(f"CASE WHEN m._exists THEN nullif(concat_ws('; ', {', '.join(unfit)}), '') END AS _unfit")
+    columns.append(f"CASE WHEN _exists THEN nullif(concat_ws('; ', {', '.join(unfit)}), '') END AS _unfit")
     for c in key_codes:
-        raw = quote(raw_name(c.column))
-        columns.append(f"CASE WHEN {editable} THEN r.{raw} ELSE w.{raw} END AS {quote('k:' + c.column)}")
+        wanted, read = quote("wk:" + c.column), quote("rk:" + c.column)
+        columns.append(f"CASE WHEN _editable THEN {read} ELSE {wanted} END AS {quote('k:' + c.column)}")
     for c in written:
-        raw = quote(raw_name(c.column))
-        columns.append(
-            f"CASE WHEN m._exists THEN CASE WHEN NOT {editable} OR {differs[c.name]} THEN w.{raw} ELSE r.{raw} END END "
-            f"AS {quote('n:' + c.column)}"
-        )
-        columns.append(f"CASE WHEN {editable} THEN r.{raw} END AS {quote('o:' + c.column)}")
-    cycle.sql(f"""
-        CREATE OR REPLACE TABLE {side.table("plan")} AS SELECT * FROM (
-            SELECT {", ".join(columns)} FROM merged m LEFT JOIN {side.table("want")} w ON w._m = m.rowid
-            LEFT JOIN {side.table("cap")} r ON r.rowid = coalesce(m._rid_{i}, m._qrid_{i})
-            LEFT JOIN {side.table("base")} b ON {join_on(keys, "m", "b")} LEFT JOIN golden0 g ON {join_on(keys, "m", "g")}
-        ) WHERE _op IS NOT NULL""")
+        wanted, read = quote("w:" + c.column), quote("r:" + c.column)
+        columns.append(f"CASE WHEN _exists THEN CASE WHEN {fresh[c.name]} THEN {wanted} ELSE {read} END END AS {quote('n:' + c.column)}")
+        columns.append(f"CASE WHEN _editable THEN {read} END AS {quote('o:' + c.column)}")
+    return columns
 
 
 def _differs(side: Side, code: FieldCode) -> str:
