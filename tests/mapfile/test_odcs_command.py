@@ -90,6 +90,18 @@ def test_import_into_a_new_file_of_a_map_writes_only_the_entities(tmp_path: Path
     assert (tmp_path / "sensor.yaml").read_text().startswith("entities:\n  sensor:\n")
 
 
+def test_a_new_file_must_fit_the_map_it_comes_into(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Named or not, a new file of a folder is part of its map."""
+    (tmp_path / "map.yaml").write_text(EMPTY, encoding="utf-8")
+    call = ["contract", "import", str(CONTRACTS / "sensors.odcs.json"), "--into"]
+
+    codes = [main([*call, str(tmp_path / name)]) for name in ("one.yaml", "two.yaml")]
+
+    assert codes == [0, 2]
+    assert "stands in the map already" in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["map.yaml", "one.yaml"]
+
+
 def test_an_owner_that_is_no_team_is_left_out_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Contracts of others name people our map does not know; the rest of the contract is still good."""
     (tmp_path / "map.yaml").write_text(EMPTY, encoding="utf-8")

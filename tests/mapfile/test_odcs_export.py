@@ -78,9 +78,7 @@ def test_keys_types_and_checks_stand_in_the_words_of_the_standard(demo_path: Pat
     }
     assert property_of(contract, "status")["quality"][0]["arguments"] == {"validValues": ["planned", "active", "done", "cancelled"]}
     assert [m["username"] for m in contract["team"] if m["role"] == "owner"] == ["marketing"]
-    assert contract["slaProperties"] == [
-        {"property": "latency", "value": 15, "unit": "min", "element": "campaign", "driver": "operational"}
-    ]
+    assert contract["slaProperties"] == [{"property": "latency", "value": 15, "unit": "min", "element": "campaign"}]
     assert [(q["name"], q["severity"], q["dimension"]) for q in contract["schema"][0]["quality"]] == [
         ("dates", "error", "accuracy"),
         ("launched", "warning", "completeness"),

@@ -19,7 +19,8 @@ from accord.model.integration_map import IntegrationMap
 SCHEMA = json.loads((Path(__file__).parent / "odcs_schema.json").read_text(encoding="utf-8"))
 ROOT = Path(__file__).resolve().parents[2]
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
+# A map holds no control characters besides these.
+TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from("\n\t\x85"), max_size=30)
 WORDS = st.text("abcdefghij_", min_size=1, max_size=8).map(lambda t: f"a{t}")
 PATTERNS = st.sampled_from(
     ["[A-Z]{2}", "a|b", "^a$", "(a|b)c", r"\d+", r"a\$", "(?i)x", r"\pL+", "[[:alpha:]]", ".*", "^(?:a)$", r"\\", "[|]", "a)b", "$", "^"]

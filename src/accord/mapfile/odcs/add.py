@@ -38,7 +38,7 @@ def add_entities(map_path: Path, entities: Sequence[Entity], variables: Mapping[
     no team of the map is left out and told, since contracts of other organizations name people.
 
     Args:
-        map_path: a map's file or folder, or a file with the ending of a map that is not there yet.
+        map_path: a map's folder or its one file, or a new file of the map whose folder it is in.
         entities: from ``import_contract``.
         variables: as for ``load_map``.
 
@@ -46,8 +46,10 @@ def add_entities(map_path: Path, entities: Sequence[Entity], variables: Mapping[
         MapProblems: the map has mistakes, or would have them with these entities.
         UsageError: an entity of that name stands in the map already, or the new file does.
     """
-    if not map_path.exists() and map_path.suffix in ENDINGS and map_path.parent.is_dir():
-        return Addition(map_path, entities_text(entities))  # part of a map that is being written
+    new = not map_path.exists() and map_path.suffix in ENDINGS and map_path.parent.is_dir()
+    if new and not any(p.suffix in ENDINGS for p in map_path.parent.iterdir()):
+        return Addition(map_path, entities_text(entities))  # the first file of a map that is being written
+    file, map_path = map_path, map_path.parent if new else map_path
     map_ = load_map(map_path, variables, as_written=True)
     for entity in entities:
         standing = map_.entities.get(entity.name)
@@ -63,7 +65,7 @@ def add_entities(map_path: Path, entities: Sequence[Entity], variables: Mapping[
         if e.owner != fit.owner
     )
     if map_path.is_dir():
-        addition = Addition(map_path / f"{entities[0].name}.yaml", entities_text(fitting), notes)
+        addition = Addition(file if new else map_path / f"{entities[0].name}.yaml", entities_text(fitting), notes)
         if addition.file.exists():
             raise UsageError(f"{addition.file} is there already.", expected="Rename it, or give --into another place.")
     else:

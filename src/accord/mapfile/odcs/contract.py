@@ -11,7 +11,7 @@ from accord.mapfile.odcs.imported import ContractProblems, ImportedContract
 from accord.mapfile.odcs.properties import PropertyRead, read_property
 from accord.mapfile.odcs.quality import Subject, read_quality
 from accord.mapfile.odcs.reading import Reading, joined, put, says_something, word
-from accord.mapfile.odcs.words import CONTRACT, DESCRIPTION, KIND, LATENCY, OBJECT, OWNER_ROLES, READ, UNIT_SECONDS
+from accord.mapfile.odcs.words import CONTRACT, DESCRIPTION, KIND, LATENCY, LEVEL, MEMBER, OBJECT, OWNER_ROLES, READ, UNIT_SECONDS
 from accord.mapfile.problems import Problem, tidy
 from accord.mapfile.rules import Facts, check_all
 from accord.mapfile.shapes import sections
@@ -41,11 +41,9 @@ def import_contract(text: str, shown: str = "<contract>") -> ImportedContract:
         ContractProblems: with every mistake, each with file, line and what was expected.
     """
     problems: list[Problem] = []
-    root = read_text(text, shown, problems)
+    root = read_text(joined(text), shown, problems)
     if root is None:
         raise ContractProblems([replace(p, expected=_DOCUMENT) if "sections such as" in p.expected else p for p in problems])
-    if "\\u" in text.lower():
-        joined(root)
     reading = Reading()
     reading.problems = problems
     _envelope(reading, root)
@@ -104,7 +102,9 @@ def _entities(reading: Reading, root: Table) -> Table:
         else:
             put(entities, name.text, _entity(reading, root, node, name, owner, alone=len(objects) == 1), name.place)
     if objects and len(objects) > 1:
-        _description(reading, root, None)
+        purpose = _description(reading, root, None)
+        if purpose is not None:
+            reading.leave(purpose.place, "'purpose', which could be that of any of its objects,", "the contract, description")
     return entities
 
 
@@ -123,13 +123,16 @@ def _entity(reading: Reading, root: Table, node: Table, name: Scalar, owner: Sca
             put(fields, one.name, one.field, one.place)
     if not found:
         reading.problem(node.place, f"{holder}: it has no properties.", "Expected properties: and one '- name: …' for each column.")
-    put(entity, "key", _key(reading, found, holder, name.place))
+    identity = _key(reading, found, holder, name.place)
+    put(entity, "key", identity)
     put(entity, "fields", fields)
     _about(reading, root, node, entity, name, alone=alone)
     for key, value in (("owner", owner), ("version", reading.scalar(root, "version", "the contract"))):
         if value is not None:
             put(entity, key, word(value.text, value.place))
-    subject = Subject(names, rules=[rule for one in found for rule in one.rules])
+    subject = Subject(
+        names, rules=[rule for one in found for rule in one.rules], key=[k.text for k in identity.items if isinstance(k, Scalar)]
+    )
     for check in reading.tables(node, "quality", holder):
         read_quality(reading, check, subject, holder)
     if subject.rules:
@@ -211,6 +214,7 @@ def _owner(reading: Reading, root: Table) -> Scalar | None:
         gone = says_something(member.items.get("dateOut") or Scalar(member.place))
         if name is not None and owner is None and role.strip().lower() in OWNER_ROLES and not gone:
             owner = name
+            reading.keys(member, MEMBER, f"the contract, team, '{name.text[:60]}'")
         elif name is not None:
             reading.leave(member.place, f"the member '{name.text[:60]}'", "the contract, team")
     return owner
@@ -228,6 +232,10 @@ def _freshness(reading: Reading, root: Table) -> Duration | None:
         if name.strip().lower() not in LATENCY or value is None:
             reading.leave(level.place, f"the service level '{name[:60]}'", "the contract")
             continue
+        reading.keys(level, LEVEL, f"the contract, slaProperties, {name}")
+        element = reading.scalar(level, "element", "the contract, slaProperties")
+        if element is not None and "." in element.text:
+            reading.leave(element.place, f"that it is measured on '{element.text[:60]}'", f"the contract, slaProperties, {name}")
         duration = _duration(reading, value, unit)
         if duration is not None:
             found.append((duration, level.place))

@@ -90,7 +90,7 @@ def _type(reading: Reading, node: Table, custom: dict[str, Node], holder: str) -
         )
         return text
     if found.left:
-        reading.weaken(place, found.left, holder)
+        reading.weaken(node.items["physicalType"].place if physical else place, found.left, holder)
     for inner in ("properties", "items"):
         part = node.items.get(inner)
         if part is not None and says_something(part):

@@ -32,12 +32,13 @@ _ABSORBED: Final = frozenset({"type", "rule", "metric", "arguments", "validValue
 
 @dataclass(slots=True)
 class Subject:
-    """What the checks at hand are about: an object of the contract and, on a property, that property and the field made of it."""
+    """What the checks at hand are about: an object of the contract and its key or, on a property, that property and its field."""
 
     names: Collection[str]
     name: str = ""
     into: Table | None = None
     rules: list[tuple[str, Table]] = field(default_factory=list)
+    key: Collection[str] = ()
 
     @property
     def column(self) -> str:
@@ -134,6 +135,10 @@ def _library(reading: Reading, node: Table, subject: Subject, holder: str) -> No
             node.place, f"{holder}: neither 'metric' nor 'rule' says what is checked.", "Expected metric: nullValues, for instance."
         )
         return
+    if kind == "duplicate" and subject.into is None:
+        columns = {n.text for n in _arguments(reading, node, "properties", holder)}
+        if columns == set(subject.key) and _none_allowed(reading, node, holder, default=True):
+            return  # what the key says already
     if kind is None or subject.into is None or not _none_allowed(reading, node, holder, default=True):
         reading.weaken(node.place, "a check over all rows together", holder)
         return
@@ -175,7 +180,9 @@ def _invalid(reading: Reading, node: Table, subject: Subject, severity: str, hol
     """Values outside of a list, or that a pattern does not match, are not allowed."""
     assert subject.into is not None
     values, pattern = _arguments(reading, node, "validValues", holder), _argument(reading, node, "pattern", holder)
-    if severity == "report":
+    into = subject.into.items
+    if severity == "report" or (values and "values" in into) or (pattern is not None and "pattern" in into):
+        # A field has one list and one pattern; what reports only, or comes second, is a rule beside them.
         texts = [literal(v.text) for v in values if not v.is_null]
         checks = [f"CAST({subject.column} AS VARCHAR) IN ({', '.join(texts)})"] if texts else []
         checks += [f"regexp_full_match({subject.column}, {literal(to_whole(pattern.text))})"] if pattern is not None else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,6 +13,8 @@ from accord.model.errors import Place, alternatives
 
 _BOOLEANS: Final = {"true": True, "false": False}
 _NAMED: Final = 8
+# An even number of backslashes before it: an escaped backslash begins no escape.
+_PAIR: Final = re.compile(r"(?<!\\)(?P<before>(?:\\\\)*)\\u(?P<high>d[89ab][0-9a-f]{2})\\u(?P<low>d[c-f][0-9a-f]{2})", re.IGNORECASE)
 
 
 class Reading:
@@ -147,21 +150,14 @@ def says_something(node: Node) -> bool:
     return bool(node.items) if isinstance(node, (Listing, Table)) else True
 
 
-def joined(node: Node) -> Node:
-    """The node with the halves of signs put together that JSON writes as two escapes (``\\ud83d\\ude00``); a half alone is no sign."""
-    if isinstance(node, Scalar):
-        node.text = _whole(node.text)
-    elif isinstance(node, Listing):
-        for part in node.items:
-            joined(part)
-    elif isinstance(node, Table):
-        node.items = {_whole(name): joined(part) for name, part in node.items.items()}
-        node.name_places = {_whole(name): place for name, place in node.name_places.items()}
-    return node
+def joined(text: str) -> str:
+    """JSON text with the signs put together that it may write as two escapes (``\\ud83d\\ude00``), which YAML does not know."""
 
+    def sign(found: re.Match[str]) -> str:
+        high, low = int(found["high"], 16), int(found["low"], 16)
+        return found["before"] + chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
 
-def _whole(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return _PAIR.sub(sign, text) if text.lstrip().startswith("{") else text
 
 
 def put(table: Table, name: str, node: Node, place: Place | None = None) -> None:

@@ -37,7 +37,7 @@ def service_levels(entity: str, flows: Sequence[Flow]) -> list[dict[str, Any]]:
         return []
     seconds = max(flow.freshness.seconds for flow in flows)
     unit, size = next((u, s) for u, s in _UNITS if seconds % s == 0 and (seconds or s == 1))
-    return [{"property": "latency", "value": seconds // size, "unit": unit, "element": entity, "driver": "operational"}]
+    return [{"property": "latency", "value": seconds // size, "unit": unit, "element": entity}]
 
 
 def _server(name: str, system: System, flow: Flow, binding: Binding) -> dict[str, Any]:

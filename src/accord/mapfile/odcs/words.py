@@ -70,6 +70,16 @@ QUALITY: Final = Level(
     custom=_names("accordDimension"),
     open=True,
 )
+MEMBER: Final = Level(
+    "member of the team",
+    _names("username role dateOut"),
+    _names("id name description dateIn replacedByUsername tags customProperties authoritativeDefinitions"),
+)
+LEVEL: Final = Level(
+    "service level",
+    _names("property value unit element"),
+    _names("id valueExt driver description scheduler schedule customProperties authoritativeDefinitions"),
+)
 OPERATORS: Final = _names(
     "mustBe mustNotBe mustBeGreaterThan mustBeGreaterOrEqualTo mustBeLessThan mustBeLessOrEqualTo mustBeBetween mustNotBeBetween"
 )
