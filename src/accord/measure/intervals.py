@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -113,6 +112,9 @@ def _quantile_draw(sample: Sample, q: float) -> Callable[[Ints], Floats]:
     size = int(np.ceil(np.sqrt(n)))
     block_of = np.arange(n) // size
     blocks = int(block_of[-1]) + 1
+    # Imported here: scipy takes longer to load than most commands take to answer.
+    from scipy.sparse import coo_array
+
     counts = coo_array((np.ones(n, dtype=np.int64), (block_of, owners)), shape=(blocks, sample.clusters)).tocsr()
     inside = np.arange(size)
 

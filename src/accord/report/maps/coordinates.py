@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import coo_array
 
 from accord.model.errors import TerminalError
 
@@ -89,6 +87,10 @@ class _Program:
     def solve(self) -> list[float]:
         """The cheapest values; equal input gives equal output."""
         rows, columns, weights = zip(*self._entries, strict=True)
+        # Imported here: scipy takes longer to load than most commands take to answer, and only a map needs it.
+        from scipy.optimize import linprog
+        from scipy.sparse import coo_array
+
         matrix = coo_array((weights, (rows, columns)), shape=(len(self._limits), len(self.cost)))
         # the stubs of scipy do not know that it takes sparse matrices
         found = linprog(self.cost, A_ub=matrix.tocsr(), b_ub=self._limits, bounds=(0, None), method="highs")  # type: ignore[call-overload]
