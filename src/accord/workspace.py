@@ -10,7 +10,7 @@ from types import TracebackType
 from accord.connectors.protocol import Connector
 from accord.connectors.registry import connector_kinds, open_connector
 from accord.mapfile import load_map
-from accord.model.errors import UnknownName
+from accord.model.errors import UnknownName, UsageError
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store, open_store
 
@@ -101,12 +101,17 @@ def open_workspace(
 
     Raises:
         MapError: the map is wrong; the message says where and what was expected.
+        UsageError: the folder of the workspace cannot be made or written.
         SystemUnreachable: the store cannot be opened.
     """
     folder = map_path if map_path.is_dir() else map_path.parent
     home = (root or folder).resolve()
     integration_map = load_map(map_path, {"workspace": str(home), **(variables or {})}, known_connectors=set(connector_kinds()))
     state = home / ".accord"
-    state.mkdir(parents=True, exist_ok=True)
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"the workspace {home} cannot hold the folder .accord: {error.strerror}."
+        raise UsageError(what, expected="Name a folder that can be written with --workspace.") from error
     store = open_store(store_url or str(state / "store.db"), segments=state / "segments")
     return Workspace(integration_map, map_path, home, store)

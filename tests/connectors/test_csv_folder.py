@@ -159,5 +159,5 @@ def test_a_resource_cannot_lead_out_of_the_folder(opened: Any, rows_of: Any, tmp
     (tmp_path / "inside").mkdir()
     (tmp_path / "secret.csv").write_text("id\n1\n")
 
-    with pytest.raises(Exception, match="does not exist"):
+    with pytest.raises(Exception, match="leads out of its folder"):
         rows_of(opened("csv", "inside"), "../secret")

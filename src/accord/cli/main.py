@@ -76,6 +76,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader went away (`accord … | head`); what was asked for was done.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        message = f"{where}{error.strerror or error}. Check that the path is right, and that this user may read and write there."
+        emit_error("SystemError", message, as_json=as_json, code=1)
+        code = 1
     except Exception as error:  # noqa: BLE001  # a defect of ours: the trace goes to a file, so that it can be reported
         emit_error(type(error).__name__, f"a defect in Accord: {error}. The trace is in {_keep_trace()}.", as_json=as_json, code=1)
         code = 1

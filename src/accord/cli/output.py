@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from accord.lifecycle.context import Progress, Silent
 from accord.model.figure import TargetResult
 from accord.model.values import Duration
 
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_NOT_IN_JSON = re.compile("[\x7f-\x9f\ud800-\udfff]")
 VERDICT_STYLE = {"met": "green", "indicated": "cyan", "not met": "red", "too little data": "yellow", "not measured": "dim"}
 
 
@@ -60,14 +63,16 @@ def plain(value: Any) -> Any:
 
 def emit_json(body: Mapping[str, Any]) -> None:
     """One JSON object on standard output."""
-    typer.echo(json.dumps(plain(body), ensure_ascii=False, indent=2))
+    text = json.dumps(plain(body), ensure_ascii=False, indent=2)
+    # What a terminal obeys or no encoding can write; as an escape it is the same JSON.
+    typer.echo(_NOT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def emit_error(kind: str, message: str, *, as_json: bool, code: int) -> None:
     """An error: a sentence on standard error, and with --json an object on standard output."""
     if as_json:
         emit_json({"error": {"kind": kind, "message": message, "exit_code": code}})
-    typer.echo(f"error: {message}", err=True)
+    typer.echo(f"error: {visible(message)}", err=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
@@ -92,8 +97,13 @@ def targets_table(title: str, results: Sequence[TargetResult]) -> None:
 
 
 def escape(text: str) -> str:
-    """Text that rich shows as it is."""
-    return text.replace("[", "\\[")
+    """Text that rich shows as it is, with nothing in it that a terminal obeys."""
+    return visible(text).replace("[", "\\[")
+
+
+def visible(text: str) -> str:
+    """The text with control characters as their signs: data must not color, clear or rename the terminal it is shown on."""
+    return _CONTROL.sub(lambda found: chr(0x2400 + ord(found[0])) if found[0] < " " else "\ufffd", text)
 
 
 class _Bar:

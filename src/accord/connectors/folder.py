@@ -18,7 +18,7 @@ from accord.connectors.file_merge import LINE, changes_anything, match, merge, m
 from accord.connectors.files import Stamp, existing_file, folder_lock, read_stable, replace_file
 from accord.connectors.protocol import ApplyResult, ChangeBatch
 from accord.connectors.types import quote
-from accord.model.errors import SystemUnreachable, UnknownName
+from accord.model.errors import SystemUnreachable, UnknownName, UsageError
 from accord.model.system import ColumnDescription, Resource, ResourceDescription, System, SystemDescription
 from accord.model.types import CanonicalType
 
@@ -154,6 +154,9 @@ class Folder(ABC):
 
     def _path(self, resource: str) -> Path:
         given = self._resource(resource).path
+        if not (self.folder / (given or resource)).resolve().is_relative_to(self.folder.resolve()):
+            what = f"system '{self.system.name}': resource '{given or resource}' leads out of its folder {self.folder}."
+            raise UsageError(what, place=self.system.place, expected="Expected a file inside the folder that 'at:' names.")
         if given:
             return self.folder / given
         for ending in self.endings:
@@ -179,6 +182,8 @@ class Folder(ABC):
         folder = self._existing_folder()
         named = {r.path: r.name for r in self.system.resources.values() if r.path}
         files = sorted(p for p in folder.iterdir() if p.is_file() and p.name.lower().endswith(self.endings) and not p.name.startswith("."))
+        inside = folder.resolve()
+        files = [p for p in files if p.resolve().is_relative_to(inside)]  # a link that leads out of the folder is none of its files
         nested = [r.name for r in self.system.resources.values() if "/" in r.path and (folder / r.path).is_file()]
         return [named.get(p.name) or next(p.name[: -len(e)] for e in self.endings if p.name.lower().endswith(e)) for p in files] + nested
 

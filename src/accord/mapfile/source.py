@@ -7,6 +7,7 @@ call stack: aliases share their node, and what they would expand to is counted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ from accord.model.errors import MapSyntaxError, Place
 
 MAX_BYTES: Final = 5_000_000
 MAX_NODES: Final = 500_000
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 MAX_DEPTH: Final = 40
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
@@ -158,6 +160,8 @@ class _Tree:
             self.anchors[anchor] = None  # open: an alias inside itself would have no end
         node: Node
         if isinstance(event, ScalarEvent):
+            if _CONTROL.search(event.value):
+                self.problems.append(Problem(place, "a value holds a control character.", "Expected text that can be read."))
             node = Scalar(place, 1, event.value, event.style is None)
         elif isinstance(event, SequenceStartEvent):
             node = self.listing(place, events, depth)

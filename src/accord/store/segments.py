@@ -87,11 +87,16 @@ class SegmentFolder:
 
         Raises:
             UsageError: this is no name of a segment.
-            DataRefused: there is no such segment.
+            DataRefused: there is no such segment, or the file was cut or overwritten.
         """
         path = self._named(sha)
         if not path.is_file():
             raise DataRefused("the segment is missing", str(path), "a file that an event of the log names; restore it from a backup")
+        with path.open("rb") as file:
+            head = file.read(4)
+            file.seek(max(file.seek(0, 2) - 4, 0))
+            if not head == file.read(4) == b"PAR1":
+                raise DataRefused("the segment is damaged", str(path), "the file as it was written; restore it from a backup")
         return path
 
     def names(self) -> frozenset[str]:

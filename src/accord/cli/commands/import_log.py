@@ -32,7 +32,11 @@ def run(
     integration_map, log = declared_log(mapping, file)
     home = (root or Path("accord-logs") / log.name).resolve()
     state = home / ".accord"
-    state.mkdir(parents=True, exist_ok=True)
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"the workspace {home} cannot hold the folder .accord: {error.strerror}."
+        raise UsageError(what, expected="Name a folder that can be written with --workspace.") from error
     now = clock()
     with open_store(store or str(state / "store.db"), segments=state / "segments") as opened, opened.lease("import-log"):
         result = import_log(log, opened, base=Path.cwd(), now=now, run=new_run_id(now))
