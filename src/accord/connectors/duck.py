@@ -22,6 +22,7 @@ from accord.model.errors import TerminalError
 
 Scanner = Literal["sqlite", "postgres"]
 _numbers = itertools.count(1)
+_ROWS_PER_TASK = 30_720  # DuckDB divides work by groups of rows; with its own 122,880 most tables would keep one core busy
 _engine_lock = threading.Lock()
 _engine: dict[int, duckdb.DuckDBPyConnection] = {}  # by process id: a forked child must not use its parent's threads
 
@@ -57,7 +58,7 @@ def borrowed_duck() -> Iterator[duckdb.DuckDBPyConnection]:
     name = f"borrowed_{next(_numbers)}"
     try:
         con.execute("SET TimeZone = 'UTC'")
-        con.execute(f"ATTACH ':memory:' AS {name}")
+        con.execute(f"ATTACH ':memory:' AS {name} (ROW_GROUP_SIZE {_ROWS_PER_TASK})")
         con.execute(f"USE {name}")
         yield con
     finally:
