@@ -8,6 +8,7 @@ import pty
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -161,3 +162,31 @@ def test_an_error_on_a_terminal_holds_no_escape_code_of_the_data(organization: C
     assert process.wait(timeout=60) == 1
     assert b"error:" in said
     assert b"\x1b[31m" not in said
+
+
+def test_ctrl_c_while_everything_is_loaded_shows_no_trace_of_an_import() -> None:
+    """People notice a mistyped command at once, and a page of imports looks like damage."""
+    early = "import os, signal, accord.cli; os.kill(os.getpid(), signal.SIGINT); import accord.cli.main"
+    late = "import signal, accord.cli.main; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+
+    first = subprocess.run([sys.executable, "-c", early], capture_output=True, text=True, check=False)
+    second = subprocess.run([sys.executable, "-c", late], capture_output=True, text=True, check=False)
+
+    assert (first.returncode, first.stderr) == (1, "error: interrupted before anything was begun.\n")
+    assert second.returncode == 0, second.stderr
+
+
+def test_sigterm_ends_a_run_like_ctrl_c(organization: Callable[..., Path]) -> None:
+    """A service manager asks politely first; the lease is let go and the word how to go on is said."""
+    home = organization()
+    command = [sys.executable, "-m", "accord", "run", str(home)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    while not (home / ".accord" / "store.db").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode in (0, 1), said
+    assert process.returncode == 0 or "interrupted" in said
+    assert "Traceback" not in said

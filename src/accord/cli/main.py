@@ -6,16 +6,18 @@ import ctypes
 import importlib
 import os
 import pkgutil
+import signal
 import sys
 import tempfile
 import traceback
 from pathlib import Path
+from types import FrameType
 
 import typer
 from typer.exceptions import Abort, TyperException
 
 from accord import __version__
-from accord.cli import commands
+from accord.cli import commands, loaded
 from accord.cli.output import emit_error
 from accord.model.errors import AccordError
 
@@ -46,6 +48,13 @@ for _module in sorted(pkgutil.iter_modules(commands.__path__), key=lambda m: m.n
     importlib.import_module(f"{commands.__name__}.{_module.name}").register(app)
 
 
+loaded()
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt  # what a service manager sends ends like Ctrl-C: transactions roll back, the lease is let go
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns or exits with the code of ``design.md``.
 
@@ -54,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in given
     code = 0
+    if arguments is None:
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         result = app(given, standalone_mode=False)
         code = result if isinstance(result, int) else 0
