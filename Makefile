@@ -30,7 +30,7 @@ demo: $(VENV)/.run
 
 ## test: the whole suite in its short form, at most 10 minutes on 2 cores
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not prove"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 ## prove: the long proofs (kills, histories, soak)
 prove: $(VENV)/.dev
