@@ -84,7 +84,7 @@ class Decoder:
         self._replayed: tuple[bytes, bytes] = (b"", b"")
         self._end = after
         self._transactions = 0
-        self._last_commit: datetime | None = None
+        self._last_commit: int | None = None
         self.rows = 0
         self.bytes = 0
         self._handlers: dict[int, Callable[[bytes], None]] = {
@@ -156,7 +156,8 @@ class Decoder:
         if not whole and self._transaction is not None and self._index > self._skip:
             # Never backwards: a transaction that is sent again is not reached anew by its first messages.
             self._end = max(self._end, Position(self._transaction.lsn, self._index))
-        batch = LogBatch(tuple(parts), self._end, self.rows, self._transactions, whole, self._last_commit)
+        last = None if self._last_commit is None else _EPOCH + timedelta(microseconds=self._last_commit)
+        batch = LogBatch(tuple(parts), self._end, self.rows, self._transactions, whole, last)
         self._parts, self.rows, self.bytes, self._transactions, self._last_commit = [], 0, 0, 0, None
         return batch
 
@@ -195,8 +196,9 @@ class Decoder:
             raise self._refused("the end of a transaction that did not start")
         if self._index > self._skip:
             self._transactions += 1
-            self._last_commit = _EPOCH + timedelta(microseconds=microseconds)
-        self._end = max(self._end, Position(end))
+            self._last_commit = microseconds
+        if end > self._end.lsn:
+            self._end = Position(end)
         self._transaction = None
 
     def _row(self, message: bytes) -> None:
