@@ -244,6 +244,20 @@ def test_large_transactions_arrive_once_they_commit_without_what_was_rolled_back
     assert db.execute("SELECT stream_txns > 0 FROM pg_stat_replication_slots WHERE slot_name = 'accord_a'").fetchone() == (True,)
 
 
+def test_a_reader_that_lingers_takes_several_transactions_at_once(db: Db, source: LogSource) -> None:
+    """One batch per commit would make a busy source cost more in batches than in changes."""
+    db.execute("CREATE TABLE item (id int PRIMARY KEY)")
+    with begin_capture(source, [Table("item")], name="accord_a") as begun:
+        pass
+    for number in range(5):
+        db.execute("INSERT INTO item VALUES (%s)", (number,))
+
+    with open_stream(source, begun.capture, after=begun.capture.start) as stream:
+        batch = stream.read(wait_seconds=10, linger_seconds=1)
+
+    assert (batch.rows, batch.transactions, batch.whole) == (5, 5, True)
+
+
 def test_an_idle_log_moves_on_so_that_the_server_can_forget(db: Db, source: LogSource, drain: Drain) -> None:
     """A table at rest in a busy database must not keep the whole log on the source's disk."""
     db.execute("CREATE TABLE item (id int PRIMARY KEY); CREATE TABLE other (id int)")
