@@ -88,6 +88,14 @@ class _Lazy(Mapping[str, Connector]):
         return len(self._workspace.map.systems)
 
 
+def _check_used(variables: Mapping[str, str], integration_map: IntegrationMap) -> None:
+    """Refuse a value for a name the map never mentions: it is most likely misspelled. ``data`` may be given to any map."""
+    texts = [Path(name).read_text(encoding="utf-8") for name in integration_map.files]
+    for name in variables:
+        if name not in ("data", *integration_map.variables) and not any(f"${{{name}}}" in text for text in texts):
+            raise UnknownName("variable", name, {"data", *integration_map.variables}, holder="--set")
+
+
 def open_workspace(
     map_path: Path, *, root: Path | None = None, variables: Mapping[str, str] | None = None, store_url: str = ""
 ) -> Workspace:
@@ -107,6 +115,7 @@ def open_workspace(
     folder = map_path if map_path.is_dir() else map_path.parent
     home = (root or folder).resolve()
     integration_map = load_map(map_path, {"workspace": str(home), **(variables or {})}, known_connectors=set(connector_kinds()))
+    _check_used(variables or {}, integration_map)
     state = home / ".accord"
     try:
         state.mkdir(parents=True, exist_ok=True)

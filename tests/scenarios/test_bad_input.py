@@ -198,3 +198,45 @@ def test_errors_come_as_json_when_json_is_asked_for(tmp_path: Path, run_accord: 
     error = json.loads(result.stdout)["error"]
     assert error["exit_code"] == result.returncode == 2
     assert error["message"]
+
+
+def test_a_flow_that_is_refused_does_not_stop_the_flows_beside_it(shop: Path, run_accord: Run) -> None:
+    """One team's broken file must not keep the others' data waiting; what the others did must be told."""
+    path = shop / "systems" / "desk" / "clients.csv"
+    path.write_text(path.read_text() + "C999,x@example.org,B,note,one too many\n")
+
+    result = run_accord("sync", shop, "--json")
+
+    body = json.loads(result.stdout)
+    assert result.returncode == 1
+    assert [f["flow"] for f in body["failed"]] == ["customers"]
+    assert [f["flow"] for f in body["flows"]] == ["passages"]
+
+
+def test_an_empty_file_of_json_lines_is_a_system_without_rows(shop: Path, run_accord: Run) -> None:
+    """A new system starts empty; that is no reason to refuse it."""
+    (shop / "systems" / "mail" / "people.jsonl").write_text("")
+
+    result = run_accord("sync", shop, "--flow", "customers", "--json")
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert len((shop / "systems" / "mail" / "people.jsonl").read_text().splitlines()) == 60
+
+
+def test_a_misspelled_variable_is_refused_with_what_was_meant(shop: Path, run_accord: Run) -> None:
+    """A value nobody reads would leave the default in force, unnoticed."""
+    assert_clear(run_accord("lint", shop), 0)
+    assert_clear(run_accord("status", shop, "--set", "systms=/elsewhere"), 2, "systms", "systems")
+
+
+def test_rows_in_quarantine_do_not_spoil_the_proof_of_the_rest(shop: Path, run_accord: Run) -> None:
+    """A row that waits for correction is told apart from a disagreement."""
+    with sqlite3.connect(shop / "systems" / "crm.db") as db:
+        db.execute("UPDATE customers SET email = 'not an address' WHERE id = 'C020'")
+    db.close()
+    run_accord("sync", shop)
+
+    result = run_accord("reconcile", shop, "--json")
+
+    body = json.loads(result.stdout)
+    assert (result.returncode, body["agree"], body["quarantined"]) == (0, True, 1)

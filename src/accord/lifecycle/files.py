@@ -32,4 +32,4 @@ def write_whole(path: Path, text: str) -> None:
             Path(temporary).unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(str(path), os.strerror(error.errno)) from error
-        raise TerminalError(f"cannot write {path}: {error.strerror}. Give a folder that can be written with --workspace.") from error
+        raise TerminalError(f"cannot write {path}: {error.strerror}. Choose a place that can be written.") from error

@@ -31,7 +31,7 @@ def capture(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, drift
         GuardStopped: a mapped column is gone and the flow says stop, or it is a key column.
     """
     token = change_token(side.connector, side.binding.resource)
-    relation = _open(con, entity, side, may_create=may_create)
+    relation = _with_columns(con, side, _open(con, entity, side, may_create=may_create))
     scanned = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
     side.columns = scanned
     side.codes, lacking, side.doubled = {}, [], None
@@ -70,6 +70,21 @@ def capture(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, drift
     found = con.execute(f"SELECT count(*) FROM {side.table('cap')}").fetchone()
     side.rows = int(found[0]) if found else 0
     side.token = token if token == change_token(side.connector, side.binding.resource) else None
+
+
+def _with_columns(con: duckdb.DuckDBPyConnection, side: Side, relation: str) -> str:
+    """The relation, or an empty one with the mapped columns where a system without declared columns holds no row to show them.
+
+    A file of JSON lines without a line says nothing about its columns: that is no drift. With rows, a column that is gone still is.
+    """
+    if not side.connector.capabilities.sparse or con.execute(f"SELECT 1 FROM {relation} LIMIT 1").fetchone() is not None:
+        return relation
+    there = [row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
+    mapped = [c for mapping in side.binding.fields.values() for c in mapped_columns(mapping)]
+    columns = list({c.lower(): c for c in (*mapped, *there)}.values())
+    empty = f"columnless_{side.index}"
+    con.execute(f"CREATE OR REPLACE TABLE {empty} ({', '.join(f'{quote(c)} VARCHAR' for c in columns)})")
+    return empty
 
 
 def _open(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, may_create: bool) -> str:

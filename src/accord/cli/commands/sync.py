@@ -7,7 +7,7 @@ import typer
 from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
 from accord.lifecycle.run import new_run_id
-from accord.model.errors import SystemUnreachable, UnknownName
+from accord.model.errors import AccordError, UnknownName
 from accord.sync import flow_order, run_flow
 
 
@@ -27,7 +27,7 @@ def sync(
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what would be written and write nothing."),
     allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run delete more rows than the guard allows."),
 ) -> int:
-    """Run the flows in the order their references need; one that fails does not stop those that do not stand on it."""
+    """Run the flows in the order their references need; one that fails does not stop the others. Exit code 3 when a system was away."""
     results, failures = [], []
     with options.workspace(map_path, root, options.variables(data, set_), store) as workspace, progress(json) as bar:
         for name in flow:
@@ -52,7 +52,10 @@ def sync(
                         allow_deletes=allow_deletes,
                     )
                 )
-            except SystemUnreachable as error:
+            except AccordError as error:
+                # A wrong map stops everything; whatever else stops one flow must not stop those beside it.
+                if error.exit_code == 2:
+                    raise
                 failures.append((name, error))
     if json:
         body = {"command": "sync", "run": run, "dry_run": dry_run, "changed": any(r.changed for r in results)}
@@ -66,4 +69,4 @@ def sync(
         table("dry run: nothing was written" if dry_run else "", ("flow", "status", "counts"), [(a, b, escape(c)) for a, b, c in rows])
         if results and not any(r.changed for r in results) and not failures:
             out().print("no change: the systems agree with the last synchronization")
-    return 3 if failures else 0
+    return 3 if any(error.exit_code == 3 for _, error in failures) else 1 if failures else 0
