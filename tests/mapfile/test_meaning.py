@@ -24,9 +24,11 @@ from accord.model.values import Duration
 Write = Callable[..., Path]
 Changed = Callable[[str, str], Path]
 
-# Any text but ${, which begins a variable; surrogates are no text.
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(lambda t: "${" not in t)
-NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).filter(lambda t: "${" not in t)
+# Any text but ${, which begins a variable; surrogates are no text, and a map refuses control characters other than tab and line ends.
+CONTROL = "".join(chr(code) for code in (*range(32), 127) if chr(code) not in "\t\n\r")
+LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters=CONTROL)
+TEXTS = st.text(LETTERS, max_size=12).filter(lambda t: "${" not in t)
+NAMES = st.text(LETTERS, min_size=1, max_size=8).filter(lambda t: "${" not in t)
 
 
 def values(shape: Shape) -> st.SearchStrategy[Any]:
