@@ -8,26 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from accord.connectors.types import literal, quote
+from accord.store.records import CHANGES
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, storage_type
 from accord.sync.finish import coarser
 from accord.sync.merge import moment_of
 
-CHANGES = {
-    "flow": "VARCHAR",
-    "run": "VARCHAR",
-    "key": "VARCHAR",
-    "source": "VARCHAR",
-    "target": "VARCHAR",
-    "op": "VARCHAR",
-    "due": "BOOLEAN",
-    "verified": "BOOLEAN",
-    "quarantined": "BOOLEAN",
-    "source_broken": "BOOLEAN",
-    "source_changed_at": "TIMESTAMPTZ",
-    "captured_at": "TIMESTAMPTZ",
-    "verified_at": "TIMESTAMPTZ",
-    "freshness_seconds": "DOUBLE",
-}
 _DUE = {
     "source": "VARCHAR",
     "target": "VARCHAR",

@@ -9,24 +9,9 @@ from collections.abc import Mapping
 
 from accord.connectors.types import quote
 from accord.measure.sources import Sources, View, empty, parquet, parquet_columns, typed
+from accord.store.records import CHANGES
 
-COLUMNS: Mapping[str, str] = {
-    "flow": "VARCHAR",
-    "run": "VARCHAR",
-    "key": "VARCHAR",
-    "source": "VARCHAR",
-    "target": "VARCHAR",
-    "op": "VARCHAR",
-    "due": "BOOLEAN",
-    "verified": "BOOLEAN",
-    "quarantined": "BOOLEAN",
-    "source_broken": "BOOLEAN",
-    "source_changed_at": "TIMESTAMPTZ",
-    "captured_at": "TIMESTAMPTZ",
-    "verified_at": "TIMESTAMPTZ",
-    "freshness_seconds": "DOUBLE",
-    "slo_seconds": "DOUBLE",
-}
+COLUMNS: Mapping[str, str] = {**CHANGES, "slo_seconds": "DOUBLE"}
 
 
 def build(sources: Sources) -> View:
