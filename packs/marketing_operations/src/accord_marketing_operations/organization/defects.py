@@ -137,7 +137,7 @@ INJECTIONS: Final = (
     Injection("missing_record", "planner.satisfaction", 0.03),
     Injection("stale_field", "tracker.projects", 0.03, "budget", "budget", _off(10, 40)),
     Injection("stale_field", "servicedesk.campaigns", 0.03, "status", "state", _other(servicedesk.STATE.values())),
-    Injection("stale_field", "planner.todos", 0.03, "status", "state", _before(planner.TODO.values())),
+    Injection("stale_field", "planner.todos", 0.03, "status", "state", _before(planner.CHORE.values())),
     Injection("stale_field", "content.items", 0.03, "status", "workflow", _before(content.WORKFLOW.values())),
     Injection("stale_field", "tracker.work_packages", 0.03, "assignee", "assigned_to", _other_person),
     Injection("stale_field", "tracker.versions", 0.03, "due_at", "due_on", _days_later),

@@ -10,7 +10,7 @@ from accord_marketing_operations.organization.world import World
 SYSTEM: Final = "planner"
 CAMPAIGN: Final = {"planned": "draft", "active": "running", "done": "finished", "cancelled": "stopped"}
 ASSET: Final = {"planned": "idea", "in_production": "making", "in_review": "checking", "approved": "ready", "published": "live"}
-TODO: Final = {"ready": "open", "in_progress": "busy", "done": "closed"}
+CHORE: Final = {"ready": "open", "in_progress": "busy", "done": "closed"}
 MILESTONE: Final = {"open": "ahead", "reached": "met", "dropped": "void"}
 
 
@@ -143,7 +143,7 @@ def _work(world: World) -> list[Table]:
                 state text state
                 modified timestamp updated_at
                 """,
-                state=coded("status", TODO),
+                state=coded("status", CHORE),
             ),
         ),
         fill(
