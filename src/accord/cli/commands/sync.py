@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from accord.cli import options
-from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
+from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress, table
 from accord.lifecycle.run import new_run_id
 from accord.model.errors import AccordError, UnknownName
 from accord.sync import flow_order, run_flow
@@ -65,8 +65,10 @@ def sync(
         for result in results:
             counted = ", ".join(f"{name} {count:,}" for name, count in result.counts.items() if count)
             rows.append((result.flow, result.status, counted or "nothing to do"))
-        rows += [(name, "failed", str(error)) for name, error in failures]
+        rows += [(name, "failed", "see the error below") for name, _ in failures]
         table("dry run: nothing was written" if dry_run else "", ("flow", "status", "counts"), [(a, b, escape(c)) for a, b, c in rows])
         if results and not any(r.changed for r in results) and not failures:
             out().print("no change: the systems agree with the last synchronization")
+    for name, failure in failures:
+        emit_error(type(failure).__name__, f"flow '{name}': {failure}", as_json=False, code=failure.exit_code)
     return 3 if any(error.exit_code == 3 for _, error in failures) else 1 if failures else 0
