@@ -117,6 +117,7 @@ def replace_file(path: Path, system: str, write: Callable[[Path], None], *, expe
         finally:
             os.close(handle)
     except Exception as error:
+        # Libraries tell of a full disk in their own errors; whatever is none of these goes on unchanged.
         text = str(error)
         if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or "No space left on device" in text:
             raise StorageFull(str(path), "No space left on device") from error

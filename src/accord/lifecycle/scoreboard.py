@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from accord.lifecycle.standing import standing_findings
-from accord.model.figure import Evidence, Figure, TargetResult, Verdict
+from accord.model.figure import Figure, TargetResult, Verdict, figure_from, figure_to
 from accord.workspace import Workspace
 
 
@@ -44,31 +43,6 @@ def scoreboard(workspace: Workspace) -> Scoreboard:
     return Scoreboard(tuple(targets), tuple(kpis), findings, unreachable)
 
 
-def figure_to(figure: Figure) -> dict[str, Any]:
-    """A figure as plain JSON values, for an event."""
-    return {
-        "name": figure.name,
-        "value": figure.value,
-        "unit": figure.unit,
-        "n": figure.n,
-        "low": figure.low,
-        "high": figure.high,
-        "title": figure.title,
-        "dims": [list(d) for d in figure.dims],
-        "evidence": [[e.kind, e.reference, e.detail] for e in figure.evidence],
-        "not_measured": figure.not_measured,
-        "label": figure.label,
-    }
-
-
-def figure_from(body: Mapping[str, Any]) -> Figure:
-    """The figure that ``figure_to`` wrote."""
-    values = dict(body)
-    values["dims"] = tuple((str(k), str(v)) for k, v in body["dims"])
-    values["evidence"] = tuple(Evidence(kind, reference, detail) for kind, reference, detail in body["evidence"])
-    return Figure(**values)
-
-
 def target_to(result: TargetResult) -> dict[str, Any]:
     """A judged target as plain JSON values, for an event."""
     return {
@@ -93,8 +67,3 @@ def target_from(body: Mapping[str, Any]) -> TargetResult:
         verdict=cast("Verdict", body["verdict"]),
         note=str(body["note"]),
     )
-
-
-def canonical(body: Mapping[str, Any]) -> str:
-    """A body as sorted JSON, to make event ids that are the same for the same content."""
-    return json.dumps(body, sort_keys=True, separators=(",", ":"))

@@ -16,8 +16,8 @@ from accord.measure.intervals import Sample, percentile_interval, replicates, wi
 from accord.measure.kpi import Kpi
 from accord.measure.window import ALL, Window, named_window
 from accord.model.errors import MapError, Place
-from accord.model.event import Event, ObjectRef
-from accord.model.figure import Evidence, Figure
+from accord.model.event import Event, ObjectRef, content_event
+from accord.model.figure import Evidence, Figure, figure_to
 
 _OBSERVATIONS = "kpi_observation"
 Dims = tuple[tuple[str, str], ...]
@@ -219,23 +219,20 @@ def kpi_events(
 
 
 def _event(figure: Figure, kpi: Kpi, map_hash: str, run: str, now: datetime, source: str) -> Event:
-    evidence = figure.evidence[0] if figure.evidence else Evidence("query", kpi.file.path.name)
     attributes: dict[str, Any] = {
         "kpi": figure.name,
         "dims": dict(figure.dims),
-        "window": evidence.detail.partition("window ")[2].partition(";")[0],
+        "window": kpi.window,
         "value": figure.value,
         "unit": figure.unit,
         "n": figure.n,
         "low": figure.low,
         "high": figure.high,
         "not_measured": figure.not_measured,
-        "evidence": f"{evidence.reference} {evidence.detail}",
+        "evidence": [e.reference for e in figure.evidence],
         "map_hash": map_hash,
         "run": run,
         "covers": list(kpi.covers),
+        "figure": figure_to(figure),
     }
-    mark = ",".join(f"{k}={v}" for k, v in figure.dims)
-    return Event(
-        f"kpi:{figure.name}:{mark}:{attributes['window']}:{run}", "kpi.measured", now, source, attributes, (ObjectRef("kpi", figure.name),)
-    )
+    return content_event("kpi.measured", attributes, ObjectRef("kpi", figure.name), run=run, now=now, source=source)

@@ -79,3 +79,9 @@ class Head:
 
     seq: int
     hash: str
+
+
+def content_event(type_: str, body: Mapping[str, Any], about: ObjectRef, *, run: str, now: datetime, source: str) -> Event:
+    """An event whose id is made of its content, so a step that is done again after a crash records the same thing once."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return Event(f"{type_}:{run}:{hashlib.sha256(text.encode()).hexdigest()[:24]}", type_, now, source, body, (about,))

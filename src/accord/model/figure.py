@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -50,6 +51,31 @@ class Figure:
         if self.n is not None:
             text += f" (n={self.n:,})"
         return f"{text} {self.label}".rstrip()
+
+
+def figure_to(figure: Figure) -> dict[str, Any]:
+    """A figure as plain JSON values, for an event."""
+    return {
+        "name": figure.name,
+        "value": figure.value,
+        "unit": figure.unit,
+        "n": figure.n,
+        "low": figure.low,
+        "high": figure.high,
+        "title": figure.title,
+        "dims": [list(d) for d in figure.dims],
+        "evidence": [[e.kind, e.reference, e.detail] for e in figure.evidence],
+        "not_measured": figure.not_measured,
+        "label": figure.label,
+    }
+
+
+def figure_from(body: Mapping[str, Any]) -> Figure:
+    """The figure that ``figure_to`` wrote."""
+    values = dict(body)
+    values["dims"] = tuple((str(k), str(v)) for k, v in body["dims"])
+    values["evidence"] = tuple(Evidence(kind, reference, detail) for kind, reference, detail in body["evidence"])
+    return Figure(**values)
 
 
 def show_value(value: float, unit: str) -> str:

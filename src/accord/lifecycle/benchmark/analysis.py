@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,11 +11,11 @@ from accord.lifecycle.benchmark.maturity import Maturity, assess_maturity
 from accord.lifecycle.benchmark.references import Reference, load_references, percentile
 from accord.lifecycle.context import Analysis, StepContext
 from accord.lifecycle.judge import level_target
-from accord.lifecycle.scoreboard import canonical, figure_from, figure_to, target_to
+from accord.lifecycle.scoreboard import target_to
 from accord.lifecycle.titles import counted, verdicts
-from accord.measure import Kpi, discover_kpis, judge_targets, measure_kpis, open_measure
-from accord.model.event import Event, ObjectRef
-from accord.model.figure import Evidence, Figure, Finding, TargetResult
+from accord.measure import Kpi, discover_kpis, judge_targets, kpi_events, measure_kpis, open_measure
+from accord.model.event import ObjectRef, content_event
+from accord.model.figure import Evidence, Figure, Finding, TargetResult, figure_from
 
 SOURCE = "lifecycle.benchmark"
 
@@ -144,33 +143,10 @@ def _history(ctx: StepContext, whole: Sequence[Figure]) -> History | None:
 
 
 def _record(ctx: StepContext, kpis: Sequence[Figure], targets: Sequence[TargetResult], definitions: dict[str, Kpi]) -> None:
-    events = []
-    for figure in kpis:
-        body = {
-            "kpi": figure.name,
-            "dims": dict(figure.dims),
-            "window": definitions[figure.name].window,
-            "value": figure.value,
-            "unit": figure.unit,
-            "n": figure.n,
-            "low": figure.low,
-            "high": figure.high,
-            "not_measured": figure.not_measured,
-            "evidence": [e.reference for e in figure.evidence],
-            "map_hash": ctx.workspace.map.content_hash,
-            "run": ctx.run,
-            "covers": list(definitions[figure.name].covers),
-            "figure": figure_to(figure),
-        }
-        events.append(_event(ctx, "kpi.measured", body, ObjectRef("kpi", figure.name)))
+    events = kpi_events(kpis, definitions, map_hash=ctx.workspace.map.content_hash, run=ctx.run, now=ctx.now, source=SOURCE)
     for result in targets:
         body = target_to(result) | {"run": ctx.run, "covers": list(ctx.workspace.map.targets[result.target].covers)}
-        events.append(_event(ctx, "target.judged", body, ObjectRef("target", result.target)))
+        about = ObjectRef("target", result.target)
+        events.append(content_event("target.judged", body, about, run=ctx.run, now=ctx.now, source=SOURCE))
     if events:
         ctx.workspace.store.append(events)
-
-
-def _event(ctx: StepContext, type_: str, body: Mapping[str, object], about: ObjectRef) -> Event:
-    # The id is made of the content, so a step that is done again after a crash records the same thing once.
-    mark = hashlib.sha256(canonical(body).encode()).hexdigest()[:24]
-    return Event(f"{type_}:{ctx.run}:{mark}", type_, ctx.now, SOURCE, body, (about,))

@@ -10,7 +10,7 @@ import duckdb
 
 from accord.connectors.types import quote
 from accord.lifecycle.design.names import words
-from accord.lifecycle.design.profile import SET_LIMIT, ColumnProfile, profile
+from accord.lifecycle.design.profile import SET_LIMIT, ColumnProfile
 from accord.model.entity import Field
 
 ENOUGH_ROWS = 30
@@ -30,15 +30,6 @@ class InferredField:
 
     field: Field
     reasons: tuple[str, ...]
-
-
-def infer_fields(con: duckdb.DuckDBPyConnection, relation: str) -> dict[str, InferredField]:
-    """A contract proposal for each column of a relation.
-
-    A check is proposed only when every row passes it and there are at least ``ENOUGH_ROWS`` values; it is a proposal for a person to
-    accept, since data can only show what has not happened yet.
-    """
-    return {name: infer_field(found) for name, found in profile(con, relation).items()}
 
 
 def infer_field(found: ColumnProfile) -> InferredField:
