@@ -133,3 +133,109 @@ class Watched(Protocol):
 def change_token(connector: Connector, resource: str) -> str | None:
     """The connector's change token for a resource; ``None`` from one that has none."""
     return connector.change_token(resource) if isinstance(connector, Watched) else None
+
+
+@runtime_checkable
+class Keyed(Protocol):
+    """A connector that can read single rows by key without reading the whole resource."""
+
+    def scan_keys(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> str:
+        """As ``scan``, but only the rows whose key columns equal a row of the DuckDB table ``keys``.
+
+        Args:
+            con: where the rows become readable.
+            resource: the table.
+            keys: name of a table in ``con`` whose columns are named like key columns of the resource and hold values as ``scan`` gives them.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChanges:
+    """What a feed has seen: which rows may have changed, up to a position.
+
+    Values are read from the system itself afterwards, so a key too many only costs time, and the order within a batch does not matter.
+
+    Args:
+        keys: key columns of the resource, and ``_changed_at`` (timestamp with time zone, UTC): when the system committed the last change of
+            this row, null where it does not say. Each key once. ``None``: the feed cannot tell (new, lost, truncated, schema changed):
+            every row has to be compared, after which ``position`` holds.
+        position: where the feed stands after these changes; opaque text, stored together with their effect.
+        reason: why every row has to be compared, for people; empty when ``keys`` is given.
+        more: further changes were already waiting when this batch was cut.
+    """
+
+    keys: pa.Table | None
+    position: str
+    reason: str = ""
+    more: bool = False
+
+
+class Feed(Protocol):
+    """An open stream of changed keys of one resource."""
+
+    def read(self, *, wait_seconds: float = 0.0, limit: int = 100_000) -> KeyChanges | None:
+        """Changes after the last read (or the position it was opened at); ``None`` when none came within ``wait_seconds``.
+
+        Raises:
+            SystemUnreachable: no answer; the feed can be opened again at the last stored position.
+        """
+        ...
+
+    def acknowledge(self, position: str) -> None:
+        """The effect of everything up to ``position`` is stored: the system may forget it. Never call it before that is true."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the stream; what the system keeps for it stays."""
+        ...
+
+
+@runtime_checkable
+class Logged(Protocol):
+    """A connector whose system keeps a log of changes: a write-ahead log, a binlog, an outbox filled by triggers."""
+
+    def open_feed(self, resource: str, key: Sequence[str], *, name: str, after: str | None) -> Feed:
+        """The changes of a resource since ``after``.
+
+        With ``after`` null the feed is set up first (slot, publication, triggers), so that a full read begun after this call misses
+        nothing; its first read gives ``keys=None`` at once. A position the system no longer has is answered in the same way, never by
+        silently starting later. Changes of all sessions count, our own too: an echo is found equal and costs one look.
+
+        Args:
+            resource: the table.
+            key: its key columns, as named by the system.
+            name: of the feed, unique for a store and binding, letters, digits and underscores.
+            after: the last stored position.
+
+        Raises:
+            DataRefused: the system cannot log (wal_level, no binlog, no right); the message says what to set.
+        """
+        ...
+
+    def drop_feed(self, resource: str, *, name: str) -> None:
+        """Take down what ``open_feed`` set up in the system; harmless when it is not there."""
+        ...
+
+    def feed_lag(self, resource: str, *, name: str, after: str | None) -> int | None:
+        """How far the system's log is ahead of ``after``: bytes or changes kept for us; ``None`` when it cannot say."""
+        ...
+
+
+@runtime_checkable
+class Digested(Protocol):
+    """A connector whose system can compute digests of rows itself, so that unchanged rows need not travel."""
+
+    def digest_rows(
+        self, con: duckdb.DuckDBPyConnection, resource: str, key: Sequence[str], columns: Sequence[str], where: str = ""
+    ) -> str:
+        """A relation with the key columns (as ``scan`` gives them) and ``_digest`` UBIGINT over ``columns``, of one consistent state.
+
+        Rows with equal values have equal digests in every system of the same kind and native column types; different ones differ but for
+        a chance of 2^-64. ``where`` is SQL of the map on the resource's columns; raises UsageError when the system cannot evaluate it.
+        """
+        ...
+
+    def digest_buckets(self, resource: str, key: Sequence[str], columns: Sequence[str], buckets: int, where: str = "") -> pa.Table:
+        """``bucket`` (0 ≤ n < buckets, by digest of the key alone), ``n`` rows, ``digest`` over all row digests of the bucket."""
+        ...
