@@ -145,7 +145,7 @@ class Keyed(Protocol):
         Args:
             con: where the rows become readable.
             resource: the table.
-            keys: name of a table in ``con`` whose columns are named like key columns of the resource and hold values as ``scan`` gives them.
+            keys: table in ``con`` whose columns are named like key columns of the resource, with values as ``scan`` gives them.
         """
         ...
 
