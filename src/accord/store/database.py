@@ -10,8 +10,16 @@ Value = str | int | float | None
 Row = tuple[Any, ...]
 
 
-class Transaction(Protocol):
-    """Statements in the SQL that SQLite and PostgreSQL share; a value is a ``?``, never part of the text."""
+class Rows(Protocol):
+    """Something to read from, in the SQL that SQLite and PostgreSQL share; a value is a ``?``, never part of the text."""
+
+    def rows(self, sql: str, *values: Value) -> list[Row]:
+        """All rows of a query."""
+        ...
+
+
+class Transaction(Rows, Protocol):
+    """Statements in the SQL that SQLite and PostgreSQL share."""
 
     def run(self, sql: str, *values: Value) -> None:
         """Carry out one statement."""
@@ -19,10 +27,6 @@ class Transaction(Protocol):
 
     def many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
         """Carry out one statement for each row of values, in order."""
-        ...
-
-    def rows(self, sql: str, *values: Value) -> list[Row]:
-        """All rows of a query."""
         ...
 
     def script(self, text: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -17,7 +17,8 @@ from accord.model.errors import AccordError, UsageError
 from accord.model.event import Event, Head, ObjectRef, StoredEvent
 from accord.store import lease as leases
 from accord.store import log
-from accord.store.database import Database, Transaction
+from accord.store.database import Database, Row, Rows, Transaction, Value
+from accord.store.group import GroupCommit
 from accord.store.migrate import migrate
 from accord.store.postgres import PostgresDatabase
 from accord.store.projection import Projection, apply, as_table, build, discover, outdated
@@ -26,6 +27,7 @@ from accord.store.sqlite import SqliteDatabase
 
 _SHA = re.compile(r"[0-9a-f]{64}")
 _DAY_SECONDS = 86_400.0
+T = TypeVar("T")
 
 
 class Lease:
@@ -55,6 +57,7 @@ class Store:
     ) -> None:
         self._database, self._segments, self._projections, self._clock = database, segments, tuple(projections), clock
         self._lease: Lease | None = None
+        self._group = GroupCommit(self._transaction)
 
     @property
     def where(self) -> str:
@@ -88,6 +91,35 @@ class Store:
             for batch in log.batches(new):
                 apply(tx, self._projections, batch)
         return head
+
+    def transact(self, decide: Callable[[Rows], tuple[Iterable[Event], T]]) -> T:
+        """Read, decide and append as one: nobody else writes between what ``decide`` reads and the events it gives.
+
+        Calls of several threads that come together share one commit. ``decide`` may be called on another thread; it must read only
+        through what it is given, and not call the store.
+
+        Args:
+            decide: reads projections and gives the events to append and what to return; when it raises, nothing is written.
+
+        Returns:
+            What ``decide`` gave as second, once the events are durable.
+
+        Raises:
+            As ``append``, and whatever ``decide`` raises.
+        """
+
+        def work(tx: Transaction) -> T:
+            events, result = decide(tx)
+            _, new = log.append(tx, [log.encode(event) for event in events])
+            for batch in log.batches(new):
+                apply(tx, self._projections, batch)
+            return result
+
+        return self._group.run(work)
+
+    def rows(self, sql: str, *values: Value) -> list[Row]:
+        """Rows of a query on projections, in the SQL both databases share; for reading by key what ``table`` would give whole."""
+        return self._database.rows(sql, *values)
 
     def read(
         self,

@@ -1,0 +1,76 @@
+"""Reading, deciding and appending as one, with many threads sharing commits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from accord.model.errors import TerminalError, UsageError
+from accord.model.event import Event
+from accord.store import Store
+from accord.store.database import Rows
+
+MakeEvent = Callable[..., Event]
+
+
+def _claim(event: MakeEvent, name: str) -> Callable[[Rows], tuple[list[Event], bool]]:
+    def decide(rows: Rows) -> tuple[list[Event], bool]:
+        taken = rows.rows("SELECT 1 FROM event WHERE type = ?", "seat.taken")
+        return ([] if taken else [event("seat.taken", id_=f"claim {name}")]), not taken
+
+    return decide
+
+
+def test_of_many_who_decide_on_what_they_read_one_wins(store: Store, event: MakeEvent) -> None:
+    """A decision rests on rows that nobody may change before its events are in the log."""
+    with ThreadPoolExecutor(16) as pool:
+        won = list(pool.map(lambda n: store.transact(_claim(event, str(n))), range(64)))
+
+    assert won.count(True) == 1
+    assert store.head().seq == 1
+
+
+def test_a_refused_decision_takes_nothing_with_it(store: Store, event: MakeEvent) -> None:
+    """Pieces share a commit, never a fate."""
+    ready = threading.Barrier(8)
+
+    def work(number: int) -> str:
+        def decide(rows: Rows) -> tuple[list[Event], str]:
+            if number % 2:
+                raise UsageError("no")
+            return [event(id_=f"e{number}")], "yes"
+
+        ready.wait()
+        try:
+            return store.transact(decide)
+        except UsageError:
+            return "no"
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(work, range(8)))
+
+    assert answers == ["yes", "no"] * 4
+    assert {stored.event.id for stored in store.read()} == {"e0", "e2", "e4", "e6"}
+    store.verify()
+
+
+def test_a_repeated_id_with_other_content_stops_only_its_own_piece(store: Store, event: MakeEvent) -> None:
+    """The log refuses it after the decision, and must not keep half of the piece."""
+    store.append([event(id_="same", n=1)])
+
+    with pytest.raises(TerminalError):
+        store.transact(lambda rows: ([event(id_="before"), event(id_="same", n=2)], None))
+
+    assert store.transact(lambda rows: ([event(id_="after")], rows.rows("SELECT max(seq) FROM event")[0][0])) == 1
+    assert [stored.event.id for stored in store.read()] == ["same", "after"]
+
+
+def test_many_writers_leave_a_log_that_verifies(store: Store, event: MakeEvent) -> None:
+    """The chain is extended in one order, whoever leads."""
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda n: store.transact(lambda rows: ([event(id_=f"e{n}")], None)), range(200)))
+
+    assert store.verify().seq == 200
