@@ -11,7 +11,7 @@ from accord.model.errors import NOWHERE, Place
 from accord.model.flow import Flow
 from accord.model.goals import Link, Objective, Review, Risk, Target, UnitValue
 from accord.model.organization import Calendar, Team
-from accord.model.process import Log, Process
+from accord.model.process import Gate, Log, Process
 from accord.model.system import System
 
 
@@ -36,6 +36,7 @@ class IntegrationMap:
     entities: Mapping[str, Entity] = field(default_factory=dict, metadata={"doc": "business nouns and their contracts"})
     flows: Mapping[str, Flow] = field(default_factory=dict, metadata={"doc": "what is kept in agreement"})
     processes: Mapping[str, Process] = field(default_factory=dict, metadata={"doc": "work across teams"})
+    gates: Mapping[str, Gate] = field(default_factory=dict, metadata={"doc": "what must be true before work goes on"})
     logs: Mapping[str, Log] = field(default_factory=dict, metadata={"doc": "foreign event logs to read"})
     targets: Mapping[str, Target] = field(default_factory=dict, metadata={"doc": "goals for KPIs"})
     objectives: Mapping[str, Objective] = field(default_factory=dict, metadata={"doc": "what the organization wants"})

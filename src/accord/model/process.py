@@ -6,23 +6,102 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from accord.model.entity import Field
 from accord.model.errors import NOWHERE, Place
 from accord.model.values import Duration
+
+StepKind = Literal["human", "auto", "decision", "wait", "subprocess", "foreach"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One point of a gate; ``check`` is SQL over the case's variables that is true when the point is met."""
+
+    name: str
+    check: str = field(default="", metadata={"doc": "SQL over the variables, true when met; empty: a person says so in the form"})
+    reason: str = field(default="", metadata={"doc": "what is missing when it is not met, for people"})
+    evidence: str = field(default="", metadata={"doc": "variable that must hold the evidence, such as a link to the signed version"})
+    mandatory: bool = field(default=True, metadata={"doc": "must be met whatever the score"})
+    weight: float = field(default=1.0, metadata={"doc": "share of the score, above 0"})
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What must be true before work may leave a step, or be offered to the next team."""
+
+    name: str
+    title: str = field(default="", metadata={"doc": "how people call it"})
+    checks: Mapping[str, Check] = field(default_factory=dict, metadata={"doc": "the points looked at"})
+    threshold: str = field(default="100%", metadata={"doc": "smallest share of the weights that must be met"})
+    teams: tuple[str, ...] = field(default=(), metadata={"doc": "teams that agreed on it"})
+    covers: tuple[str, ...] = field(default=(), metadata={"doc": "ids of a specification this gate carries out"})
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way out of a decision; the first whose condition is true is taken, in the order written."""
+
+    name: str
+    to: str = field(default="", metadata={"doc": "step that comes next; empty ends this path"})
+    when: str = field(default="", metadata={"doc": "SQL over the variables; empty: otherwise"})
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What starts an instance of a process by itself."""
+
+    name: str
+    message: str = field(default="", metadata={"doc": "message that starts an instance; its content becomes variables"})
+    entity: str = field(default="", metadata={"doc": "entity whose agreed rows start an instance, once for each key"})
+    when: str = field(default="", metadata={"doc": "SQL over the entity's fields, or over the message's content: only then"})
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A unit of work of one team."""
+    """A unit of work of one team.
+
+    Steps are joined by ``after`` and by the routes of decisions. A step with several ways in waits for all of them, unless one comes
+    from a decision or ``join: any`` stands there; several steps after one run side by side.
+    """
 
     name: str
     team: str = field(default="", metadata={"doc": "team that does it"})
     title: str = field(default="", metadata={"doc": "how people call it"})
-    kind: Literal["human", "auto", "decision", "wait", "subprocess", "foreach"] = field(
-        default="human", metadata={"doc": "who or what does it"}
-    )
+    kind: StepKind = field(default="human", metadata={"doc": "who or what does it"})
     after: tuple[str, ...] = field(default=(), metadata={"doc": "steps that must be done before"})
-    sla: Duration | None = field(default=None, metadata={"doc": "longest time it may take"})
+    join: Literal["", "all", "any"] = field(
+        default="", metadata={"doc": "wait for all ways in, or begin with each; default: any when a decision leads here, else all"}
+    )
+    when: str = field(default="", metadata={"doc": "SQL over the variables; where it is false the step is skipped"})
+    routes: Mapping[str, Route] = field(default_factory=dict, metadata={"doc": "ways out of a decision"})
+    sla: Duration | None = field(default=None, metadata={"doc": "longest time it may take, in working time of the team's calendar"})
+    accept_within: Duration | None = field(default=None, metadata={"doc": "longest time a handoff to this step may wait for acceptance"})
+    escalate_to: str = field(default="", metadata={"doc": "team or person told when the time is over; default: the team's owner"})
+    on_overdue: str = field(default="", metadata={"doc": "step that begins when the time is over, instead of this one"})
     gate: str = field(default="", metadata={"doc": "gate that must be passed to finish"})
+    accept_gate: str = field(default="", metadata={"doc": "gate that must be passed before the work is offered to this step's team"})
+    form: Mapping[str, Field] = field(default_factory=dict, metadata={"doc": "what is filled in to finish: field, type and checks"})
+    form_schema: str = field(default="", metadata={"doc": "JSON Schema file for the form, beside the map; instead of form"})
+    assignee: str = field(
+        default="", metadata={"doc": "SQL over the variables giving the person who gets the task; default: anyone of the team"}
+    )
+    backup: str = field(default="", metadata={"doc": "team or person who may do it when the owner is away; default: the team's backup"})
+    action: str = field(default="", metadata={"doc": "what an auto step calls: a registered function, or http, mail, sync, plan"})
+    arguments: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "name: SQL over the variables, given to the action"})
+    retries: int = field(default=5, metadata={"doc": "how often an action is tried again before it waits for a person"})
+    backoff: Duration = field(default=Duration(10), metadata={"doc": "pause before the first retry; it doubles each time"})
+    undo: str = field(default="", metadata={"doc": "action that takes this step back when the instance is cancelled"})
+    delay: Duration | None = field(default=None, metadata={"doc": "how long a wait step waits"})
+    until: str = field(default="", metadata={"doc": "SQL over the variables giving the time a wait step ends"})
+    message: str = field(default="", metadata={"doc": "message a wait step waits for"})
+    correlate: str = field(default="", metadata={"doc": "SQL over the variables the message's key must equal; default: the case"})
+    process: str = field(default="", metadata={"doc": "process a subprocess or foreach step runs"})
+    each: str = field(default="", metadata={"doc": "SQL over the variables giving the list a foreach step runs over, one instance each"})
+    max_times: int = field(default=100, metadata={"doc": "how often one instance may begin this step"})
     inputs: tuple[str, ...] = field(default=(), metadata={"doc": "entities it reads"})
     outputs: tuple[str, ...] = field(default=(), metadata={"doc": "entities it writes"})
     kpi: str = field(default="", metadata={"doc": "KPI it is judged by"})
@@ -68,7 +147,12 @@ class Process:
     owner: str = field(default="", metadata={"doc": "team that answers for it"})
     case: str = field(default="", metadata={"doc": "entity that is one case"})
     log: str = field(default="", metadata={"doc": "imported log that holds its history; empty: the entities' events"})
+    version: str = field(default="1", metadata={"doc": "version of the definition; running instances stay on theirs"})
     steps: Mapping[str, Step] = field(default_factory=dict, metadata={"doc": "the steps as intended"})
+    variables: Mapping[str, Field] = field(
+        default_factory=dict, metadata={"doc": "what an instance is started with: name, type and checks"}
+    )
+    starts: Mapping[str, Start] = field(default_factory=dict, metadata={"doc": "what starts an instance by itself"})
     handoffs: HandoffRule | None = field(default=None, metadata={"doc": "where handoffs are read from"})
     covers: tuple[str, ...] = field(default=(), metadata={"doc": "ids of a specification this process carries out"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)
