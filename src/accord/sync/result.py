@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pyarrow as pa
 
@@ -20,6 +20,8 @@ class TargetPlan:
     ``rows`` has the canonical key, ``_op``, ``_set``, ``_unfit`` (why a row cannot be written) and for each column c its key value ``k:c``,
     its new value ``n:c`` and its present one ``o:c``.
     """
+
+    OPERATIONS: ClassVar[tuple[str, ...]] = ("insert", "update", "delete")
 
     binding: str
     system: str

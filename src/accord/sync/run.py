@@ -26,8 +26,9 @@ from accord.sync.finish import move_state, next_base, next_golden
 from accord.sync.guard import check_deletes
 from accord.sync.idle import same_as, seen_now
 from accord.sync.judge import collect_quarantine, contract_findings, judge_merged, judge_side, load_references
+from accord.sync.limit import Limit, keep_held, limit_active, target_plans
 from accord.sync.merge import find_active, merge
-from accord.sync.result import FlowResult, TargetPlan
+from accord.sync.result import FlowResult
 from accord.sync.targets import intent_query, plan_target
 
 ROUNDS = 3  # a row that is stale after so many tries is left for the next run
@@ -47,6 +48,7 @@ def run_flow(
     dry_run: bool = False,
     allow_deletes: bool = False,
     progress: Progress | None = None,
+    limit: Limit | None = None,
 ) -> FlowResult:
     """Bring every system of a flow into agreement, once.
 
@@ -62,6 +64,7 @@ def run_flow(
         dry_run: only plan; nothing is written anywhere, the store included.
         allow_deletes: go on where the delete guard would stop.
         progress: told a sentence before each step.
+        limit: keys to look at, and a last word before the first write; default: all keys, none.
 
     Raises:
         GuardStopped: a mass delete or a vanished column, before anything was written.
@@ -69,7 +72,7 @@ def run_flow(
     """
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
         try:
-            return _run(cycle, dry_run=dry_run, allow_deletes=allow_deletes)
+            return _run(cycle, limit or Limit(), dry_run=dry_run, allow_deletes=allow_deletes)
         except AccordError as error:
             if not cycle.intended and not dry_run:
                 # Nothing was written; the log says that and why. The error itself matters more than a log that cannot be written.
@@ -114,9 +117,9 @@ def open_cycle(
         yield Cycle(con, store, map, flow, map.entities[flow.entity], run, now, sides, progress or (lambda sentence: None))
 
 
-def _run(cycle: Cycle, *, dry_run: bool, allow_deletes: bool) -> FlowResult:
+def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool) -> FlowResult:
     previous = _last_finished(cycle)
-    if not dry_run and (same := same_as(cycle, previous)) is not None:
+    if not dry_run and limit == Limit() and (same := same_as(cycle, previous)) is not None:
         cycle.progress(f"{cycle.flow.name}: no system was written since the last run")
         _finished(cycle, same, {}, cycle.clock(), previous["columns"], previous["seen"])
         return same
@@ -132,29 +135,31 @@ def _run(cycle: Cycle, *, dry_run: bool, allow_deletes: bool) -> FlowResult:
     totals = dict.fromkeys((*_EFFECTS, "refused", "stale"), 0)
     shown: dict[str, Side] = {}
     for round_ in range(1, ROUNDS + 1):
-        active = _decide(cycle)
+        active = _decide(cycle, limit)
         if round_ == 1 and not allow_deletes and active:
             check_deletes(cycle)
         if dry_run:
             return _planned(cycle)
+        if limit.check is not None:
+            limit.check(target_plans(cycle) if active else ())
         if not active or not _write(cycle, round_, totals, shown):
             break
-        if round_ == ROUNDS:
+        if round_ == ROUNDS or limit.check is not None:
             _give_up(cycle, totals)
             break
         _take_read_back(cycle, shown)
     cycle.progress(f"{cycle.flow.name}: moving the base")
-    return _finish(cycle, totals, shown, captured_at, previous, initial, active=bool(active))
+    return _finish(cycle, limit, totals, shown, captured_at, previous, initial, active=bool(active))
 
 
-def _decide(cycle: Cycle) -> int:
+def _decide(cycle: Cycle, limit: Limit) -> int:
     """Validate, merge and plan from the present captures; returns how many keys had to be looked at."""
     cycle.progress(f"{cycle.flow.name}: validating and merging")
     references = load_references(cycle)
     for side in cycle.sides:
         judge_side(cycle, side, references)
         overlay_intents(cycle, side)
-    active = find_active(cycle)
+    active = find_active(cycle) if limit.keys is None else find_active(cycle) and limit_active(cycle, limit.keys)
     merge(cycle) if active else _merge_nothing(cycle)
     if not active:
         return 0
@@ -162,6 +167,8 @@ def _decide(cycle: Cycle) -> int:
     for side in cycle.sides:
         plan_target(cycle, side)
     record_conflicts(cycle)
+    if limit.keys is not None:
+        keep_held(cycle)
     note_due(cycle)
     return active
 
@@ -239,6 +246,7 @@ def _give_up(cycle: Cycle, totals: dict[str, int]) -> None:
 
 def _finish(
     cycle: Cycle,
+    limit: Limit,
     totals: dict[str, int],
     shown: dict[str, Side],
     captured_at: datetime,
@@ -278,13 +286,24 @@ def _finish(
         cycle.count("SELECT count(*) FROM quarantine"),
         cycle.count(f"SELECT count(*) FROM {'held' if active else 'held0'}"),
     )
-    seen = None if shown else seen_now(cycle, result)
-    _finished(cycle, result, state, captured_at, {s.name: sorted(s.columns) for s in cycle.sides}, seen)
+    seen = None if shown or limit != Limit() else seen_now(cycle, result)
+    _finished(cycle, result, state, captured_at, {s.name: sorted(s.columns) for s in cycle.sides}, seen, whole=limit.keys is None)
     return result
 
 
-def _finished(cycle: Cycle, result: FlowResult, state: Mapping[str, object], captured_at: datetime, columns: object, seen: object) -> None:
+def _finished(
+    cycle: Cycle,
+    result: FlowResult,
+    state: Mapping[str, object],
+    captured_at: datetime,
+    columns: object,
+    seen: object,
+    *,
+    whole: bool = True,
+) -> None:
     more = {} if seen is None else {"seen": seen}
+    # A run limited to some keys saw the others and let them be: the next one must not take them for looked at.
+    more |= {"captured_at": captured_at.isoformat()} if whole else {"limited": True}
     _append(
         cycle,
         "flow.run_finished",
@@ -293,38 +312,24 @@ def _finished(cycle: Cycle, result: FlowResult, state: Mapping[str, object], cap
         seconds=round(cycle.seconds, 3),
         state=dict(state),
         covers=list(cycle.flow.covers),
-        captured_at=captured_at.isoformat(),
         columns=columns,
         **more,
     )
 
 
 def _planned(cycle: Cycle) -> FlowResult:
-    plans, totals = [], dict.fromkeys((*_EFFECTS, "refused"), 0)
-    for side in cycle.sides:
-        table = side.table("plan")
-        if not side.writable or not cycle.has(table):
-            continue
-        ops = {
-            op: cycle.count(f"SELECT count(*) FROM {table} WHERE _op = {literal(op)} AND _unfit IS NULL")
-            for op in ("insert", "update", "delete")
-        }
-        rows = cycle.con.execute(f"SELECT * EXCLUDE (_m) FROM {table} ORDER BY {names(cycle.keys)}").to_arrow_table()
-        plans.append(
-            TargetPlan(
-                side.name, side.binding.system or side.name, side.binding.resource, ops["insert"], ops["update"], ops["delete"], rows
-            )
-        )
-        for effect, op in zip(_EFFECTS, ops, strict=False):
-            totals[effect] += ops[op]
-        totals["refused"] += cycle.count(f"SELECT count(*) FROM {table} WHERE _unfit IS NOT NULL")
+    plans, totals = target_plans(cycle), dict.fromkeys((*_EFFECTS, "refused"), 0)
+    for plan in plans:
+        for effect, count in zip(_EFFECTS, (plan.inserts, plan.updates, plan.deletes), strict=False):
+            totals[effect] += count
+        totals["refused"] += plan.rows.num_rows - plan.inserts - plan.updates - plan.deletes
     totals["quarantined"] = collect_quarantine(cycle, {})
     totals["conflicts"] = cycle.count("SELECT count(*) FROM conflicts_new")
     findings = (*cycle.findings, *contract_findings(cycle, load_references(cycle)))
     rows_read = {s.name: s.rows for s in cycle.sides}
     waiting = cycle.count("SELECT count(*) FROM quarantine")
     return FlowResult(
-        cycle.flow.name, cycle.run, "planned", totals, findings, cycle.seconds, any(totals.values()), rows_read, waiting, 0, tuple(plans)
+        cycle.flow.name, cycle.run, "planned", totals, findings, cycle.seconds, any(totals.values()), rows_read, waiting, 0, plans
     )
 
 
