@@ -13,6 +13,7 @@ AccordError
 └── TerminalError       stop; nothing will change by itself exit code 1
     ├── DataRefused         data that cannot be read as what it claims to be
     ├── GuardStopped        a guard (mass delete, drift) refused to go on
+    ├── PlanOutdated        what would be written is no longer what the plan says
     ├── StorageFull         the disk took no more; the state before stands
     └── LogTampered         the event log does not verify
 
@@ -168,6 +169,17 @@ class GuardStopped(TerminalError):
     def __init__(self, guard: str, what: str, todo: str) -> None:
         self.guard, self.what, self.todo = guard, what, todo
         super().__init__(f"{guard}: {what}. {todo}", left="nothing was written")
+
+
+class PlanOutdated(TerminalError):
+    """What would be written now is not what the plan says; ``differences`` are sentences that name what moved."""
+
+    def __init__(self, flow: str, differences: Iterable[str]) -> None:
+        self.flow, self.differences = flow, tuple(differences)
+        super().__init__(
+            f"the plan for flow '{flow}' is out of date: {'; '.join(self.differences)}. Make a new plan and look at it.",
+            left="nothing of this flow was written",
+        )
 
 
 class StorageFull(TerminalError):

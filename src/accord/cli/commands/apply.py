@@ -1,0 +1,100 @@
+"""``accord apply``: carry out exactly a plan, or refuse and say what has moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from accord.cli import options
+from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress, table
+from accord.cli.plans import read_plan
+from accord.lifecycle.run import new_run_id
+from accord.model.errors import AccordError, PlanOutdated
+from accord.sync import FlowResult
+from accord.sync.plan import apply_plan, check_plan, rests_on
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("apply", help="Carry out a plan of accord plan: exactly that, or nothing when anything has moved since.")(apply)
+
+
+def apply(
+    file: Path = typer.Argument(help="The file written by accord plan --out, or by accord reconcile --repair."),
+    map_path: options.MapPath = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+) -> int:
+    """Compare every flow of the plan with what would be written now, then write. Exit code 1: refused, or not all could be done."""
+    results: list[FlowResult] = []
+    failure: AccordError | None = None
+    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace, progress(json) as bar:
+        plans = [plan for plan in read_plan(file, workspace) if plan.writes]
+        now = clock()
+        run = new_run_id(now)
+        connectors = workspace.connectors()
+        bar.begin("compare", len(plans))
+        moved: list[PlanOutdated] = []
+        for plan in plans:
+            bar.advance(plan.flow)
+            try:
+                check_plan(workspace.map, plan, connectors, workspace.store, run=run, now=now)
+            except PlanOutdated as error:
+                moved.append(error)
+        if moved:
+            # All or nothing, also across flows: a plan is approved as one.
+            return _refused(moved, as_json=json)
+        bar.begin("apply", len(plans))
+        for number, plan in enumerate(plans):
+            bar.advance(plan.flow)
+            after = rests_on(workspace.map, plan.flow, [p.flow for p in plans[:number]])
+            try:
+                results.append(apply_plan(workspace.map, plan, connectors, workspace.store, run=run, now=now, only_planned=after))
+            except AccordError as error:
+                failure = error
+                break
+    done = failure is None and all(r.status == "done" for r in results)
+    if json:
+        emit_json({"command": "apply", "run": run, "done": done, "flows": plain(results), "error": str(failure) if failure else None})
+    else:
+        _show(results, left=[plan.flow for plan in plans[len(results) :]])
+    if failure is not None:
+        emit_error(type(failure).__name__, str(failure), as_json=False, code=failure.exit_code)
+        return failure.exit_code
+    return 0 if done else 1
+
+
+def _refused(moved: list[PlanOutdated], *, as_json: bool) -> int:
+    if as_json:
+        emit_json(
+            {
+                "command": "apply",
+                "done": False,
+                "flows": [],
+                "error": "the plan is out of date",
+                "moved": [{"flow": e.flow, "differences": list(e.differences)} for e in moved],
+            }
+        )
+    for error in moved:
+        emit_error("PlanOutdated", str(error), as_json=False, code=1)
+    return 1
+
+
+def _show(results: list[FlowResult], left: list[str]) -> None:
+    rows: list[tuple[str, str, str]] = [
+        (escape(r.flow), r.status, escape(", ".join(f"{name} {count:,}" for name, count in r.counts.items() if count) or "nothing to do"))
+        for r in results
+    ]
+    rows += [(escape(name), "not done", "") for name in left]
+    if rows:
+        table("", ("flow", "status", "counts"), rows)
+    else:
+        out().print("the plan writes nothing")
+    for result in results:
+        for finding in result.findings:
+            if finding.kind in ("stale", "refused"):
+                out().print(escape(finding.sentence))

@@ -1,0 +1,69 @@
+"""``accord plan``: every insert, update and delete that would be made, per system, as a table and as a file to apply."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from accord.cli import options
+from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress
+from accord.cli.plans import show_plans, write_plan
+from accord.lifecycle.run import new_run_id
+from accord.model.errors import AccordError, UnknownName
+from accord.sync import flow_order
+from accord.sync.plan import FlowPlan, plan_flow, plan_to
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("plan", help="Show every insert, update and delete a synchronization would make, and write them as a plan.")(plan)
+
+
+def plan(
+    map_path: options.MapPath = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
+    file: Path | None = typer.Option(None, "--out", help="Write the plan to this file, for accord apply."),
+    limit: int = typer.Option(20, "--limit", min=0, help="Show at most so many rows of each system."),
+    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Plan more deletes than the guard allows; noted in the plan."),
+) -> int:
+    """Write nothing to any system. Exit code 1 when a guard stops a flow, 3 when a system was away; then no file is written."""
+    plans: list[FlowPlan] = []
+    failures: list[tuple[str, AccordError]] = []
+    sha = ""
+    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace, progress(json) as bar:
+        for name in flow:
+            if name not in workspace.map.flows:
+                raise UnknownName("flow", name, workspace.map.flows)
+        chosen = [name for name in flow_order(workspace.map) if not flow or name in flow]
+        now = clock()
+        run = new_run_id(now)
+        bar.begin("plan", len(chosen))
+        for name in chosen:
+            bar.advance(name)
+            try:
+                found, _ = plan_flow(
+                    workspace.map, name, workspace.connectors(), workspace.store, run=run, now=now, allow_deletes=allow_deletes
+                )
+                plans.append(found)
+            except AccordError as error:
+                if error.exit_code == 2:
+                    raise
+                failures.append((name, error))
+        if file is not None and not failures:
+            sha = write_plan(file, plans, workspace, now)
+    if json:
+        body = {"command": "plan", "writes": sum(p.writes for p in plans), "file": str(file) if sha else None, "sha256": sha or None}
+        emit_json(body | {"flows": [plain(plan_to(p)) for p in plans], "failed": [{"flow": n, "error": str(e)} for n, e in failures]})
+    else:
+        show_plans(plans, limit)
+        if sha:
+            out().print(escape(f"written {file} ({sha[:16]}); carry it out with: accord apply {file}"))
+    for name, failure in failures:
+        emit_error(type(failure).__name__, f"flow '{name}': {failure}", as_json=False, code=failure.exit_code)
+    return 3 if any(error.exit_code == 3 for _, error in failures) else 1 if failures else 0
