@@ -17,8 +17,11 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from accord.connectors import decide, postgresql_write
+from accord.connectors import decide, postgresql_keys, postgresql_write
 from accord.connectors.duck import load_scanner, open_duck
+from accord.connectors.keys import Keys, chosen, taken
+from accord.connectors.postgresql_keys import Shape
+from accord.connectors.postgresql_link import Link
 from accord.connectors.postgresql_types import PgColumn, columns_of
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch
 from accord.connectors.text_values import readable_types
@@ -34,6 +37,7 @@ VIEW_SECONDS = 5
 _LINK = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 15_000}
 _EMBEDDED = "embedded:"
 _names = itertools.count(1)
+_TRIES = 3  # a table that changes its columns more often than this while one row is read is read by the scanner
 _RESOURCES = """
     SELECT CASE WHEN n.nspname = current_schema() THEN c.relname ELSE n.nspname || '.' || c.relname END, n.nspname, c.relname,
         c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
@@ -75,6 +79,8 @@ class PostgresConnector:
         self._at = system.at
         self._base = base
         self._conninfo = ""
+        self._link = Link()
+        self._shapes: dict[str, Shape] = {}
         self.where = system.at if system.at.startswith(_EMBEDDED) else _without_password(system)
         self.system = replace(system, at=self.where)
 
@@ -98,10 +104,46 @@ class PostgresConnector:
         with self._opened() as db:
             table = self._table(db, resource)
             columns = columns_of(db, table)
+        query = f"SELECT {', '.join(f'{c.read} AS {quote(c.name)}' for c in columns)} FROM {table}"
+        return self._scanned(con, query, columns)
+
+    def scan_keys(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> str:
+        """Few keys in one prepared statement over the connection that is kept; many in one statement of the scanner."""
+        try:
+            relation, asked, shape = self._few(con, resource, keys)
+        except SystemUnreachable:
+            # The connection may have ended since it was last used; reading once more over a new one changes nothing.
+            relation, asked, shape = self._few(con, resource, keys)
+        if relation is not None:
+            return relation
+        number = con.execute(f"SELECT count(*) FROM {keys}").fetchone()
+        if number and number[0] > postgresql_keys.MANY:
+            return chosen(con, self.scan(con, resource), asked)
+        return self._scanned(con, postgresql_keys.read_many(con, asked, shape), shape.columns)
+
+    def _few(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> tuple[str | None, Keys, Shape]:
+        """The rows where the keys are few and the values usual; the keys and the shape of the table in any case."""
+        with self._opened() as db:
+            shape = self._shapes.get(resource) or self._seen(db, resource)
+            for _ in range(_TRIES):
+                asked = self._asked(con, keys, shape, resource)
+                try:
+                    relation = postgresql_keys.read_few(con, db, asked, shape) if asked.few is not None else None
+                except postgresql_keys.Unusual:
+                    relation = None
+                if relation is not None:
+                    return relation, asked, shape
+                seen = self._seen(db, resource)
+                if seen == shape:
+                    break
+                shape = seen
+        return None, self._asked(con, keys, shape, resource), shape
+
+    def _scanned(self, con: duckdb.DuckDBPyConnection, query: str, columns: Sequence[PgColumn]) -> str:
+        """What a query on the server gives, through DuckDB's scanner, in the types of ``columns``."""
         load_scanner(con, "postgres")
         number = next(_names)
         alias, raw, view = f"postgres_{number}", f"pg_{number}_raw", f"pg_{number}"
-        query = f"SELECT {', '.join(f'{c.read} AS {quote(c.name)}' for c in columns)} FROM {table}"
         try:
             con.execute(f"ATTACH {literal(self._dsn())} AS {alias} (TYPE postgres, READ_ONLY)")
             try:
@@ -145,7 +187,16 @@ class PostgresConnector:
             con.close()
 
     def close(self) -> None:
-        """Nothing is held open between calls; an embedded server ends with the process."""
+        """Ends the connection that is kept between calls; an embedded server ends with the process."""
+        self._link.close()
+
+    def _asked(self, con: duckdb.DuckDBPyConnection, keys: str, shape: Shape, resource: str) -> Keys:
+        holder = f"the keys for '{self.system.name}.{resource}'"
+        return taken(con, keys, {c.name: c.type for c in shape.columns}, few=postgresql_keys.FEW, holder=holder)
+
+    def _seen(self, db: psycopg.Connection[Any], resource: str) -> Shape:
+        shape = self._shapes[resource] = postgresql_keys.shape_of(db, self._table(db, resource))
+        return shape
 
     def _split(self, resource: str) -> tuple[str, str]:
         given = self.system.resources.get(resource)
@@ -221,17 +272,10 @@ class PostgresConnector:
     @contextmanager
     def _opened(self) -> Iterator[psycopg.Connection[Any]]:
         try:
-            db = psycopg.connect(self._dsn(), autocommit=True)
-        except psycopg.Error as error:
-            raise self._translated(error) from None
-        try:
-            with db:
-                db.execute("SET TimeZone = 'UTC'")
+            with self._link.session(self._dsn) as db:
                 yield db
         except psycopg.Error as error:
-            raise self._translated(error) from error
-        finally:
-            db.close()
+            raise self._translated(error) from None  # its text may hold the password
 
     def _translated(self, error: Exception) -> AccordError:
         reason = str(error).strip() or type(error).__name__

@@ -16,8 +16,9 @@ from typing import ClassVar
 
 import duckdb
 
-from accord.connectors import decide, sqlite_write
+from accord.connectors import decide, sqlite_keys, sqlite_write
 from accord.connectors.duck import borrowed_duck, load_scanner
+from accord.connectors.keys import chosen, taken
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch
 from accord.connectors.sqlite_types import as_text, canonical_type, declared_type
 from accord.connectors.text_values import readable_types
@@ -77,6 +78,28 @@ class SqliteConnector:
                     con.execute(f"DETACH {alias}")
             except duckdb.Error as error:
                 raise self._translated(error, resource) from error
+        return self._readable(con, raw, view, columns)
+
+    def scan_keys(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> str:
+        """Looked up in SQLite where equal keys are equal texts there; chosen from a whole scan where they need not be."""
+        table, number = self._table(resource), next(_names)
+        with self._opened() as db, self._errors():
+            columns = self._columns(db, table, resource)
+            declared = {name: kind for name, kind, _, _ in columns}
+            types = {name: canonical_type(kind) for name, kind in declared.items()}
+            asked = taken(con, keys, types, few=sqlite_keys.FEW, holder=f"the keys for '{self.system.name}.{resource}'")
+            plain = db.execute("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)).fetchone()
+            found = None
+            if asked.few is not None and plain and all(sqlite_keys.comparable(declared[name]) for name in asked.names):
+                found = sqlite_keys.read_keys(db, table, [(n, d, rowid) for n, d, _, rowid in columns], asked, declared)
+        if found is None:
+            return chosen(con, self.scan(con, resource), asked)
+        con.register(f"keys_{number}_raw", found)
+        return self._readable(con, f"keys_{number}_raw", f"keys_{number}", columns)
+
+    @staticmethod
+    def _readable(con: duckdb.DuckDBPyConnection, raw: str, view: str, columns: Sequence[tuple[str, str, bool, bool]]) -> str:
+        """``raw`` holds texts; ``view`` shows them in the types of the columns."""
         types = {name: canonical_type(declared) for name, declared, _, _ in columns}
         readable = readable_types(con, raw, types)
         readings = [
@@ -85,6 +108,20 @@ class SqliteConnector:
         ]
         con.execute(f"CREATE TEMP VIEW {view} AS SELECT {', '.join(readings)} FROM {raw}")
         return view
+
+    def declared_types(self, resource: str) -> Mapping[str, str]:
+        """As the table declares them; a column without a type is «»."""
+        with self._opened() as db, self._errors():
+            return {name: declared for name, declared, _, _ in self._columns(db, self._table(resource), resource)}
+
+    def add_columns(self, resource: str, columns: Mapping[str, CanonicalType]) -> None:
+        """One ALTER TABLE for each column that is not there."""
+        table = self._table(resource)
+        with self._opened(write=True) as db, self._errors():
+            there = {name.lower() for name, *_ in self._columns(db, table, resource)}
+            for name, type_ in columns.items():
+                if name.lower() not in there:
+                    db.execute(f"ALTER TABLE {quote(table)} ADD COLUMN {quote(name)} {declared_type(type_)}")
 
     def change_token(self, resource: str) -> str | None:
         """The state of the whole file: its identity, size, times and SQLite's header.
