@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
 import typer
 
 from accord.cli import options
-from accord.cli.output import emit_json, out, table
+from accord.cli.output import clock, emit_json, escape, out, table
+from accord.model.integration_map import IntegrationMap
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +33,7 @@ def status(
         steps: dict[str, str] = {}
         for stored in workspace.store.read(types=["step.finished"]):
             steps[str(stored.event.attributes["step"])] = stored.event.time.isoformat(timespec="seconds")
+        flows = _flows(workspace.map, workspace.store.table("flow_status").to_pylist(), clock())
         last = [s.event.attributes for s in workspace.store.read(types=["run.finished"])]
     if json:
         emit_json(
@@ -35,11 +41,34 @@ def status(
                 "command": "status",
                 "head": {"seq": head.seq, "hash": head.hash, "verified": verify},
                 "steps": steps,
+                "flows": flows,
                 "last_run": last[-1] if last else None,
             }
         )
         return
     out().print(f"log: {head.seq:,} events, head {head.hash[:16]}…{' (chain verified)' if verify else ''}")
     table("", ("step", "last finished"), list(steps.items()))
+    if flows:
+        table("", ("flow", "state", "last run", "last success", "lag", "reason"), [_shown(row) for row in flows])
     if last:
         out().print(f"last run: {last[-1]['run']} ({last[-1]['status']}, {last[-1]['seconds']} s)")
+
+
+def _flows(map_: IntegrationMap, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[dict[str, Any]]:
+    """How each flow of the map that ever ran stands; ``lag_seconds`` since its last success, ``late`` past its freshness."""
+    found = []
+    for row in rows:
+        flow = map_.flows.get(row["flow"])
+        if flow is None:
+            continue
+        success = row["last_success_at"]
+        lag = None if success is None else (now - success).total_seconds()
+        found.append({**row, "lag_seconds": lag, "late": lag is None or lag > flow.freshness.seconds})
+    return found
+
+
+def _shown(row: Mapping[str, Any]) -> tuple[str, ...]:
+    lag = row["lag_seconds"]
+    ago = "" if lag is None else f"{lag:,.0f} s{' (late)' if row['late'] else ''}"
+    times = [row["last_success_at"].isoformat(timespec="seconds") if row["last_success_at"] else ""]
+    return (row["flow"], row["state"], f"{row['last_run'] or ''} {row['last_status'] or ''}".strip(), *times, ago, escape(row["reason"]))

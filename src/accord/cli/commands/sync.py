@@ -1,13 +1,13 @@
-"""``accord sync``: bring the systems into agreement, once."""
+"""``accord sync``: bring the systems into agreement, once, or with ``--watch`` until told to stop."""
 
 from __future__ import annotations
 
 import typer
 
-from accord.cli import options
+from accord.cli import options, watching
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress, table
 from accord.lifecycle.run import new_run_id
-from accord.model.errors import AccordError, UnknownName
+from accord.model.errors import AccordError, UnknownName, UsageError
 from accord.sync import flow_order, run_flow
 
 
@@ -26,14 +26,24 @@ def sync(
     flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what would be written and write nothing."),
     allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run delete more rows than the guard allows."),
+    watch: bool = typer.Option(False, "--watch", help="Keep on: run a flow when its systems change, until SIGTERM or Ctrl-C."),
+    metrics_port: int | None = typer.Option(None, "--metrics-port", help="With --watch: /metrics and /health on this port of 127.0.0.1."),
+    lineage: str = typer.Option("", "--lineage", help="With --watch: OpenLineage events to this file or URL.", envvar="ACCORD_LINEAGE"),
 ) -> int:
     """Run the flows in the order their references need; one that fails does not stop the others. Exit code 3 when a system was away."""
+    if watch and (dry_run or allow_deletes):
+        raise UsageError("--watch goes on by itself.", expected="Use --dry-run and --allow-deletes with a single `accord sync`.")
+    if metrics_port is not None and not watch:
+        raise UsageError("--metrics-port serves the figures of --watch.", expected="Add --watch, or leave it out.")
     results, failures = [], []
     with options.workspace(map_path, root, options.variables(data, set_), store) as workspace, progress(json) as bar:
         for name in flow:
             if name not in workspace.map.flows:
                 raise UnknownName("flow", name, workspace.map.flows)
         chosen = [name for name in flow_order(workspace.map) if not flow or name in flow]
+        if watch:
+            with workspace.store.lease("watch") as lease:
+                return watching.watch(workspace, chosen, lease, as_json=json, metrics_port=metrics_port, lineage=lineage)
         now = clock()
         run = new_run_id(now)
         bar.begin("sync", len(chosen))

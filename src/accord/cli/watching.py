@@ -1,0 +1,121 @@
+"""``accord sync --watch``: signals, endpoints and what is printed around the loop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import typer
+
+from accord.cli.output import clock, plain, visible
+from accord.lifecycle.run import new_run_id
+from accord.model.errors import AccordError
+from accord.model.flow import Flow
+from accord.store.store import Lease
+from accord.sync import FlowResult
+from accord.sync.watch import FlowReport, Observer, Watch
+from accord.sync.watch.health import serve
+from accord.sync.watch.lineage import Emit, Lineage, Poster, to_file
+from accord.sync.watch.metrics import Metrics
+from accord.sync.watch.telemetry import Telemetry, send_telemetry
+from accord.workspace import Workspace
+
+
+class Told:
+    """Prints a line when a run did something, failed, or a flow's state changed; with ``--json`` each line is an object."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._json = as_json
+        self._states: dict[str, str] = {}
+
+    def say(self, event: str, sentence: str, **body: Any) -> None:
+        """One line on standard output."""
+        if self._json:
+            sentence = json.dumps({"event": event, "at": clock().isoformat(), **plain(body)}, ensure_ascii=False)
+        typer.echo(sentence if self._json else f"{clock():%H:%M:%S} {visible(sentence)}")
+
+    def started(self, flow: Flow, run: str, now: datetime) -> None:
+        """Beginning is no news."""
+
+    def finished(self, flow: Flow, result: FlowResult, now: datetime, stages: Mapping[str, float]) -> None:
+        """What was done, when something was."""
+        counted = ", ".join(f"{name} {count:,}" for name, count in result.counts.items() if count)
+        if result.changed:
+            said = f"{flow.name}: {result.status} in {result.seconds:.2f} s: {counted or 'state moved'}"
+            self.say("run", said, flow=flow.name, run=result.run, status=result.status, counts=result.counts, seconds=result.seconds)
+
+    def failed(self, flow: Flow, run: str, error: AccordError, now: datetime) -> None:
+        """The error, in full."""
+        self.say("failed", f"{flow.name}: {error}", flow=flow.name, run=run, kind=type(error).__name__, message=str(error))
+
+    def state(self, report: FlowReport) -> None:
+        """A state that is not just waiting for the next change."""
+        if self._states.get(report.flow, "waiting") == report.state:
+            return
+        self._states[report.flow] = report.state
+        what = {"parked": "is parked; correct the cause and start again", "backing_off": "will be tried again"}
+        self.say("state", f"{report.flow} {what.get(report.state, 'goes on')}", flow=report.flow, state=report.state, reason=report.reason)
+
+
+def watch(workspace: Workspace, flows: Sequence[str], lease: Lease, *, as_json: bool, metrics_port: int | None, lineage: str) -> int:
+    """Keep the flows until SIGTERM or Ctrl-C; the present run is finished first. Returns the exit code."""
+    told, metrics = Told(as_json), Metrics()
+    observers: list[Observer] = [told, metrics, Telemetry()]
+    with contextlib.ExitStack() as stack:
+        send_telemetry()
+        if lineage:
+            observers.append(Lineage(workspace.map, _emitter(lineage, stack)))
+        loop = Watch(
+            workspace.map,
+            flows,
+            workspace.connectors(),
+            workspace.store,
+            new_run=new_run_id,
+            clock=clock,
+            renew=lease.renew,
+            observers=observers,
+        )
+        stack.enter_context(_signals(loop))
+        port = stack.enter_context(serve(metrics, metrics_port)) if metrics_port is not None else None
+        where = f"; metrics at http://127.0.0.1:{port}/metrics" if port is not None else ""
+        told.say("watching", f"watching {', '.join(flows) or 'no flow'}{where}", flows=list(flows), port=port)
+        try:
+            loop.run()
+        finally:
+            metrics.ended()
+        told.say("stopped", "stopped; everything committed stands")
+    return 0
+
+
+def _emitter(lineage: str, stack: contextlib.ExitStack) -> Emit:
+    def tell(sentence: str) -> None:
+        typer.echo(f"warning: {visible(sentence)}", err=True)
+
+    if not lineage.startswith(("http://", "https://")):
+        return to_file(Path(lineage), tell=tell)
+    poster = Poster(lineage, tell=tell)
+    stack.callback(poster.close)
+    return poster
+
+
+@contextlib.contextmanager
+def _signals(loop: Watch) -> Iterator[None]:
+    """The first SIGTERM or Ctrl-C ends the loop after the present run, a second one at once."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if loop.stop.is_set():
+            raise KeyboardInterrupt
+        loop.end()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

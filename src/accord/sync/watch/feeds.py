@@ -1,0 +1,226 @@
+"""Feeds that stay open between runs: a thread waits on each and wakes the loop; a run then reads what was seen through its own view.
+
+A run opens a feed, reads, acknowledges and closes it, as ever. In continuous mode the connectors are wrapped, so that opening gives a view
+of the feed already open and closing it leaves it open. What the waiting thread read is handed to the next run first, again and again
+until it is acknowledged: a run that fails loses nothing.
+
+At any moment either the thread or a run reads a feed, never both: while a batch waits to be acknowledged the thread does not read on.
+That is the back-pressure: the system's own log keeps the rest.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from accord.connectors.protocol import Connector, Feed, KeyChanges, Logged
+from accord.model.errors import AccordError
+
+_WAIT_SECONDS = 0.25  # how long a run may have to wait for the thread to let go of a quiet feed
+LIMIT = 100_000  # keys; what one batch may hold in memory
+
+
+@dataclass
+class HeldFeed:
+    """One open feed with what was read from it and not yet acknowledged.
+
+    ``start`` is the position everything in ``waiting`` follows.
+    """
+
+    system: str
+    resource: str
+    name: str
+    feed: Feed
+    start: str | None
+    wake: Callable[[], None]
+    waiting: list[KeyChanges] = field(default_factory=list)
+    failure: AccordError | None = None
+    _idle: threading.Condition = field(default_factory=threading.Condition)
+    _claimed: bool = False
+    _closed: bool = False
+    _thread: threading.Thread | None = None
+
+    def watch(self) -> None:
+        """Start the waiting thread."""
+        self._thread = threading.Thread(target=self._wait, name=f"feed {self.name}", daemon=True)
+        self._thread.start()
+
+    def _wait(self) -> None:
+        while True:
+            with self._idle:
+                self._idle.wait_for(lambda: self._closed or not (self._claimed or self.waiting or self.failure))
+                if self._closed:
+                    return
+                try:
+                    found = self.feed.read(wait_seconds=_WAIT_SECONDS, limit=LIMIT)
+                except AccordError as error:
+                    # Told by the run that this wakes: it opens the feed anew, and its error is reported with the flow's.
+                    self.failure = error
+                    found = None
+                if found is not None:
+                    self.waiting.append(found)
+            if self.failure is not None or found is not None:
+                self.wake()
+
+    @property
+    def alerted(self) -> bool:
+        """Whether a run should look."""
+        return bool(self.waiting) or self.failure is not None
+
+    def claim(self) -> None:
+        """Take the feed from the thread for a run."""
+        self._claimed = True  # seen by the thread when it lets go of the lock, which it would otherwise take again at once
+        with self._idle:
+            pass
+
+    def release(self) -> None:
+        """Give it back."""
+        with self._idle:
+            self._claimed = False
+            self._idle.notify_all()
+
+    def acknowledge(self, position: str) -> None:
+        """Forget what is stored, and tell the system."""
+        self.settle(position)
+        self.feed.acknowledge(position)
+
+    def settle(self, position: str) -> None:
+        """Everything up to ``position`` is stored. One that is of no waiting batch settles none: to see it again is harmless."""
+        for number, batch in enumerate(self.waiting):
+            if batch.position == position:
+                del self.waiting[: number + 1]
+                break
+        self.start = position
+
+    def close(self) -> None:
+        """End the thread and the stream."""
+        with self._idle:
+            self._closed = True
+            self._idle.notify_all()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=30)
+        self.feed.close()
+
+
+class FeedView:
+    """What a run sees of a held feed: first what waits, then the stream."""
+
+    def __init__(self, held: HeldFeed) -> None:
+        self._held, self._next, self._open = held, 0, True
+        held.claim()
+
+    def read(self, *, wait_seconds: float = 0.0, limit: int = LIMIT) -> KeyChanges | None:
+        """As ``Feed.read``; batches that no run has acknowledged come again."""
+        if self._next == len(self._held.waiting):
+            found = self._held.feed.read(wait_seconds=wait_seconds, limit=limit)
+            if found is None:
+                return None
+            self._held.waiting.append(found)
+        self._next += 1
+        return self._held.waiting[self._next - 1]
+
+    def acknowledge(self, position: str) -> None:
+        """As ``Feed.acknowledge``."""
+        before = len(self._held.waiting)
+        self._held.acknowledge(position)
+        self._next = max(0, self._next - (before - len(self._held.waiting)))
+
+    def close(self) -> None:
+        """The stream stays open for the waiting thread."""
+        if self._open:
+            self._open = False
+            self._held.release()
+
+
+class HeldConnector:
+    """A logged connector whose feeds stay open. Everything else is the connector's own."""
+
+    def __init__(self, inner: Connector, feeds: HeldFeeds, system: str) -> None:
+        # Copied, not looked up on demand: protocols ask statically what an object can do.
+        for name in dir(inner):
+            if not name.startswith("_") and name not in ("open_feed", "drop_feed"):
+                setattr(self, name, getattr(inner, name))
+        self._inner: Any = inner
+        self._feeds, self._system = feeds, system
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def open_feed(self, resource: str, key: Sequence[str], *, name: str, after: str | None) -> Feed:
+        """As ``Logged.open_feed``; the feed already open when it stands there."""
+        return self._feeds.view(self._inner, self._system, resource, key, name=name, after=after)
+
+    def drop_feed(self, resource: str, *, name: str) -> None:
+        """As ``Logged.drop_feed``."""
+        self._feeds.drop(self._system, resource, name)
+        self._inner.drop_feed(resource, name=name)
+
+
+class HeldFeeds:
+    """All feeds a watch holds open, and connectors that use them."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._held: dict[tuple[str, str, str], HeldFeed] = {}
+        self._connectors: dict[str, Connector] = {}
+
+    def connectors(self, given: Mapping[str, Connector]) -> Mapping[str, Connector]:
+        """The connectors, those with a log wrapped."""
+        return _Wrapped(given, self)
+
+    def wrap(self, system: str, connector: Connector) -> Connector:
+        """The connector, wrapped when it has a log."""
+        if not isinstance(connector, Logged):
+            return connector
+        if system not in self._connectors:
+            made: Any = HeldConnector(connector, self, system)
+            self._connectors[system] = made
+        return self._connectors[system]
+
+    def view(self, inner: Logged, system: str, resource: str, key: Sequence[str], *, name: str, after: str | None) -> Feed:
+        """A view of the feed at ``after``: the one held when it stands there and is sound, otherwise one opened now."""
+        place = (system, resource, name)
+        held = self._held.get(place)
+        if held is not None and after is not None and any(b.position == after for b in held.waiting):
+            held.settle(after)  # stored by a run that ended before it could acknowledge
+        if held is not None and (held.failure is not None or after is None or held.start != after):
+            self.drop(*place)
+            held = None
+        if held is None:
+            held = HeldFeed(system, resource, name, inner.open_feed(resource, key, name=name, after=after), after, self._wake)
+            self._held[place] = held
+            view = FeedView(held)
+            held.watch()
+            return view
+        return FeedView(held)
+
+    def drop(self, system: str, resource: str, name: str) -> None:
+        """Close a feed; harmless when it is not held."""
+        held = self._held.pop((system, resource, name), None)
+        if held is not None:
+            held.close()
+
+    def of(self, sides: Collection[tuple[str, str]]) -> list[HeldFeed]:
+        """Feeds of these resources, each with its system."""
+        return [h for (system, resource, _), h in self._held.items() if (system, resource) in sides]
+
+    def close(self) -> None:
+        """Close every feed; what the systems keep for them stays."""
+        for place in list(self._held):
+            self.drop(*place)
+
+
+class _Wrapped(Mapping[str, Connector]):
+    def __init__(self, inner: Mapping[str, Connector], feeds: HeldFeeds) -> None:
+        self._inner, self._feeds = inner, feeds
+
+    def __getitem__(self, name: str) -> Connector:
+        return self._feeds.wrap(name, self._inner[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._inner)
+
+    def __len__(self) -> int:
+        return len(self._inner)

@@ -1,0 +1,196 @@
+"""The loop of ``accord sync --watch``: one process per store that runs each flow when it has reason to."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from accord.connectors.protocol import Connector, Logged
+from accord.model.errors import AccordError
+from accord.model.event import Event, ObjectRef
+from accord.model.flow import Flow
+from accord.model.integration_map import IntegrationMap
+from accord.store import Store
+from accord.sync.result import FlowResult
+from accord.sync.run import run_flow
+from accord.sync.watch.feeds import HeldFeeds
+from accord.sync.watch.observe import FlowReport, Observer, StageClock
+from accord.sync.watch.schedule import FlowSchedule, ends_watch, interval_seconds, next_ready
+
+_RENEW_SECONDS = 60.0
+_SAMPLE_SECONDS = 10.0
+_LONGEST_SLEEP_SECONDS = 5.0
+
+
+@dataclass
+class Watch:
+    """Flows kept in agreement until ``stop`` is set.
+
+    The caller holds the store's lease. Nothing of a run is held in memory that the store does not have: a watch that is killed is taken
+    up by the next one, or by ``accord sync``.
+
+    Args:
+        map: the map.
+        flows: the flows to keep, in the order of their references.
+        connectors: by system.
+        store: under the caller's lease.
+        stop: set it, from a signal handler or another thread, to end after the present run.
+        new_run: makes the id of a run from the time.
+        clock: the time, aware, in UTC.
+        renew: renews the lease.
+        observers: told of runs and states.
+        seed: of the jitter after failures.
+    """
+
+    map: IntegrationMap
+    flows: Sequence[str]
+    connectors: Mapping[str, Connector]
+    store: Store
+    new_run: Callable[[datetime], str]
+    clock: Callable[[], datetime]
+    renew: Callable[[], None]
+    observers: Sequence[Observer] = ()
+    seed: int | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        """Set up the schedule; nothing is read yet."""
+        self._wake = threading.Event()
+        self._feeds = HeldFeeds(self._wake.set)
+        self._held = self._feeds.connectors(self.connectors)
+        self._rng = random.Random(self.seed)  # noqa: S311 - spreads retries, nothing secret
+        self._renewed = self._sampled = time.monotonic()
+        self._schedules = {name: FlowSchedule(name, interval_seconds(self.map.flows[name])) for name in self.flows}
+        self._states: dict[str, str] = {}
+
+    def end(self) -> None:
+        """End after the present run; safe in a signal handler."""
+        self.stop.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """Keep the flows until told to stop.
+
+        Raises:
+            LeaseHeld: the lease was taken over by another process; nothing more was written.
+            LogTampered: the store's log does not verify.
+        """
+        try:
+            while not self.stop.is_set():
+                self._wake.clear()
+                now = time.monotonic()
+                self._renew_lease(now)
+                self._mark_alerts()
+                chosen = next_ready(self._schedules, now)
+                if chosen is not None:
+                    self._run_one(chosen)
+                    continue
+                self._sample(now)
+                self._wake.wait(self._sleep_seconds(now))
+        finally:
+            self._feeds.close()
+
+    def _sleep_seconds(self, now: float) -> float:
+        due = min((s.due for s in self._schedules.values()), default=float("inf"))
+        return max(0.0, min(due - now, _LONGEST_SLEEP_SECONDS))
+
+    def _renew_lease(self, now: float) -> None:
+        if now - self._renewed >= _RENEW_SECONDS:
+            self._renewed = now
+            self.renew()
+
+    def _mark_alerts(self) -> None:
+        for schedule in self._schedules.values():
+            schedule.alerted = any(h.alerted for h in self._feeds.of(_sides(self.map.flows[schedule.name])))
+
+    def _run_one(self, schedule: FlowSchedule) -> None:
+        flow, now, began = self.map.flows[schedule.name], self.clock(), time.monotonic()
+        run, stages = self.new_run(now), StageClock(began)
+        schedule.state = "running"
+
+        def progress(sentence: str) -> None:
+            moment = time.monotonic()
+            stages.step(sentence, moment)
+            self._renew_lease(moment)
+
+        for observer in self.observers:
+            observer.started(flow, run, now)
+        try:
+            result = run_flow(self.map, flow, self._held, self.store, run=run, now=now, progress=progress)
+        except AccordError as error:
+            if ends_watch(error):
+                raise
+            schedule.failed(error, time.monotonic(), self._rng)
+            for observer in self.observers:
+                observer.failed(flow, run, error, self.clock())
+        else:
+            ended = time.monotonic()
+            stages.end(ended)
+            again = bool(result.counts.get("stale"))
+            schedule.finished(began, ended, again=again)
+            self._tell(flow, result, stages)
+        self._note_state(schedule, run)
+
+    def _tell(self, flow: Flow, result: FlowResult, stages: StageClock) -> None:
+        for observer in self.observers:
+            observer.finished(flow, result, self.clock(), stages.seconds)
+
+    def _note_state(self, schedule: FlowSchedule, run: str) -> None:
+        """Tell the observers, and the log when the state is another one: that is what ``accord status`` reads while this runs."""
+        self._report(schedule, {})
+        before, after = self._states.get(schedule.name), schedule.state
+        if before == after or (before is None and after == "waiting"):
+            return
+        self._states[schedule.name] = after
+        now = self.clock()
+        body = {"flow": schedule.name, "run": run, "state": after, "reason": schedule.reason, "failures": schedule.failures}
+        about = (ObjectRef("flow", schedule.name), ObjectRef("run", run))
+        event = Event(f"{run}:{schedule.name}:flow.state_changed", "flow.state_changed", now, f"flow:{schedule.name}", body, about)
+        self.store.append([event])
+
+    def _report(self, schedule: FlowSchedule, feed_lag: Mapping[str, int]) -> None:
+        moment, success = time.monotonic(), schedule.succeeded
+        last = None if success is None else self.clock() - timedelta(seconds=moment - success)
+        report = FlowReport(schedule.name, schedule.state, schedule.reason, self.lag_seconds(schedule), schedule.failures, last, feed_lag)
+        for observer in self.observers:
+            observer.state(report)
+
+    def lag_seconds(self, schedule: FlowSchedule) -> float | None:
+        """How old a change may be that the targets lack: 0 while every source tells of its changes and none waits."""
+        if schedule.succeeded is None:
+            return None
+        flow = self.map.flows[schedule.name]
+        held = self._feeds.of(_sides(flow))
+        told = {(h.system, h.resource) for h in held}
+        sources = {(b.holder, b.resource) for b in flow.bindings.values() if b.direction != "write"}
+        if sources <= told and not any(h.alerted for h in held) and schedule.state == "waiting":
+            return 0.0
+        return time.monotonic() - schedule.succeeded
+
+    def _sample(self, now: float) -> None:
+        """Now and then, while nothing is to be done: how far the systems' logs are ahead."""
+        if now - self._sampled < _SAMPLE_SECONDS:
+            return
+        self._sampled = now
+        for schedule in self._schedules.values():
+            found: dict[str, int] = {}
+            for held in self._feeds.of(_sides(self.map.flows[schedule.name])):
+                connector = self.connectors[held.system]
+                if isinstance(connector, Logged):
+                    found |= self._lag_of(connector, held.system, held.resource, held.name, held.start)
+            self._report(schedule, found)
+
+    def _lag_of(self, connector: Logged, system: str, resource: str, name: str, after: str | None) -> dict[str, int]:
+        try:
+            lag = connector.feed_lag(resource, name=name, after=after)
+        except AccordError:
+            return {}  # the system is away: the flow's own run meets the same error and reports it
+        return {} if lag is None else {f"{system}/{resource}": lag}
+
+
+def _sides(flow: Flow) -> set[tuple[str, str]]:
+    return {(b.holder, b.resource) for b in flow.bindings.values()}

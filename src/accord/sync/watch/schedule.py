@@ -1,0 +1,101 @@
+"""When each flow runs next: at once when a change arrived, else in time for its freshness, later after a failure, never while parked."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from accord.model.errors import AccordError, LeaseHeld, LogTampered, MapError, TerminalError, TransientError
+from accord.model.flow import Flow
+
+State = Literal["waiting", "running", "backing_off", "parked"]
+FIRST_DELAY_SECONDS = 1.0
+LONGEST_DELAY_SECONDS = 300.0
+_SHORTEST_INTERVAL_SECONDS = 0.2
+_LOOKS_PER_FRESHNESS = 3  # so that a change that came right after a look, and one failed look, still keep the objective
+
+
+@dataclass(slots=True)
+class FlowSchedule:
+    """One flow's place in the schedule; times are of the monotonic clock.
+
+    Args:
+        name: the flow.
+        interval_seconds: from one look at its systems to the next when nobody tells of changes.
+        due: when it runs next.
+        failures: in a row.
+        succeeded: when its last successful run began, ``None`` before.
+    """
+
+    name: str
+    interval_seconds: float
+    due: float = 0.0
+    failures: int = 0
+    state: State = "waiting"
+    reason: str = ""
+    succeeded: float | None = None
+    alerted: bool = False
+
+    def ready(self, now: float) -> bool:
+        """Whether it should run now. A change does not shorten the wait after a failure, or a broken system would be hammered."""
+        if self.state == "parked":
+            return False
+        return self.due <= now or (self.alerted and self.state == "waiting")
+
+    def finished(self, began: float, now: float, *, again: bool) -> None:
+        """A run succeeded; ``again``: it left work for a further run at once (a batch was cut, rows kept changing)."""
+        self.failures, self.state, self.reason, self.succeeded = 0, "waiting", "", began
+        self.due = now if again else began + self.interval_seconds
+
+    def failed(self, error: AccordError, now: float, rng: random.Random) -> None:
+        """A run failed: try later, or park when trying again cannot help."""
+        self.failures += 1
+        self.reason = str(error)
+        if parks(error):
+            self.state, self.due = "parked", float("inf")
+            return
+        hint = error.retry_after_seconds if isinstance(error, TransientError) else None
+        self.state, self.due = "backing_off", now + delay_seconds(self.failures, rng, retry_after=hint, longest=self.longest)
+
+    @property
+    def longest(self) -> float:
+        """The longest wait after failures: a flow with a short freshness is tried more often."""
+        return max(FIRST_DELAY_SECONDS, min(LONGEST_DELAY_SECONDS, self.interval_seconds * _LOOKS_PER_FRESHNESS))
+
+
+def delay_seconds(failures: int, rng: random.Random, *, retry_after: float | None, longest: float) -> float:
+    """The wait after so many failures in a row: doubling, at most ``longest``, with jitter so that many flows do not come back together.
+
+    What the other side asked for (``retry_after``) is never undercut.
+
+    Source:
+        Exponential backoff and jitter (AWS Architecture Blog, 2015), the «equal jitter» form.
+    """
+    step = min(longest, FIRST_DELAY_SECONDS * 2.0 ** min(failures - 1, 30))
+    return max(retry_after or 0.0, step / 2 + rng.random() * step / 2)
+
+
+def parks(error: AccordError) -> bool:
+    """Whether the flow waits for people: the map, a guard or refused data must change before a run can succeed."""
+    return isinstance(error, (MapError, TerminalError))
+
+
+def ends_watch(error: AccordError) -> bool:
+    """Whether no flow may go on: the store is another process's now, or cannot be trusted."""
+    return isinstance(error, (LeaseHeld, LogTampered))
+
+
+def interval_seconds(flow: Flow) -> float:
+    """How often a flow's systems are looked at: a third of its freshness; the whole of it where every source tells of its changes."""
+    told = all(b.capture == "cdc" for b in flow.bindings.values() if b.direction != "write")
+    freshness = float(flow.freshness.seconds)
+    return max(_SHORTEST_INTERVAL_SECONDS, freshness if told else freshness / _LOOKS_PER_FRESHNESS)
+
+
+def next_ready(schedules: Mapping[str, FlowSchedule], now: float) -> FlowSchedule | None:
+    """The flow to run now, in the order of references; among those, one that was due longest ago is not starved by an earlier one."""
+    ready = [s for s in schedules.values() if s.ready(now)]
+    late = [s for s in ready if now - s.due > s.interval_seconds]
+    return min(late, key=lambda s: s.due) if late else ready[0] if ready else None

@@ -1,0 +1,170 @@
+"""One process keeps the flows, tells how they stand, and ends as a service should."""
+
+from __future__ import annotations
+
+import json
+import signal
+import urllib.error
+import urllib.request
+from typing import Any
+
+from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+from openlineage.client.facet_v2 import column_lineage_dataset, error_message_run, schema_dataset
+
+ADD = "INSERT INTO things VALUES (?, ?, ?)"
+
+
+def test_changes_reach_the_other_system_without_a_further_call_and_are_counted(place: Any) -> None:
+    """That is what continuous means: both ways, deletes as well; and the figures people set alarms on are the ones of the work."""
+    place.sql("a", ADD, "1", "one", 1)
+    place.sql("a", ADD, "3", "three", -3)
+    watcher = place.start("--metrics-port", "0")
+    port = watcher.until("watching")["port"]
+    watcher.until("run", status="done")
+    place.sql("b", "UPDATE things SET name = 'uno'")
+    place.sql("b", ADD, "2", "two", 2)
+    place.wait(lambda: place.sql("a", "SELECT id, name FROM things ORDER BY id") == [("1", "uno"), ("2", "two"), ("3", "three")])
+    place.sql("a", "DELETE FROM things WHERE id = '2'")
+    place.sql("a", ADD, "4", "four", 4)
+    place.wait(lambda: place.sql("b", "SELECT id FROM things ORDER BY id") == [("1",), ("4",)])
+    place.wait(lambda: applied(port, "deleted") == 1)
+
+    code, text = get(port, "/metrics")
+
+    assert code == 200
+    figures = {k: float(v) for k, v in (line.rsplit(" ", 1) for line in text.splitlines() if line and line[0] != "#")}
+    assert figures['accord_changes_applied_total{flow="things",operation="inserted"}'] == 3
+    assert figures['accord_changes_applied_total{flow="things",operation="updated"}'] == 1
+    assert figures['accord_changes_applied_total{flow="things",operation="deleted"}'] == 1
+    assert figures['accord_quarantine_waiting{flow="things"}'] == 1
+    assert figures["accord_lease_held"] == 1
+    assert figures['accord_stage_seconds_count{flow="things",stage="apply"}'] >= 2
+    assert watcher.end() == 0
+
+
+def test_one_watch_has_the_store_until_a_service_manager_ends_it(place: Any) -> None:
+    """Two writers would break the order of the log; and a clean end is code 0, or each restart of the machine looks like a failure."""
+    first = place.start()
+    first.until("watching")
+
+    second = place.accord("sync", "--watch")
+
+    assert second.returncode == 3
+    assert f"process {first.process.pid}" in second.stderr
+    assert first.end(signal.SIGINT) == 0
+
+
+def test_a_killed_watch_is_taken_up_by_the_next(place: Any) -> None:
+    """Nothing that was committed rests on the memory of the process."""
+    place.sql("a", ADD, "1", "one", 1)
+    watcher = place.start()
+    watcher.until("run")
+    watcher.end(signal.SIGKILL)
+    place.sql("b", "UPDATE things SET name = 'uno'")
+
+    again = place.start()
+    place.wait(lambda: place.sql("a", "SELECT name FROM things") == [("uno",)])
+
+    assert again.end() == 0
+
+
+def test_a_flow_that_waits_for_people_is_parked_and_the_others_go_on(place: Any) -> None:
+    """A lost column must not be hammered, and must not hold up what has nothing to do with it. The catalog hears of it too."""
+    text = (place.folder / "map.yaml").read_text()
+    other = text[text.index("  things:\n    entity") :].replace("  things:\n", "  others:\n", 1)
+    (place.folder / "map.yaml").write_text(text + other.replace("resource: things", "resource: others"))
+    for system in "ab":
+        place.sql(system, "CREATE TABLE others (id TEXT PRIMARY KEY, name TEXT, size INTEGER)")
+    place.sql("a", ADD, "1", "one", 1)
+    watcher = place.start("--metrics-port", "0", "--lineage", "lineage.jsonl")
+    port = watcher.until("watching")["port"]
+    watcher.until("run", flow="things")
+
+    place.sql("a", "ALTER TABLE things DROP COLUMN size")
+    watcher.until("state", flow="things", state="parked")
+    place.sql("a", "INSERT INTO others VALUES ('9', 'nine', 9)")
+    place.wait(lambda: place.sql("b", "SELECT count(*) FROM others") == [(1,)])
+
+    status = json.loads(place.accord("status", "--json").stdout)["flows"]
+    flow = next(f for f in status if f["flow"] == "things")
+    assert flow["state"] == "parked"
+    assert "size" in flow["reason"]
+    code, health = get(port, "/health")
+    assert code == 503
+    assert json.loads(health)["flows"]["things"]["state"] == "parked"
+    assert watcher.end() == 0
+    lines = (place.folder / "lineage.jsonl").read_text().splitlines()
+    check_lineage([e for e in map(json.loads, lines) if e["job"]["name"] == "things"])
+
+
+def test_a_system_that_is_away_is_tried_again_until_it_is_back(place: Any) -> None:
+    """An outage of the other side is no reason for people to get up."""
+    place.sql("a", ADD, "1", "one", 1)
+    (place.folder / "b.db").rename(place.folder / "away.db")
+    watcher = place.start()
+    watcher.until("state", state="backing_off")
+
+    (place.folder / "away.db").rename(place.folder / "b.db")
+    watcher.until("run", status="done")
+
+    assert place.sql("b", "SELECT name FROM things") == [("one",)]
+    assert watcher.end() == 0
+
+
+def check_lineage(events: list[dict[str, Any]]) -> None:
+    """What the classes of the OpenLineage library refuse, or write differently, a catalog would drop."""
+    kinds = [e["eventType"] for e in events]
+    assert kinds[:2] == ["START", "COMPLETE"]
+    assert kinds[-2:] == ["START", "FAIL"]
+    for event in events:
+        RunEvent(
+            eventTime=event["eventTime"],
+            eventType=RunState(event["eventType"]),
+            producer=event["producer"],
+            run=Run(**event["run"]),
+            job=Job(**event["job"]),
+            inputs=[InputDataset(**d) for d in event["inputs"]],
+            outputs=[OutputDataset(**d) for d in event["outputs"]],
+        )
+    output = events[1]["outputs"][1]
+    lineage = output["facets"]["columnLineage"]
+    made = column_lineage_dataset.ColumnLineageDatasetFacet(
+        fields={
+            name: column_lineage_dataset.Fields(
+                inputFields=[
+                    column_lineage_dataset.InputField(
+                        **{**i, "transformations": [column_lineage_dataset.Transformation(**t) for t in i["transformations"]]}
+                    )
+                    for i in given["inputFields"]
+                ]
+            )
+            for name, given in lineage["fields"].items()
+        }
+    )
+    assert made._schemaURL == lineage["_schemaURL"]
+    assert lineage["fields"]["name"]["inputFields"][0] == {
+        "namespace": "accord://a",
+        "name": "things",
+        "field": "name",
+        "transformations": [{"type": "DIRECT", "subtype": "IDENTITY"}],
+    }
+    assert output["facets"]["schema"]["_schemaURL"] == schema_dataset.SchemaDatasetFacet(fields=[])._schemaURL
+    error = events[-1]["run"]["facets"]["errorMessage"]
+    assert error["_schemaURL"] == error_message_run.ErrorMessageRunFacet(message="", programmingLanguage="")._schemaURL
+    assert events[-2]["run"]["runId"] == events[-1]["run"]["runId"]
+
+
+def applied(port: int, operation: str) -> float:
+    """What the metrics count; a run is counted a moment after its rows are seen."""
+    name = f'accord_changes_applied_total{{flow="things",operation="{operation}"}} '
+    return sum(float(line.removeprefix(name)) for line in get(port, "/metrics")[1].splitlines() if line.startswith(name))
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """Status and body."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
