@@ -16,14 +16,14 @@ from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.capture import capture
-from accord.sync.cycle import Cycle, Progress, Side, join_on, key_json, names
+from accord.sync.cycle import Cycle, Progress, Side, names
+from accord.sync.diff import compare_digests, name_differences
+from accord.sync.identity.resolve import resolve_only
 from accord.sync.judge import load_references
 from accord.sync.mapping import FieldCode
 from accord.sync.result import PairResult, Reconciliation
 from accord.sync.run import open_cycle
 from accord.sync.validate import find_bad
-
-SEGMENTS = 1024  # keys fall into so many segments by hash; only segments whose digests differ are compared row by row
 
 
 def reconcile(
@@ -48,6 +48,7 @@ def reconcile(
         for side in cycle.sides:
             cycle.progress(f"{cycle.flow.name}: reading {side.name}")
             capture(cycle.con, cycle.entity, side, drift=cycle.flow.drift, may_create=False)
+            resolve_only(cycle, side)
         references = load_references(cycle)
         quarantined = {side.name: _accept(cycle, side, references) for side in cycle.sides}
         text = "VARCHAR"
@@ -79,37 +80,13 @@ def _compare(cycle: Cycle, left: Side, right: Side) -> PairResult:
     for side, table in ((left, "left_rows"), (right, "right_rows")):
         shown = _as_both_show(cycle, left, right, fields, side)
         aside = " ".join(f"ANTI JOIN {s.table('aside')} {cycle.using()}" for s in (left, right))
-        segment = f"hash({names(cycle.keys)}) % {SEGMENTS}"
         row = f"hash({names((*cycle.keys, *fields))})"
-        cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT *, {segment} AS _segment, {row} AS _row FROM ({shown}) {aside}")
-    digest = "SELECT _segment, count(*) AS n, bit_xor(_row) AS d, sum(_row) AS s FROM {} GROUP BY _segment"
-    cycle.sql(f"""
-        CREATE OR REPLACE TEMP TABLE suspect AS
-        SELECT coalesce(l._segment, r._segment) AS _segment
-        FROM ({digest.format("left_rows")}) l FULL JOIN ({digest.format("right_rows")}) r
-        ON l._segment = r._segment WHERE l.n IS DISTINCT FROM r.n OR l.d IS DISTINCT FROM r.d OR l.s IS DISTINCT FROM r.s""")
-    sides = [f"(SELECT * FROM {t} SEMI JOIN suspect USING (_segment))" for t in ("left_rows", "right_rows")]
-    on = join_on(cycle.keys, "l", "r")
-    start = f"SELECT {literal(left.name)}, {literal(right.name)}"
-    before = cycle.count("SELECT count(*) FROM differences")
-    for kind, here, there, alias in (("missing", sides[0], sides[1], "l"), ("extra", sides[1], sides[0], "r")):
-        other = "r" if alias == "l" else "l"
-        cycle.sql(
-            f"INSERT INTO differences {start}, {key_json(cycle.keys, alias)}, {literal(kind)}, '', NULL, NULL "
-            f"FROM {here} {alias} ANTI JOIN {there} {other} ON {on}"
-        )
-    for f in fields:
-        q = quote(f)
-        cycle.sql(
-            f"INSERT INTO differences {start}, {key_json(cycle.keys, 'l')}, 'different', {literal(f)}, "
-            f"CAST(l.{q} AS VARCHAR), CAST(r.{q} AS VARCHAR) "
-            f"FROM {sides[0]} l JOIN {sides[1]} r ON {on} WHERE l.{q} IS DISTINCT FROM r.{q}"
-        )
-    mine = f"FROM (SELECT * FROM differences OFFSET {before}) WHERE kind ="
-    missing, extra = (cycle.count(f"SELECT count(*) {mine} {literal(k)}") for k in ("missing", "extra"))
-    different = cycle.count(f"SELECT count(DISTINCT key) {mine} 'different'")
-    both = cycle.count("SELECT count(*) FROM left_rows") - missing
-    return PairResult(left.name, right.name, both, missing, extra, different)
+        cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT *, {row} AS _digest FROM ({shown}) {aside}")
+    digests = compare_digests(cycle.con, "left_rows", "right_rows", cycle.keys, (left.name, right.name))
+    suspects = [f"(SELECT * FROM {t} SEMI JOIN suspect {cycle.using()})" for t in ("left_rows", "right_rows")]
+    start = f"{literal(left.name)}, {literal(right.name)}"
+    counted = name_differences(cycle.con, suspects[0], suspects[1], cycle.keys, fields, "differences", start)
+    return PairResult(left.name, right.name, digests.both, *counted, digests.left_digest, digests.right_digest, "portable")
 
 
 def _as_both_show(cycle: Cycle, left: Side, right: Side, fields: list[str], side: Side) -> str:
@@ -159,6 +136,7 @@ def _conclude(cycle: Cycle, pairs: tuple[PairResult, ...], quarantined: dict[str
             {"left": p.left, "right": p.right, "keys": p.keys, "missing": p.missing, "extra": p.extra, "different": p.different}
             for p in pairs
         ],
+        "digests": [[p.left_digest, p.right_digest] for p in pairs],
         "differences": sha,
         "quarantined": quarantined,
     }
@@ -168,4 +146,4 @@ def _conclude(cycle: Cycle, pairs: tuple[PairResult, ...], quarantined: dict[str
         f"{cycle.run}:{cycle.flow.name}:flow.reconciled:{number}", "flow.reconciled", cycle.clock(), f"flow:{cycle.flow.name}", body, about
     )
     cycle.store.append([event])
-    return Reconciliation(cycle.flow.name, cycle.run, pairs, table, quarantined, cycle.seconds, sha)
+    return Reconciliation(cycle.flow.name, cycle.run, pairs, table, quarantined, cycle.seconds, sha, {s.name: s.rows for s in cycle.sides})

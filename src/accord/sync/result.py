@@ -60,7 +60,10 @@ class FlowResult:
 
 @dataclass(frozen=True, slots=True)
 class PairResult:
-    """Two bindings compared: keys in both, only left (missing on the right), only right (extra), and with different values."""
+    """Two bindings compared: keys in both, only left (missing on the right), only right (extra), and with different values.
+
+    ``left_digest`` and ``right_digest`` are over all rows compared, whatever their order; ``method`` says where they were computed.
+    """
 
     left: str
     right: str
@@ -68,6 +71,9 @@ class PairResult:
     missing: int
     extra: int
     different: int
+    left_digest: str = ""
+    right_digest: str = ""
+    method: str = ""
 
     @property
     def agrees(self) -> bool:
@@ -81,6 +87,7 @@ class Reconciliation:
 
     ``differences`` has one row per missing or extra key and per different field: left, right, key (JSON), kind, field, left_value,
     right_value. ``quarantined`` counts per binding the rows that break the contract; they are listed apart and not compared.
+    ``rows`` counts per binding the rows it showed.
     """
 
     flow: str
@@ -90,6 +97,7 @@ class Reconciliation:
     quarantined: Mapping[str, int]
     seconds: float
     sha: str = ""
+    rows: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:
