@@ -17,7 +17,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from accord.connectors import decide, postgresql_keys, postgresql_write
+from accord.connectors import decide, postgresql_bulk, postgresql_keys, postgresql_write
 from accord.connectors.duck import load_scanner, open_duck
 from accord.connectors.keys import Keys, chosen, taken
 from accord.connectors.postgresql_keys import Shape
@@ -185,6 +185,25 @@ class PostgresConnector:
                     return postgresql_write.write(db, con, table, staged, columns)
         finally:
             con.close()
+
+    def stream(self, con: duckdb.DuckDBPyConnection, resource: str) -> postgresql_bulk.PgStream:
+        """One COPY of the table, read as it comes."""
+        with self._opened() as db:
+            table = self._table(db, resource)
+            return postgresql_bulk.PgStream(con, self._dsn(), table, columns_of(db, table))
+
+    def is_empty(self, resource: str) -> bool:
+        """Looks for a first row."""
+        with self._opened() as db:
+            return db.execute(f"SELECT 1 FROM {self._table(db, resource)} LIMIT 1".encode()).fetchone() is None
+
+    @contextmanager
+    def fill(self, resource: str, columns: Sequence[str]) -> Iterator[postgresql_bulk.PgFill | None]:
+        """One COPY into the table, in one transaction."""
+        with self._opened() as db:
+            table = self._table(db, resource)
+            with postgresql_bulk.fill(db, table, columns_of(db, table), columns) as filling:
+                yield filling
 
     def close(self) -> None:
         """Ends the connection that is kept between calls; an embedded server ends with the process."""

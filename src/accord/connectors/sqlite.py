@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import duckdb
 
-from accord.connectors import decide, sqlite_keys, sqlite_write
+from accord.connectors import decide, sqlite_bulk, sqlite_keys, sqlite_write
 from accord.connectors.duck import borrowed_duck, load_scanner
 from accord.connectors.keys import chosen, taken
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch
@@ -168,6 +168,25 @@ class SqliteConnector:
                     raise UnknownName("column", name, declared, holder=f"the batch for '{self.system.name}.{batch.resource}'")
             staged = decide.stage(con, batch, {n: canonical_type(d) for n, d in declared.items()})
             return sqlite_write.write(db, con, table, staged, declared)
+
+    def is_empty(self, resource: str) -> bool:
+        """Looks for a first row."""
+        with self._opened() as db, self._errors():
+            return db.execute(f"SELECT 1 FROM {quote(self._table(resource))} LIMIT 1").fetchone() is None
+
+    @contextmanager
+    def fill(self, resource: str, columns: Sequence[str]) -> Iterator[sqlite_bulk.SqliteFill | None]:
+        """One ``BEGIN IMMEDIATE``: nobody else writes until it ends."""
+        table = self._table(resource)
+        with self._opened(write=True) as db, self._errors():
+            known = {name for name, *_ in self._columns(db, table, resource)}
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                held = db.execute(f"SELECT 1 FROM {quote(table)} LIMIT 1").fetchone()
+                yield sqlite_bulk.SqliteFill(db, table) if held is None and set(columns) <= known else None
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
 
     def close(self) -> None:
         """Nothing is held open between calls."""

@@ -32,7 +32,7 @@ def write(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, st
     """
     db.execute("BEGIN IMMEDIATE")
     try:
-        encoded = ", ".join(f"{_encoded(db, table, name, staged)} AS {quote(name)}" for name in staged.types)
+        encoded = ", ".join(f"{encoded_value(db, table, name, staged.given[name])} AS {quote(name)}" for name in staged.types)
         con.execute(f"CREATE OR REPLACE TEMP TABLE encoded AS SELECT {ROW}, {encoded} FROM given")
         _match(db, con, table, staged, declared)
         decide(con, staged, "matches")
@@ -48,9 +48,9 @@ def write(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, st
     return result(con, staged.batch, refusals)
 
 
-def _encoded(db: sqlite3.Connection, table: str, name: str, staged: Staged) -> str:
-    """SQL over ``given`` for what SQLite is to store; text where its affinity makes the right number of it."""
-    column, kind = quote(name), staged.given[name]
+def encoded_value(db: sqlite3.Connection, table: str, name: str, kind: str) -> str:
+    """SQL for what SQLite is to store of a column of the DuckDB type ``kind``; text where its affinity makes the right number of it."""
+    column = quote(name)
     if kind in ("DOUBLE", "BLOB", "BIGINT", "INTEGER"):
         return column
     if kind == "BOOLEAN":

@@ -1,0 +1,91 @@
+"""What a connector may offer besides, for the first load of many rows: reading without keeping, and filling an empty resource.
+
+Both are optional. Where one is missing, or declines with ``None``, the rows go the way every later change goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, runtime_checkable
+
+import duckdb
+
+DIGEST = "_digest"
+ODD = "_odd"
+WRAP = 1 << 64  # digests of rows are added up and kept to 64 bits, so that their order does not matter
+
+
+class Stream(Protocol):
+    """A resource about to be read once.
+
+    ``columns`` has the DuckDB type of each column as ``scan`` gives it, ``natives`` the system's own type of each, empty when rows of
+    this kind of system have no digest.
+    """
+
+    columns: Mapping[str, str]
+    natives: Mapping[str, str]
+
+    def read(self, columns: Sequence[str], digest: Sequence[str]) -> str:
+        """A relation to select from once, as one state of the resource; nothing is read before.
+
+        Besides ``columns`` it has, when ``digest`` names any, ``_digest`` (BIGINT, over those columns in that order, computed by the
+        system), and else ``_odd`` (true for a row with a value that cannot be read exactly).
+        """
+        ...
+
+
+@runtime_checkable
+class Streamed(Protocol):
+    """A connector whose rows can be read on the fly, without being kept first."""
+
+    def stream(self, con: duckdb.DuckDBPyConnection, resource: str) -> Stream:
+        """Get ready to read a resource in ``con``.
+
+        Raises:
+            UnknownName: no such resource.
+        """
+        ...
+
+
+class Fill(Protocol):
+    """An open transaction on a resource that was empty when it began; nobody else writes there until it ends."""
+
+    natives: Mapping[str, str]
+
+    def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:
+        """Insert the rows of a relation of ``con``.
+
+        Args:
+            con: used by this call alone while it lasts, perhaps from another thread.
+            relation: has each of ``columns`` in the type ``scan`` gives it.
+            columns: of the resource.
+
+        Raises:
+            DataRefused: the system did not take a row; nothing may be committed.
+        """
+        ...
+
+    def digest(self, columns: Sequence[str]) -> tuple[int, int] | None:
+        """Number of rows and the sum of their digests modulo 2^64, as the transaction shows them; ``None`` where there are no digests.
+
+        Comparable with a stream's where the columns' ``natives`` are the same.
+        """
+        ...
+
+    def commit(self) -> None:
+        """Make it all visible and durable. Without this, leaving the transaction leaves the resource empty."""
+        ...
+
+
+@runtime_checkable
+class Filled(Protocol):
+    """A connector that can fill an empty resource as a whole."""
+
+    def is_empty(self, resource: str) -> bool:
+        """Whether the resource is there and holds no row now."""
+        ...
+
+    def fill(self, resource: str, columns: Sequence[str]) -> AbstractContextManager[Fill | None]:
+        """A transaction to fill ``columns`` of the resource; ``None`` when it is not empty, or cannot be filled exactly this way."""
+        ...

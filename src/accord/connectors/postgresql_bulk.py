@@ -1,0 +1,185 @@
+"""First loads of PostgreSQL: rows stream out of one COPY and into another, and are proven by the server's own record hash."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import psycopg
+
+from accord.connectors.bulk import DIGEST, ODD, WRAP
+from accord.connectors.duck import load_scanner
+from accord.connectors.postgresql_types import PgColumn
+from accord.connectors.types import duckdb_type, literal, quote
+from accord.model.errors import DataRefused
+
+_PIPE_BYTES = 1 << 20
+_names = itertools.count(1)
+# As COPY's binary form takes them; all others go the way of text, row by row judged.
+_BINARY = {
+    "int2": "SMALLINT",
+    "int4": "INTEGER",
+    "int8": "BIGINT",
+    "float8": "DOUBLE",
+    "bool": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+    "timestamptz": "TIMESTAMPTZ",
+    "uuid": "UUID",
+    "bytea": "BLOB",
+    "text": "VARCHAR",
+    "varchar": "VARCHAR",
+    "json": "VARCHAR",
+    "jsonb": "VARCHAR",
+}
+# Equal values have equal hashes; json has none, and a double's two zeros are one value with one hash.
+_HASHED = frozenset(_BINARY) - {"json"} | {"numeric"}
+_PLAIN_TABLE = """
+    SELECT c.relkind IN ('r', 'p') AND NOT c.relhasrules AND NOT c.relrowsecurity FROM pg_class c WHERE c.oid = %s::regclass"""
+
+
+def is_exact(column: PgColumn) -> bool:
+    """Whether a number's digits are bounded, so that its type is known without looking at its values."""
+    precision, scale = ((column.typmod - 4) >> 16) & 0xFFFF, (column.typmod - 4) & 0x7FF
+    return column.base == "numeric" and not column.is_array and column.typmod >= 4 and 1 <= precision <= 38 and scale <= precision
+
+
+def _natives(columns: Sequence[PgColumn]) -> dict[str, str]:
+    return {c.name: c.native for c in columns if not c.is_array and c.base in _HASHED}
+
+
+class PgStream:
+    """A table or view of PostgreSQL about to be read by one COPY."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, dsn: str, table: str, columns: Sequence[PgColumn]) -> None:
+        self._con, self._dsn, self._table = con, dsn, table
+        self._of = {c.name: c for c in columns if c.base != "numeric" or c.is_array or is_exact(c)}
+        self.columns: Mapping[str, str] = {name: duckdb_type(_scanned(c)) for name, c in self._of.items()}
+        self.columns = {
+            n: "TIMESTAMP" if self._of[n].base == "timestamp" and not self._of[n].is_array else t for n, t in self.columns.items()
+        }
+        self.natives: Mapping[str, str] = _natives(columns)
+
+    def read(self, columns: Sequence[str], digest: Sequence[str]) -> str:
+        """A view over one statement of the server."""
+        load_scanner(self._con, "postgres")
+        number = next(_names)
+        alias, view = f"stream_{number}", f"streamed_{number}"
+        picked = [f"{_read(self._of[name])} AS {quote(name)}" for name in columns]
+        if digest:
+            picked.append(f"hash_record_extended(ROW({', '.join(map(quote, digest))}), 0) AS {DIGEST}")
+        else:
+            picked.append(f"({' OR '.join(_odd(self._of[n]) for n in columns if _odd(self._of[n])) or 'false'}) AS {ODD}")
+        query = f"SELECT {', '.join(picked)} FROM {self._table}"
+        self._con.execute(f"ATTACH {literal(self._dsn)} AS {alias} (TYPE postgres, READ_ONLY)")
+        self._con.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM postgres_query({literal(alias)}, {literal(query)})")
+        return view
+
+
+def _scanned(column: PgColumn) -> Any:
+    return column.type
+
+
+def _read(column: PgColumn) -> str:
+    return quote(column.name) if is_exact(column) else column.read
+
+
+def _odd(column: PgColumn) -> str:
+    """SQL on the server: a value DuckDB has no room for, which its scanner would change in silence."""
+    if column.is_array:
+        return ""
+    name = quote(column.name)
+    if column.base == "numeric":
+        return f"coalesce({name} = 'NaN', false)"
+    return f"coalesce(NOT isfinite({name}), false)" if column.base in ("date", "timestamp", "timestamptz") else ""
+
+
+class PgFill:
+    """One COPY into a table that was empty when the transaction began."""
+
+    def __init__(self, db: psycopg.Connection[Any], table: str, columns: Sequence[PgColumn]) -> None:
+        self._db, self._table = db, table
+        self._of = {c.name: c for c in columns}
+        self.natives: Mapping[str, str] = _natives(columns)
+
+    def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:
+        """DuckDB encodes in a thread of its own, this one sends."""
+        load_scanner(con, "postgres")  # it brings COPY's binary form
+        picked = ", ".join(f"{self._encoded(name)} AS {quote(name)}" for name in columns)
+        receive, send = os.pipe()
+        failures: list[duckdb.Error] = []
+
+        def encode() -> None:
+            try:
+                con.execute(f"COPY (SELECT {picked} FROM {relation}) TO '/dev/fd/{send}' (FORMAT postgres_binary)")
+            except duckdb.Error as error:
+                failures.append(error)
+            finally:
+                os.close(send)
+
+        thread = threading.Thread(target=encode, name="accord-encode")
+        thread.start()
+        try:
+            with (
+                self._db.cursor() as cursor,
+                cursor.copy(f"COPY {self._table} ({', '.join(map(quote, columns))}) FROM STDIN (FORMAT binary)") as copy,
+            ):
+                while chunk := os.read(receive, _PIPE_BYTES):
+                    copy.write(chunk)
+                thread.join()
+                if failures:
+                    raise DataRefused(str(failures[0]).splitlines()[0], self._table, "values the columns have room for") from failures[0]
+        finally:
+            os.close(receive)  # first: an encoder that still writes must not wait for ever
+            thread.join()
+
+    def _encoded(self, name: str) -> str:
+        column, value = self._of[name], quote(name)
+        if column.base == "numeric":
+            return f"CAST({value} AS {duckdb_type(column.type)})"
+        cast = f"CAST({value} AS {_BINARY[column.base]})"
+        return f"chr(1) || {cast}" if column.base == "jsonb" else cast  # the version its binary form begins with
+
+    def digest(self, columns: Sequence[str]) -> tuple[int, int] | None:
+        """Computed by the server in one scan."""
+        if not set(columns) <= set(self.natives):
+            return None
+        row = f"hash_record_extended(ROW({', '.join(map(quote, columns))}), 0)"
+        found = self._db.execute(f"SELECT count(*), coalesce(sum({row}), 0) FROM {self._table}".encode()).fetchone()
+        return (int(found[0]), int(found[1]) % WRAP) if found else None
+
+    def commit(self) -> None:
+        """Durable when it returns."""
+        self._db.execute("COMMIT")
+
+
+@contextmanager
+def fill(db: psycopg.Connection[Any], table: str, of: Sequence[PgColumn], columns: Sequence[str]) -> Iterator[PgFill | None]:
+    """A transaction in which nobody else writes to the table; rolled back unless it was committed.
+
+    Args:
+        db: in autocommit.
+        table: quoted name.
+        of: the table's columns.
+        columns: those to be written.
+    """
+    kinds = {c.name: c for c in of}
+    known = all(not kinds[n].is_array and (is_exact(kinds[n]) or kinds[n].base in _BINARY) for n in columns if n in kinds)
+    if os.name == "nt" or not known or not set(columns) <= set(kinds):
+        yield None
+        return
+    db.execute("BEGIN ISOLATION LEVEL READ COMMITTED")  # so that the look after the lock sees what was committed before it
+    try:
+        db.execute("SET LOCAL synchronous_commit = on")
+        db.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE".encode())
+        plain = db.execute(_PLAIN_TABLE, (table,)).fetchone()
+        held = db.execute(f"SELECT 1 FROM {table} LIMIT 1".encode()).fetchone()
+        yield PgFill(db, table, of) if plain and plain[0] and held is None else None
+    finally:
+        if not db.closed and db.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            db.execute("ROLLBACK")

@@ -1,0 +1,47 @@
+"""First loads of SQLite: all rows in one prepared statement, in one transaction."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import duckdb
+
+from accord.connectors.sqlite_write import encoded_value
+from accord.connectors.types import quote
+from accord.model.errors import DataRefused
+
+_CHUNK_ROWS = 10_000
+
+
+class SqliteFill:
+    """An open transaction on a table that was empty when it began. SQLite has no digest of rows: they are read back."""
+
+    def __init__(self, db: sqlite3.Connection, table: str) -> None:
+        self._db, self._table = db, table
+        self.natives: Mapping[str, str] = {}
+
+    def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:
+        """Insert the rows as they come."""
+        kinds = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+        picked = ", ".join(f"{encoded_value(self._db, self._table, c, kinds[c])} AS {quote(c)}" for c in columns)
+        marks = ", ".join("?" * len(columns))
+        statement = f"INSERT INTO main.{quote(self._table)} ({', '.join(map(quote, columns))}) VALUES ({marks})"
+        try:
+            self._db.executemany(statement, _rows(con.execute(f"SELECT {picked} FROM {relation}")))
+        except sqlite3.IntegrityError as error:
+            raise DataRefused(str(error), self._table, "rows that keep the table's own rules") from error
+
+    def digest(self, columns: Sequence[str]) -> tuple[int, int] | None:
+        """None: SQLite has no hash of rows."""
+        return None
+
+    def commit(self) -> None:
+        """Durable when it returns."""
+        self._db.execute("COMMIT")
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    return itertools.chain.from_iterable(iter(lambda: cursor.fetchmany(_CHUNK_ROWS), []))
