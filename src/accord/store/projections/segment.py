@@ -29,4 +29,6 @@ def _named(event: Event) -> Iterator[tuple[str, str]]:
             yield from ((sha, f"{event.type} {role}") for sha in texts(event, role, given))
 
 
-PROJECTION = Projection("segment", COLUMNS, KEY, apply, types=("flow.intended", "flow.run_finished", "flow.reconciled", "log.imported"))
+_FLOW = ("flow.intended", "flow.run_finished", "flow.reconciled", "log.imported")
+_IDENTITY = ("identity.linked", "identity.proposed", "identity.merged", "identity.unmerged", "identity.compacted")
+PROJECTION = Projection("segment", COLUMNS, KEY, apply, types=(*_FLOW, *_IDENTITY))

@@ -1,0 +1,51 @@
+"""Times at which something is due in a running instance, so that the next one is found without looking at the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from accord.model.event import StoredEvent
+from accord.store.attributes import text
+from accord.store.database import Transaction
+from accord.store.projection import ColumnType, Projection, upsert
+
+COLUMNS: dict[str, ColumnType] = {"task": "text", "kind": "text", "due_at": "time", "instance": "text"}
+KEY = ("task", "kind")
+_SET = upsert("work_timer", COLUMNS, KEY)
+_CLEAR = "DELETE FROM work_timer WHERE task = ?"
+_FIRED = "DELETE FROM work_timer WHERE task = ? AND kind = ?"
+
+
+def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
+    """``timers`` of an event is {kind: time} and replaces all timers of its task; an ended task has none."""
+    for stored in events:
+        event = stored.event
+        task = text(event, "task")
+        if event.type == "timer.fired":
+            tx.run(_FIRED, task, text(event, "kind"))
+            continue
+        if event.type != "task.ready":
+            tx.run(_CLEAR, task)
+        timers: dict[str, Any] = dict(event.attributes.get("timers") or {})
+        if timers:
+            tx.many(_SET, [(task, kind, str(due), text(event, "instance")) for kind, due in timers.items()])
+
+
+PROJECTION = Projection(
+    "work_timer",
+    COLUMNS,
+    KEY,
+    apply,
+    types=(
+        "task.ready",
+        "task.offered",
+        "task.accepted",
+        "task.returned",
+        "task.reopened",
+        "task.completed",
+        "task.cancelled",
+        "timer.fired",
+    ),
+    indexes=(("due_at",),),
+)

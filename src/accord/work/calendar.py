@@ -1,0 +1,55 @@
+"""Working time: when something is due that may take so long of a team's working hours."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from accord.model.organization import Calendar
+from accord.model.values import Duration
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_FURTHEST_DAYS = 3660  # a calendar without a working day in ten years has none
+
+
+def due(start: datetime, within: Duration, calendar: Calendar | None) -> datetime:
+    """The moment ``within`` of working time after ``start`` is over, in UTC.
+
+    Args:
+        start: aware.
+        within: a day of it is a working day of the calendar, so ``2d`` are two of them and not 48 hours.
+        calendar: working hours; ``None`` counts every hour.
+
+    Raises:
+        ValueError: the calendar has no working hours.
+    """
+    if calendar is None:
+        return (start + timedelta(seconds=within.seconds)).astimezone(UTC)
+    zone, (opens, closes) = ZoneInfo(calendar.timezone), hours(calendar)
+    day_seconds = (closes.hour - opens.hour) * 3600 + (closes.minute - opens.minute) * 60
+    if day_seconds <= 0 or not set(calendar.days) & set(_DAYS):
+        raise ValueError(f"calendar '{calendar.name}' has no working hours")
+    days, rest = divmod(within.seconds, 86_400)
+    left = timedelta(seconds=days * day_seconds + rest)
+    moment = start.astimezone(zone)
+    for _ in range(_FURTHEST_DAYS):
+        if works(calendar, moment.date()):
+            begin = max(moment, datetime.combine(moment.date(), opens, zone))
+            end = datetime.combine(moment.date(), closes, zone)
+            # Subtracted in UTC: two times of one zone would be subtracted by the clock on the wall, which jumps twice a year.
+            room = end.astimezone(UTC) - begin.astimezone(UTC)
+            if room >= left and room > timedelta(0):
+                return begin.astimezone(UTC) + left
+            left -= max(room, timedelta(0))
+        moment = datetime.combine(moment.date() + timedelta(days=1), time(0), zone)
+    raise ValueError(f"calendar '{calendar.name}' has no working day within ten years of {start.date()}")
+
+
+def works(calendar: Calendar, day: date) -> bool:
+    """Whether people work on that day."""
+    return _DAYS[day.weekday()] in calendar.days and day.isoformat() not in calendar.holidays
+
+
+def hours(calendar: Calendar) -> tuple[time, time]:
+    """When the working day opens and closes."""
+    return time.fromisoformat(calendar.opens), time.fromisoformat(calendar.closes)

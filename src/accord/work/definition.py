@@ -1,0 +1,180 @@
+"""A process of the map as it is carried out: its steps, the ways between them, and the hash an instance is pinned to."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from accord.model.errors import NOWHERE, Place
+from accord.model.integration_map import IntegrationMap
+from accord.model.organization import Calendar, Team
+from accord.model.process import Gate, Process, Step
+from accord.model.values import Duration
+
+BEGIN = ""  # the way into a step nothing comes before
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way from a step to the next; ``route`` is the name of a decision's route, empty for a plain ``after``."""
+
+    source: str
+    target: str
+    route: str = ""
+
+    @property
+    def name(self) -> str:
+        """How a token on this way is called in the log."""
+        return f"{self.source}/{self.route}" if self.route else self.source
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What an instance needs of the map, complete in itself: it reads the same after the map has changed.
+
+    Args:
+        process: the process.
+        gates: those its steps name.
+        teams: those its steps name, with their calendars.
+        calendars: the working hours of those teams.
+        schemas: JSON Schema of each step that names a file for it, by step.
+    """
+
+    process: Process
+    gates: Mapping[str, Gate]
+    teams: Mapping[str, Team]
+    calendars: Mapping[str, Calendar]
+    schemas: Mapping[str, Any]
+
+    @property
+    def steps(self) -> Mapping[str, Step]:
+        """The steps by name."""
+        return self.process.steps
+
+    @cached_property
+    def ways(self) -> tuple[Way, ...]:
+        """Every way between steps, in the order of the map."""
+        found = [Way(before, step.name) for step in self.steps.values() for before in step.after]
+        found += [Way(step.name, route.to, route.name) for step in self.steps.values() for route in step.routes.values() if route.to]
+        return tuple(found)
+
+    @cached_property
+    def ways_in(self) -> Mapping[str, tuple[Way, ...]]:
+        """The ways that lead to each step."""
+        return {name: tuple(w for w in self.ways if w.target == name) for name in self.steps}
+
+    @cached_property
+    def ways_out(self) -> Mapping[str, tuple[Way, ...]]:
+        """The plain ways that leave each step; those of a decision are its routes."""
+        return {name: tuple(w for w in self.ways if w.source == name and not w.route) for name in self.steps}
+
+    @cached_property
+    def beginnings(self) -> tuple[str, ...]:
+        """Steps that begin with the instance: nothing leads to them, and no other step calls for them when its time is over."""
+        called = {step.on_overdue for step in self.steps.values()}
+        return tuple(name for name in self.steps if not self.ways_in[name] and name not in called)
+
+    def waits_for_all(self, step: str) -> bool:
+        """Whether a step begins only when every way in was gone."""
+        given = self.steps[step].join
+        if given:
+            return given == "all"
+        return len(self.ways_in[step]) > 1 and not any(way.route for way in self.ways_in[step])
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        """All of it as plain JSON."""
+        return {
+            "process": _plain(self.process),
+            "gates": _plain(self.gates),
+            "teams": _plain(self.teams),
+            "calendars": _plain(self.calendars),
+            "schemas": _plain(self.schemas),
+        }
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the content; equal definitions are one."""
+        return hashlib.sha256(json.dumps(self.body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def define(integration_map: IntegrationMap, process: str, schemas: Mapping[str, Any] | None = None) -> Definition:
+    """The definition of a process of the map.
+
+    Args:
+        integration_map: the map.
+        process: a name in it.
+        schemas: the parsed JSON Schema of each step that names a file.
+    """
+    found = integration_map.processes[process]
+    gates = {name for step in found.steps.values() for name in (step.gate, step.accept_gate)}
+    teams = {step.team for step in found.steps.values()} | {found.owner}
+    known = {name: team for name, team in integration_map.teams.items() if name in teams}
+    calendars = {team.calendar for team in known.values()}
+    return Definition(
+        found,
+        {name: gate for name, gate in integration_map.gates.items() if name in gates},
+        known,
+        {name: calendar for name, calendar in integration_map.calendars.items() if name in calendars},
+        dict(schemas or {}),
+    )
+
+
+def definition_from(body: Mapping[str, Any]) -> Definition:
+    """The definition that ``body`` was made from."""
+    return Definition(
+        _built(Process, body["process"]),
+        {name: _built(Gate, value) for name, value in body["gates"].items()},
+        {name: _built(Team, value) for name, value in body["teams"].items()},
+        {name: _built(Calendar, value) for name, value in body["calendars"].items()},
+        dict(body["schemas"]),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as JSON: what stands at its default is left out, so that a new key of the model changes no hash."""
+    if isinstance(value, Duration):
+        return value.seconds
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        given = {}
+        for item in dataclasses.fields(value):
+            held = getattr(value, item.name)
+            default = item.default_factory() if item.default_factory is not dataclasses.MISSING else item.default
+            if isinstance(held, Place) or (item.name != "name" and held == default):
+                continue
+            given[item.name] = _plain(held)
+        return given
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _built(kind: Any, value: Any) -> Any:
+    """The value of a type of the model from its JSON."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        kind = next(a for a in arguments if a is not type(None))
+        return None if value is None else _built(kind, value)
+    if kind is Duration:
+        return Duration(value)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = typing.get_type_hints(kind)
+        given = {name: _built(hints[name], held) for name, held in value.items() if name in hints}
+        return kind(**({"place": NOWHERE} if "place" in hints else {}), **given)
+    if origin is not None and issubclass(typing.cast(type, origin), Mapping):
+        return {name: _built(arguments[1], held) for name, held in value.items()}
+    if origin is tuple:
+        return tuple(_built(arguments[0], held) for held in value)
+    return value
+
+
+__all__ = ["BEGIN", "Definition", "Way", "define", "definition_from"]

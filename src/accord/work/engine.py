@@ -1,0 +1,254 @@
+"""Work as people and programs use it: start, claim, complete, hand over, signal, cancel, migrate, and what falls due.
+
+Every call is one transaction of the store: it reads the rows it needs, decides, and appends the events; calls of many threads share
+commits. Nothing of an instance is held between calls, so an instance that waits for weeks costs its rows and nothing else.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from accord.model.errors import UsageError
+from accord.model.event import Event
+from accord.model.integration_map import IntegrationMap
+from accord.store import Store
+from accord.store.database import Rows
+from accord.work import people
+from accord.work.forms import check_variables
+from accord.work.library import Library
+from accord.work.moves import Moves, stamp
+from accord.work.state import Task, find_tasks, load_task
+
+T = TypeVar("T")
+_DUE = "SELECT task, kind FROM work_timer WHERE due_at <= ? ORDER BY due_at, task LIMIT ?"
+_QUEUED = "state = 'queued' AND run_at <= ? ORDER BY run_at, task LIMIT ?"
+
+
+class Work:
+    """The processes of a map on a store.
+
+    Args:
+        map: gives the definitions new instances start by.
+        store: holds all state.
+        clock: the time; aware.
+        folder: where form schemas that the map names are found.
+    """
+
+    def __init__(
+        self,
+        map: IntegrationMap,  # noqa: A002 - the word of the glossary
+        store: Store,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        folder: Path = Path(),
+    ) -> None:
+        self.map, self.store, self._clock = map, store, clock
+        self.library = Library(map, folder)
+
+    def now(self) -> datetime:
+        """The time."""
+        return self._clock()
+
+    def start(self, process: str, *, case: str, by: str, variables: Mapping[str, Any] | None = None, key: str = "") -> str:
+        """Begin an instance of a process; returns its id.
+
+        Args:
+            process: a process of the map with steps.
+            case: key of what it carries, such as a campaign's id.
+            by: who starts it.
+            variables: what it knows at the start.
+            key: makes a repeat harmless: a second start with the same key gives the id of the first.
+
+        Raises:
+            UnknownName: the map has no such process.
+            UsageError: the variables do not fit what the process declares.
+        """
+        definition = self.library.current(process)
+        given = dict(variables or {})
+        check_variables(definition.process.variables, given, holder=f"process '{process}'")
+        instance = f"{process}-{key}" if key else f"{process}-{uuid.uuid4().hex[:12]}"
+
+        def decide(moves: Moves) -> str:
+            if not moves.rows.rows("SELECT 1 FROM work_instance WHERE instance = ?", instance):
+                moves.start(definition, instance, case=case, variables=given)
+            return instance
+
+        return self.command(decide, by=by)
+
+    def accept(self, task: str, *, by: str) -> Task:
+        """Accept the handoff a task came with; its team has it from now on.
+
+        Raises:
+            UnknownName: there is no such task.
+            TerminalError: it is not on offer.
+        """
+        return self.command(lambda moves: people.accept(moves, task), by=by)
+
+    def claim(self, task: str, *, by: str) -> Task:
+        """Take a task; an offered one is accepted with it. Taking what one has already is harmless.
+
+        Raises:
+            UnknownName: there is no such task.
+            TerminalError: somebody else has it, or it is over.
+        """
+        return self.command(lambda moves: people.claim(moves, task), by=by)
+
+    def complete(self, task: str, *, by: str, answer: Mapping[str, Any] | None = None) -> Task:
+        """Finish a task with what was filled in; where a gate is not passed it comes back, open, with the reasons.
+
+        Raises:
+            UnknownName: there is no such task.
+            UsageError: the form is not filled in right; nothing was changed.
+            TerminalError: somebody else has it, it is over, or its instance has ended.
+        """
+        return self.command(lambda moves: people.complete(moves, task, dict(answer or {})), by=by)
+
+    def reject(self, task: str, *, by: str, reason: str) -> Task:
+        """Send offered work back to the team it came from; their task opens again with the reason.
+
+        Raises:
+            UsageError: no reason was given.
+            TerminalError: the task is not on offer, or nobody gave it who could do it again.
+        """
+        return self.command(lambda moves: people.reject(moves, task, reason), by=by)
+
+    def release(self, task: str, *, by: str) -> Task:
+        """Give a claimed task back to its team."""
+        return self.command(lambda moves: people.release(moves, task), by=by)
+
+    def delegate(self, task: str, *, by: str, to: str) -> Task:
+        """Give a task to a person, or to another team by its name in the map."""
+        return self.command(lambda moves: people.delegate(moves, task, to, self.map), by=by)
+
+    def comment(self, task: str, *, by: str, text: str) -> None:
+        """Write something to a task that stays in the log with it."""
+        self.command(lambda moves: people.comment(moves, task, text), by=by)
+
+    def signal(self, message: str, *, key: str, content: Mapping[str, Any] | None = None, by: str, id: str = "") -> tuple[str, ...]:  # noqa: A002 - CloudEvents' word
+        """Deliver a message: steps that wait for it with this key go on, and processes it starts begin.
+
+        Args:
+            message: its name.
+            key: what it is about; equals the case unless the waiting step says otherwise.
+            content: becomes variables.
+            by: who sent it.
+            id: of the message; a repeat of the same id changes nothing.
+
+        Returns:
+            The instances it reached; empty for a repeat.
+
+        Raises:
+            UsageError: nobody waits for it, for example because the instance has ended; that it came is recorded.
+        """
+        identity = id or uuid.uuid4().hex
+        reached = self.command(
+            lambda moves: people.deliver(moves, message, key, dict(content or {}), identity), by=by, key=f"message:{identity}"
+        )
+        if reached is None:
+            raise UsageError(
+                f"message '{message}' for '{key}' reached nobody: no step waits for it and no process starts with it.",
+                expected="It may have come before or after its time; it is recorded in the log.",
+            )
+        return reached
+
+    def cancel(self, instance: str, *, by: str, reason: str) -> None:
+        """End an instance early; steps with ``undo`` are taken back in reverse order.
+
+        Raises:
+            TerminalError: it has ended already.
+        """
+        self.command(lambda moves: people.cancel(moves, instance, reason), by=by)
+
+    def migrate(self, instance: str, *, by: str) -> str:
+        """Move a running instance to the definition the map gives now; returns its hash.
+
+        Raises:
+            TerminalError: an open step does not exist there, or is another kind of step; nothing was changed.
+        """
+        return self.command(lambda moves: people.migrate(moves, instance), by=by)
+
+    def tasks(self, *, team: str = "", person: str = "", states: tuple[str, ...] = ("offered", "ready", "started")) -> list[Task]:
+        """Open tasks, the most urgent first: by due time, then oldest first.
+
+        Args:
+            team: only this team's.
+            person: only those this person has.
+            states: only tasks in these states.
+        """
+        conditions, values = [f"state IN ({', '.join('?' * len(states))})"], list(states)
+        for column, value in (("team", team), ("assignee", person)):
+            if value:
+                conditions.append(f"{column} = ?")
+                values.append(value)
+        where = " AND ".join(conditions)
+        return find_tasks(self.store, f"{where} ORDER BY due_at IS NULL, due_at, seq", *values)
+
+    def task(self, task: str) -> Task:
+        """One task.
+
+        Raises:
+            UnknownName: there is none.
+        """
+        return load_task(self.store, task)
+
+    def fire(self, *, limit: int = 100) -> int:
+        """Carry out what has fallen due: waits end, overdue work is escalated; returns how many timers fired."""
+        due = self.store.rows(_DUE, stamp(self.now()), limit)
+        for task, kind in due:
+            self.command(partial(people.fire, name=task, kind=kind), by="clock")
+        return len(due)
+
+    def queued(self, *, limit: int = 100) -> list[Task]:
+        """Actions to be carried out now, the oldest first."""
+        return find_tasks(self.store, _QUEUED, stamp(self.now()), limit)
+
+    def finished(self, task: str, outputs: Mapping[str, Any], *, attempt: int) -> Task:
+        """Record that an action was carried out; a repeat, or one that comes too late, changes nothing."""
+        return self.command(lambda moves: people.finished(moves, task, dict(outputs), attempt), by="accord")
+
+    def failed(self, task: str, error: str, *, attempt: int, final: bool = False) -> Task:
+        """Record that an action failed; it is tried again later, or waits for a person after too many tries or when ``final``."""
+        return self.command(lambda moves: people.failed(moves, task, error, attempt, final), by="accord")
+
+    def restart(self, task: str, *, by: str) -> Task:
+        """Try a dead action again.
+
+        Raises:
+            TerminalError: it is not dead.
+        """
+        return self.command(lambda moves: people.restart(moves, task), by=by)
+
+    def command(self, decide: Callable[[Moves], T], *, by: str, key: str = "") -> T:
+        """Carry out one command in one transaction.
+
+        Args:
+            decide: reads and changes instances through the moves it is given.
+            by: who asked for it.
+            key: of the events; by default a new one.
+        """
+        if not by:
+            raise UsageError("nobody is named.", expected="Say who does it.")
+        now, identity = self.now(), key or uuid.uuid4().hex
+
+        def within(rows: Rows) -> tuple[list[Event], T]:
+            moves = Moves(rows, self.library, now=now, by=by, key=identity)
+            result = decide(moves)
+            return moves.taken(), result
+
+        return self.store.transact(within)
+
+
+def open_work(
+    map: IntegrationMap,  # noqa: A002
+    store: Store,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    folder: Path = Path(),
+) -> Work:
+    """The processes of a map on a store."""
+    return Work(map, store, clock=clock, folder=folder)

@@ -1,0 +1,459 @@
+"""The interpreter: what follows when a step is finished, as events; one transaction at a time, nothing kept between them.
+
+``Moves`` reads the instances a command touches, changes them in memory in the same way as the projections will, and collects the events.
+Nothing here reads a clock or writes: the caller gives the time and appends the events in the transaction that was read from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from accord.model.errors import DataRefused
+from accord.model.event import Event, ObjectRef
+from accord.model.process import Start, Step
+from accord.store.database import Rows
+from accord.work.calendar import due
+from accord.work.definition import Definition, Way
+from accord.work.expression import evaluate, holds
+from accord.work.gates import GateResult, evaluate_gate
+from accord.work.state import Handoff, Instance, Task, load_instance
+
+
+class Definitions(Protocol):
+    """Where definitions come from."""
+
+    def get(self, rows: Rows, digest: str) -> Definition:
+        """The definition of a hash, as the log holds it."""
+        ...
+
+    def current(self, process: str) -> Definition:
+        """The definition the map gives now."""
+        ...
+
+    def known(self, rows: Rows, digest: str) -> bool:
+        """Whether the log holds it."""
+        ...
+
+    def starts(self, message: str) -> list[tuple[str, list[Start]]]:
+        """Processes that a message starts, with the starts that name it."""
+        ...
+
+
+class Moves:
+    """The events of one command.
+
+    Args:
+        rows: what the transaction reads from.
+        definitions: where they come from.
+        now: the time, aware, in UTC.
+        by: who asked for it.
+        key: makes the ids of the events; a command that may be repeated gives the same key again.
+    """
+
+    def __init__(self, rows: Rows, definitions: Definitions, *, now: datetime, by: str, key: str) -> None:
+        self.rows, self.definitions, self.now, self.by, self._key = rows, definitions, now, by, key
+        self.events: list[Event] = []
+        self._instances: dict[str, Instance] = {}
+        self._moved: dict[str, tuple[list[list[str]], list[list[str]]]] = {}
+        self._defined: set[str] = set()
+        self._starting: set[str] = set()  # tasks whose instances are being started: the first may end before the last begins
+
+    def instance(self, name: str) -> Instance:
+        """An instance as this command has changed it so far."""
+        if name not in self._instances:
+            self._instances[name] = load_instance(self.rows, name)
+        return self._instances[name]
+
+    def definition(self, instance: Instance) -> Definition:
+        """The definition an instance runs by."""
+        return self.definitions.get(self.rows, instance.definition)
+
+    def emit(self, type_: str, instance: Instance, /, **attributes: Any) -> None:
+        """Collect an event about an instance and its case."""
+        about = [ObjectRef("process_instance", instance.instance)]
+        if instance.case:
+            about.append(ObjectRef("case", instance.case))
+        body = {"instance": instance.instance, "process": instance.process, **attributes}
+        self.events.append(Event(f"{self._key}:{len(self.events)}", type_, self.now, f"process:{instance.process}", body, tuple(about)))
+
+    def taken(self) -> list[Event]:
+        """The collected events, waiting tokens included; after this the command is over."""
+        for name, (arrived, used) in self._moved.items():
+            self.emit("token.moved", self._instances[name], arrived=arrived, used=used)
+        self._moved.clear()
+        return self.events
+
+    def start(
+        self,
+        definition: Definition,
+        instance: str,
+        *,
+        case: str,
+        variables: Mapping[str, Any],
+        parent: str = "",
+        parent_task: str = "",
+    ) -> Instance:
+        """Begin an instance.
+
+        Args:
+            definition: what it runs by.
+            instance: its id.
+            case: the key of what it carries.
+            variables: what it knows at the start.
+            parent: the instance that waits for it.
+            parent_task: the task of the parent that waits for it.
+        """
+        made = Instance(instance, definition.process.name, definition.hash, case, parent, parent_task, "running", dict(variables))
+        self._instances[instance] = made
+        if definition.hash not in self._defined and not self.definitions.known(self.rows, definition.hash):
+            self._defined.add(definition.hash)
+            process = definition.process
+            self.emit("process.defined", made, definition=definition.hash, version=process.version, body=definition.body)
+        given = {"definition": definition.hash, "case": case, "by": self.by, "variables": dict(variables)}
+        self.emit("process.started", made, **given, **({"parent": parent, "parent_task": parent_task} if parent else {}))
+        for step in definition.beginnings:
+            self.begin(made, definition.steps[step], None)
+        self._settle(made)
+        return made
+
+    def begin(self, instance: Instance, step: Step, giver: Task | None) -> None:
+        """Begin a step: make its task, and go on at once where nothing has to be waited for."""
+        number = instance.times(step.name) + 1
+        if number > step.max_times:
+            self.stuck(instance, f"step '{step.name}' would begin for the {number}th time; at most {step.max_times} are allowed")
+            return
+        task = Task(
+            f"{instance.instance}/{step.name}/{number}", instance.instance, instance.process, step.name, number, step.kind, "", "", "", ""
+        )
+        task.case, task.team, task.from_task, task.ready_at = instance.case, step.team, giver.task if giver else "", self.now
+        if step.when and not holds(step.when, instance.variables, holder=f"step '{step.name}', when"):
+            task.state, task.ended_at = "skipped", self.now
+            instance.tasks[task.task] = task
+            self.emit("task.skipped", instance, **_first(task))
+            self._leave(instance, task)
+            return
+        instance.tasks[task.task] = task
+        _BEGINNERS[step.kind](self, instance, step, task, giver)
+
+    def finish(self, instance: Instance, task: Task, outputs: Mapping[str, Any]) -> None:
+        """End a task, or open it again where a gate is not passed; then whatever comes next begins."""
+        definition = self.definition(instance)
+        variables = {**instance.variables, **outputs}
+        refused = [result for result in self._gates(definition, instance, task, variables) if not result.passed]
+        if refused:
+            reasons = [reason for result in refused for reason in result.reasons]
+            self.reopen(instance, task, reasons, state="dead" if task.kind == "auto" else "started")
+            return
+        instance.variables.update(outputs)
+        task.state, task.ended_at, task.ended_by = "completed", self.now, self.by
+        self.emit("task.completed", instance, task=task.task, step=task.step, by=self.by, attempt=task.attempt, variables=dict(outputs))
+        returned = [handoff for handoff in instance.handoffs.values() if handoff.from_task == task.task and handoff.state == "rejected"]
+        if returned:
+            # The work was sent back and is offered again: the same handoff, whose clock never stopped.
+            for handoff in returned:
+                self._offer(instance, instance.tasks[handoff.to_task], task, handoff)
+            return
+        if instance.status == "cancelling":
+            self.undo_next(instance)
+            return
+        self._leave(instance, task)
+        self._settle(instance)
+
+    def reopen(self, instance: Instance, task: Task, reasons: Iterable[str], *, state: str) -> None:
+        """Open a task again, with the reasons why."""
+        task.attempt, task.state, task.reasons, task.ended_at = task.attempt + 1, state, tuple(reasons), None
+        body = {"task": task.task, "step": task.step, "state": state, "attempt": task.attempt, "reasons": list(task.reasons)}
+        self.emit("task.reopened", instance, **body, **self.due_now(instance, task))
+
+    def end_task(self, instance: Instance, task: Task, reason: str) -> None:
+        """Take a task off; instances it waited for are cancelled with it, and an offer is withdrawn."""
+        task.state, task.ended_at = "cancelled", self.now  # first, so that no instance that ends now goes on with it
+        for (child,) in self.rows.rows("SELECT instance FROM work_instance WHERE parent_task = ? AND ended_at IS NULL", task.task):
+            self.cancel(self.instance(child), reason, compensate=True)
+        self.emit("task.cancelled", instance, task=task.task, step=task.step, by=self.by, reason=reason)
+        handoff = instance.handoffs.get(task.handoff)
+        if handoff is not None and handoff.state in ("offered", "rejected"):
+            handoff.state = "withdrawn"
+            self.emit("handoff.withdrawn", instance, handoff=handoff.handoff, reason=reason)
+
+    def cancel(self, instance: Instance, reason: str, *, compensate: bool) -> None:
+        """End an instance early; what its finished steps did is taken back in reverse order."""
+        instance.status = "cancelling"  # before its tasks end, so that nothing begins behind them
+        for task in instance.open_tasks():
+            self.end_task(instance, task, reason)
+        self.emit("process.cancelling", instance, reason=reason, by=self.by)
+        if compensate:
+            self.undo_next(instance)
+        else:
+            self._cancelled(instance)
+
+    def undo_next(self, instance: Instance) -> None:
+        """Queue the action that takes the last finished step back which is not taken back yet; without any, the instance is cancelled."""
+        definition = self.definition(instance)
+        undone = {task.from_task for task in instance.tasks.values() if task.kind == "undo"}
+        for task in reversed(list(instance.tasks.values())):
+            if task.kind == "undo" or task.state != "completed" or task.task in undone or not definition.steps[task.step].undo:
+                continue
+            undo = Task(f"{task.task}/undo", instance.instance, instance.process, task.step, task.number, "undo", instance.case, "", "", "")
+            undo.team, undo.from_task, undo.ready_at, undo.run_at = task.team, task.task, self.now, self.now
+            undo.state, undo.action = "queued", definition.steps[task.step].undo
+            instance.tasks[undo.task] = undo
+            self.emit("task.ready", instance, **_first(undo), state="queued", action=undo.action, run_at=stamp(self.now))
+            return
+        self._cancelled(instance)
+
+    def stuck(self, instance: Instance, reason: str) -> None:
+        """Stop an instance where a person has to look; nothing of it is lost."""
+        instance.status = "stuck"
+        self.emit("process.stuck", instance, reason=reason)
+
+    def _cancelled(self, instance: Instance) -> None:
+        instance.status = "cancelled"
+        self._moved.pop(instance.instance, None)
+        instance.tokens.clear()
+        self.emit("process.cancelled", instance, by=self.by)
+        self._tell_parent(instance)
+
+    def _leave(self, instance: Instance, task: Task) -> None:
+        """Go on from an ended step, on every way out, or on the one a decision takes."""
+        definition = self.definition(instance)
+        step = definition.steps[task.step]
+        ways = definition.ways_out[task.step]
+        if step.routes and task.state != "skipped":
+            taken = next(
+                (r for r in step.routes.values() if not r.when or holds(r.when, instance.variables, holder=_said(step, r.name))), None
+            )
+            if taken is None:
+                self.stuck(instance, f"decision '{step.name}': no route is open; give one without 'when'")
+                return
+            ways = (*ways, *((Way(step.name, taken.to, taken.name),) if taken.to else ()))
+        for way in ways:
+            self._arrive(instance, definition, way, task)
+
+    def _arrive(self, instance: Instance, definition: Definition, way: Way, giver: Task) -> None:
+        target = definition.steps[way.target]
+        if not definition.waits_for_all(way.target):
+            self.begin(instance, target, giver)
+            return
+        arrived, used = self._moved.setdefault(instance.instance, ([], []))
+        instance.tokens[way.target, way.name] += 1
+        arrived.append([way.target, way.name])
+        needed = [(way.target, other.name) for other in definition.ways_in[way.target]]
+        if all(instance.tokens[place] for place in needed):
+            instance.tokens.subtract(needed)
+            used.extend([list(place) for place in needed])
+            self.begin(instance, target, giver)
+
+    def _settle(self, instance: Instance) -> None:
+        """End an instance in which nothing is left to do."""
+        if instance.status != "running" or instance.open_tasks():
+            return
+        waiting = sorted({step for (step, _), count in instance.tokens.items() if count > 0})
+        if waiting:
+            self.stuck(instance, f"step '{waiting[0]}' waits for a way in that can no longer be gone")
+            return
+        instance.status = "completed"
+        self.emit("process.completed", instance)
+        self._tell_parent(instance)
+
+    def _tell_parent(self, instance: Instance) -> None:
+        """End the parent's task when this was the last instance it waited for."""
+        if instance.parent and instance.parent_task not in self._starting:
+            parent = self.instance(instance.parent)
+            self.gather(parent, parent.tasks[instance.parent_task])
+
+    def gather(self, parent: Instance, task: Task) -> None:
+        """End a task that waits for instances when the last of them has ended."""
+        if task.state != "waiting":
+            return
+        children = [
+            self.instance(name)
+            for (name,) in self.rows.rows("SELECT instance FROM work_instance WHERE parent_task = ? ORDER BY instance", task.task)
+        ]
+        made = [i for i in self._instances.values() if i.parent_task == task.task and i.instance not in {c.instance for c in children}]
+        children += made
+        if any(child.status not in ("completed", "cancelled") for child in children):
+            return
+        if all(child.status == "cancelled" for child in children):
+            self.stuck(parent, f"step '{task.step}': what it waited for was cancelled")
+            return
+        results = [child.variables for child in children if child.status == "completed"]
+        self.finish(parent, task, {task.step: results if task.kind == "foreach" else results[0]})
+
+    def starting(self, task: Task) -> None:
+        """From here to ``started`` no instance of a task ends it: the others have yet to begin."""
+        self._starting.add(task.task)
+
+    def started(self, parent: Instance, task: Task) -> None:
+        """All instances of a task have begun; some may have ended on the spot."""
+        self._starting.discard(task.task)
+        self.gather(parent, task)
+
+    def _gates(self, definition: Definition, instance: Instance, task: Task, variables: Mapping[str, Any]) -> list[GateResult]:
+        """The step's own gate, and those of the teams that would be offered what it made."""
+        if task.kind == "undo":
+            return []
+        step = definition.steps[task.step]
+        names = [step.gate] if step.gate in definition.gates else []
+        for way in definition.ways_out[task.step]:
+            target = definition.steps[way.target]
+            if target.accept_gate in definition.gates and target.team != step.team:
+                names.append(target.accept_gate)
+        results = []
+        for name in dict.fromkeys(names):
+            result = evaluate_gate(definition.gates[name], variables)
+            results.append(result)
+            body = {"gate": name, "task": task.task, "passed": result.passed, "score": round(result.score, 6)}
+            self.emit("gate.evaluated", instance, **body, failed=list(result.failed), attempt=task.attempt)
+        return results
+
+    def ready(self, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
+        """A task for people; work that comes from another team is offered to them first."""
+        if step.assignee:
+            task.assignee = str(evaluate(step.assignee, instance.variables, holder=_said(step, "assignee")) or "")
+        if giver is not None and giver.team and step.team and giver.team != step.team and giver.kind != "undo":
+            task.handoff, task.state = f"{task.task}/handoff", "offered"
+            handoff = Handoff(task.handoff, giver.team, step.team, giver.task, task.task, "offered", 0, stamp(self.now))
+            instance.handoffs[handoff.handoff] = handoff
+            self.emit("task.ready", instance, **_first(task), state="offered", handoff=task.handoff, **self._accept_by(instance, task))
+            self._offer(instance, task, giver, handoff)
+            return
+        task.state = "ready"
+        self.emit("task.ready", instance, **_first(task), state="ready", **self.due_now(instance, task))
+
+    def _offer(self, instance: Instance, task: Task, giver: Task, handoff: Handoff) -> None:
+        step = self.definition(instance).steps[task.step]
+        handoff.state, handoff.attempt, task.state = "offered", handoff.attempt + 1, "offered"
+        artefact = json.dumps({"task": giver.task, "variables": instance.variables}, sort_keys=True, separators=(",", ":"))
+        sla = step.accept_within or step.sla
+        self.emit(
+            "handoff.offered",
+            instance,
+            handoff=handoff.handoff,
+            case=instance.case,
+            step=task.step,
+            from_team=handoff.from_team,
+            to_team=handoff.to_team,
+            from_task=handoff.from_task,
+            to_task=task.task,
+            attempt=handoff.attempt,
+            artefact_hash=hashlib.sha256(artefact.encode()).hexdigest(),
+            **({"sla_hours": sla.hours} if sla else {}),
+        )
+        if handoff.attempt > 1:
+            self.emit("task.offered", instance, task=task.task, **self._accept_by(instance, task))
+
+    def _accept_by(self, instance: Instance, task: Task) -> dict[str, Any]:
+        """``due_at`` and timers of an offer; where the map does not say how long it may wait, as long as the work itself may take."""
+        step = self.definition(instance).steps[task.step]
+        within = step.accept_within or step.sla
+        if within is None:
+            return {}
+        task.due_at = self.moment(instance, task.team, within)
+        return {"due_at": stamp(task.due_at), "timers": {"accept": stamp(task.due_at)}}
+
+    def moment(self, instance: Instance, team: str, within: Any) -> datetime:
+        """When so much working time of a team is over."""
+        definition = self.definition(instance)
+        known = definition.teams.get(team)
+        return due(self.now, within, definition.calendars.get(known.calendar) if known else None)
+
+    def due_now(self, instance: Instance, task: Task) -> dict[str, Any]:
+        """``due_at`` and timers of a task that begins now."""
+        step = self.definition(instance).steps[task.step]
+        if step.sla is None:
+            return {}
+        task.due_at = self.moment(instance, task.team, step.sla)
+        return {"due_at": stamp(task.due_at), "timers": {"sla": stamp(task.due_at)}}
+
+
+def _auto(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
+    task.state, task.action, task.run_at = "queued", step.action, moves.now
+    moves.emit("task.ready", instance, **_first(task), state="queued", action=step.action, run_at=stamp(moves.now))
+
+
+def _decision(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
+    if step.form or step.form_schema:
+        moves.ready(instance, step, task, giver)  # people decide: the routes look at what they fill in
+        return
+    task.state = "started"
+    moves.emit("task.ready", instance, **_first(task), state="started")
+    moves.finish(instance, task, {})
+
+
+def _wait(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
+    timers: dict[str, str] = {}
+    moment: datetime | None = None
+    if step.delay is not None:
+        moment = moves.moment(instance, step.team, step.delay)
+    elif step.until:
+        moment = _moment(evaluate(step.until, instance.variables, holder=_said(step, "until")))
+    if moment is not None:
+        timers["wait"] = stamp(moment)
+    task.state, task.message = "waiting", step.message
+    if step.message:
+        key = evaluate(step.correlate, instance.variables, holder=_said(step, "correlate")) if step.correlate else instance.case
+        task.message_key = str(key)
+    if not timers and not step.message:
+        moves.stuck(instance, f"step '{step.name}' waits for a time, and {step.until or 'nothing'} gives none")
+    body = {"message": task.message, "message_key": task.message_key} if step.message else {}
+    moves.emit("task.ready", instance, **_first(task), state="waiting", timers=timers, **body)
+
+
+def _children(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
+    task.state = "waiting"
+    moves.emit("task.ready", instance, **_first(task), state="waiting")
+    items: list[Any] = [None]
+    if step.kind == "foreach":
+        found = evaluate(step.each, instance.variables, holder=_said(step, "each"))
+        items = list(found) if isinstance(found, list) else []
+        if not items:
+            moves.finish(instance, task, {task.step: []})
+            return
+    definition = moves.definitions.current(step.process)
+    moves.starting(task)
+    for number, item in enumerate(items):
+        given = dict(instance.variables) | ({"item": item, "position": number} if step.kind == "foreach" else {})
+        name = f"{task.task}/{number:06d}" if step.kind == "foreach" else f"{task.task}/sub"
+        moves.start(definition, name, case=instance.case, variables=given, parent=instance.instance, parent_task=task.task)
+    moves.started(instance, task)
+
+
+_BEGINNERS: Mapping[str, Callable[[Moves, Instance, Step, Task, Task | None], None]] = {
+    "human": Moves.ready,
+    "auto": _auto,
+    "decision": _decision,
+    "wait": _wait,
+    "subprocess": _children,
+    "foreach": _children,
+}
+
+
+def _first(task: Task) -> dict[str, Any]:
+    given = {"task": task.task, "step": task.step, "kind": task.kind, "number": task.number, "case": task.case, "team": task.team}
+    return given | {name: value for name, value in (("assignee", task.assignee), ("from_task", task.from_task)) if value}
+
+
+def _moment(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise DataRefused(
+            f"'{value}' is no time", "a step that waits until a time", "ISO 8601, such as 2026-05-04T09:00:00+02:00"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def stamp(moment: datetime) -> str:
+    """A time as the log keeps it."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _said(step: Step, what: str) -> str:
+    return f"step '{step.name}', {what}"

@@ -1,0 +1,263 @@
+"""What people, messages, clocks and finished actions do to tasks and instances, as moves of the interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from accord.model.errors import TerminalError, UsageError
+from accord.model.event import Event, ObjectRef
+from accord.model.integration_map import IntegrationMap
+from accord.work.expression import holds
+from accord.work.forms import check_answer, check_variables
+from accord.work.moves import Moves, stamp
+from accord.work.state import Instance, Task, find_tasks, load_task
+
+LONGEST_PAUSE_SECONDS = 3600.0
+
+
+def find(moves: Moves, task: str) -> tuple[Instance, Task]:
+    """A task within its instance."""
+    instance = moves.instance(load_task(moves.rows, task).instance)
+    return instance, instance.tasks[task]
+
+
+def accept(moves: Moves, name: str) -> Task:
+    """The receiving team takes the work: the handoff's clock stops."""
+    instance, task = find(moves, name)
+    _expect(task, ("offered",), "accepted")
+    _accept(moves, instance, task)
+    return task
+
+
+def _accept(moves: Moves, instance: Instance, task: Task) -> None:
+    handoff = instance.handoffs[task.handoff]
+    handoff.state, task.state = "accepted", "ready"
+    moves.emit("handoff.accepted", instance, handoff=handoff.handoff, by=moves.by, automatic=False)
+    moves.emit("task.accepted", instance, task=task.task, by=moves.by, **moves.due_now(instance, task))
+
+
+def claim(moves: Moves, name: str) -> Task:
+    """One person takes the task; the row is read and written in one transaction, so two cannot."""
+    instance, task = find(moves, name)
+    if task.state == "started" and task.assignee == moves.by:
+        return task
+    _expect(task, ("offered", "ready"), "claimed")
+    if task.assignee and task.assignee != moves.by and moves.by not in _backups(moves, instance, task):
+        raise TerminalError(f"task '{name}' is meant for {task.assignee}. Ask for it to be delegated.", left="nothing was changed")
+    if task.state == "offered":
+        _accept(moves, instance, task)
+    task.state, task.assignee = "started", moves.by
+    moves.emit("task.started", instance, task=task.task, step=task.step, by=moves.by)
+    handoff = instance.handoffs.get(task.handoff)
+    if handoff is not None and task.started_at is None:
+        moves.emit("handoff.started", instance, handoff=handoff.handoff, by=moves.by)
+    task.started_at = task.started_at or moves.now
+    return task
+
+
+def _backups(moves: Moves, instance: Instance, task: Task) -> set[str]:
+    definition = moves.definition(instance)
+    team = definition.teams.get(task.team)
+    return {name for name in (definition.steps[task.step].backup, team.backup if team else "", team.owner if team else "") if name}
+
+
+def complete(moves: Moves, name: str, answer: dict[str, Any]) -> Task:
+    """Finish a task with an answer that fits its form."""
+    instance, task = find(moves, name)
+    if task.state != "started":
+        claim(moves, name)
+    if task.assignee != moves.by:
+        raise TerminalError(f"task '{name}' is {task.assignee}'s. Ask for it to be delegated or released.", left="nothing was changed")
+    check_answer(moves.definition(instance), task.step, answer)
+    moves.finish(instance, task, answer)
+    return task
+
+
+def reject(moves: Moves, name: str, reason: str) -> Task:
+    """Send offered work back; the giver's task opens again and the clock runs on."""
+    if not reason.strip():
+        raise UsageError("no reason is given.", expected="Say what is missing, so that it can be mended.")
+    instance, task = find(moves, name)
+    _expect(task, ("offered",), "rejected")
+    handoff = instance.handoffs[task.handoff]
+    giver = instance.tasks[handoff.from_task]
+    if giver.kind not in ("human", "decision", "auto"):
+        raise TerminalError(f"task '{name}' comes from step '{giver.step}', which nobody can do again.", left="nothing was changed")
+    handoff.state, task.state, task.reasons = "rejected", "returned", (reason,)
+    moves.emit("handoff.rejected", instance, handoff=handoff.handoff, by=moves.by, reason=reason)
+    moves.emit("task.returned", instance, task=task.task, by=moves.by, reasons=[reason])
+    moves.reopen(instance, giver, [reason], state="dead" if giver.kind == "auto" else "ready")
+    return task
+
+
+def release(moves: Moves, name: str) -> Task:
+    """Back to the team."""
+    instance, task = find(moves, name)
+    _expect(task, ("started",), "released")
+    _own(task, moves.by)
+    task.state, task.assignee = "ready", ""
+    moves.emit("task.released", instance, task=task.task, by=moves.by)
+    return task
+
+
+def delegate(moves: Moves, name: str, to: str, map_: IntegrationMap) -> Task:
+    """To a person, or to another team."""
+    instance, task = find(moves, name)
+    _expect(task, ("offered", "ready", "started"), "delegated")
+    if not to:
+        raise UsageError("nobody is named.", expected="Name a person or a team of the map.")
+    team = to if to in map_.teams else None
+    task.assignee, task.team = ("", team) if team else (to, task.team)
+    moves.emit("task.delegated", instance, task=task.task, by=moves.by, to=task.assignee, **({"team": team} if team else {}))
+    if task.state == "started":
+        task.state = "ready"
+        moves.emit("task.released", instance, task=task.task, by=moves.by, to=task.assignee)
+    return task
+
+
+def comment(moves: Moves, name: str, text: str) -> None:
+    """A word that stays with the task."""
+    instance, task = find(moves, name)
+    moves.emit("task.commented", instance, task=task.task, by=moves.by, text=text)
+
+
+def deliver(moves: Moves, message: str, key: str, content: dict[str, Any], identity: str) -> tuple[str, ...] | None:
+    """Give a message to whoever waits for it; ``None`` when nobody does, which is recorded."""
+    if moves.rows.rows("SELECT 1 FROM event WHERE id = ?", f"message:{identity}:0"):
+        return ()
+    reached: list[str] = []
+    waiting = find_tasks(moves.rows, "state = 'waiting' AND message = ? AND message_key = ? ORDER BY seq", message, key)
+    starting = _starting(moves, message, key, content)
+    body = {"message": message, "key": key, "id": identity, "content": content, "by": moves.by}
+    received = "message.received" if waiting or starting else "message.refused"
+    moves.events.append(Event(f"message:{identity}:0", received, moves.now, f"message:{message}", body, (ObjectRef("message", identity),)))
+    for found in waiting:
+        instance, task = find(moves, found.task)
+        if task.open and instance.status in ("running", "stuck"):
+            moves.finish(instance, task, content)
+            reached.append(instance.instance)
+    for process in starting:
+        definition = moves.definitions.current(process)
+        check_variables(definition.process.variables, content, holder=f"process '{process}', message '{message}'")
+        name = f"{process}-{identity}"
+        moves.start(definition, name, case=key, variables=content)
+        reached.append(name)
+    return tuple(reached) or None
+
+
+def _starting(moves: Moves, message: str, key: str, content: dict[str, Any]) -> list[str]:
+    found = []
+    for process, starts in moves.definitions.starts(message):
+        if all(not start.when or holds(start.when, content, holder=f"process '{process}', start '{start.name}'") for start in starts):
+            found.append(process)
+    return found
+
+
+def cancel(moves: Moves, name: str, reason: str) -> None:
+    """End an instance early."""
+    instance = moves.instance(name)
+    if instance.status not in ("running", "stuck"):
+        raise TerminalError(f"instance '{name}' is {instance.status} and cannot be cancelled.", left="nothing was changed")
+    moves.cancel(instance, reason, compensate=True)
+
+
+def migrate(moves: Moves, name: str) -> str:
+    """To the map's present definition, when every open step and every waiting token has its place there."""
+    instance = moves.instance(name)
+    new = moves.definitions.current(instance.process)
+    if new.hash == instance.definition:
+        return new.hash
+    if instance.status not in ("running", "stuck"):
+        raise TerminalError(f"instance '{name}' is {instance.status} and is not moved any more.", left="nothing was changed")
+    ways = {(way.target, way.name) for way in new.ways}
+    wrong = [
+        f"step '{task.step}' is open and {'does not exist there' if task.step not in new.steps else 'is another kind of step there'}"
+        for task in instance.open_tasks()
+        if task.step not in new.steps or new.steps[task.step].kind != task.kind
+    ]
+    wrong += [
+        f"a token waits at '{step}' on the way from '{via}', which is not there" for step, via in instance.tokens if (step, via) not in ways
+    ]
+    if wrong:
+        raise TerminalError(
+            f"instance '{name}' cannot move to version {new.process.version} of '{instance.process}': {'; '.join(wrong)}. "
+            "Finish these first, or keep it on its version.",
+            left="nothing was changed",
+        )
+    if not moves.definitions.known(moves.rows, new.hash):
+        moves.emit("process.defined", instance, definition=new.hash, version=new.process.version, body=new.body)
+    moves.emit("process.migrated", instance, definition=new.hash, by=moves.by, **{"from": instance.definition})
+    instance.definition = new.hash
+    return new.hash
+
+
+def fire(moves: Moves, name: str, kind: str) -> None:
+    """A timer's time has come."""
+    instance, task = find(moves, name)
+    moves.emit("timer.fired", instance, task=task.task, kind=kind)
+    if not task.open:
+        return
+    if kind == "wait":
+        moves.finish(instance, task, {})
+        return
+    step = moves.definition(instance).steps[task.step]
+    if step.on_overdue and kind == "sla":
+        moves.end_task(instance, task, "its time was over")
+        moves.begin(instance, moves.definition(instance).steps[step.on_overdue], task)
+        return
+    team = moves.definition(instance).teams.get(task.team)
+    to = step.escalate_to or (team.owner if team else "") or task.team
+    task.escalated_at = moves.now
+    moves.emit("task.escalated", instance, task=task.task, to=to, kind=kind)
+    if kind == "accept":
+        moves.emit("handoff.escalated", instance, handoff=task.handoff, to=to)
+
+
+def finished(moves: Moves, name: str, outputs: dict[str, Any], attempt: int) -> Task:
+    """An action was carried out."""
+    instance, task = find(moves, name)
+    if task.state == "queued" and task.attempt == attempt:
+        moves.finish(instance, task, outputs)
+    return task
+
+
+def failed(moves: Moves, name: str, error: str, attempt: int, final: bool) -> Task:
+    """An action failed: again after a pause that doubles, or no more."""
+    instance, task = find(moves, name)
+    if task.state != "queued" or task.attempt != attempt:
+        return task
+    step = moves.definition(instance).steps[task.step]
+    task.failures, task.reasons = task.failures + 1, (error,)
+    if final or task.failures > step.retries:
+        task.state = "dead"
+        moves.emit("task.dead", instance, task=task.task, step=task.step, error=error, failures=task.failures)
+        return task
+    pause = min(step.backoff.seconds * 2.0 ** (task.failures - 1), LONGEST_PAUSE_SECONDS)
+    task.run_at = moves.now + timedelta(seconds=pause)
+    moves.emit("task.failed", instance, task=task.task, step=task.step, error=error, failures=task.failures, run_at=stamp(task.run_at))
+    return task
+
+
+def restart(moves: Moves, name: str) -> Task:
+    """Try a dead action again, from now."""
+    instance, task = find(moves, name)
+    _expect(task, ("dead",), "restarted")
+    task.state, task.failures, task.run_at = "queued", 0, moves.now
+    moves.emit("task.restarted", instance, task=task.task, by=moves.by)
+    return task
+
+
+def _expect(task: Task, states: Iterable[str], done: str) -> None:
+    if task.state not in states:
+        has = f", {task.assignee} has it" if task.state == "started" and task.assignee else ""
+        raise TerminalError(
+            f"task '{task.task}' is {task.state}{has} and cannot be {done}; that takes one that is {' or '.join(states)}.",
+            left="nothing was changed",
+        )
+
+
+def _own(task: Task, by: str) -> None:
+    if task.assignee != by:
+        raise TerminalError(f"task '{task.task}' is {task.assignee}'s.", left="nothing was changed")

@@ -1,0 +1,153 @@
+"""What the store knows of an instance: rows read for one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from accord.model.errors import UnknownName
+from accord.store.database import Rows
+
+OPEN = ("offered", "ready", "started", "queued", "waiting", "returned", "dead")  # states of a task that is not over
+_TASK = (
+    "task, instance, process, step, number, kind, case_id, team, assignee, state, attempt, handoff, from_task, action, message, "
+    "message_key, reasons, failures, run_at, due_at, ready_at, started_at, ended_at, ended_by, escalated_at"
+)
+_HANDOFF = "handoff, from_team, to_team, from_task, to_task, state, attempt, offered_at"
+
+
+@dataclass(slots=True)
+class Task:
+    """A row of ``work_task``; ``number`` counts how often the instance began this step, ``attempt`` how often this task was begun."""
+
+    task: str
+    instance: str
+    process: str
+    step: str
+    number: int
+    kind: str
+    case: str
+    team: str
+    assignee: str
+    state: str
+    attempt: int = 1
+    handoff: str = ""
+    from_task: str = ""
+    action: str = ""
+    message: str = ""
+    message_key: str = ""
+    reasons: tuple[str, ...] = ()
+    failures: int = 0
+    run_at: datetime | None = None
+    due_at: datetime | None = None
+    ready_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    ended_by: str = ""
+    escalated_at: datetime | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether it is not over."""
+        return self.state in OPEN
+
+
+@dataclass(slots=True)
+class Handoff:
+    """A row of ``handoff``, as far as the interpreter needs it."""
+
+    handoff: str
+    from_team: str
+    to_team: str
+    from_task: str
+    to_task: str
+    state: str
+    attempt: int
+    offered_at: str
+
+
+@dataclass(slots=True)
+class Instance:
+    """An instance with everything that decides what happens next."""
+
+    instance: str
+    process: str
+    definition: str
+    case: str
+    parent: str
+    parent_task: str
+    status: str
+    variables: dict[str, Any] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    handoffs: dict[str, Handoff] = field(default_factory=dict)
+    tokens: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def open_tasks(self) -> list[Task]:
+        """Tasks that are not over, oldest first."""
+        return [task for task in self.tasks.values() if task.open]
+
+    def times(self, step: str) -> int:
+        """How often a step was begun."""
+        return sum(task.step == step for task in self.tasks.values())
+
+
+def load_instance(rows: Rows, instance: str) -> Instance:
+    """An instance with its variables, tasks, handoffs and waiting tokens.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    found = rows.rows(
+        "SELECT instance, process, definition, case_id, parent, parent_task, status FROM work_instance WHERE instance = ?", instance
+    )
+    if not found:
+        raise UnknownName("process instance", instance, recent(rows, "work_instance", "instance"))
+    loaded = Instance(*found[0])
+    loaded.variables = {
+        name: json.loads(value) for name, value in rows.rows("SELECT name, value FROM work_variable WHERE instance = ?", instance)
+    }
+    tasks = rows.rows(f"SELECT {_TASK} FROM work_task WHERE instance = ? ORDER BY seq", instance)
+    loaded.tasks = {row[0]: _task(row) for row in tasks}
+    handoffs = rows.rows(f"SELECT {_HANDOFF} FROM handoff WHERE instance = ?", instance)
+    loaded.handoffs = {row[0]: Handoff(*row) for row in handoffs}
+    for step, via, count in rows.rows('SELECT step, via, "count" FROM work_token WHERE instance = ?', instance):
+        loaded.tokens[step, via] = int(count)
+    return loaded
+
+
+def load_task(rows: Rows, task: str) -> Task:
+    """One task.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    found = rows.rows(f"SELECT {_TASK} FROM work_task WHERE task = ?", task)
+    if not found:
+        raise UnknownName("task", task, recent(rows, "work_task", "task"))
+    return _task(found[0])
+
+
+def find_tasks(rows: Rows, where: str, *values: str | int) -> list[Task]:
+    """Tasks that meet a condition on the columns of ``work_task``, with its ORDER BY and LIMIT; values are bound."""
+    return [_task(row) for row in rows.rows(f"SELECT {_TASK} FROM work_task WHERE {where}", *values)]
+
+
+def recent(rows: Rows, table: str, key: str) -> list[str]:
+    """A few ids that exist, for the error about one that does not."""
+    return [row[0] for row in rows.rows(f"SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT 12")]
+
+
+def _task(row: Sequence[Any]) -> Task:
+    task = Task(*row)
+    task.reasons = tuple(json.loads(row[16]))
+    task.run_at, task.due_at, task.ready_at, task.started_at, task.ended_at = (_time(value) for value in row[18:23])
+    task.escalated_at = _time(row[24])
+    return task
+
+
+def _time(value: Any) -> datetime | None:
+    return datetime.fromisoformat(value) if value else None
