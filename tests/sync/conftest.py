@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from accord.connectors.registry import open_connector
-from accord.model.entity import Entity, Field, Rule
+from accord.model.entity import AggregateCheck, Entity, Field, Rule
 from accord.model.flow import Binding, FieldMapping, Flow
 from accord.model.integration_map import IntegrationMap
 from accord.model.system import System
@@ -78,6 +78,7 @@ def make_world(tmp_path: Path) -> Iterator[Any]:
         bindings: Mapping[str, Mapping[str, Any]] | None = None,
         *,
         rules: Sequence[Rule] = (),
+        checks: Sequence[AggregateCheck] = (),
         key: Sequence[str] = ("id",),
         map_more: Mapping[str, Any] | None = None,
         **flow: Any,
@@ -93,7 +94,8 @@ def make_world(tmp_path: Path) -> Iterator[Any]:
             given = dict((bindings or {}).get(name, {}))
             mappings = given.pop("fields", {f.name: FieldMapping(f.name) for f in fields})
             made[name] = Binding(name, given.pop("resource", "things"), mappings, **given)
-        entity = Entity("thing", tuple(key), {f.name: f for f in fields}, rules={r.name: r for r in rules})
+        contract: Any = {"rules": {r.name: r for r in rules}, "checks": {c.name: c for c in checks}}
+        entity = Entity("thing", tuple(key), {f.name: f for f in fields}, **contract)
         more = dict(map_more or {})
         entities = {"thing": entity, **more.pop("entities", {})}
         flows = {"things": Flow("things", "thing", made, **flow), **more.pop("flows", {})}

@@ -38,6 +38,15 @@ class ParquetConnector(Folder):
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise DataRefused(str(error).splitlines()[0].rstrip("."), str(path), "a Parquet file") from error
 
+    def declared_types(self, resource: str) -> Mapping[str, str]:
+        """The types of the file, in Arrow's words."""
+        path = self._existing(resource)
+        try:
+            schema = pq.read_schema(path)
+        except (pa.ArrowException, OSError) as error:
+            raise DataRefused(str(error).splitlines()[0].rstrip("."), str(path), "a Parquet file") from error
+        return {field.name: str(field.type) for field in schema}
+
     def save(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path, staged: Staged) -> None:
         """Write all rows with the types and the order of columns they had."""
         names = ", ".join(quote(row[0]) for row in con.execute("DESCRIBE merged").fetchall() if not row[0].startswith("_accord_"))

@@ -130,6 +130,28 @@ class Watched(Protocol):
         ...
 
 
+@runtime_checkable
+class Shaped(Protocol):
+    """A connector whose system declares the types of its columns and tells them without reading a row."""
+
+    def declared_types(self, resource: str) -> Mapping[str, str]:
+        """Column: its type in the system's own words, with length or precision, such as ``numeric(12,2)``.
+
+        Raises:
+            UnknownName: no such resource.
+        """
+        ...
+
+
+@runtime_checkable
+class Extending(Protocol):
+    """A connector that can give an existing resource more columns."""
+
+    def add_columns(self, resource: str, columns: Mapping[str, CanonicalType]) -> None:
+        """Add those of the columns that are not there, empty in every row; does nothing when all are."""
+        ...
+
+
 def change_token(connector: Connector, resource: str) -> str | None:
     """The connector's change token for a resource; ``None`` from one that has none."""
     return connector.change_token(resource) if isinstance(connector, Watched) else None

@@ -36,6 +36,12 @@ _FUNCTIONS_TEXT: Final = """
 """
 FUNCTIONS: Final = frozenset(_FUNCTIONS_TEXT.split())
 
+_AGGREGATES_TEXT: Final = """
+    count count_star count_if sum avg min max median mode stddev stddev_samp stddev_pop var_samp var_pop quantile_cont quantile_disc
+    bool_and bool_or product
+"""
+AGGREGATES: Final = frozenset(_AGGREGATES_TEXT.split())
+
 _CLASSES: Final = frozenset(
     {"COLUMN_REF", "CONSTANT", "COMPARISON", "CONJUNCTION", "OPERATOR", "BETWEEN", "CASE", "CAST", "FUNCTION", "COLLATE"}
 )
@@ -76,6 +82,21 @@ def mistakes(sql: str, columns: Collection[str] | None) -> list[Mistake]:
     """What is wrong with an expression, as (message, what was expected); empty when it is good."""
     parsed = _parsed(sql)
     return [parsed] if isinstance(parsed, tuple) else list(dict.fromkeys(_wrong(parsed, columns)))
+
+
+def aggregate_mistakes(sql: str, columns: Collection[str] | None) -> list[Mistake]:
+    """What is wrong with an expression over many rows, such as ``sum(amount) / count(*)``; as ``mistakes``.
+
+    Whether each column stands inside an aggregate is not asked here: the engine says so when it is asked for the type of the result.
+    """
+    parsed = _parsed(sql)
+    if isinstance(parsed, tuple):
+        return [parsed]
+    found = list(dict.fromkeys(_wrong(parsed, columns, AGGREGATES)))
+    named = {n["function_name"].lower() for n in _nodes(parsed) if n["class"] == "FUNCTION"}
+    if not found and not named & AGGREGATES:
+        return [("it holds no aggregate.", f"Expected one of {', '.join(sorted(AGGREGATES - {'count_star'}))}, such as sum(amount).")]
+    return found
 
 
 def columns_of(sql: str) -> frozenset[str]:
@@ -150,14 +171,14 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             waiting += reversed(part)
 
 
-def _wrong(tree: dict[str, Any], columns: Collection[str] | None) -> Iterator[Mistake]:
+def _wrong(tree: dict[str, Any], columns: Collection[str] | None, aggregates: frozenset[str] = frozenset()) -> Iterator[Mistake]:
     known = None if columns is None else {c.casefold() for c in columns}
     for node in _nodes(tree):
         kind = node["class"]
         if kind == "COLUMN_REF":
             yield from _wrong_column(node["column_names"], known, columns or ())
         elif kind == "FUNCTION":
-            yield from _wrong_function(node)
+            yield from _wrong_function(node, aggregates)
         elif kind not in _CLASSES:
             yield (
                 f"{_REFUSED.get(kind, kind.lower())} is not allowed in a map expression.",
@@ -178,8 +199,10 @@ def _wrong_column(names: list[str], known: set[str] | None, columns: Collection[
         yield f"column '{name}' does not exist.", known_names(name, columns) + quotes
 
 
-def _wrong_function(node: dict[str, Any]) -> Iterator[Mistake]:
+def _wrong_function(node: dict[str, Any], aggregates: frozenset[str]) -> Iterator[Mistake]:
     name = node["function_name"].lower()
+    if name in aggregates and node["schema"] in ("", "main") and not node.get("catalog"):
+        return
     if name not in FUNCTIONS or node["schema"] not in ("", "main") or node.get("catalog"):
         meant = nearest(name, [f for f in FUNCTIONS if f[0].isalpha()])
         hint = f" Did you mean '{meant}'?" if meant else ""

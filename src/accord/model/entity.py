@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from accord.model.errors import NOWHERE, Place
+from accord.model.values import Duration
+
+Dimension = Literal["accuracy", "completeness", "timeliness", "consistency", "validity", "mapping"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,13 @@ class Field:
         default="quarantine",
         metadata={"doc": "what a breach of unique, at_most or references does: keep the row back, or let it through and count it"},
     )
+    freshness: Duration | None = field(
+        default=None,
+        metadata={"doc": "how old the newest value of this date or timestamp may be in each system that is read; older is reported"},
+    )
+    separator: str = field(
+        default="", metadata={"doc": "the text is a set of items with this between them, such as ';'; order and repeats do not count"}
+    )
     personal: bool = field(default=False, metadata={"doc": "identifies a person"})
     description: str = field(default="", metadata={"doc": "what it means"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)
@@ -45,9 +55,26 @@ class Rule:
     severity: Literal["quarantine", "report"] = field(
         default="quarantine", metadata={"doc": "keep the row back, or let it through and count it"}
     )
-    dimension: Literal["accuracy", "completeness", "timeliness", "consistency", "validity", "mapping"] = field(
-        default="accuracy", metadata={"doc": "data-quality dimension it counts for"}
+    dimension: Dimension = field(default="accuracy", metadata={"doc": "data-quality dimension it counts for"})
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateCheck:
+    """A check of all accepted rows of one system together, such as their number or a sum; it never keeps single rows back."""
+
+    name: str
+    aggregate: str = field(metadata={"doc": "SQL aggregate over the canonical fields, such as sum(amount) or count(*)"})
+    at_least: str = field(default="", metadata={"doc": "smallest result allowed"})
+    at_most: str = field(default="", metadata={"doc": "largest result allowed"})
+    equals: str = field(default="", metadata={"doc": "the only result allowed"})
+    where: str = field(default="", metadata={"doc": "SQL condition: only these rows count"})
+    group_by: tuple[str, ...] = field(default=(), metadata={"doc": "fields: the check holds for each of their values by itself"})
+    reason: str = field(default="", metadata={"doc": "what it means when it fails, for people"})
+    severity: Literal["report", "stop"] = field(
+        default="report", metadata={"doc": "report it, or stop the flow before anything is written"}
     )
+    dimension: Dimension = field(default="consistency", metadata={"doc": "data-quality dimension it counts for"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
@@ -82,6 +109,7 @@ class Entity:
     title: str = field(default="", metadata={"doc": "how people call it"})
     owner: str = field(default="", metadata={"doc": "team that answers for its data"})
     rules: Mapping[str, Rule] = field(default_factory=dict, metadata={"doc": "row-level checks"})
+    checks: Mapping[str, AggregateCheck] = field(default_factory=dict, metadata={"doc": "checks of all rows together"})
     events: tuple[EventRule, ...] = field(default=(), metadata={"doc": "events its rows stand for"})
     version: str = field(default="1.0.0", metadata={"doc": "version of the contract"})
     description: str = field(default="", metadata={"doc": "what one row stands for"})

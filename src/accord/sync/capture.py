@@ -33,11 +33,11 @@ def capture(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, drift
     token = change_token(side.connector, side.binding.resource)
     relation = _with_columns(con, side, _open(con, entity, side, may_create=may_create))
     scanned = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
-    side.columns = scanned
+    side.columns, side.relation = scanned, relation
     side.codes, lacking, side.doubled = {}, [], None
     for name, field in entity.fields.items():
         mapping = side.binding.fields.get(name)
-        if mapping is None:
+        if mapping is None or name in side.withheld:
             continue
         absent = [c for c in mapped_columns(mapping) if not _present(c, scanned)]
         if absent:

@@ -40,6 +40,8 @@ class Side:
     rows: int = 0
     overlaid: bool = False
     doubled: bool | None = None  # whether some key stands twice in the capture, once that was asked
+    relation: str = ""  # what was scanned, in the system's own columns
+    withheld: tuple[str, ...] = ()  # fields not read or written for now, because their column is another than before
     token: str | None = None  # the resource's change token, when it was the same before and after the capture
 
     @property
@@ -96,6 +98,8 @@ class Cycle:
     findings: list[Finding] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
     intended: bool = False
+    newest: dict[str, dict[str, datetime]] = field(default_factory=dict)  # side → field with freshness → its newest value
+    shapes: dict[str, object] = field(default_factory=dict)  # side → its columns with types, as the last event of the run keeps them
 
     @property
     def keys(self) -> tuple[str, ...]:

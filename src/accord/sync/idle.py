@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -19,6 +20,7 @@ import duckdb
 from accord import __version__
 from accord.connectors.protocol import change_token
 from accord.model.figure import Finding
+from accord.sync.aggregates import stale_sources
 from accord.sync.cycle import Cycle
 from accord.sync.result import FlowResult
 
@@ -48,6 +50,7 @@ def seen_now(cycle: Cycle, result: FlowResult) -> dict[str, Any] | None:
         "waiting": result.waiting,
         "open_conflicts": result.open_conflicts,
         "counts": dict(result.counts),
+        "newest": {side: {field: moment.isoformat() for field, moment in fields.items()} for side, fields in cycle.newest.items()},
         "findings": [
             {
                 "kind": f.kind,
@@ -58,7 +61,7 @@ def seen_now(cycle: Cycle, result: FlowResult) -> dict[str, Any] | None:
                 "examples": list(f.examples),
             }
             for f in result.findings
-            if f.kind != "new_column"  # told once, by the run that saw it first
+            if f.kind not in ("new_column", "not_fresh")  # told once, by the run that saw it first; told anew, by the clock of each
         ],
     }
 
@@ -74,7 +77,12 @@ def same_as(cycle: Cycle, previous: Mapping[str, Any]) -> FlowResult | None:
     tokens = {s.name: change_token(s.connector, s.binding.resource) for s in cycle.sides}
     if None in tokens.values() or tokens != seen["tokens"] or fingerprint(cycle) != seen["fingerprint"]:
         return None
+    newest = {
+        side: {field: datetime.fromisoformat(moment) for field, moment in fields.items()}
+        for side, fields in seen.get("newest", {}).items()
+    }
     findings = tuple(Finding(**{**f, "examples": tuple(f["examples"])}) for f in seen["findings"])
+    findings += tuple(stale_sources(cycle, newest))
     return FlowResult(
         cycle.flow.name,
         cycle.run,

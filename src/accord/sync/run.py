@@ -16,12 +16,14 @@ from accord.model.figure import Finding
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
+from accord.sync.aggregates import check_aggregates, newest_values, stale_sources
 from accord.sync.apply import apply_target
 from accord.sync.base import load_pending, load_state, overlay_intents
-from accord.sync.capture import capture, unmapped_columns
+from accord.sync.capture import capture
 from accord.sync.changes import note_due, note_quarantined, settle_due, start_due
 from accord.sync.conflicts import record_conflicts, record_stale, withdraw_stale
 from accord.sync.cycle import Cycle, Progress, Side, names
+from accord.sync.drift import judge_drift
 from accord.sync.finish import move_state, next_base, next_golden
 from accord.sync.guard import check_deletes
 from accord.sync.idle import same_as, seen_now
@@ -121,21 +123,23 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool) -> F
     previous = _last_finished(cycle)
     if not dry_run and limit == Limit() and (same := same_as(cycle, previous)) is not None:
         cycle.progress(f"{cycle.flow.name}: no system was written since the last run")
-        _finished(cycle, same, {}, cycle.clock(), previous["columns"], previous["seen"])
+        _finished(cycle, same, {}, cycle.clock(), previous["columns"], previous["seen"], previous.get("shapes"))
         return same
     load_state(cycle)
     load_pending(cycle)
     start_due(cycle)
     for side in cycle.sides:
         cycle.progress(f"{cycle.flow.name}: reading {side.name}")
-        capture(cycle.con, cycle.entity, side, drift=cycle.flow.drift, may_create=not dry_run)
+        capture(cycle.con, cycle.entity, side, drift="evolve", may_create=not dry_run)
     captured_at = cycle.clock()
-    cycle.findings += _drift_findings(cycle, previous)
+    judge_drift(cycle, previous)
     initial = {s.name for s in cycle.sides if not cycle.count(f"SELECT count(*) FROM {s.table('stored_base')}")}
     totals = dict.fromkeys((*_EFFECTS, "refused", "stale"), 0)
     shown: dict[str, Side] = {}
     for round_ in range(1, ROUNDS + 1):
         active = _decide(cycle, limit)
+        if round_ == 1:
+            check_aggregates(cycle)
         if round_ == 1 and not allow_deletes and active:
             check_deletes(cycle)
         if dry_run:
@@ -271,6 +275,8 @@ def _finish(
     counts["conflicts"] = cycle.count("SELECT count(*) FROM conflicts_new")
     counts["changes"] = cycle.count("SELECT count(*) FROM changes_new")
     counts["verified"] = cycle.count("SELECT count(*) FROM changes_new WHERE verified")
+    cycle.newest = newest_values(cycle, shown)
+    cycle.findings += stale_sources(cycle, cycle.newest)
     findings = (*cycle.findings, *contract_findings(cycle, load_references(cycle)), *_refusals(cycle, active=active))
     changed = any(counts.values()) or bool(state)
     status = "partial" if counts["refused"] or counts["stale"] else "done"
@@ -287,7 +293,8 @@ def _finish(
         cycle.count(f"SELECT count(*) FROM {'held' if active else 'held0'}"),
     )
     seen = None if shown or limit != Limit() else seen_now(cycle, result)
-    _finished(cycle, result, state, captured_at, {s.name: sorted(s.columns) for s in cycle.sides}, seen, whole=limit.keys is None)
+    columns = {s.name: sorted(s.columns) for s in cycle.sides}
+    _finished(cycle, result, state, captured_at, columns, seen, cycle.shapes, whole=limit.keys is None)
     return result
 
 
@@ -298,6 +305,7 @@ def _finished(
     captured_at: datetime,
     columns: object,
     seen: object,
+    shapes: object,
     *,
     whole: bool = True,
 ) -> None:
@@ -313,6 +321,8 @@ def _finished(
         state=dict(state),
         covers=list(cycle.flow.covers),
         columns=columns,
+        shapes=shapes or {},
+        contract={"entity": cycle.entity.name, "version": cycle.entity.version},
         **more,
     )
 
@@ -345,24 +355,6 @@ def _refusals(cycle: Cycle, *, active: bool) -> list[Finding]:
             subject = f"{side.binding.system or side.name}/{side.binding.resource}"
             sentence = f"flow '{cycle.flow.name}': {subject} refused {count} rows ({reasons[0][0]}). They are tried again on the next run."
             found.append(Finding("refused", subject, sentence, "problem", count, tuple(str(r[0]) for r in reasons)))
-    return found
-
-
-def _drift_findings(cycle: Cycle, previous: Mapping[str, object]) -> list[Finding]:
-    found = []
-    before = previous.get("columns")
-    for side in cycle.sides:
-        subject = f"{side.binding.system or side.name}/{side.binding.resource}"
-        if side.lacking:
-            what = ", ".join(f"'{c}'" for c in side.lacking)
-            sentence = f"{subject} no longer has {what}; its fields keep their agreed values. Correct the map or bring the column back."
-            found.append(Finding("missing_column", subject, sentence, "problem", len(side.lacking), side.lacking))
-        known = before.get(side.name) if isinstance(before, Mapping) else None
-        new = tuple(c for c in unmapped_columns(side) if known is not None and c not in known)
-        if new:
-            what = ", ".join(f"'{c}'" for c in new)
-            sentence = f"{subject} has new columns {what}, which no field is mapped to. Map them, or leave them."
-            found.append(Finding("new_column", subject, sentence, "info", len(new), new))
     return found
 
 

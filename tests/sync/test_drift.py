@@ -1,0 +1,186 @@
+"""Schema drift: what became of a column is seen before the first wrong write, and the map says what follows."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+
+from accord.connectors.registry import open_connector
+from accord.model.entity import Entity, Field
+from accord.model.errors import GuardStopped
+from accord.model.flow import Binding, FieldMapping, Flow
+from accord.model.integration_map import IntegrationMap
+from accord.model.system import Resource, System
+from accord.store import open_store
+from accord.sync import run_flow
+from accord.sync.drift import changed_types
+
+FIELDS = {"id": Field("id", "integer", required=True), "name": Field("name"), "cents": Field("cents", "integer")}
+GOOD = {1: ("one", 100), 2: ("two", 200), 3: ("three", 300)}
+POLICIES = ("stop", "quarantine", "evolve")
+
+
+class Source:
+    """One table of one kind, and how its owner changes it behind our back."""
+
+    def __init__(self, kind: str, folder: Path, url: str) -> None:
+        self.kind, self.folder, self.url = kind, folder, url
+        at = {"postgresql": url, "sqlite": "source.db"}.get(kind, "source")
+        resources = {} if kind in ("postgresql", "sqlite") else {"things": Resource("things", key=("id",))}
+        self.system = System("a", kind, at, resources=resources)
+        (folder / "source").mkdir()
+        self.write("SELECT * FROM (VALUES (1,'one',100),(2,'two',200),(3,'three',300)) t(id, name, cents)")
+
+    def write(self, query: str) -> None:
+        """Put the rows of a DuckDB query in the table's place, with its columns and types."""
+        path = self.folder / "source" / "things"
+        if self.kind in ("csv", "jsonl", "parquet"):
+            form = {"csv": "csv, HEADER", "jsonl": "json", "parquet": "parquet"}[self.kind]
+            duckdb.sql(f"COPY ({query}) TO '{path}.{self.kind}' (FORMAT {form})")
+            return
+        rows = duckdb.sql(query)
+        types = {"INTEGER": "integer", "BIGINT": "bigint", "VARCHAR": "text", "DECIMAL(5,2)": "numeric(5,2)", "SMALLINT": "smallint"}
+        columns = ", ".join(f"{n} {types[str(t)]}" for n, t in zip(rows.columns, rows.types, strict=True))
+        values = rows.fetchall()
+        if self.kind == "postgresql":
+            with psycopg.connect(self.url, autocommit=True) as db:
+                db.execute("DROP TABLE IF EXISTS things")
+                db.execute(f"CREATE TABLE things ({columns})")
+                for row in values:
+                    db.execute(f"INSERT INTO things VALUES ({', '.join(['%s'] * len(row))})", row)
+            return
+        with sqlite3.connect(self.folder / "source.db") as db:
+            db.execute("DROP TABLE IF EXISTS things")
+            db.execute(f"CREATE TABLE things ({columns})")
+            db.executemany(f"INSERT INTO things VALUES ({', '.join('?' * len(rows.columns))})", [tuple(map(plain, row)) for row in values])
+        db.close()
+
+
+def plain(value: Any) -> Any:
+    return float(value) if type(value).__name__ == "Decimal" else value
+
+
+ROWS = "(VALUES (1,'one',100),(2,'TWO',200),(3,'three',300),(4,'four',400)) t(id, name, cents)"
+DRIFTS = {
+    "new": f"SELECT id, name, cents, 'x' AS note FROM {ROWS}",
+    "dropped": f"SELECT id, name FROM {ROWS}",
+    "renamed": f"SELECT id, name, cents AS amount FROM {ROWS}",
+    "retyped": f"SELECT id, name, CAST(cents / 100 AS DECIMAL(5,2)) AS cents FROM {ROWS}",
+    "retyped_text": f"SELECT id, name, cents || ' ct' AS cents FROM {ROWS}",
+    "narrowed": f"SELECT id, name, CAST(cents AS SMALLINT) AS cents FROM {ROWS}",
+    "widened": f"SELECT id, name, CAST(cents AS BIGINT) AS cents FROM {ROWS}",
+}
+DECLARING = ("sqlite", "postgresql", "parquet")
+# The good value of cents of row 4 after each drift, None where none can be known; a value of a hundredth would be the wrong write.
+RIGHT = {"new": 400, "widened": 400, "narrowed": 400}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("drift", list(DRIFTS))
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "csv", "jsonl", "parquet"])
+def test_no_drift_leads_to_a_wrong_write(kind: str, drift: str, policy: Any, tmp_path: Path, postgres_url: str) -> None:
+    """A column that means something else now must never overwrite what all systems agreed on, unless the map says so (evolve)."""
+    source = Source(kind, tmp_path, postgres_url)
+    target = System("b", "sqlite", "target.db")
+    mapped = {n: FieldMapping(n) for n in FIELDS}
+    bindings = {"a": Binding("a", "things", mapped, direction="read"), "b": Binding("b", "things", mapped, direction="write", create=True)}
+    flow = Flow("things", "thing", bindings, drift=policy)
+    map_ = IntegrationMap(
+        "t", systems={"a": source.system, "b": target}, entities={"thing": Entity("thing", ("id",), FIELDS)}, flows={"things": flow}
+    )
+    connectors: dict[str, Any] = {n: open_connector(s, base=tmp_path) for n, s in map_.systems.items()}
+    stopped, kinds = "", set()
+    with open_store(tmp_path / "store.db", segments=tmp_path / "segments") as store:
+        now = datetime(2026, 3, 2, tzinfo=UTC)
+        run_flow(map_, "things", connectors, store, run="r1", now=now)
+        source.write(DRIFTS[drift])
+        for run in ("r2", "r3"):
+            try:
+                kinds |= {f.kind for f in run_flow(map_, "things", connectors, store, run=run, now=now).findings}
+            except GuardStopped as error:
+                stopped = str(error)
+    for connector in connectors.values():
+        connector.close()
+
+    with sqlite3.connect(tmp_path / "target.db") as db:
+        rows = {row[0]: row[1:] for row in db.execute("SELECT id, name, cents FROM things")}
+    db.close()
+    typed = kind in DECLARING
+    changed = drift in ("retyped", "retyped_text", "narrowed") and typed and not (kind == "parquet" and drift == "widened")
+    if policy == "stop" and (drift in ("dropped", "renamed") or changed):
+        assert "schema drift" in stopped
+        assert rows == GOOD
+        return
+    assert not stopped
+    if drift in RIGHT:
+        assert rows == {1: ("one", 100), 2: ("TWO", 200), 3: ("three", 300), 4: ("four", RIGHT[drift])}
+    elif drift in ("dropped", "renamed") or (policy == "quarantine" and changed):
+        assert {k: v[1] for k, v in rows.items()} == {1: 100, 2: 200, 3: 300, 4: None}
+        assert rows[2][0] == "TWO"
+    elif drift == "retyped_text":
+        assert rows == GOOD, "values that cannot be read are quarantined whatever the policy"
+    if drift == "new":
+        assert kinds == {"new_column"}
+
+
+def test_a_renamed_column_is_named_by_the_values_it_holds(two: Any) -> None:
+    """A name alone would suggest nothing here."""
+    two.sql("a", "INSERT INTO things VALUES ('1','x',5), ('2','y',6), ('3','z',7)")
+    two.sync()
+    two.sql("a", "ALTER TABLE things ADD COLUMN other INTEGER")
+    two.sql("a", "ALTER TABLE things RENAME COLUMN size TO volume")
+
+    with pytest.raises(GuardStopped, match=r"'size' seems to be called 'volume' now: 100% of the agreed values of 'size' stand there"):
+        two.sync()
+
+
+def test_an_edit_of_the_map_accepts_a_retyped_column(two: Any) -> None:
+    """The person who read the message must be able to say: it is right so."""
+    two.sql("a", "INSERT INTO things VALUES ('1','x',5)")
+    two.sync()
+    two.sql("a", "ALTER TABLE things ADD COLUMN s2 TEXT")
+    two.sql("a", "UPDATE things SET s2 = '6'")
+    two.sql("a", "ALTER TABLE things DROP COLUMN size")
+    two.sql("a", "ALTER TABLE things RENAME COLUMN s2 TO size")
+    with pytest.raises(GuardStopped, match="was INTEGER and is now TEXT"):
+        two.sync()
+    flow = two.map.flows["things"]
+    binding = replace(
+        flow.bindings["a"], fields={**flow.bindings["a"].fields, "size": FieldMapping("size", read="CAST(size AS INTEGER)", write="size")}
+    )
+    two.map = replace(two.map, flows={"things": replace(flow, bindings={**flow.bindings, "a": binding})})
+
+    two.sync()
+
+    assert two.rows("b") == {"1": ("x", 6)}
+
+
+@pytest.mark.parametrize(
+    ("was", "is_", "kind"),
+    [
+        ("integer", "bigint", "widened"),
+        ("int8", "integer", "narrowed"),
+        ("character varying(20)", "varchar(30)", "widened"),
+        ("character varying(20)", "character varying(10)", "narrowed"),
+        ("character varying(20)", "text", "widened"),
+        ("text", "character varying(20)", "narrowed"),
+        ("numeric(12,2)", "numeric(14,3)", "widened"),
+        ("numeric(12,2)", "numeric(12,4)", "narrowed"),
+        ("numeric(12,2)", "numeric", "widened"),
+        ("timestamp without time zone", "timestamp(3) without time zone", "narrowed"),
+        ("timestamp with time zone", "timestamp without time zone", "retyped"),
+        ("integer", "text", "retyped"),
+        ("int4", "INTEGER", ""),
+        ("decimal(5, 2)", "NUMERIC(5,2)", ""),
+    ],
+)
+def test_a_change_of_type_is_told_by_whether_all_old_values_fit(was: str, is_: str, kind: str) -> None:
+    """Only a type that may not hold what it held is a danger."""
+    assert [c[3] for c in changed_types({"c": was}, {"c": is_})] == ([kind] if kind else [])
