@@ -164,6 +164,12 @@ def apply_plan(
     return run_flow(map, plan.flow, connectors, store, run=run, now=now, allow_deletes=plan.allow_deletes, progress=progress, limit=limit)
 
 
+def unplanned(plan: FlowPlan) -> list[str]:
+    """Keys a plan for some keys says nothing about: what they need, no rule of the map decides, or no system takes."""
+    named = {str(row["key"]) for target in plan.targets for row in target.rows if not row["unfit"]}
+    return [key for key in plan.keys or () if key not in named]
+
+
 def rests_on(map: IntegrationMap, flow: str, earlier: Iterable[str]) -> bool:  # noqa: A002
     """Whether applying the ``earlier`` flows can change what a run of ``flow`` would write."""
     mine = map.flows[flow]

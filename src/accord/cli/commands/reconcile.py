@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json as json_module
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
 import typer
 
 from accord.cli import options
-from accord.cli.output import clock, emit_json, out, plain, progress, table
+from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
+from accord.cli.plans import show_plans, signing_key, write_plan
+from accord.lifecycle.files import write_whole
 from accord.lifecycle.run import new_run_id
-from accord.model.errors import UnknownName
-from accord.sync import flow_order, reconcile
+from accord.model.errors import DataRefused, UnknownName, UsageError
+from accord.store.signing import PUBLIC, load_public_key, sign_document, verify_document
+from accord.sync import Reconciliation, flow_order, reconcile
+from accord.sync.plan import FlowPlan, plan_flow, unplanned
+from accord.sync.proof import KIND, proof_body, proof_markdown
+from accord.workspace import Workspace
 
 
 def register(app: typer.Typer) -> None:
@@ -24,8 +35,18 @@ def run(
     store: options.StoreUrl = "",
     json: options.Json = False,
     flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
+    report: list[Path] = typer.Option([], "--report", help="Write the proof, signed, to this .json or .md file; may be repeated."),
+    repair: Path | None = typer.Option(None, "--repair", help="Write a plan that mends what differs, for accord apply."),
+    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="With --repair: plan more deletes than the guard allows."),
+    verify: Path | None = typer.Option(None, "--verify", help="Check the signature of a .json report instead; reads no system."),
+    key: Path | None = typer.Option(None, "--key", help="With --verify: public key of who signed; default: this workspace's."),
 ) -> int:
     """Compare all bindings of each flow; exit code 1 when they differ. Rows in quarantine are counted apart."""
+    if verify is not None:
+        folder = root or (map_path if map_path.is_dir() else map_path.parent)
+        return _verify(verify, key or folder / ".accord" / "keys" / PUBLIC, as_json=json)
+    if unknown := [file for file in report if file.suffix not in (".json", ".md")]:
+        raise UsageError(f"--report {unknown[0]} is neither .json nor .md.", expected="Give a file name that ends in one of them.")
     with options.workspace(map_path, root, options.variables(data, set_), store) as workspace, progress(json) as bar:
         for name in flow:
             if name not in workspace.map.flows:
@@ -38,10 +59,14 @@ def run(
         for name in chosen:
             bar.advance(name)
             proofs.append(reconcile(workspace.map, name, workspace.connectors(), workspace.store, run=run_id, now=now))
+        _report(report, proofs, workspace, now)
+        plans, left = _repair(repair, proofs, workspace, now, allow_deletes=allow_deletes)
     agree = all(pair.agrees for proof in proofs for pair in proof.pairs)
     waiting = sum(sum(proof.quarantined.values()) for proof in proofs)
     if json:
-        emit_json({"command": "reconcile", "run": run_id, "agree": agree, "quarantined": waiting, "flows": plain(proofs)})
+        body = {"command": "reconcile", "run": run_id, "agree": agree, "quarantined": waiting, "reports": [str(file) for file in report]}
+        mending = {"file": str(repair), "writes": sum(p.writes for p in plans), "left": left} if repair is not None else None
+        emit_json(body | {"repair": mending, "flows": plain(proofs)})
         return 0 if agree else 1
     rows = [
         (p.flow, f"{pair.left} ~ {pair.right}", f"{pair.keys:,}", f"{pair.missing:,}", f"{pair.extra:,}", f"{pair.different:,}")
@@ -52,4 +77,73 @@ def run(
     out().print("the systems agree on every key that was compared" if agree else "the systems differ")
     if waiting:
         out().print(f"{waiting:,} rows that break their contract wait in quarantine; they are no part of the comparison")
+    for file in report:
+        out().print(escape(f"written {file}"))
+    if repair is not None:
+        _show_repair(repair, plans, left)
     return 0 if agree else 1
+
+
+def _report(files: Sequence[Path], proofs: Sequence[Reconciliation], workspace: Workspace, now: datetime) -> None:
+    if not files:
+        return
+    body = proof_body(workspace.map, proofs, workspace.store.head(), now)
+    signed = sign_document(body, signing_key(workspace)).decode()
+    for file in files:
+        write_whole(file, signed if file.suffix == ".json" else proof_markdown(body, json_module.loads(signed)["signature"]))
+
+
+def _repair(
+    file: Path | None, proofs: Sequence[Reconciliation], workspace: Workspace, now: datetime, *, allow_deletes: bool
+) -> tuple[list[FlowPlan], dict[str, list[str]]]:
+    """The plans written, and the keys per flow that no plan can mend."""
+    plans: list[FlowPlan] = []
+    left: dict[str, list[str]] = {}
+    if file is None:
+        return plans, left
+    for proof in proofs:
+        keys = sorted(set(proof.differences.column("key").to_pylist()))
+        if not keys:
+            continue
+        found, _ = plan_flow(
+            workspace.map,
+            proof.flow,
+            workspace.connectors(),
+            workspace.store,
+            run=f"{proof.run}-repair",
+            now=now,
+            allow_deletes=allow_deletes,
+            keys=keys,
+        )
+        plans.append(found)
+        if rest := unplanned(found):
+            left[proof.flow] = rest
+    write_plan(file, plans, workspace, now)
+    return plans, left
+
+
+def _show_repair(file: Path, plans: Sequence[FlowPlan], left: dict[str, list[str]]) -> None:
+    if plans:
+        show_plans(plans, 20)
+    out().print(escape(f"written {file}; carry it out with: accord apply {file}"))
+    for flow, keys in left.items():
+        shown = ", ".join(keys[:3]) + (" …" if len(keys) > 3 else "")
+        what = "differ and no rule of the map says who is right, or no system may be written"
+        out().print(escape(f"flow '{flow}': {len(keys):,} keys {what}: {shown}"))
+
+
+def _verify(file: Path, key: Path, *, as_json: bool) -> int:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}.", expected="Give a report written by --report.") from error
+    public = load_public_key(key)
+    body = verify_document(data, public, where=str(file))
+    if body.get("kind") != KIND:
+        raise DataRefused("it is signed, but is no reconciliation", str(file), "a report written by accord reconcile --report")
+    if as_json:
+        emit_json({"command": "reconcile", "verified": str(file), "key": public.key_id, "agree": body["agree"], "made_at": body["made_at"]})
+    else:
+        word = "agree" if body["agree"] else "differ"
+        out().print(escape(f"{file} is as key {public.key_id} signed it: made {body['made_at']}, the systems {word}"))
+    return 0

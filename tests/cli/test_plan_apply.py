@@ -1,0 +1,85 @@
+"""Plan and apply as people call them: a file in between that someone can look at."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def test_a_plan_is_shown_row_by_row_written_and_applied(small: Any) -> None:
+    """What is approved is what happens."""
+    small.sql("a", "UPDATE things SET name = 'X' WHERE id = '1'")
+    small.sql("b", "DELETE FROM things WHERE id = '2'")
+    file = small.folder / "plan.json"
+
+    planned, text, _ = small.call("plan", str(small.folder), "--out", str(file))
+    untouched = small.rows("b")["1"]
+    applied, done = small.json("apply", str(file), str(small.folder))
+
+    assert (planned, applied) == (0, 0)
+    assert "x → X" in text
+    assert "delete" in text
+    assert untouched == ("x", 1)
+    assert done["done"]
+    assert small.rows("a") == small.rows("b") == {"1": ("X", 1), "3": ("z", 3)}
+
+
+def test_a_plan_that_is_out_of_date_is_refused_with_what_moved(small: Any) -> None:
+    """Exit code 1, the key that moved by name, and nothing written."""
+    small.sql("a", "UPDATE things SET name = 'X' WHERE id = '1'")
+    file = str(small.folder / "plan.json")
+    small.call("plan", str(small.folder), "--out", file)
+    small.sql("a", "UPDATE things SET name = 'Y' WHERE id = '1'")
+
+    code, _, error = small.call("apply", file, str(small.folder))
+
+    assert code == 1
+    assert '{"id":"1"}' in error
+    assert "otherwise than planned" in error
+    assert small.rows("b")["1"] == ("x", 1)
+
+
+def test_a_plan_file_with_a_changed_byte_is_refused(small: Any) -> None:
+    """A plan travels by mail and review tools."""
+    small.sql("a", "UPDATE things SET name = 'X' WHERE id = '1'")
+    file = small.folder / "plan.json"
+    small.call("plan", str(small.folder), "--out", str(file))
+    file.write_text(file.read_text().replace('"X"', '"Z"'))
+
+    code, _, error = small.call("apply", str(file), str(small.folder))
+
+    assert code == 1
+    assert "changed after it was signed" in error
+    assert small.rows("b")["1"] == ("x", 1)
+
+
+def test_a_plan_with_nothing_to_do_applies_to_nothing(small: Any) -> None:
+    """Repeating the round trip is harmless."""
+    file = str(small.folder / "plan.json")
+
+    planned, body = small.json("plan", str(small.folder), "--out", file)
+    applied, text, _ = small.call("apply", file, str(small.folder))
+
+    assert (planned, body["writes"], applied) == (0, 0, 0)
+    assert "writes nothing" in text
+
+
+def test_too_many_deletes_need_a_word_when_the_plan_is_made(small: Any) -> None:
+    """And the word is in the plan, so that whoever approves it sees it."""
+    ids = ", ".join(f"('n{i}', 'x', 1)" for i in range(8))
+    small.sql("a", f"INSERT INTO things VALUES {ids}")
+    small.call("sync", str(small.folder))
+    small.sql("a", "DELETE FROM things WHERE id LIKE 'n%'")
+    file = small.folder / "plan.json"
+
+    refused, _, error = small.call("plan", str(small.folder), "--out", str(file))
+    assert refused == 1
+    assert "delete guard" in error
+    assert not file.exists()
+
+    small.call("plan", str(small.folder), "--out", str(file), "--allow-deletes")
+    applied, _, _ = small.call("apply", str(file), str(small.folder))
+
+    assert json.loads(file.read_text())["flows"][0]["allow_deletes"]
+    assert applied == 0
+    assert set(small.rows("b")) == {"1", "2", "3"}
