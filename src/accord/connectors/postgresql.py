@@ -17,13 +17,15 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from accord.connectors import decide, postgresql_bulk, postgresql_keys, postgresql_write
+from accord.connectors import decide, postgresql_bulk, postgresql_feed, postgresql_keys, postgresql_write
 from accord.connectors.duck import load_scanner, open_duck
 from accord.connectors.keys import Keys, chosen, taken
+from accord.connectors.pglog import LogSource, Table
+from accord.connectors.postgresql_feed import FeedTable, PostgresFeed
 from accord.connectors.postgresql_keys import Shape
 from accord.connectors.postgresql_link import Link
 from accord.connectors.postgresql_types import PgColumn, columns_of
-from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch
+from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed
 from accord.connectors.text_values import readable_types
 from accord.connectors.types import literal, quote
 from accord.model.errors import AccordError, DataRefused, StorageFull, SystemChanged, SystemUnreachable, UnknownName, UsageError
@@ -216,6 +218,21 @@ class PostgresConnector:
             with postgresql_bulk.fill(db, table, columns_of(db, table), columns) as filling:
                 yield filling
 
+    def open_feed(self, resource: str, key: Sequence[str], *, name: str, after: str | None) -> Feed:
+        """A logical replication slot and a publication of this one table, read by our own decoder."""
+        with self._opened() as db:
+            table = self._located(db, resource)
+        source = LogSource(self.system.name, self._dsn())
+        return PostgresFeed(FeedTable(source, Table(table[1], table[0]), tuple(key), self._opened), postgresql_feed.slot_name(name), after)
+
+    def drop_feed(self, resource: str, *, name: str) -> None:
+        """The server may then forget the log it kept."""
+        postgresql_feed.drop(LogSource(self.system.name, self._dsn()), postgresql_feed.slot_name(name))
+
+    def feed_lag(self, resource: str, *, name: str, after: str | None) -> int | None:
+        """Bytes of log."""
+        return postgresql_feed.lag(LogSource(self.system.name, self._dsn()), postgresql_feed.slot_name(name), after)
+
     def close(self) -> None:
         """Ends the connection that is kept between calls; an embedded server ends with the process."""
         self._link.close()
@@ -236,13 +253,18 @@ class PostgresConnector:
 
     def _table(self, db: psycopg.Connection[Any], resource: str) -> str:
         """The quoted name of an existing table or view."""
+        schema, name = self._located(db, resource)
+        return f"{quote(schema)}.{quote(name)}"
+
+    def _located(self, db: psycopg.Connection[Any], resource: str) -> tuple[str, str]:
+        """Schema and name of an existing table or view."""
         schema, name = self._split(resource)
-        for _, found_schema, found_name, *_ in db.execute(_RESOURCES).fetchall():
-            current = db.execute("SELECT current_schema()").fetchone()
-            if found_name == name and found_schema == (schema or (current[0] if current else "public")):
-                return f"{quote(found_schema)}.{quote(found_name)}"
-        known = [row[0] for row in db.execute(_RESOURCES).fetchall()]
-        raise UnknownName("resource", resource, known, place=self.system.place, holder=f"system '{self.system.name}'")
+        found = db.execute(_RESOURCES).fetchall()
+        current = db.execute("SELECT current_schema()").fetchone()
+        for row in found:
+            if row[2] == name and row[1] == (schema or (current[0] if current else "public")):
+                return row[1], row[2]
+        raise UnknownName("resource", resource, [r[0] for r in found], place=self.system.place, holder=f"system '{self.system.name}'")
 
     def _describe_view(self, db: psycopg.Connection[Any], row: tuple[Any, ...]) -> ResourceDescription | None:
         """As for a table; none for a view that cannot be read or takes too long, which must not hide all the others."""

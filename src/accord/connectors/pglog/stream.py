@@ -120,6 +120,14 @@ class LogStream:
             self._acknowledged = position
             self._connection.confirm(position.lsn)
 
+    def ask(self) -> None:
+        """Ask the server to say at once how far it has sent, where it would stay silent because nothing of interest happened.
+
+        Raises:
+            SystemUnreachable: the connection broke.
+        """
+        self._connection.confirm(self._acknowledged.lsn, reply=True)
+
     def heartbeat(self) -> None:
         """A word to the server amid long work, at least every few minutes, so that it does not take this reader for dead.
 
