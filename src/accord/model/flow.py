@@ -13,11 +13,40 @@ Direction = Literal["both", "read", "write"]
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """One part of a text; all fields with a part of the same column write it together."""
+
+    part: int = field(metadata={"doc": "which part, counted from 1; the highest one of a column takes all the rest"})
+    separator: str = field(default=" ", metadata={"doc": "what stands between the parts"})
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Several columns that are one text together; written back, the last column takes all the rest."""
+
+    columns: tuple[str, ...] = field(metadata={"doc": "the columns, in their order"})
+    separator: str = field(default=" ", metadata={"doc": "what stands between them"})
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A table of codes: the rows of an entity as agreed, or a CSV file; read from left to right, written from right to left."""
+
+    code: str = field(metadata={"doc": "column or field that holds what stands in the system"})
+    value: str = field(metadata={"doc": "column or field that holds the canonical value; must be one-to-one to be written"})
+    entity: str = field(default="", metadata={"doc": "entity whose agreed rows are the table"})
+    file: str = field(default="", metadata={"doc": "CSV file with a header, beside the map"})
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class FieldMapping:
     """How one canonical field stands in one system, in both directions.
 
-    Order of reading: column → codes → unit, time zone → canonical type; writing is the inverse. ``read`` and ``write`` replace the
-    built-in conversions where they are given; a mapping with ``read`` but no ``write`` is one-way.
+    Order of reading: column → codes or lookup → unit, time zone → canonical type; writing is the inverse. ``read`` and ``write``
+    replace the built-in conversions where they are given; a mapping with ``read`` but no ``write`` is one-way.
     """
 
     name: str
@@ -31,7 +60,14 @@ class FieldMapping:
     unit: str = field(default="", metadata={"doc": "unit in this system when it differs: min, h, d, cent, EUR, % , share …"})
     timezone: str = field(default="", metadata={"doc": "time zone of timestamps that carry none; default UTC"})
     format: str = field(default="", metadata={"doc": "strptime format of dates and timestamps held as text"})
-    value: str = field(default="", metadata={"doc": "constant: the system has no such column"})
+    value: str = field(
+        default="", metadata={"doc": "constant: the system has no such column; with column: it has, and nothing else may stand there"}
+    )
+    default: str = field(default="", metadata={"doc": "canonical value read where the system shows none"})
+    separator: str = field(default="", metadata={"doc": "what stands between the items of a set in this system, if not as in the field"})
+    split: Split | None = field(default=None, metadata={"doc": "the field is one part of the column's text"})
+    join: Join | None = field(default=None, metadata={"doc": "the field is the texts of several columns together"})
+    lookup: Lookup | None = field(default=None, metadata={"doc": "the column holds a code, and a table says what it means"})
     read: str = field(default="", metadata={"doc": "SQL over this resource's columns giving the canonical value"})
     write: str = field(default="", metadata={"doc": "SQL over the canonical fields giving the column's value"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)
@@ -48,6 +84,7 @@ class Binding:
     direction: Direction = field(default="both", metadata={"doc": "both (two-way), read (a source only) or write (a target only)"})
     capture: Literal["snapshot", "sweep", "cursor", "cdc"] = field(default="sweep", metadata={"doc": "how changes are found"})
     cursor: str = field(default="", metadata={"doc": "column that grows with every change, for capture: cursor and for authority: latest"})
+    changed_by: str = field(default="", metadata={"doc": "column that names who changed a row last, for the record of conflicts"})
     where: str = field(default="", metadata={"doc": "SQL condition on the resource's columns: only these rows take part"})
     create: bool = field(default=False, metadata={"doc": "make the table or file when it is not there"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)
@@ -72,6 +109,10 @@ class Flow:
         metadata={"doc": "field: binding that wins, or latest, merge or human; '*' for the rest; default: the first readable binding"},
     )
     existence: tuple[str, ...] = field(default=(), metadata={"doc": "bindings that may create and delete; default: every readable one"})
+    contested: Literal["latest", "human"] = field(
+        default="latest",
+        metadata={"doc": "authority merge, two edits of one place of a text: the latest wins, or a person decides"},
+    )
     deletes: Literal["propagate", "mark", "ignore"] = field(
         default="propagate", metadata={"doc": "what a delete does to the other systems"}
     )

@@ -64,6 +64,8 @@ def capture(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, drift
                 alternatives(side.binding.cursor, scanned),
             )
         kept[side.binding.cursor] = None
+    if side.binding.changed_by and _present(side.binding.changed_by, scanned):
+        kept[side.binding.changed_by] = None
     raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
     where = f"WHERE ({side.binding.where})" if side.binding.where else ""
     con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS SELECT {', '.join(canonical + raw)} FROM {relation} {where}")
@@ -112,11 +114,14 @@ def created_columns(entity: Entity, side: Side) -> tuple[dict[str, CanonicalType
     columns: dict[str, CanonicalType] = {}
     for name, field in entity.fields.items():
         mapping = side.binding.fields.get(name)
-        if mapping is None or mapping.value or (mapping.read and not mapping.write):
+        if mapping is None or (mapping.value and not mapping.column) or (mapping.read and not mapping.write):
+            continue
+        if mapping.join is not None:
+            columns |= dict.fromkeys(mapping.join.columns, CanonicalType("text"))
             continue
         type_ = CanonicalType.parse(field.type)
         converted = bool(mapping.unit) and mapping.unit != field.unit
-        if mapping.codes or mapping.format or mapping.read:
+        if mapping.codes or mapping.format or mapping.read or mapping.split or mapping.lookup or mapping.separator:
             type_ = CanonicalType("text")
         elif converted:
             type_ = CanonicalType("double") if type_.name == "double" else CanonicalType("number", 38, 9)

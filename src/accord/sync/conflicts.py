@@ -47,6 +47,9 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
         first = f"(_new_{i} AND r.{column} IS NOT NULL)"
         if rule == "merge" and counts(cycle, f):
             edited = "false"
+        elif rule == "merge":
+            # Joined edits are all in the value: nothing of them is lost.
+            edited, first = f"({edited} AND m.{quote('j.' + f)} = 0)", f"({first} AND m.{quote('j.' + f)} < 2)"
         contested = literal(rule if rule in ("latest", "merge") else "authority")
         x, m, r, b, h, w = (quote(p + f) for p in ("x:", "m:", "r:", "b:", "h:", "w:"))
         why = f"CASE WHEN NOT _exists THEN 'deleted' WHEN {h} THEN 'human' WHEN _new THEN 'first contact' ELSE {contested} END"

@@ -74,11 +74,12 @@ class Side:
         return tuple(self.codes)
 
     def written(self, keys: tuple[str, ...]) -> tuple[FieldCode, ...]:
-        """The fields that may be written, one per column, keys left out."""
+        """The fields that may be written, one per column (or all of a column's, where they write it together), keys left out."""
         found: dict[str, FieldCode] = {}
+        first: dict[str, FieldCode] = {}
         for code in self.codes.values():
-            if code.writable and code.name not in keys and code.column not in found:
-                found[code.column] = code
+            if code.writable and code.name not in keys and first.setdefault(code.column, code).write == code.write:
+                found[code.name] = code
         return tuple(found.values())
 
 

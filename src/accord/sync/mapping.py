@@ -15,8 +15,9 @@ from sqlglot import exp
 
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.entity import Field
-from accord.model.flow import Binding, FieldMapping
+from accord.model.flow import Binding, FieldMapping, Join, Split
 from accord.model.types import CanonicalType
+from accord.sync.pieces import array_text, joined_parts, joined_text, lookup_code, lookup_value, part_of, parts_text, set_array, set_text
 from accord.sync.units import decimal_text, factor
 
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"})
@@ -40,6 +41,7 @@ class FieldCode:
         readable: its changes are believed.
         writable: it may be written.
         constant: the system holds no such value.
+        more: further columns that hold parts of the value, each with what is written to it.
     """
 
     name: str
@@ -52,6 +54,7 @@ class FieldCode:
     readable: bool
     writable: bool
     constant: bool = False
+    more: tuple[tuple[str, str], ...] = ()
 
 
 def raw_name(column: str) -> str:
@@ -66,7 +69,9 @@ def expression_columns(sql: str) -> tuple[str, ...]:
 
 def mapped_columns(mapping: FieldMapping) -> tuple[str, ...]:
     """The system's columns a mapping reads, as the map writes them."""
-    if mapping.value:
+    if mapping.join is not None:
+        return mapping.join.columns
+    if mapping.value and not mapping.column:
         return ()
     return expression_columns(mapping.read) if mapping.read else (mapping.column or mapping.name,)
 
@@ -84,7 +89,9 @@ def compile_field(field: Field, mapping: FieldMapping, binding: Binding, columns
     sql_type = duckdb_type(type_) if type_.name != "json" else "VARCHAR"
     direction = mapping.direction or binding.direction
     readable, writable = direction in ("both", "read"), direction in ("both", "write")
-    if mapping.value:
+    if mapping.join is not None:
+        return _compile_join(field, mapping, mapping.join, columns, readable=readable, writable=writable)
+    if mapping.value and not mapping.column:
         constant = f"TRY_CAST({literal(mapping.value)} AS {sql_type})"
         return FieldCode(field.name, "", constant, "false", "NULL", None, (), readable, False, constant=True)
     column = mapping.column or field.name
@@ -104,18 +111,84 @@ def compile_field(field: Field, mapping: FieldMapping, binding: Binding, columns
     value, value_type = source, raw_type
     if mapping.codes:
         value, value_type = _code(f"CAST({source} AS VARCHAR)", mapping.codes), "VARCHAR"
-    read = _read(value, value_type, type_, mapping, field)
+    elif mapping.lookup is not None:
+        value, value_type = lookup_value(mapping.lookup, f"CAST({source} AS VARCHAR)"), "VARCHAR"
+    elif mapping.split is not None:
+        last = all(m.split is None or m.split.part <= mapping.split.part for m in _same_column(mapping, binding))
+        value, value_type = part_of(f"CAST({source} AS VARCHAR)", mapping.split.part, mapping.split.separator, last=last), "VARCHAR"
+    own = mapping.separator or field.separator
+    if own and type_.name == "json":
+        read = f"canonical_json({set_array(f'CAST({value} AS VARCHAR)', own)})"
+    elif own:
+        read = set_text(f"CAST({value} AS VARCHAR)", own, field.separator or own)
+    else:
+        read = _read(value, value_type, type_, mapping, field)
+    absent = f"({source} IS NULL" + (f" OR trim(CAST({source} AS VARCHAR)) = '')" if raw_type == "VARCHAR" else ")")
+    if mapping.value:
+        constant = f"TRY_CAST({literal(mapping.value)} AS {sql_type})"
+        read = f"CASE WHEN {absent} OR {read} = {constant} THEN {constant} END"
+    elif mapping.default:
+        read = f"CASE WHEN {absent} THEN TRY_CAST({literal(mapping.default)} AS {sql_type}) ELSE {read} END"
     kept = quote(raw_name(column))
     blank = f" AND trim({kept}) <> ''" if raw_type == "VARCHAR" and type_.name != "text" else ""
     broken = f"({kept} IS NOT NULL{blank} AND {quote(field.name)} IS NULL)"
-    noun = "one of the known codes" if mapping.codes else _noun(type_)
-    reason = f"{literal(field.name + ': ')} || '''' || left(CAST({kept} AS VARCHAR), 60) || ''' is no ' || {literal(noun)}"
-    if mapping.codes:
-        reason = f"{literal(field.name + ': ')} || '''' || left(CAST({kept} AS VARCHAR), 60) || ''' is not ' || {literal(noun)}"
-    written = (
-        f"TRY_CAST(TRY({mapping.write}) AS {raw_type})" if mapping.write else _write(quote(field.name), raw_type, type_, mapping, field)
-    )
+    if mapping.split is not None:
+        broken = "false"  # a text without this part shows that there is none
+    elif own:
+        broken = f"({kept} IS NOT NULL AND trim(replace({kept}, {literal(own)}, '')) <> '' AND {quote(field.name)} IS NULL)"
+    shown = f"{literal(field.name + ': ')} || '''' || left(CAST({kept} AS VARCHAR), 60) || "
+    reason = shown + literal("'" + _complaint(field, mapping, type_))
+    if mapping.write:
+        written: str | None = f"TRY_CAST(TRY({mapping.write}) AS {raw_type})"
+    elif mapping.split is not None:
+        written = _write_parts(mapping, mapping.split, binding, raw_type)
+    else:
+        written = _write(quote(field.name), raw_type, type_, mapping, field)
+        if mapping.value:
+            written = f"CASE WHEN {quote(field.name)} = TRY_CAST({literal(mapping.value)} AS {sql_type}) THEN {written} END"
+    writable = writable and written is not None
     return FieldCode(field.name, column, read, broken, reason, written, needs, readable, writable)
+
+
+def _same_column(mapping: FieldMapping, binding: Binding) -> list[FieldMapping]:
+    """The mappings that hold a part of the same column, in the order of their parts."""
+    column = (mapping.column or mapping.name).lower()
+    found = [m for m in binding.fields.values() if m.split is not None and (m.column or m.name).lower() == column]
+    return sorted(found, key=lambda m: m.split.part if m.split else 0)
+
+
+def _write_parts(mapping: FieldMapping, split: Split, binding: Binding, raw_type: str) -> str | None:
+    """The same text for every field of the column, so that it is written once; ``None`` when a part is nowhere mapped."""
+    group = _same_column(mapping, binding)
+    if [m.split.part for m in group if m.split] != list(range(1, len(group) + 1)):
+        return None
+    return f"TRY_CAST({parts_text([f'CAST({quote(m.name)} AS VARCHAR)' for m in group], split.separator)} AS {raw_type})"
+
+
+def _compile_join(
+    field: Field, mapping: FieldMapping, join: Join, columns: Mapping[str, str], *, readable: bool, writable: bool
+) -> FieldCode:
+    spelled = {c.lower(): c for c in columns}
+    names = [spelled.get(c.lower(), c) for c in join.columns]
+    read = f"CAST({joined_text([quote(c) for c in names], join.separator)} AS VARCHAR)"
+    value = f"CAST({quote(field.name)} AS VARCHAR)"
+    parts = joined_parts(value, len(names), join.separator)
+    writes = [f"TRY_CAST({part} AS {columns[c]})" for part, c in zip(parts, names, strict=True)]
+    more = tuple(zip(names[1:], writes[1:], strict=True))
+    return FieldCode(field.name, names[0], read, "false", "NULL", writes[0], tuple(names), readable, writable, more=more)
+
+
+def _complaint(field: Field, mapping: FieldMapping, type_: CanonicalType) -> str:
+    """The end of «field: 'value' …» for a value that cannot be read."""
+    if mapping.codes:
+        return " is not one of the known codes"
+    if mapping.lookup is not None:
+        return f" is no known {mapping.lookup.code} of {mapping.lookup.entity or mapping.lookup.file}"
+    if mapping.value:
+        return f" is not {mapping.value}, which always stands here"
+    if mapping.separator or field.separator:
+        return f" holds an item with {field.separator or mapping.separator} in it"
+    return f" is no {_noun(type_)}"
 
 
 def _noun(type_: CanonicalType) -> str:
@@ -194,6 +267,11 @@ def _write(value: str, raw: str, type_: CanonicalType, mapping: FieldMapping, fi
     if mapping.codes:
         inverse = {canonical: own for own, canonical in mapping.codes.items()}
         return f"TRY_CAST({_code(f'CAST({value} AS VARCHAR)', inverse)} AS {raw})"
+    if mapping.lookup is not None:
+        return f"TRY_CAST({lookup_code(mapping.lookup, f'CAST({value} AS VARCHAR)')} AS {raw})"
+    if mapping.separator or field.separator:
+        own = mapping.separator or field.separator
+        return f"TRY_CAST({array_text(value, own) if type_.name == 'json' else set_text(value, field.separator or own, own)} AS {raw})"
     if type_.name in ("date", "timestamp"):
         return _write_time(value, raw, type_, mapping)
     if type_.name == "binary":

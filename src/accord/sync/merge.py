@@ -10,6 +10,8 @@ from __future__ import annotations
 from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, join_on, names, storage_type
 from accord.sync.mapping import raw_name
+from accord.sync.sets import holds_set, set_stages, set_value
+from accord.sync.weave import weave, weaves
 
 AGREED = 0  # winner: the golden value stays; the side with index i wins as i + 1
 MARK_FIELD = "deleted_at"
@@ -52,10 +54,14 @@ def merge(cycle: Cycle) -> None:
     """Fill table ``merged``: one row per active key with what is to be agreed.
 
     Columns: the key and every canonical field; ``_exists``; ``_g0`` (was agreed before); ``_deleter`` (index + 1 of the side that deleted);
-    per side ``_in_ _rid_ _bad_ _dup_ _ba_ _gone_ _del_ _new_``; per field ``w.<f>`` (winner) and ``h.<f>`` (an open conflict for a person).
+    per side ``_in_ _rid_ _bad_ _dup_ _ba_ _gone_ _del_ _new_``; per field ``w.<f>`` (winner) and ``h.<f>`` (an open conflict for a person);
+    per field under ``merge`` ``j.<f>``: 0, or 1 where the value joins all edits, 2 where it joins newcomers too.
     """
     merged_fields = [f for f in cycle.fields if f not in cycle.keys]
     stages = [_flags(cycle, merged_fields), _existence(cycle), _changed_winners(cycle, merged_fields), _all_winners(cycle, merged_fields)]
+    joined = [f for f in merged_fields if authority_of(cycle, f) == "merge"]
+    if sets := [f for f in joined if holds_set(cycle, f)]:
+        stages += [", ".join(parts) for parts in zip(*(set_stages(cycle, f, believed(cycle, f)) for f in sets), strict=True)]
     query = stages[0]
     for stage in stages[1:]:
         query = f"SELECT *, {stage} FROM ({query})"
@@ -67,7 +73,11 @@ def merge(cycle: Cycle) -> None:
     picked = [names((*cycle.keys, "_exists", "_g0", "_deleted", "_created", "_deleter", *per_side))]
     for f in merged_fields:
         picked += [f"{_value(cycle, f)} AS {quote(f)}", f"{quote('w.' + f)}", f"{quote('h.' + f)}"]
+    picked += [quote("j." + f) if f in sets else f"0 AS {quote('j.' + f)}" for f in joined]
     cycle.sql(f"CREATE OR REPLACE TABLE merged AS SELECT {', '.join(picked)}, false AS _held FROM ({query})")
+    for f in joined:
+        if weaves(cycle, f):
+            weave(cycle, f, believed(cycle, f))
 
 
 def _flags(cycle: Cycle, fields: list[str]) -> str:
@@ -206,6 +216,8 @@ def _value(cycle: Cycle, field: str) -> str:
             for s in sides
         )
         value = f"CASE WHEN {quote('g.' + field)} IS NOT NULL THEN {quote('g.' + field)} + {delta or '0'} ELSE {value} END"
+    elif authority_of(cycle, field) == "merge" and holds_set(cycle, field):
+        value = set_value(cycle, field, value)
     if field == MARK_FIELD and cycle.flow.deletes == "mark":
         moment = f"CAST(TIMESTAMPTZ {literal(cycle.now.isoformat())} AS {kind})"
         marked = f"coalesce({quote('g.' + field)}, {moment})"

@@ -29,6 +29,7 @@ from accord.sync.guard import check_deletes
 from accord.sync.idle import same_as, seen_now
 from accord.sync.judge import collect_quarantine, contract_findings, judge_merged, judge_side, load_references
 from accord.sync.limit import Limit, keep_held, limit_active, target_plans
+from accord.sync.lookups import make_lookups
 from accord.sync.merge import find_active, merge
 from accord.sync.result import FlowResult
 from accord.sync.targets import intent_query, plan_target
@@ -116,7 +117,9 @@ def open_cycle(
         may = binding.direction != "write" and (not flow.existence or binding.name in flow.existence)
         sides.append(Side(index, binding, connectors[system], may))
     with borrowed_duck() as con:
-        yield Cycle(con, store, map, flow, map.entities[flow.entity], run, now, sides, progress or (lambda sentence: None))
+        cycle = Cycle(con, store, map, flow, map.entities[flow.entity], run, now, sides, progress or (lambda sentence: None))
+        make_lookups(cycle)
+        yield cycle
 
 
 def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool) -> FlowResult:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from accord.connectors.protocol import OLD, OP, ChangeBatch
@@ -27,6 +29,7 @@ def plan_target(cycle: Cycle, side: Side) -> None:
         return
     i, keys = side.index, cycle.keys
     written = side.written(keys)
+    columns = column_writes(written)
     key_codes = [side.codes[k] for k in keys]
     editable = f"(_in_{i} OR (_bad_{i} AND NOT _dup_{i} AND _ba_{i}))"
     # In two steps, because what differs is asked many times, and DuckDB plans each repetition anew.
@@ -36,9 +39,10 @@ def plan_target(cycle: Cycle, side: Side) -> None:
         raw = quote(raw_name(c.column))
         seen.append(f"w.{raw} AS {quote('wk:' + c.column)}, r.{raw} AS {quote('rk:' + c.column)}")
     for c in written:
-        raw = quote(raw_name(c.column))
         seen.append(f"({_differs(side, c)}) AS {quote('d:' + c.name)}, m.{quote(c.name)} AS {quote('m:' + c.name)}")
-        seen.append(f"w.{raw} AS {quote('w:' + c.column)}, r.{raw} AS {quote('r:' + c.column)}")
+    for column in columns:
+        raw = quote(raw_name(column))
+        seen.append(f"w.{raw} AS {quote('w:' + column)}, r.{raw} AS {quote('r:' + column)}")
     cycle.sql(f"""
         CREATE OR REPLACE TABLE {side.table("plan")} AS SELECT * FROM (SELECT {", ".join(_planned(cycle, written, key_codes))} FROM (
             SELECT {", ".join(seen)} FROM merged m LEFT JOIN {side.table("want")} w ON w._m = m.rowid
@@ -72,11 +76,22 @@ def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[Field
     for c in key_codes:
         wanted, read = quote("wk:" + c.column), quote("rk:" + c.column)
         columns.append(f"CASE WHEN _editable THEN {read} ELSE {wanted} END AS {quote('k:' + c.column)}")
-    for c in written:
-        wanted, read = quote("w:" + c.column), quote("r:" + c.column)
-        columns.append(f"CASE WHEN _exists THEN CASE WHEN {fresh[c.name]} THEN {wanted} ELSE {read} END END AS {quote('n:' + c.column)}")
-        columns.append(f"CASE WHEN _editable THEN {read} END AS {quote('o:' + c.column)}")
+    for column, (_, of) in column_writes(written).items():
+        wanted, read = quote("w:" + column), quote("r:" + column)
+        some = " OR ".join(fresh[name] for name in of)
+        columns.append(f"CASE WHEN _exists THEN CASE WHEN {some} THEN {wanted} ELSE {read} END END AS {quote('n:' + column)}")
+        columns.append(f"CASE WHEN _editable THEN {read} END AS {quote('o:' + column)}")
     return columns
+
+
+def column_writes(codes: Iterable[FieldCode]) -> dict[str, tuple[str, list[str]]]:
+    """Each column that is written: the SQL of its value, and the fields it holds (a part of)."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for code in codes:
+        for column, write in ((code.column, code.write or "NULL"), *code.more):
+            if column:
+                found.setdefault(column, (write, []))[1].append(code.name)
+    return found
 
 
 def _differs(side: Side, code: FieldCode) -> str:
@@ -94,7 +109,7 @@ def _make_wants(cycle: Cycle, side: Side) -> None:
     """Each agreed row written to this system's columns and read back from them, without touching the system."""
     i = side.index
     codes = [*(side.codes[k] for k in cycle.keys), *side.written(cycle.keys)]
-    native = {c.column: f"CAST({c.write or 'NULL'} AS {_type(side, c.column)})" for c in codes if c.column}
+    native = {column: f"CAST({write} AS {_type(side, column)})" for column, (write, _) in column_writes(codes).items()}
     needed = dict.fromkeys(n for c in codes for n in c.needs)
     kept = [n for n in needed if n not in native]
     raw = "".join(f", {quote(raw_name(n))} AS {quote('kept.' + n)}" for n in kept)
@@ -113,7 +128,7 @@ def _type(side: Side, column: str) -> str:
 def make_batch(cycle: Cycle, side: Side, batch_id: str) -> ChangeBatch | None:
     """The rows of ``plan_<i>`` that can be written, for the connector; ``None`` when there are none."""
     key = tuple(side.codes[k].column for k in cycle.keys)
-    columns = tuple(c.column for c in side.written(cycle.keys))
+    columns = tuple(column_writes(side.written(cycle.keys)))
     picked = [f"_op AS {quote(OP)}", *(f"{quote('k:' + c)} AS {quote(c)}" for c in key)]
     picked += [f"{quote('n:' + c)} AS {quote(c)}, {quote('o:' + c)} AS {quote(OLD + c)}" for c in columns]
     rows: pa.Table = cycle.con.execute(
