@@ -97,7 +97,8 @@ def raw_key(pem: str) -> bytes:
     """The 32 bytes of an Ed25519 public key file."""
     lines = [line for line in pem.splitlines() if line and not line.startswith("-----")]
     der = base64.b64decode("".join(lines))
-    if len(der) != 44 or der[:12].hex() != "302a300506032b6570032100":
+    spelled = f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(der).decode()}\n-----END PUBLIC KEY-----\n"
+    if len(der) != 44 or der[:12].hex() != "302a300506032b6570032100" or pem != spelled:
         raise ValueError("the public key file holds no Ed25519 key")
     return der[12:]
 
