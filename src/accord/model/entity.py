@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from accord.model.errors import NOWHERE, Place
+from accord.model.identity import Identity
 from accord.model.values import Duration
 
 Dimension = Literal["accuracy", "completeness", "timeliness", "consistency", "validity", "mapping"]
@@ -111,6 +112,9 @@ class Entity:
     rules: Mapping[str, Rule] = field(default_factory=dict, metadata={"doc": "row-level checks"})
     checks: Mapping[str, AggregateCheck] = field(default_factory=dict, metadata={"doc": "checks of all rows together"})
     events: tuple[EventRule, ...] = field(default=(), metadata={"doc": "events its rows stand for"})
+    identity: Identity | None = field(
+        default=None, metadata={"doc": "how rows are recognized where systems have keys of their own; the entity's key is then a canonical id"}
+    )
     version: str = field(default="1.0.0", metadata={"doc": "version of the contract"})
     description: str = field(default="", metadata={"doc": "what one row stands for"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)

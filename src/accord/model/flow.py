@@ -85,6 +85,13 @@ class Binding:
     capture: Literal["snapshot", "sweep", "cursor", "cdc"] = field(default="sweep", metadata={"doc": "how changes are found"})
     cursor: str = field(default="", metadata={"doc": "column that grows with every change, for capture: cursor and for authority: latest"})
     changed_by: str = field(default="", metadata={"doc": "column that names who changed a row last, for the record of conflicts"})
+    own_key: str = field(
+        default="", metadata={"doc": "column by which this system knows a row, where that is not the entity's key; needs identity: of the entity"}
+    )
+    new_key: str = field(
+        default="",
+        metadata={"doc": "own key of a row made here: uuid, next (largest whole number + 1) or SQL over canonical fields; default: the canonical id"},
+    )
     where: str = field(default="", metadata={"doc": "SQL condition on the resource's columns: only these rows take part"})
     create: bool = field(default=False, metadata={"doc": "make the table or file when it is not there"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)

@@ -12,6 +12,7 @@ from accord.model.entity import Entity
 from accord.model.errors import GuardStopped, MapError, UnknownName, alternatives
 from accord.model.types import CanonicalType
 from accord.sync.cycle import Side, storage_type
+from accord.sync.identity.own_key import own_key_code
 from accord.sync.mapping import compile_field, expression_columns, mapped_columns, raw_name
 
 
@@ -36,6 +37,9 @@ def capture(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, drift
     side.columns, side.relation = scanned, relation
     side.codes, lacking, side.doubled = {}, [], None
     for name, field in entity.fields.items():
+        if side.binding.own_key and name in entity.key:
+            side.codes[name] = own_key_code(entity, side, scanned)
+            continue
         mapping = side.binding.fields.get(name)
         if mapping is None or name in side.withheld:
             continue
@@ -132,6 +136,8 @@ def created_columns(entity: Entity, side: Side) -> tuple[dict[str, CanonicalType
             place=side.binding.place,
             expected="Map a field to it or leave the cursor out.",
         )
+    if side.binding.own_key:
+        return {side.binding.own_key: CanonicalType("text"), **columns}, (side.binding.own_key,)
     key = []
     for name in entity.key:
         column = side.binding.fields[name].column or name

@@ -22,6 +22,7 @@ from accord.connectors.protocol import change_token
 from accord.model.figure import Finding
 from accord.sync.aggregates import stale_sources
 from accord.sync.cycle import Cycle
+from accord.sync.identity.links import identity_print
 from accord.sync.result import FlowResult
 
 
@@ -34,7 +35,7 @@ def fingerprint(cycle: Cycle) -> str:
     state = {role: shas for role, shas in cycle.store.flow_state(cycle.flow.name).items() if role not in ("conflicts", "changes")}
     keys = {name: cycle.map.entities[name].key for name in sorted(referenced) if name in cycle.map.entities}
     systems = [s.connector.system for s in cycle.sides]
-    parts = (__version__, duckdb.__version__, cycle.flow, cycle.entity, systems, keys, sorted(golden.items()), sorted(state.items()))
+    parts = (identity_print(cycle), __version__, duckdb.__version__, cycle.flow, cycle.entity, systems, keys, sorted(golden.items()), sorted(state.items()))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

@@ -26,6 +26,9 @@ from accord.sync.cycle import Cycle, Progress, Side, names
 from accord.sync.drift import judge_drift
 from accord.sync.finish import move_state, next_base, next_golden
 from accord.sync.guard import check_deletes
+from accord.sync.identity.links import record_links
+from accord.sync.identity.own_key import assign_keys
+from accord.sync.identity.resolve import identify, resolve_only
 from accord.sync.idle import same_as, seen_now
 from accord.sync.judge import collect_quarantine, contract_findings, judge_merged, judge_side, load_references
 from accord.sync.limit import Limit, keep_held, limit_active, target_plans
@@ -136,6 +139,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool) -> F
         capture(cycle.con, cycle.entity, side, drift="evolve", may_create=not dry_run)
     captured_at = cycle.clock()
     judge_drift(cycle, previous)
+    identify(cycle)
     initial = {s.name for s in cycle.sides if not cycle.count(f"SELECT count(*) FROM {s.table('stored_base')}")}
     totals = dict.fromkeys((*_EFFECTS, "refused", "stale"), 0)
     shown: dict[str, Side] = {}
@@ -171,6 +175,7 @@ def _decide(cycle: Cycle, limit: Limit) -> int:
     if not active:
         return 0
     judge_merged(cycle, references)
+    assign_keys(cycle)
     for side in cycle.sides:
         plan_target(cycle, side)
     record_conflicts(cycle)
@@ -201,6 +206,7 @@ def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, S
         cycle.progress(f"{cycle.flow.name}: reading back {side.name}")
         shown[side.name] = replace(side, index=side.index + _READ_BACK, codes={}, columns={})
         capture(cycle.con, cycle.entity, shown[side.name], drift=cycle.flow.drift)
+        resolve_only(cycle, shown[side.name], like=side.index)
     stale = [s for s in writing if cycle.count(f"SELECT count(*) FROM {s.table('done')} WHERE _status = 'stale'")]
     if round_ < ROUNDS:
         for side in stale:
@@ -215,6 +221,7 @@ def _add(totals: dict[str, int], result: ApplyResult) -> None:
 
 def _intend(cycle: Cycle, writing: list[Side]) -> None:
     """Put what is about to be written, and what it overwrites, into the log; from here on a crash is the next run's to sort out."""
+    record_links(cycle)
     segments = {}
     for side in writing:
         query = intent_query(cycle, side)
@@ -262,6 +269,7 @@ def _finish(
     *,
     active: bool,
 ) -> FlowResult:
+    record_links(cycle)
     counts = dict(totals)
     counts["quarantined"] = collect_quarantine(cycle, shown)
     counts["released"] = cycle.count(

@@ -26,7 +26,7 @@ def check(facts: Facts) -> Iterator[Problem]:
         key = [name for name in dict.fromkeys(keyed.key) if name in keyed.fields]
         for binding in flow.bindings.values():
             for name in key if binding.fields else ():
-                if name not in binding.fields:
+                if name not in binding.fields and not binding.own_key:
                     yield facts.problem(
                         ("flows", flow.name, "bindings", binding.name, "fields"),
                         f"flow '{flow.name}', binding '{binding.name}': the key field '{name}' is not mapped.",

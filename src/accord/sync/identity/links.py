@@ -1,0 +1,128 @@
+"""The link table: which own key of which resource is which canonical id, as segments named by events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from accord.connectors.types import literal
+from accord.model.event import Event, ObjectRef
+from accord.model.flow import Binding
+from accord.store import Store
+from accord.sync.cycle import Cycle, names
+
+LINKS = {
+    "resource": "VARCHAR",  # system/resource
+    "own_key": "VARCHAR",
+    "canonical": "VARCHAR",
+    "before": "VARCHAR",  # what it was linked to before, where a person moved it
+    "retired": "BOOLEAN",  # another row of the same resource stands for this canonical id
+    "rule": "VARCHAR",
+    "score": "DOUBLE",
+    "by": "VARCHAR",
+    "at": "TIMESTAMPTZ",
+}
+PROPOSALS = {
+    "id": "VARCHAR",
+    "left_resource": "VARCHAR",
+    "left_key": "VARCHAR",
+    "right_resource": "VARCHAR",  # empty: right_key is a canonical id
+    "right_key": "VARCHAR",
+    "rule": "VARCHAR",
+    "score": "DOUBLE",
+    "why": "VARCHAR",
+    "at": "TIMESTAMPTZ",
+}
+MOST_SEGMENTS = 24  # past it, the table is written as one segment again
+
+
+def resource_of(binding: Binding) -> str:
+    """Where a binding's own keys are unique: two flows that bind the same rows share their links."""
+    return f"{binding.holder}/{binding.resource}"
+
+
+def state_of(store: Store, entity: str, role: str) -> list[str]:
+    """Segments of a role (links, proposals) of an entity, oldest first."""
+    rows = store.table("identity_state").to_pylist()
+    return [row["sha"] for row in rows if row["entity"] == entity and row["role"] == role]
+
+
+def load_links(con: duckdb.DuckDBPyConnection, store: Store, entity: str) -> None:
+    """Fill ``links`` (the current link table, ``n`` the age of each), ``dead`` (merged id → the id it is now) and ``links_new`` (none)."""
+    shas = state_of(store, entity, "links")
+    con.execute(f"CREATE OR REPLACE TABLE links_new ({_declared(LINKS)})")
+    parts = [f"SELECT *, {n} AS n FROM read_parquet({literal(str(store.read_segment(sha)))})" for n, sha in enumerate(shas)]
+    con.execute(f"CREATE OR REPLACE TABLE links ({_declared(LINKS)}, n INTEGER)")
+    if parts:
+        last = " QUALIFY row_number() OVER (PARTITION BY resource, own_key ORDER BY n DESC) = 1" if len(parts) > 1 else ""
+        con.execute(f"INSERT INTO links BY NAME SELECT * FROM ({' UNION ALL BY NAME '.join(parts)}){last}")
+    con.execute("CREATE OR REPLACE TABLE dead (loser VARCHAR, winner VARCHAR)")
+    gone = merged_ids(store, entity)
+    if gone:
+        con.executemany("INSERT INTO dead VALUES (?, ?)", [(loser, final(gone, loser)) for loser in sorted(gone)])
+
+
+def merged_ids(store: Store, entity: str) -> dict[str, str]:
+    """Merges that stand: the id that is gone → the id it was merged into."""
+    rows = store.table("identity_merge").to_pylist()
+    return {row["loser"]: row["winner"] for row in rows if row["entity"] == entity and row["undone_seq"] is None}
+
+
+def final(gone: dict[str, str], id_: str) -> str:
+    """The id that stands for this one after all merges."""
+    while id_ in gone:
+        id_ = gone[id_]
+    return id_
+
+
+def record_links(cycle: Cycle) -> None:
+    """Put links made in this run into the log, before anything rests on them in a system or in the agreed state.
+
+    A crash before this leaves nothing behind, and the next run finds the same ids again; a crash after it finds the links.
+    """
+    if cycle.entity.identity is None or not cycle.has("links_new"):
+        return
+    name = cycle.entity.name
+    for role, table, type_ in (("links", "links_new", "identity.linked"), ("proposals", "proposals_new", "identity.proposed")):
+        if cycle.has(table) and (count := cycle.count(f"SELECT count(*) FROM {table}")):
+            sha = cycle.store.write_segment_from(cycle.con, f"SELECT * FROM {table} ORDER BY ALL").sha
+            body = {"entity": name, "flow": cycle.flow.name, "run": cycle.run, "count": count, "state": {role: [sha]}}
+            append(cycle.store, type_, name, body, run=cycle.run, now=cycle.clock())
+            cycle.sql(f"DELETE FROM {table}")
+    if len(state_of(cycle.store, name, "links")) > MOST_SEGMENTS:
+        _compact(cycle)
+
+
+def _compact(cycle: Cycle) -> None:
+    columns = names(LINKS)
+    sha = cycle.store.write_segment_from(cycle.con, f"SELECT {columns} FROM links ORDER BY resource, own_key").sha
+    body = {"entity": cycle.entity.name, "run": cycle.run, "state": {"links": [sha]}}
+    append(cycle.store, "identity.compacted", cycle.entity.name, body, run=cycle.run, now=cycle.clock())
+
+
+def append(
+    store: Store, type_: str, entity: str, body: dict[str, Any], *, run: str, now: datetime, about: Sequence[ObjectRef] = ()
+) -> None:
+    """Append one event about the identity of an entity's rows."""
+    number = store.head().seq + 1
+    refs = (ObjectRef("entity", entity), *([ObjectRef("run", run)] if run else []), *about)
+    store.append([Event(f"{entity}:{type_}:{number}", type_, now, f"entity:{entity}", body, refs)])
+
+
+def _declared(columns: dict[str, str]) -> str:
+    return ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+
+
+def make_proposals_table(con: duckdb.DuckDBPyConnection) -> None:
+    """An empty ``proposals_new``."""
+    con.execute(f"CREATE OR REPLACE TABLE proposals_new ({_declared(PROPOSALS)})")
+
+
+def identity_print(cycle: Cycle) -> object:
+    """All about identity that a run depends on, for the check whether anything can have changed since the last one."""
+    name = cycle.entity.name
+    tables = [cycle.store.table(t).to_pylist() for t in ("identity_state", "identity_merge", "identity_decision")]
+    return cycle.entity.identity and [[row["seq"] for row in rows if row["entity"] == name] for rows in tables]

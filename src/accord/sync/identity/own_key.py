@@ -1,0 +1,133 @@
+"""A binding's own key in place of the canonical id: how it is read, written, and made for rows a system does not have yet."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+from accord.connectors.types import literal, quote
+from accord.model.entity import Entity
+from accord.model.errors import GuardStopped, alternatives
+from accord.sync.cycle import Cycle, Side, names
+from accord.sync.identity.links import LINKS, resource_of
+from accord.sync.mapping import FieldCode
+
+HELD = "_identity"  # column of a capture: why a row waits, null for most
+NAMESPACE = uuid.UUID("6f1c1f0e-4a51-5d0e-9a4b-0c2f7c3f6a10")  # of canonical ids: never change it, or a replay gives other ids
+UUID, NEXT = "uuid", "next"
+
+
+def own_key_code(entity: Entity, side: Side, scanned: Mapping[str, str]) -> FieldCode:
+    """The code of the entity's key in a binding with a key of its own.
+
+    It reads the own key as text, which ``identify`` then replaces by the canonical id, and writes the own key linked to an id. A row that
+    waits for a decision about who it is counts as broken, so that quarantine shows it and nobody takes it for a delete.
+
+    Raises:
+        GuardStopped: the column is gone.
+    """
+    key, wanted = entity.key[0], side.binding.own_key
+    column = next((c for c in scanned if c == wanted), None) or next((c for c in scanned if c.lower() == wanted.lower()), None)
+    if column is None:
+        raise GuardStopped(
+            "schema drift",
+            f"column '{wanted}' of '{side.binding.resource}' in system '{side.binding.holder}' is gone; it holds the own key",
+            alternatives(wanted, scanned),
+        )
+    write = f"(SELECT any_value(o._own) FROM {own_table(side)} o WHERE o._canonical = CAST({quote(key)} AS VARCHAR))"
+    return FieldCode(
+        key, column, f"CAST({quote(column)} AS VARCHAR)", f"({quote(HELD)} IS NOT NULL)", quote(HELD), write, (column,), True, True
+    )
+
+
+def own_table(side: Side) -> str:
+    """The table ``_canonical`` → ``_own`` of a binding; the same for its capture and its read-back."""
+    return quote(f"own.{side.name}")
+
+
+def make_own_tables(cycle: Cycle) -> None:
+    """Fill each side's own-key table: the row that is there counts, else the link made last, so that a row that was deleted, or whose
+    insert never came through, is made again under the key it had."""
+    for side in cycle.sides:
+        if side.binding.own_key:
+            cycle.sql(f"""
+                CREATE OR REPLACE TABLE {own_table(side)} AS
+                SELECT l.canonical AS _canonical, arg_min(l.own_key, (p.own IS NULL, -coalesce(l.n, 1000000), l.own_key)) AS _own
+                FROM (SELECT resource, own_key, canonical, retired, n FROM links) l
+                LEFT JOIN (SELECT own FROM present WHERE side = {side.index} AND reason IS NULL) p ON p.own = l.own_key
+                WHERE l.resource = {literal(resource_of(side.binding))} AND NOT l.retired GROUP BY l.canonical""")
+
+
+def uuid5(name: str) -> str:
+    """SQL of the version-5 UUID, as text, of an SQL text: the same name gives the same id everywhere and always."""
+    digest = f"sha1(unhex({literal(NAMESPACE.hex)}) || encode({name}))"
+    variant = f"substr('89ab', (strpos('0123456789abcdef', substr({digest}, 17, 1)) - 1) % 4 + 1, 1)"
+    parts = [
+        f"substr({digest}, 1, 8)",
+        f"substr({digest}, 9, 4)",
+        f"'5' || substr({digest}, 14, 3)",
+        f"{variant} || substr({digest}, 18, 3)",
+        f"substr({digest}, 21, 12)",
+    ]
+    return " || '-' || ".join(parts)
+
+
+def canonical_id(entity: Entity, resource: str, own: str) -> str:
+    """SQL of the canonical id that the row ``own`` of ``resource`` (both SQL) founds."""
+    prefix = entity.identity.prefix if entity.identity else ""
+    return f"{literal(prefix)} || {uuid5(f'concat_ws(chr(31), {literal(entity.name)}, {resource}, {own})')}"
+
+
+def assign_keys(cycle: Cycle) -> None:
+    """Give own keys to agreed rows that a system is about to get for the first time; between judging ``merged`` and planning targets.
+
+    The link is noted before the intent, so that a run that dies in the middle makes the row again under the same key. A key that is taken
+    already is not given out: the row is then refused with the reason that its key cannot be written.
+    """
+    if cycle.entity.identity is None:
+        return
+    key = quote(cycle.keys[0])
+    for side in cycle.sides:
+        if not (side.binding.own_key and side.writable):
+            continue
+        i, table = side.index, own_table(side)
+        lacking = (
+            f"SELECT m.* FROM merged m ANTI JOIN {table} o ON o._canonical = CAST(m.{key} AS VARCHAR) "
+            f"WHERE m._exists AND NOT m._held AND NOT _in_{i} AND NOT _bad_{i} AND NOT {side.leaves(cycle.flow.deletes)}"
+        )
+        if not cycle.count(f"SELECT count(*) FROM ({lacking})"):
+            continue
+        resource = literal(resource_of(side.binding))
+        cycle.sql(f"""
+            CREATE OR REPLACE TEMP TABLE given AS
+            SELECT canonical, own FROM (SELECT CAST({key} AS VARCHAR) AS canonical, {_new_key(cycle, side)} AS own FROM ({lacking}))
+            WHERE own IS NOT NULL AND own NOT IN (SELECT own_key FROM links WHERE resource = {resource})
+            AND own NOT IN (SELECT own FROM present WHERE side = {i})
+            QUALIFY row_number() OVER (PARTITION BY own ORDER BY canonical) = 1""")
+        note_links(cycle, f"SELECT {resource}, own, canonical, NULL, false, 'made', 1.0 FROM given")
+        cycle.sql(f"INSERT INTO {table} SELECT canonical, own FROM given")
+
+
+def _new_key(cycle: Cycle, side: Side) -> str:
+    """SQL over ``merged`` of a new own key, as text."""
+    rule, key = side.binding.new_key, f"CAST({quote(cycle.keys[0])} AS VARCHAR)"
+    if not rule:
+        return key
+    if rule == UUID:
+        return uuid5(f"concat_ws(chr(31), {literal('own ' + cycle.entity.name)}, {literal(resource_of(side.binding))}, {key})")
+    if rule == NEXT:
+        used = (
+            f"(SELECT coalesce(max(TRY_CAST(k AS BIGINT)), 0) FROM (SELECT own AS k FROM present WHERE side = {side.index} "
+            f"UNION ALL SELECT own_key FROM links WHERE resource = {literal(resource_of(side.binding))}))"
+        )
+        return f"CAST({used} + row_number() OVER (ORDER BY {key}) AS VARCHAR)"
+    return f"TRY(CAST(({rule}) AS VARCHAR))"
+
+
+def note_links(cycle: Cycle, query: str) -> None:
+    """Add links (resource, own key, canonical, before, retired, rule, score) to those of this run."""
+    values: dict[str, object] = {"by": cycle.run, "at": cycle.now}
+    cycle.sql(f"INSERT INTO links_new SELECT *, $by, $at FROM ({query})", values)
+    columns = names(LINKS)
+    cycle.sql("DELETE FROM links USING links_new n WHERE links.resource = n.resource AND links.own_key = n.own_key")
+    cycle.sql(f"INSERT INTO links ({columns}, n) SELECT {columns}, 1000000 FROM links_new")

@@ -1,0 +1,166 @@
+"""Captured rows brought under their canonical ids: by link, else by match rule, else as something new."""
+
+from __future__ import annotations
+
+from accord.connectors.types import literal, quote
+from accord.model.figure import Finding
+from accord.sync.base import CONFLICTS
+from accord.sync.cycle import Cycle, Side, names, storage_type
+from accord.sync.identity.links import load_links, make_proposals_table, resource_of
+from accord.sync.identity.match import match
+from accord.sync.identity.own_key import HELD, canonical_id, make_own_tables, note_links
+
+
+def identify(cycle: Cycle) -> None:
+    """Replace own keys by canonical ids in every capture; right after all sides are read.
+
+    Rows whose key is unknown are matched against all other systems' rows and what is agreed. Those that match nothing get a canonical id
+    made from their own key; those that match ambiguously wait for a person. New links are kept until ``record_links``.
+    Does nothing for an entity without ``identity``.
+    """
+    if cycle.entity.identity is None:
+        return
+    load_links(cycle.con, cycle.store, cycle.entity.name)
+    make_proposals_table(cycle.con)
+    _make_present(cycle, cycle.sides, "present")
+    unknown = cycle.count("SELECT count(*) FROM present WHERE canonical IS NULL")
+    if unknown:
+        cycle.progress(f"{cycle.flow.name}: recognizing {unknown} rows with unknown keys")
+        match(cycle)
+        _found_new(cycle)
+    for side in cycle.sides:
+        _rewrite(cycle, side, "present")
+    make_own_tables(cycle)
+    _release_moved(cycle)
+    _note_losers(cycle)
+    waiting = cycle.count("SELECT count(*) FROM present WHERE reason IS NOT NULL")
+    if waiting:
+        what = "wait for a decision whether they are the same as others: accord identity propose, accept, reject"
+        sentence = f"flow '{cycle.flow.name}': {waiting} rows {what}."
+        cycle.findings.append(Finding("identity", cycle.entity.name, sentence, "warning", waiting))
+
+
+def resolve_only(cycle: Cycle, side: Side, *, like: int | None = None) -> None:
+    """Replace own keys by canonical ids in one capture without matching: for read-back and for the proof of agreement.
+
+    Args:
+        cycle: of the same entity.
+        side: whose ``cap_<index>`` is rewritten.
+        like: index of the side of which this is the read-back: rows nobody knows yet are left for the next run to match. Without it they
+            are named by the id that their key would found.
+    """
+    if cycle.entity.identity is None:
+        return
+    if not cycle.has("links"):
+        load_links(cycle.con, cycle.store, cycle.entity.name)
+    _make_present(cycle, [side], "present_back")
+    if like is None:
+        _name_unknown(cycle, "present_back")
+    else:
+        cycle.sql(f"""
+            UPDATE present_back b SET canonical = p.canonical, reason = p.reason FROM present p
+            WHERE p.side = {like} AND p.own = b.own AND b.canonical IS NULL""")
+        # From here on this is what stands in the system: in the next round the read-back takes the place of the capture.
+        cycle.sql(f"DELETE FROM present WHERE side = {like}")
+        cycle.sql(f"INSERT INTO present SELECT * REPLACE ({like} AS side) FROM present_back WHERE canonical IS NOT NULL")
+    _rewrite(cycle, side, "present_back")
+
+
+def _make_present(cycle: Cycle, sides: list[Side], table: str) -> None:
+    """Fill a table: each own key that some side shows, its canonical id (null when unknown) and whether the row is left aside.
+
+    Of several rows of one resource that stand for one id, the one not retired counts; a retired one takes its place when it is gone, so
+    that removing the «right» duplicate in a system does not look like a delete of the thing.
+    """
+    key = quote(cycle.keys[0])
+    parts = []
+    for side in sides:
+        i, shown = side.index, f"SELECT DISTINCT CAST({key} AS VARCHAR) AS own FROM {side.table('cap')} WHERE {key} IS NOT NULL"
+        if side.binding.own_key:
+            parts.append(f"""
+                SELECT {i} AS side, {literal(resource_of(side.binding))} AS resource, c.own, l.canonical, coalesce(l.retired, false)
+                    AND row_number() OVER (PARTITION BY l.canonical ORDER BY l.retired, l.n DESC, l.own_key) > 1 AS aside
+                FROM ({shown}) c LEFT JOIN links l ON l.resource = {literal(resource_of(side.binding))} AND l.own_key = c.own""")
+        else:
+            parts.append(f"""
+                SELECT {i} AS side, '' AS resource, c.own, coalesce(d.winner, c.own) AS canonical, d.winner IS NOT NULL AS aside
+                FROM ({shown}) c LEFT JOIN dead d ON d.loser = c.own""")
+    cycle.sql(f"CREATE OR REPLACE TABLE {table} AS SELECT *, CAST(NULL AS VARCHAR) AS reason FROM ({' UNION ALL '.join(parts)})")
+
+
+def _found_new(cycle: Cycle) -> None:
+    """Canonical ids for what matched nothing, and the links of this run."""
+    _name_unknown(cycle, "present")
+    note_links(
+        cycle,
+        """
+        SELECT p.resource, p.own, p.canonical, NULL, false, coalesce(m.rule, 'first seen'), coalesce(m.score, 1.0)
+        FROM present p LEFT JOIN matched m USING (side, own)
+        ANTI JOIN links l ON l.resource = p.resource AND l.own_key = p.own WHERE p.reason IS NULL AND p.resource <> ''""",
+    )
+
+
+def _name_unknown(cycle: Cycle, table: str) -> None:
+    cycle.sql(f"UPDATE {table} SET canonical = {canonical_id(cycle.entity, 'resource', 'own')} WHERE canonical IS NULL")
+
+
+def _rewrite(cycle: Cycle, side: Side, table: str) -> None:
+    cap, key, own = side.table("cap"), quote(cycle.keys[0]), f"(SELECT * FROM {table} WHERE side = {side.index})"
+    if not side.binding.own_key:
+        if cycle.count(f"SELECT count(*) FROM {own} WHERE aside"):
+            cycle.sql(f"DELETE FROM {cap} WHERE CAST({key} AS VARCHAR) IN (SELECT own FROM {own} WHERE aside)")
+        return
+    kind = storage_type(cycle.entity, cycle.keys[0])
+    cycle.sql(f"""
+        CREATE OR REPLACE TABLE named AS
+        SELECT c.* REPLACE (CAST(p.canonical AS {kind}) AS {key}), p.reason AS {quote(HELD)} FROM {cap} c
+        LEFT JOIN {own} p ON p.own = CAST(c.{key} AS VARCHAR)
+        WHERE c.{key} IS NULL OR (p.canonical IS NOT NULL AND NOT p.aside) ORDER BY c.rowid""")
+    cycle.sql(f"DROP TABLE {cap}")
+    cycle.sql(f"ALTER TABLE named RENAME TO {cap}")
+    side.doubled = None
+
+
+def _release_moved(cycle: Cycle) -> None:
+    """A row that was linked to another id the last time is no delete of that other id, which is alive: its base is let go.
+
+    It happens when a merge is undone. The id that was merged away, on the other hand, is left to be deleted: it is no more.
+    """
+    for side in cycle.sides:
+        if not side.binding.own_key or not cycle.has(side.table("stored_base")):
+            continue
+        resource, base, key = literal(resource_of(side.binding)), side.table("base"), quote(cycle.keys[0])
+        gone = f"""
+            SELECT l.before FROM present p JOIN links l ON l.resource = p.resource AND l.own_key = p.own
+            WHERE p.side = {side.index} AND l.before <> l.canonical AND l.before NOT IN (SELECT loser FROM dead)
+            AND l.before NOT IN (SELECT canonical FROM links WHERE resource = {resource})"""
+        doomed = f"CAST({key} AS VARCHAR) IN ({gone})"
+        if not cycle.count(f"SELECT count(*) FROM {base} WHERE {doomed}"):
+            continue
+        if not side.overlaid:
+            cycle.sql(f"DROP VIEW {base}")
+            cycle.sql(f"CREATE TABLE {base} AS SELECT * FROM {side.table('stored_base')}")
+            side.overlaid = True
+        cycle.sql(f"DELETE FROM {base} WHERE {doomed}")
+
+
+def _note_losers(cycle: Cycle) -> None:
+    """What a merged-away row held differently is a conflict, kept like any other losing value; once, with its golden row still there."""
+    if not cycle.has("golden0") or not cycle.has("conflicts_new") or not cycle.count("SELECT count(*) FROM dead"):
+        return
+    key, rest = quote(cycle.keys[0]), [f for f in cycle.fields if f not in cycle.keys]
+    label = f"CAST(to_json(struct_pack({key} := d.winner)) AS VARCHAR)"
+    for f in rest:
+        column = quote(f)
+        cycle.sql(
+            f"""
+            INSERT INTO conflicts_new ({names(CONFLICTS)})
+            SELECT * FROM (
+                SELECT {literal(cycle.flow.name)} AS flow, {label} AS key, {literal(f)} AS field, 'agreed' AS winner, d.loser AS loser,
+                    CAST(w.{column} AS VARCHAR) AS winning_value, CAST(l.{column} AS VARCHAR) AS losing_value, NULL, 'identity', $run, $at
+                FROM dead d JOIN golden0 l ON CAST(l.{key} AS VARCHAR) = d.loser
+                LEFT JOIN golden0 w ON CAST(w.{key} AS VARCHAR) = d.winner WHERE l.{column} IS DISTINCT FROM w.{column}) n
+            ANTI JOIN conflicts_new o ON n.key = o.key AND n.field = o.field AND n.loser = o.loser
+                AND n.losing_value IS NOT DISTINCT FROM o.losing_value""",
+            {"run": cycle.run, "at": cycle.now},
+        )
