@@ -85,6 +85,12 @@ class Binding:
     capture: Literal["snapshot", "sweep", "cursor", "cdc"] = field(default="sweep", metadata={"doc": "how changes are found"})
     cursor: str = field(default="", metadata={"doc": "column that grows with every change, for capture: cursor and for authority: latest"})
     changed_by: str = field(default="", metadata={"doc": "column that names who changed a row last, for the record of conflicts"})
+    overlap: Duration = field(
+        default=Duration(300), metadata={"doc": "for capture: cursor: rows whose cursor is younger are read again, however it stands"}
+    )
+    sweep_every: Duration = field(
+        default=Duration(86_400), metadata={"doc": "for capture: cursor: how often all rows are compared, whatever their cursor says"}
+    )
     own_key: str = field(
         default="", metadata={"doc": "column by which this system knows a row, where that is not the entity's key; needs identity: of the entity"}
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from accord.connectors.types import literal, quote
+from accord.store.folding import folded
 from accord.sync.cycle import Cycle, Side, join_on, names, storage_type
 
 QUARANTINE = {
@@ -17,6 +18,7 @@ QUARANTINE = {
     "row_hash": "VARCHAR",
     "since": "TIMESTAMPTZ",
 }
+MARKS = {"_gone": "BOOLEAN", "_settled": "BOOLEAN"}
 HELD = {"key": "VARCHAR", "field": "VARCHAR", "binding": "VARCHAR", "value": "VARCHAR"}
 CONFLICTS = {
     "flow": "VARCHAR",
@@ -34,28 +36,54 @@ CONFLICTS = {
 
 
 def load_state(cycle: Cycle) -> None:
-    """Fill ``base_<i>`` of every side, ``golden0``, ``quarantine0``, ``held0`` and ``conflicts0`` from the store's segments."""
-    state = cycle.store.flow_state(cycle.flow.name)
+    """Fill ``base_<i>`` of every side and ``golden0`` from the store's segments, of a run over part of the keys only those in ``scope``."""
     fields = {name: storage_type(cycle.entity, name) for name in cycle.fields}
-    marks = {"_gone": "BOOLEAN", "_settled": "BOOLEAN"}
+    among = "scope" if cycle.partial else ""
     for side in cycle.sides:
-        _load(cycle, side.table("stored_base"), state.get(f"base:{side.name}", ()), {**fields, **marks})
+        load_segments(cycle, side.table("stored_base"), base_paths(cycle, side), {**fields, **MARKS}, key=cycle.keys, among=among)
         cycle.sql(f"CREATE OR REPLACE VIEW {side.table('base')} AS SELECT * FROM {side.table('stored_base')}")
-    _load(cycle, "golden0", state.get("golden", ()), fields)
-    _load(cycle, "quarantine0", state.get("quarantine", ()), QUARANTINE)
-    _load(cycle, "held0", state.get("held", ()), HELD)
+    load_segments(cycle, "golden0", _paths(cycle, "golden"), fields, key=cycle.keys, among=among)
 
 
-def _load(cycle: Cycle, table: str, shas: Sequence[str], columns: Mapping[str, str]) -> None:
-    load_segments(cycle, table, [cycle.store.read_segment(sha) for sha in shas], columns)
+def load_waiting(cycle: Cycle) -> None:
+    """Fill ``quarantine0``, ``held0`` (open conflicts) and ``open0`` (keys the last run left unsettled) from the store's segments."""
+    load_segments(cycle, "quarantine0", _paths(cycle, "quarantine"), QUARANTINE)
+    load_segments(cycle, "held0", _paths(cycle, "held"), HELD)
+    load_segments(cycle, "open0", _paths(cycle, "open"), {k: storage_type(cycle.entity, k) for k in cycle.keys})
 
 
-def load_segments(cycle: Cycle, table: str, paths: Sequence[Path], columns: Mapping[str, str]) -> None:
-    """Make ``table`` with exactly ``columns`` from Parquet files; what a file lacks is null, so that a map may gain fields."""
+def load_whole_base(cycle: Cycle, side: Side) -> None:
+    """Fill ``whole_<i>`` with the base of a side, also in a run over part of the keys."""
+    fields = {name: storage_type(cycle.entity, name) for name in cycle.fields}
+    load_segments(cycle, side.table("whole"), base_paths(cycle, side), {**fields, **MARKS}, key=cycle.keys)
+
+
+def base_paths(cycle: Cycle, side: Side) -> list[Path]:
+    """The segments of a side's base."""
+    return _paths(cycle, f"base:{side.name}")
+
+
+def _paths(cycle: Cycle, role: str) -> list[Path]:
+    return [cycle.store.read_segment(sha) for sha in cycle.store.flow_state(cycle.flow.name).get(role, ())]
+
+
+def load_segments(
+    cycle: Cycle, table: str, paths: Sequence[Path], columns: Mapping[str, str], *, key: Sequence[str] = (), among: str = ""
+) -> None:
+    """Make ``table`` with exactly ``columns`` from Parquet files; what a file lacks is null, so that a map may gain fields.
+
+    Args:
+        cycle: whose connection holds the table.
+        table: to make.
+        paths: segments of one role, or several whose rows are taken together.
+        columns: name and type.
+        key: given, segments of changes are folded into the state they change.
+        among: only rows whose key stands in this table.
+    """
     declared = ", ".join(f"{quote(c)} {t}" for c, t in columns.items())
     cycle.sql(f"CREATE OR REPLACE TABLE {table} ({declared})")
-    for path in paths:
-        source = f"read_parquet({literal(str(path))})"
+    sources = [f"({folded(paths, key, among=among)})"] if key and paths else [f"read_parquet({literal(str(path))})" for path in paths]
+    for source in sources:
         held = {row[0] for row in cycle.sql(f"DESCRIBE SELECT * FROM {source}")}
         picked = ", ".join(f"{f'TRY_CAST({quote(c)} AS {t})' if c in held else 'NULL'} AS {quote(c)}" for c, t in columns.items())
         cycle.sql(f"INSERT INTO {table} SELECT {picked} FROM {source}")

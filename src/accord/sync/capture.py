@@ -6,17 +6,26 @@ from collections.abc import Iterable, Mapping
 
 import duckdb
 
-from accord.connectors.protocol import change_token
+from accord.connectors.protocol import Keyed, change_token
 from accord.connectors.types import quote
 from accord.model.entity import Entity
 from accord.model.errors import GuardStopped, MapError, UnknownName, alternatives
 from accord.model.types import CanonicalType
-from accord.sync.cycle import Side, storage_type
+from accord.sync.cycle import Side, names, storage_type
 from accord.sync.identity.own_key import own_key_code
 from accord.sync.mapping import compile_field, expression_columns, mapped_columns, raw_name
 
 
-def capture(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, drift: str = "stop", may_create: bool = True) -> None:
+def capture(
+    con: duckdb.DuckDBPyConnection,
+    entity: Entity,
+    side: Side,
+    *,
+    drift: str = "stop",
+    may_create: bool = True,
+    among: str = "",
+    native: str = "",
+) -> None:
     """Scan the side's resource into table ``cap_<index>``: every field of the entity, and each mapped column as ``raw.<column>``.
 
     Fields the binding does not map, or whose column is gone, are null and not in ``side.codes``.
@@ -27,12 +36,18 @@ def capture(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, drift
         side: filled in: ``codes``, ``columns``, ``lacking``, ``rows``.
         drift: what to do when a mapped column is gone: ``stop`` raises, anything else treats its field as not provided.
         may_create: make the resource first when the map says ``create`` (a dry run does not).
+        among: only rows whose key stands in this table of canonical keys.
+        native: table with the same keys in the system's own columns; where the connector reads by key, only those rows are read.
 
     Raises:
         GuardStopped: a mapped column is gone and the flow says stop, or it is a key column.
     """
-    token = change_token(side.connector, side.binding.resource)
-    relation = _with_columns(con, side, _open(con, entity, side, may_create=may_create))
+    # A run that was told what changed before it reads has to have looked at the token even before that.
+    token = side.token if among else change_token(side.connector, side.binding.resource)
+    if native and isinstance(side.connector, Keyed):
+        relation = side.connector.scan_keys(con, side.binding.resource, native)
+    else:
+        relation = _with_columns(con, side, _open(con, entity, side, may_create=may_create))
     scanned = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
     side.columns, side.relation = scanned, relation
     side.codes, lacking, side.doubled = {}, [], None
@@ -72,7 +87,10 @@ def capture(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, drift
         kept[side.binding.changed_by] = None
     raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
     where = f"WHERE ({side.binding.where})" if side.binding.where else ""
-    con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS SELECT {', '.join(canonical + raw)} FROM {relation} {where}")
+    rows = f"SELECT {', '.join(canonical + raw)} FROM {relation} {where}"
+    if among:
+        rows = f"SELECT * FROM ({rows}) SEMI JOIN {among} USING ({names(entity.key)})"
+    con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS {rows}")
     found = con.execute(f"SELECT count(*) FROM {side.table('cap')}").fetchone()
     side.rows = int(found[0]) if found else 0
     side.token = token if token == change_token(side.connector, side.binding.resource) else None

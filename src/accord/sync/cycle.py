@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import duckdb
 
-from accord.connectors.protocol import Connector
+from accord.connectors.protocol import Connector, Feed
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.entity import Entity
 from accord.model.figure import Finding
@@ -20,6 +21,16 @@ from accord.store import Store
 from accord.sync.mapping import FieldCode
 
 Progress = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Log:
+    """A feed drained for this run: ``position`` is stored with its effect and acknowledged after."""
+
+    feed: Feed
+    position: str | None
+    keys: int | None  # in table ``told_<i>``; None: every row has to be compared
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -43,6 +54,9 @@ class Side:
     relation: str = ""  # what was scanned, in the system's own columns
     withheld: tuple[str, ...] = ()  # fields not read or written for now, because their column is another than before
     token: str | None = None  # the resource's change token, when it was the same before and after the capture
+    swept: bool = False  # read whole in a run over part of the keys
+    part: bool = False  # ``cap_`` holds only the rows of keys in ``active``
+    digested: bool = False  # its system computed digests of all its rows before they were read
 
     @property
     def name(self) -> str:
@@ -101,6 +115,12 @@ class Cycle:
     intended: bool = False
     newest: dict[str, dict[str, datetime]] = field(default_factory=dict)  # side → field with freshness → its newest value
     shapes: dict[str, object] = field(default_factory=dict)  # side → its columns with types, as the last event of the run keeps them
+    partial: bool = False  # about the keys of table ``scope`` only; outside it every side shows what its base holds
+    looked: int = 0  # keys in ``scope``
+    restated: bool = False  # the map or the program changed: what is stored may have another shape than what is written
+    notes: dict[str, Any] = field(default_factory=dict)  # what the run's last event keeps for the next run
+    sizes: dict[str, int] = field(default_factory=dict)  # role → rows agreed, as the last run left them
+    logs: dict[str, Log] = field(default_factory=dict)  # side → its log as drained by this run
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -1,15 +1,9 @@
-"""Move what is agreed: new bases, golden rows, quarantine, conflicts and changes as segments named by one event."""
+"""What is agreed after a run: the new base of each side, and the golden rows."""
 
 from __future__ import annotations
 
 from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, join_on, names, only_rows, storage_type
-
-APPENDED = {
-    "conflicts": ("conflicts_new", "ALL"),
-    # Total as far as rows differ, and a third of the cost of ALL.
-    "changes": ("changes_new", "key, source, target, op, quarantined, verified, freshness_seconds"),
-}
 
 
 def next_base(cycle: Cycle, side: Side, read_back: Side | None) -> None:
@@ -87,45 +81,3 @@ def next_golden(cycle: Cycle) -> None:
         CREATE OR REPLACE TABLE next_golden AS
         SELECT {fields} FROM golden0 g ANTI JOIN (SELECT {names(cycle.keys)} FROM merged WHERE NOT _held) m {cycle.using()}
         UNION ALL SELECT {fields} FROM merged WHERE _exists AND NOT _held""")
-
-
-def differs(cycle: Cycle, left: str, right: str) -> bool:
-    """Whether two tables of the same columns hold different rows."""
-    if cycle.count(f"SELECT count(*) FROM {left}") != cycle.count(f"SELECT count(*) FROM {right}"):
-        return True
-    return bool(cycle.count(f"SELECT count(*) FROM (SELECT * FROM {left} EXCEPT SELECT * FROM {right})"))
-
-
-def move_state(cycle: Cycle, *, active: bool) -> dict[str, list[str]]:
-    """Write a segment for each role whose rows changed and return role → segments, as ``flow.run_finished`` names them.
-
-    Args:
-        cycle: after ``next_base`` and ``next_golden`` (when ``active``), ``collect_quarantine`` and ``record_conflicts``.
-        active: some key was merged; without any, bases and golden rows stand.
-    """
-    state: dict[str, list[str]] = {}
-    keys = names(cycle.keys)
-    if active:
-        for side in cycle.sides:
-            # The overlay of intents may have moved base_ in memory, so the comparison is with what the store holds.
-            if differs(cycle, side.table("next_base"), side.table("stored_base")):
-                state[f"base:{side.name}"] = [_segment(cycle, f"SELECT * FROM {side.table('next_base')} ORDER BY {keys}")]
-        if differs(cycle, "next_golden", "golden0"):
-            state["golden"] = [_segment(cycle, f"SELECT * FROM next_golden ORDER BY {keys}")]
-        if differs(cycle, "held", "held0"):
-            state["held"] = [_segment(cycle, "SELECT * FROM held ORDER BY ALL")]
-    stored = cycle.store.flow_state(cycle.flow.name)
-    for side in cycle.sides:
-        # Naming the base of a side closes its open intents: they are part of it now, and must not excuse a later edit of a user.
-        if cycle.count(f"SELECT count(*) FROM {side.table('pend')}") and f"base:{side.name}" not in state:
-            state[f"base:{side.name}"] = list(stored.get(f"base:{side.name}", ()))
-    if differs(cycle, "quarantine", "quarantine0"):
-        state["quarantine"] = [_segment(cycle, "SELECT * FROM quarantine ORDER BY binding, key, row_hash")]
-    for role, (table, order) in APPENDED.items():
-        if cycle.count(f"SELECT count(*) FROM {table}"):
-            state[role] = [_segment(cycle, f"SELECT * FROM {table} ORDER BY {order}")]
-    return state
-
-
-def _segment(cycle: Cycle, query: str) -> str:
-    return cycle.store.write_segment_from(cycle.con, query).sha

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import ApplyResult, Connector
 from accord.connectors.types import literal
 from accord.model.errors import AccordError, UnknownName, UsageError
-from accord.model.event import Event, ObjectRef
 from accord.model.figure import Finding
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.aggregates import check_aggregates, newest_values, stale_sources
 from accord.sync.apply import apply_target
-from accord.sync.base import load_pending, load_state, overlay_intents
+from accord.sync.base import load_pending, load_state, load_waiting, overlay_intents
 from accord.sync.capture import capture
 from accord.sync.changes import note_due, note_quarantined, settle_due, start_due
 from accord.sync.conflicts import record_conflicts, record_stale, withdraw_stale
 from accord.sync.cycle import Cycle, Progress, Side, names
 from accord.sync.drift import judge_drift
-from accord.sync.finish import move_state, next_base, next_golden
+from accord.sync.finish import next_base, next_golden
 from accord.sync.guard import check_deletes
 from accord.sync.identity.links import record_links
 from accord.sync.identity.own_key import assign_keys
@@ -34,12 +33,14 @@ from accord.sync.judge import collect_quarantine, contract_findings, judge_merge
 from accord.sync.limit import Limit, keep_held, limit_active, target_plans
 from accord.sync.lookups import make_lookups
 from accord.sync.merge import find_active, merge
+from accord.sync.readback import read_back, take_read_back
+from accord.sync.record import append, last_finished
 from accord.sync.result import FlowResult
+from accord.sync.scope import begin_notes, close_logs, find_scope, read_scope, settle_logs
+from accord.sync.state import move_state
 from accord.sync.targets import intent_query, plan_target
 
 ROUNDS = 3  # a row that is stale after so many tries is left for the next run
-_LOOK_BACK = 256  # events
-_READ_BACK = 1000  # added to a side's index for the tables of its read-back
 _EFFECTS = ("inserted", "updated", "deleted", "unchanged")
 
 
@@ -55,6 +56,7 @@ def run_flow(
     allow_deletes: bool = False,
     progress: Progress | None = None,
     limit: Limit | None = None,
+    whole: bool = False,
 ) -> FlowResult:
     """Bring every system of a flow into agreement, once.
 
@@ -71,6 +73,7 @@ def run_flow(
         allow_deletes: go on where the delete guard would stop.
         progress: told a sentence before each step.
         limit: keys to look at, and a last word before the first write; default: all keys, none.
+        whole: look at every row of every system, also where what changed is known.
 
     Raises:
         GuardStopped: a mass delete or a vanished column, before anything was written.
@@ -78,13 +81,15 @@ def run_flow(
     """
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
         try:
-            return _run(cycle, limit or Limit(), dry_run=dry_run, allow_deletes=allow_deletes)
+            return _run(cycle, limit or Limit(), dry_run=dry_run, allow_deletes=allow_deletes, whole=whole)
         except AccordError as error:
             if not cycle.intended and not dry_run:
                 # Nothing was written; the log says that and why. The error itself matters more than a log that cannot be written.
                 with contextlib.suppress(AccordError):
-                    _append(cycle, "flow.run_finished", status="failed", counts={}, seconds=cycle.seconds, state={}, reason=str(error))
+                    append(cycle, "flow.run_finished", status="failed", counts={}, seconds=cycle.seconds, state={}, reason=str(error))
             raise
+        finally:
+            close_logs(cycle)
 
 
 @contextlib.contextmanager
@@ -125,22 +130,28 @@ def open_cycle(
         yield cycle
 
 
-def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool) -> FlowResult:
-    previous = _last_finished(cycle)
+def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whole: bool) -> FlowResult:
+    previous = last_finished(cycle)
+    begin_notes(cycle, previous)
     if not dry_run and limit == Limit() and (same := same_as(cycle, previous)) is not None:
         cycle.progress(f"{cycle.flow.name}: no system was written since the last run")
         _finished(cycle, same, {}, cycle.clock(), previous["columns"], previous["seen"], previous.get("shapes"))
         return same
-    load_state(cycle)
-    load_pending(cycle)
+    load_waiting(cycle)
     start_due(cycle)
-    for side in cycle.sides:
-        cycle.progress(f"{cycle.flow.name}: reading {side.name}")
-        capture(cycle.con, cycle.entity, side, drift="evolve", may_create=not dry_run)
+    load_pending(cycle)
+    pend_live(cycle)
+    if limit.keys is None and find_scope(cycle, previous, whole=whole, dry_run=dry_run) and not (cycle.looked or dry_run):
+        return _quiet(cycle, previous)
+    if not (cycle.partial and read_scope(cycle, previous)):
+        load_state(cycle)
+        for side in cycle.sides:
+            cycle.progress(f"{cycle.flow.name}: reading {side.name}")
+            capture(cycle.con, cycle.entity, side, drift="evolve", may_create=not dry_run)
     captured_at = cycle.clock()
     judge_drift(cycle, previous)
     identify(cycle)
-    initial = {s.name for s in cycle.sides if not cycle.count(f"SELECT count(*) FROM {s.table('stored_base')}")}
+    initial = {s.name for s in cycle.sides if not (cycle.partial or cycle.count(f"SELECT count(*) FROM {s.table('stored_base')}"))}
     totals = dict.fromkeys((*_EFFECTS, "refused", "stale"), 0)
     shown: dict[str, Side] = {}
     for round_ in range(1, ROUNDS + 1):
@@ -158,7 +169,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool) -> F
         if round_ == ROUNDS or limit.check is not None:
             _give_up(cycle, totals)
             break
-        _take_read_back(cycle, shown)
+        take_read_back(cycle, shown)
     cycle.progress(f"{cycle.flow.name}: moving the base")
     return _finish(cycle, limit, totals, shown, captured_at, previous, initial, active=bool(active))
 
@@ -204,8 +215,7 @@ def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, S
     totals["refused"] = cycle.count(f"SELECT count(*) FROM ({statuses}) WHERE _status = 'refused'")
     for side in writing:
         cycle.progress(f"{cycle.flow.name}: reading back {side.name}")
-        shown[side.name] = replace(side, index=side.index + _READ_BACK, codes={}, columns={})
-        capture(cycle.con, cycle.entity, shown[side.name], drift=cycle.flow.drift)
+        shown[side.name] = read_back(cycle, side)
         resolve_only(cycle, shown[side.name], like=side.index)
     stale = [s for s in writing if cycle.count(f"SELECT count(*) FROM {s.table('done')} WHERE _status = 'stale'")]
     if round_ < ROUNDS:
@@ -233,18 +243,7 @@ def _intend(cycle: Cycle, writing: list[Side]) -> None:
     if cycle.count("SELECT count(*) FROM conflicts_new"):
         losers = cycle.store.write_segment_from(cycle.con, "SELECT * FROM conflicts_new ORDER BY ALL").sha
     cycle.intended = True
-    _append(cycle, "flow.intended", segments=segments, conflicts=losers)
-
-
-def _take_read_back(cycle: Cycle, shown: dict[str, Side]) -> None:
-    """What was read back becomes the capture of the next round; our own writes in it are excused by the intents just noted."""
-    for side in cycle.sides:
-        back = shown.pop(side.name, None)
-        if back is not None:
-            cycle.sql(f"DROP VIEW {side.table('cur')}")
-            cycle.sql(f"DROP TABLE {side.table('cap')}")
-            cycle.sql(f"ALTER TABLE {back.table('cap')} RENAME TO {side.table('cap')}")
-            side.codes, side.columns, side.rows, side.doubled = back.codes, back.columns, back.rows, back.doubled
+    append(cycle, "flow.intended", segments=segments, conflicts=losers)
 
 
 def _give_up(cycle: Cycle, totals: dict[str, int]) -> None:
@@ -289,7 +288,7 @@ def _finish(
     cycle.newest = newest_values(cycle, shown)
     cycle.findings += stale_sources(cycle, cycle.newest)
     findings = (*cycle.findings, *contract_findings(cycle, load_references(cycle)), *_refusals(cycle, active=active))
-    changed = any(counts.values()) or bool(state)
+    changed = any(counts.values()) or any(role != "open" and not role.startswith("digest:") for role in state)
     status = "partial" if counts["refused"] or counts["stale"] else "done"
     result = FlowResult(
         cycle.flow.name,
@@ -323,7 +322,7 @@ def _finished(
     more = {} if seen is None else {"seen": seen}
     # A run limited to some keys saw the others and let them be: the next one must not take them for looked at.
     more |= {"captured_at": captured_at.isoformat()} if whole else {"limited": True}
-    _append(
+    append(
         cycle,
         "flow.run_finished",
         status=result.status,
@@ -334,8 +333,20 @@ def _finished(
         columns=columns,
         shapes=shapes or {},
         contract={"entity": cycle.entity.name, "version": cycle.entity.version},
+        **cycle.notes,
         **more,
     )
+    settle_logs(cycle)
+
+
+def _quiet(cycle: Cycle, previous: Mapping[str, Any]) -> FlowResult:
+    """The end of a run in which every side could say that nothing moved, and nothing was left open."""
+    cycle.progress(f"{cycle.flow.name}: nothing moved since the last run")
+    counts = dict.fromkeys((*_EFFECTS, "refused", "stale", "quarantined", "released", "conflicts", "changes", "verified"), 0)
+    rows = {s.name: 0 for s in cycle.sides}
+    result = FlowResult(cycle.flow.name, cycle.run, "done", counts, tuple(cycle.findings), cycle.seconds, False, rows)
+    _finished(cycle, result, {}, cycle.clock(), previous["columns"], None, previous.get("shapes"))
+    return result
 
 
 def _planned(cycle: Cycle) -> FlowResult:
@@ -367,28 +378,3 @@ def _refusals(cycle: Cycle, *, active: bool) -> list[Finding]:
             sentence = f"flow '{cycle.flow.name}': {subject} refused {count} rows ({reasons[0][0]}). They are tried again on the next run."
             found.append(Finding("refused", subject, sentence, "problem", count, tuple(str(r[0]) for r in reasons)))
     return found
-
-
-def _last_finished(cycle: Cycle) -> Mapping[str, object]:
-    """Attributes of the flow's last run that read its systems; empty before the first."""
-    end, step = cycle.store.head().seq, _LOOK_BACK
-    while end > 0:
-        # Backwards in growing steps: it stands near the end of the log, and the log grows for years.
-        start = max(0, end - step)
-        last: Mapping[str, object] = {}
-        for stored in cycle.store.read(after=start, types=["flow.run_finished"], object=ObjectRef("flow", cycle.flow.name)):
-            if "captured_at" in stored.event.attributes:
-                last = stored.event.attributes
-        if last:
-            return last
-        end, step = start, step * 8
-    return {}
-
-
-def _append(cycle: Cycle, type_: str, **attributes: object) -> None:
-    about = (ObjectRef("flow", cycle.flow.name), ObjectRef("run", cycle.run))
-    number = cycle.store.head().seq + 1
-    body = {"flow": cycle.flow.name, "run": cycle.run, **attributes}
-    cycle.store.append(
-        [Event(f"{cycle.run}:{cycle.flow.name}:{type_}:{number}", type_, cycle.clock(), f"flow:{cycle.flow.name}", body, about)]
-    )

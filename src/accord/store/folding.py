@@ -1,0 +1,61 @@
+"""A state kept as one full segment and, behind it, segments with only the rows that changed.
+
+A segment of changes has the columns of the full one and ``_removed``. Of several rows with a key the one in the later segment holds; a
+removed one takes the key out. Whoever reads a state of the store reads it through ``folded``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from accord.store.database import quote
+
+REMOVED = "_removed"
+
+
+def folded(paths: Sequence[Path], key: Sequence[str], *, among: str = "") -> str:
+    """SQL (a SELECT) of the rows a state holds; columns are matched by name.
+
+    Args:
+        paths: the segments of one role, in the order in which the store names them; at least one.
+        key: columns that identify a row.
+        among: only the rows whose key stands in this table or view, which has the key's columns.
+    """
+    keys = ", ".join(quote(k) for k in key)
+    semi = f" SEMI JOIN {among} USING ({keys})" if among else ""
+    changes = [path for path in paths if is_change(path)]
+    full = [path for path in paths if not is_change(path)]
+    rows = f"SELECT * FROM {_parquet(full)}" if full else ""
+    if not changes:
+        return f"{rows}{semi}"
+    newer = " UNION ALL BY NAME ".join(f"SELECT *, {place} AS _place FROM {_parquet([path])}{semi}" for place, path in enumerate(changes))
+    last = f"SELECT * FROM ({newer}) QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY _place DESC) = 1"
+    held = f"SELECT * EXCLUDE ({REMOVED}, _place) FROM ({last}) WHERE NOT {REMOVED}"
+    if not full:
+        return held
+    gone = " UNION ALL ".join(f"SELECT {keys} FROM {_parquet([path])}" for path in changes)
+    return f"{rows}{semi} ANTI JOIN ({gone}) USING ({keys}) UNION ALL BY NAME {held}"
+
+
+def is_change(path: Path) -> bool:
+    """Whether a segment holds changes to the state before it."""
+    return REMOVED in _columns(path)
+
+
+def rows_in(path: Path) -> int:
+    """Rows of a segment, as its footer says."""
+    return int(pq.read_metadata(path).num_rows)
+
+
+@lru_cache(maxsize=4096)  # a segment is named by what it holds and never changes
+def _columns(path: Path) -> frozenset[str]:
+    return frozenset(pq.read_schema(path).names)
+
+
+def _parquet(paths: Sequence[Path]) -> str:
+    listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    return f"read_parquet([{listed}], union_by_name = true)"

@@ -1,0 +1,37 @@
+"""What runs of a flow write into the event log, and what a run reads there about the one before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from accord.model.event import Event, ObjectRef
+from accord.sync.cycle import Cycle
+
+_LOOK_BACK = 256  # events
+
+
+def last_finished(cycle: Cycle) -> Mapping[str, Any]:
+    """Attributes of the flow's last run that read its systems; empty before the first."""
+    end, step = cycle.store.head().seq, _LOOK_BACK
+    while end > 0:
+        # Backwards in growing steps: it stands near the end of the log, and the log grows for years.
+        start = max(0, end - step)
+        last: Mapping[str, Any] = {}
+        for stored in cycle.store.read(after=start, types=["flow.run_finished"], object=ObjectRef("flow", cycle.flow.name)):
+            if "captured_at" in stored.event.attributes:
+                last = stored.event.attributes
+        if last:
+            return last
+        end, step = start, step * 8
+    return {}
+
+
+def append(cycle: Cycle, type_: str, **attributes: object) -> None:
+    """Add an event about the flow and this run."""
+    about = (ObjectRef("flow", cycle.flow.name), ObjectRef("run", cycle.run))
+    number = cycle.store.head().seq + 1
+    body = {"flow": cycle.flow.name, "run": cycle.run, **attributes}
+    cycle.store.append(
+        [Event(f"{cycle.run}:{cycle.flow.name}:{type_}:{number}", type_, cycle.clock(), f"flow:{cycle.flow.name}", body, about)]
+    )
