@@ -140,7 +140,6 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     load_waiting(cycle)
     start_due(cycle)
     load_pending(cycle)
-    pend_live(cycle)
     if limit.keys is None and find_scope(cycle, previous, whole=whole, dry_run=dry_run) and not (cycle.looked or dry_run):
         return _quiet(cycle, previous)
     if not (cycle.partial and read_scope(cycle, previous)):
