@@ -35,7 +35,9 @@ def fingerprint(cycle: Cycle) -> str:
     state = {role: shas for role, shas in cycle.store.flow_state(cycle.flow.name).items() if role not in ("conflicts", "changes")}
     keys = {name: cycle.map.entities[name].key for name in sorted(referenced) if name in cycle.map.entities}
     systems = [s.connector.system for s in cycle.sides]
-    parts = (identity_print(cycle), __version__, duckdb.__version__, cycle.flow, cycle.entity, systems, keys, sorted(golden.items()), sorted(state.items()))
+    decided = [r["seq"] for r in cycle.store.table("quarantine_discard").to_pylist() if r["flow"] == cycle.flow.name]
+    program = (identity_print(cycle), __version__, duckdb.__version__)
+    parts = (*program, cycle.flow, cycle.entity, systems, keys, sorted(golden.items()), sorted(state.items()), decided)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -79,8 +81,7 @@ def same_as(cycle: Cycle, previous: Mapping[str, Any]) -> FlowResult | None:
     if None in tokens.values() or tokens != seen["tokens"] or fingerprint(cycle) != seen["fingerprint"]:
         return None
     newest = {
-        side: {field: datetime.fromisoformat(moment) for field, moment in fields.items()}
-        for side, fields in seen.get("newest", {}).items()
+        side: {field: datetime.fromisoformat(moment) for field, moment in fields.items()} for side, fields in seen.get("newest", {}).items()
     }
     findings = tuple(Finding(**{**f, "examples": tuple(f["examples"])}) for f in seen["findings"])
     findings += tuple(stale_sources(cycle, newest))

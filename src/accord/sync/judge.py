@@ -10,6 +10,7 @@ from accord.model.figure import Finding
 from accord.sync.base import load_segments
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, storage_type
 from accord.sync.mapping import raw_name
+from accord.sync.quarantine import make_waiting
 from accord.sync.validate import accepted_view, count_reported, find_bad, row_json
 
 
@@ -136,8 +137,9 @@ def collect_quarantine(cycle: Cycle, shown: Mapping[str, Side]) -> int:
         ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key AND o.row_hash = md5(n.row)""",
         {"now": cycle.now},
     )
+    make_waiting(cycle)
     return cycle.count(
-        "SELECT count(*) FROM quarantine n ANTI JOIN quarantine0 o "
+        "SELECT count(*) FROM waiting n ANTI JOIN quarantine0 o "
         "ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key AND o.row_hash = n.row_hash"
     )
 
@@ -147,10 +149,10 @@ def contract_findings(cycle: Cycle, references: Mapping[str, str]) -> list[Findi
     found = []
     for side in cycle.sides:
         subject = f"{side.binding.system or side.name}/{side.binding.resource}"
-        bad = cycle.count(f"SELECT count(*) FROM {side.table('bad')} WHERE reasons IS NOT NULL")
+        bad = cycle.count(f"SELECT count(*) FROM waiting WHERE binding = {literal(side.name)}")
         copies = cycle.count(f"SELECT count(*) FROM {side.table('bad')} WHERE reasons IS NULL")
         if bad:
-            first = cycle.sql(f"SELECT DISTINCT reasons[1] FROM {side.table('bad')} WHERE reasons IS NOT NULL ORDER BY 1 LIMIT 3")
+            first = cycle.sql(f"SELECT DISTINCT reasons[1] FROM waiting WHERE binding = {literal(side.name)} ORDER BY 1 LIMIT 3")
             sentence = f"flow '{cycle.flow.name}': {bad} rows of {subject} break the contract and wait in quarantine until corrected there."
             found.append(Finding("quarantine", subject, sentence, "problem", bad, tuple(str(r[0]) for r in first)))
         if copies:

@@ -298,7 +298,7 @@ def _finish(
         cycle.seconds,
         changed,
         {s.name: s.rows for s in cycle.sides},
-        cycle.count("SELECT count(*) FROM quarantine"),
+        cycle.count("SELECT count(*) FROM waiting"),
         cycle.count(f"SELECT count(*) FROM {'held' if active else 'held0'}"),
     )
     seen = None if shown or limit != Limit() else seen_now(cycle, result)
@@ -358,7 +358,7 @@ def _planned(cycle: Cycle) -> FlowResult:
     totals["conflicts"] = cycle.count("SELECT count(*) FROM conflicts_new")
     findings = (*cycle.findings, *contract_findings(cycle, load_references(cycle)))
     rows_read = {s.name: s.rows for s in cycle.sides}
-    waiting = cycle.count("SELECT count(*) FROM quarantine")
+    waiting = cycle.count("SELECT count(*) FROM waiting")
     return FlowResult(
         cycle.flow.name, cycle.run, "planned", totals, findings, cycle.seconds, any(totals.values()), rows_read, waiting, 0, plans
     )

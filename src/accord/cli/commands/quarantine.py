@@ -1,0 +1,146 @@
+"""``accord quarantine``: what waits because it breaks its contract, judged again, or put aside by a person's decision."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime
+
+import typer
+
+from accord.cli import options
+from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
+from accord.lifecycle.run import new_run_id
+from accord.model.errors import UsageError
+from accord.sync import flow_order, run_flow
+from accord.sync.quarantine import Choice, discard, list_quarantine, reopen
+
+_FLOW = typer.Option("", "--flow", help="Only rows of this flow.")
+_BINDING = typer.Option("", "--binding", help="Only rows of this side of a flow.")
+_REASON = typer.Option("", "--reason", help="Only rows of which one reason holds this text.")
+_KEY = typer.Option([], "--key", help="Only the row with this key; may be repeated.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Rows that break their contract: list them, judge them again, or put them aside.")
+    group.command("list", help="Rows that wait, with every reason, counted by reason and owner.")(list_)
+    group.command("retry", help="Judge the flows with waiting rows again now; corrected rows return. Discarded rows meant are reopened.")(
+        retry
+    )
+    group.command("discard", help="Do not ask about these rows again as they are; they stay out, and return once corrected.")(discard_)
+    app.add_typer(group, name="quarantine")
+
+
+def list_(
+    map_path: options.MapPath = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    flow: str = _FLOW,
+    binding: str = _BINDING,
+    reason: str = _REASON,
+    key: list[str] = _KEY,
+    since: str = typer.Option("", "--since", help="Only rows waiting since this date or time (ISO 8601, UTC) or later."),
+    discarded: bool = typer.Option(False, "--discarded", help="Also rows that were discarded."),
+    limit: int = typer.Option(20, "--limit", min=0, help="Show at most so many rows."),
+) -> int:
+    """Read the state of the last run; no system is asked. Exit code 0, also when rows wait."""
+    choice = Choice(flow, binding, reason, tuple(key), _time(since), discarded)
+    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+        found = list_quarantine(workspace.map, workspace.store, choice)
+    total = found.rows.num_rows
+    rows, reasons = found.rows.slice(0, limit).to_pylist(), found.reasons.to_pylist()
+    if json:
+        emit_json({"command": "quarantine list", "waiting": total, "reasons": reasons, "rows": plain(rows)})
+        return 0
+    counted = [(r["flow"], r["binding"] or "merged", r["owner"] or "—", escape(r["reason"]), f"{r['rows']:,}") for r in reasons]
+    table("", ("flow", "side", "owner", "reason", "rows"), counted, right=(4,))
+    shown = [
+        (r["flow"], r["binding"] or "merged", escape(r["key"] or "—"), escape("; ".join(r["reasons"])), f"{r['since']:%Y-%m-%d %H:%M}")
+        for r in rows
+    ]
+    table("", ("flow", "side", "key", "reasons", "since"), shown)
+    out().print(f"{total:,} rows wait in quarantine" + (f"; the first {limit} are shown" if total > limit else ""))
+    return 0
+
+
+def retry(
+    map_path: options.MapPath = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    flow: str = _FLOW,
+    binding: str = _BINDING,
+    reason: str = _REASON,
+    key: list[str] = _KEY,
+) -> int:
+    """Run the flows in which rows that are meant wait; exit code 1 when some of them still do."""
+    choice = Choice(flow, binding, reason, tuple(key))
+    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace, progress(json) as bar:
+        now = clock()
+        # Only a discard of rows that are named is taken back: a plain retry must not ask again what a person has answered.
+        reopened = reopen(workspace.map, workspace.store, choice, by=_user(), now=now) if choice != Choice() else 0
+        before = list_quarantine(workspace.map, workspace.store, choice).rows.num_rows
+        waiting = set(list_quarantine(workspace.map, workspace.store, choice).rows.column("flow").to_pylist())
+        run = new_run_id(now)
+        chosen = [name for name in flow_order(workspace.map) if name in waiting]
+        bar.begin("retry", len(chosen))
+        results = []
+        for name in chosen:
+            bar.advance(name)
+            results.append(run_flow(workspace.map, name, workspace.connectors(), workspace.store, run=run, now=now))
+        after = list_quarantine(workspace.map, workspace.store, choice).rows.num_rows
+    released = sum(r.counts.get("released", 0) for r in results)
+    if json:
+        body = {"command": "quarantine retry", "run": run, "meant": before, "released": released, "waiting": after, "reopened": reopened}
+        emit_json(body | {"flows": plain(results)})
+    else:
+        out().print(f"{before:,} rows judged again: {released:,} returned, {after:,} still wait")
+    return 1 if after else 0
+
+
+def discard_(
+    map_path: options.MapPath = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    flow: str = _FLOW,
+    binding: str = _BINDING,
+    reason: str = _REASON,
+    key: list[str] = _KEY,
+    note: str = typer.Option("", "--note", help="Why, for those who ask later."),
+    by: str = typer.Option("", "--by", help="Who decides; default: the user of this machine."),
+) -> int:
+    """Record the decision. No system is asked or changed."""
+    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace:
+        choice = Choice(flow, binding, reason, tuple(key))
+        count = discard(workspace.map, workspace.store, choice, by=by or _user(), note=note, now=clock())
+        left = list_quarantine(workspace.map, workspace.store).rows.num_rows
+    if json:
+        emit_json({"command": "quarantine discard", "discarded": count, "waiting": left})
+    else:
+        out().print(f"{count:,} rows discarded as they are; {left:,} still wait")
+    return 0
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name
+        return "unknown"
+
+
+def _time(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--since '{text}' is no date or time.", expected="Expected for example 2026-03-01 or 2026-03-01T08:00.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
