@@ -7,22 +7,37 @@ when its values differ.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import duckdb
 import pyarrow as pa
 
+from accord.connectors.bulk import DIGEST, ODD, Stream, Streamed
 from accord.connectors.duck import borrowed_duck
-from accord.connectors.protocol import Connector, Digested, Keyed
+from accord.connectors.protocol import Connector, Digested, Keyed, Shaped
 from accord.connectors.types import literal, quote
 from accord.model.errors import DataRefused, UnknownName
 from accord.sync.cycle import join_on, key_json, names
+from accord.sync.mapping import expression_columns
 
 Method = Literal["pushed down", "portable"]
+_TABLES = ("left_digests", "right_digests")
+_numbers = itertools.count(1)
 DIFFERENCES = ("key", "kind", "field", "left_value", "right_value")
 _SUSPECT_SHARE = 4  # past a quarter of the rows, reading all of them costs less than asking for each by key
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A stream that holds something open."""
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,91 +136,174 @@ def compare_resources(
     """
     sides = TableSide(left, left_resource, {}), TableSide(right, right_resource, {})
     with borrowed_duck() as con:
-        if not portable and columns and can_push_down(sides[0], sides[1], (*key, *columns)):
-            return push_down(con, *sides, key, [c for c in columns if c not in key])
-        return _portable(con, sides, key, columns)
+        there = [_column_names(con, side) for side in sides]
+        fields = [c for c in (columns or there[0]) if c not in key and (columns or c in there[1])]
+        for side, known in zip(sides, there, strict=True):
+            for name in (*key, *fields):
+                if name not in known:
+                    raise UnknownName("column", name, known, holder=side.place)
+        found = None if portable else pushed_down(con, *sides, key, fields)
+        return found or _portable(con, sides, key, fields)
 
 
-def can_push_down(left: TableSide, right: TableSide, fields: Sequence[str]) -> bool:
-    """Whether digests computed by both systems can be held against each other: one kind of system, the same native types."""
-    if type(left.connector) is not type(right.connector) or not isinstance(left.connector, Digested):
-        return False
-    types = [_native_types(side) for side in (left, right)]
-    if not all(types):
-        return False
-    mine, theirs = ([found.get(side.column(f)) for f in fields] for side, found in zip((left, right), types, strict=True))
-    return None not in mine and mine == theirs
+def _column_names(con: duckdb.DuckDBPyConnection, side: TableSide) -> tuple[str, ...]:
+    if isinstance(side.connector, Shaped):
+        return tuple(side.connector.declared_types(side.resource))
+    return tuple(_types(con, side.connector.scan(con, side.resource)))
 
 
-def _native_types(side: TableSide) -> Mapping[str, str]:
-    told = getattr(side.connector, "declared_types", None)
-    if told is not None:
-        return dict(told(side.resource))
-    found = side.connector.describe().resource(side.resource)
-    return {c.name: c.native_type for c in found.columns} if found else {}
+def pushed_down(
+    con: duckdb.DuckDBPyConnection, left: TableSide, right: TableSide, keys: Sequence[str], fields: Sequence[str]
+) -> Comparison | None:
+    """Compare by digests both systems compute, or ``None`` when they cannot be held against each other.
 
+    They can where both systems are of one kind and hold every column in the same native type, whose equal values the system hashes
+    alike. Rows are read twice, the suspect ones by key: a row that came to agree between the two reads is not named.
 
-def push_down(con: duckdb.DuckDBPyConnection, left: TableSide, right: TableSide, keys: Sequence[str], fields: Sequence[str]) -> Comparison:
-    """Compare by digests both systems compute; call it where ``can_push_down`` holds.
-
-    Rows are read twice, the suspect ones by key: a row that came to agree between the two reads is not named.
+    Args:
+        con: holds the digests meanwhile.
+        left: one side.
+        right: the other.
+        keys: fields that identify a row.
+        fields: the others.
     """
-    for side, table in ((left, "left_digests"), (right, "right_digests")):
-        assert isinstance(side.connector, Digested)
-        relation = side.connector.digest_rows(
-            con, side.resource, [side.column(k) for k in keys], [side.column(f) for f in (*keys, *fields)], side.where
-        )
+    sides = left, right
+    if type(left.connector) is not type(right.connector):
+        return None
+    with contextlib.ExitStack() as opened:
+        sources = [_remote(con, opened, side) for side in sides]
+        if sources[0] is None or sources[1] is None:
+            return None
+        for field in (*keys, *fields):
+            types = {source.natives.get(source.side.column(field)) for source in sources if source}
+            if None in types or len(types) > 1:
+                return None
+        for source, table in zip(sources, _TABLES, strict=True):
+            if source is None or not source.fill(table, keys, fields):
+                return None
+    digests = compare_digests(con, *_TABLES, keys, (left.place, right.place))
+    rows = [_suspects(con, side, None, keys, fields, n) for side, n in zip(sides, (digests.left_rows, digests.right_rows), strict=True)]
+    return _named(con, digests, rows, keys, fields, "pushed down")
+
+
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    """A resource whose system computes digests: in the stream of its rows, or by itself."""
+
+    con: duckdb.DuckDBPyConnection
+    side: TableSide
+    stream: Stream | None
+    natives: Mapping[str, str]
+
+    def fill(self, table: str, keys: Sequence[str], fields: Sequence[str]) -> bool:
+        """Fill ``table`` with keys and digests; false when the system cannot give them."""
+        side, connector = self.side, self.side.connector
+        columns = [side.column(f) for f in (*keys, *fields)]
+        if self.stream is not None:
+            filtered = expression_columns(side.where) if side.where else ()
+            needed = list(dict.fromkeys((*(side.column(k) for k in keys), *filtered)))
+            if not set(needed) <= set(self.stream.columns):
+                return False
+            relation = self.stream.read(needed, columns)
+        else:
+            if side.where or not isinstance(connector, Digested):
+                return False
+            relation = connector.digest_rows(self.con, side.resource, [side.column(k) for k in keys], columns)
         picked = ", ".join(f"{quote(side.column(k))} AS {quote(k)}" for k in keys)
-        con.execute(f"CREATE OR REPLACE TEMP VIEW {table} AS SELECT {picked}, _digest FROM {relation}")
-    digests = compare_digests(con, "left_digests", "right_digests", keys, (left.place, right.place))
-    for side, name, rows in ((left, "left_suspects", digests.left_rows), (right, "right_suspects", digests.right_rows)):
-        con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {_suspects(con, side, keys, fields, rows)}")
-    return _named(con, digests, "left_suspects", "right_suspects", keys, fields, "pushed down")
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {picked}, {DIGEST} FROM {relation}{_filter(side)}")
+        return True
 
 
-def _suspects(con: duckdb.DuckDBPyConnection, side: TableSide, keys: Sequence[str], fields: Sequence[str], rows: int) -> str:
-    """SQL of a side's rows whose digests differ."""
-    wanted = _count(con, "SELECT count(*) FROM suspect")
-    if not wanted:  # nothing to look at: the columns alone, without reading a row
-        return f"SELECT {', '.join(f'CAST(NULL AS VARCHAR) AS {quote(f)}' for f in (*keys, *fields))} WHERE false"
-    if isinstance(side.connector, Keyed) and wanted * _SUSPECT_SHARE <= rows:
-        named = ", ".join(f"{quote(k)} AS {quote(side.column(k))}" for k in keys)
-        con.execute(f"CREATE OR REPLACE TEMP TABLE suspect_keys AS SELECT DISTINCT {named} FROM suspect")
-        relation = side.connector.scan_keys(con, side.resource, "suspect_keys")
-    else:
-        relation = side.connector.scan(con, side.resource)
-    types = {str(row[0]): str(row[1]) for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
-    picked = ", ".join(f"{_by_value(side.column(f), types)} AS {quote(f)}" for f in (*keys, *fields))
-    where = f" WHERE ({side.where})" if side.where else ""
-    return f"SELECT * FROM (SELECT {picked} FROM {relation}{where}) SEMI JOIN suspect USING ({names(keys)})"
+def _remote(con: duckdb.DuckDBPyConnection, opened: contextlib.ExitStack, side: TableSide) -> _Remote | None:
+    if isinstance(side.connector, Streamed):
+        stream = _opened(con, opened, side.connector, side.resource)
+        if stream.natives:
+            return _Remote(con, side, stream, stream.natives)
+    if isinstance(side.connector, Digested) and isinstance(side.connector, Shaped):
+        return _Remote(con, side, None, side.connector.declared_types(side.resource))
+    return None
 
 
-def _by_value(column: str, types: Mapping[str, str]) -> str:
-    """SQL of a column, JSON by its value and not its spelling."""
-    return f"canonical_json(CAST({quote(column)} AS VARCHAR))" if types[column] == "JSON" else quote(column)
+def _opened(con: duckdb.DuckDBPyConnection, opened: contextlib.ExitStack, connector: Streamed, resource: str) -> Stream:
+    stream = connector.stream(con, resource)
+    if isinstance(stream, Closing):
+        opened.callback(stream.close)
+    return stream
 
 
 def _portable(
-    con: duckdb.DuckDBPyConnection, sides: tuple[TableSide, TableSide], keys: Sequence[str], columns: Sequence[str]
+    con: duckdb.DuckDBPyConnection,
+    sides: tuple[TableSide, TableSide],
+    keys: Sequence[str],
+    fields: Sequence[str],
+    *,
+    streamed: bool = True,
 ) -> Comparison:
-    relations = [side.connector.scan(con, side.resource) for side in sides]
-    types = [{str(r[0]): str(r[1]) for r in con.execute(f"DESCRIBE SELECT * FROM {rel}").fetchall()} for rel in relations]
-    fields = [c for c in (columns or types[0]) if c not in keys and (columns or c in types[1])]
-    for side, found in zip(sides, types, strict=True):
-        for field in (*keys, *fields):
-            if field not in found:
-                raise UnknownName("column", field, found, holder=side.place)
-    rows = ("left_whole", "right_whole")
-    for table, relation in zip(rows, relations, strict=True):
-        shown = ", ".join(f"{_comparable(f, types)} AS {quote(f)}" for f in (*keys, *fields))
-        con.execute(f"CREATE OR REPLACE TEMP VIEW {table} AS SELECT {shown} FROM {relation}")
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE {table.replace('whole', 'digests')} AS "
-            f"SELECT {names(keys)}, hash({names((*keys, *fields))}) AS _digest FROM {table}"
+    """Compare by digests computed here: rows pass through once, and are not kept where the system can stream them."""
+    columns = (*keys, *fields)
+    with contextlib.ExitStack() as opened:
+        streams = [_stream(con, opened, side, columns) if streamed else None for side in sides]
+        scans = [None if s else side.connector.scan(con, side.resource) for s, side in zip(streams, sides, strict=True)]
+        types = [dict(s.columns) if s else _types(con, str(scan)) for s, scan in zip(streams, scans, strict=True)]
+        alike = _spelled_alike(sides, columns)
+        shown = [(f, quote(f) if f in alike else _comparable(f, types)) for f in columns]
+        picked = ", ".join(
+            [*(f"{sql} AS {quote(f)}" for f, sql in shown if f in keys), f"hash({', '.join(s for _, s in shown)}) AS {DIGEST}"]
         )
-    digests = compare_digests(con, "left_digests", "right_digests", keys, (sides[0].place, sides[1].place))
-    picked = [f"(SELECT * FROM {table} SEMI JOIN suspect USING ({names(keys)}))" for table in rows]
-    return _named(con, digests, picked[0], picked[1], keys, fields, "portable")
+        for table, stream, scan in zip(_TABLES, streams, scans, strict=True):
+            relation = stream.read(columns, ()) if stream else scan
+            odd = f", {ODD}" if stream else ""
+            con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {picked}{odd} FROM {relation}")
+            if stream and _count(con, f"SELECT count(*) FROM {table} WHERE {ODD}"):
+                # A value the stream cannot carry exactly; a scan carries every value, at a price.
+                return _portable(con, sides, keys, fields, streamed=False)
+    digests = compare_digests(con, *_TABLES, keys, (sides[0].place, sides[1].place))
+    counts = digests.left_rows, digests.right_rows
+    rows = [_suspects(con, side, scan, keys, fields, n) for side, scan, n in zip(sides, scans, counts, strict=True)]
+    return _named(con, digests, rows, keys, fields, "portable")
+
+
+def _spelled_alike(sides: Sequence[TableSide], columns: Sequence[str]) -> frozenset[str]:
+    """Columns both systems hold as jsonb, which has one spelling for each value: no need to look for it row by row."""
+    found = [side.connector.declared_types(side.resource) if isinstance(side.connector, Shaped) else {} for side in sides]
+    return frozenset(c for c in columns if all(types.get(side.column(c)) == "jsonb" for side, types in zip(sides, found, strict=True)))
+
+
+def _stream(con: duckdb.DuckDBPyConnection, opened: contextlib.ExitStack, side: TableSide, columns: Sequence[str]) -> Stream | None:
+    """The rows on the fly, where the system can and afterwards gives single rows by key."""
+    if not (isinstance(side.connector, Streamed) and isinstance(side.connector, Keyed)):
+        return None
+    stream = _opened(con, opened, side.connector, side.resource)
+    return stream if set(columns) <= set(stream.columns) else None
+
+
+def _suspects(
+    con: duckdb.DuckDBPyConnection, side: TableSide, scan: str | None, keys: Sequence[str], fields: Sequence[str], rows: int
+) -> str:
+    """A table of a side's suspect rows: from what was read already, or read again, by key where they are few."""
+    table = f"suspects_{next(_numbers)}"
+    wanted = _count(con, "SELECT count(*) FROM suspect")
+    if not wanted:  # nothing to look at: the columns alone, without reading a row
+        con.execute(f"CREATE TEMP TABLE {table} ({', '.join(f'{quote(f)} VARCHAR' for f in (*keys, *fields))})")
+        return table
+    relation = scan
+    if relation is None and isinstance(side.connector, Keyed) and wanted * _SUSPECT_SHARE <= rows:
+        named = ", ".join(f"{quote(k)} AS {quote(side.column(k))}" for k in keys)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE suspect_keys AS SELECT DISTINCT {named} FROM suspect")
+        relation = side.connector.scan_keys(con, side.resource, "suspect_keys")
+    relation = relation or side.connector.scan(con, side.resource)
+    picked = ", ".join(f"{quote(side.column(f))} AS {quote(f)}" for f in (*keys, *fields))
+    rows_of = f"SELECT {picked} FROM {relation}{_filter(side)}"
+    con.execute(f"CREATE TEMP TABLE {table} AS SELECT s.* FROM ({rows_of}) s SEMI JOIN suspect x ON {join_on(keys, 's', 'x')}")
+    return table
+
+
+def _filter(side: TableSide) -> str:
+    return f" WHERE ({side.where})" if side.where else ""
+
+
+def _types(con: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    return {str(row[0]): str(row[1]) for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
 
 
 def _comparable(field: str, types: Sequence[Mapping[str, str]]) -> str:
@@ -299,27 +397,19 @@ def name_differences(
 def _named(
     con: duckdb.DuckDBPyConnection,
     digests: Digests,
-    left: str,
-    right: str,
+    rows: Sequence[str],
     keys: Sequence[str],
     fields: Sequence[str],
     method: Method,
 ) -> Comparison:
+    types = [_types(con, table) for table in rows]
+    shown = ", ".join(f"{_comparable(f, types)} AS {quote(f)}" for f in (*keys, *fields))
+    left, right = (f"(SELECT {shown} FROM {table})" for table in rows)
     con.execute(f"CREATE OR REPLACE TEMP TABLE named ({', '.join(f'{quote(c)} VARCHAR' for c in DIFFERENCES)})")
     missing, extra, different = name_differences(con, left, right, keys, fields, "named")
     table = con.execute("SELECT * FROM named ORDER BY ALL").to_arrow_table()
-    return Comparison(
-        digests.left_rows,
-        digests.right_rows,
-        digests.both,
-        missing,
-        extra,
-        different,
-        digests.left_digest,
-        digests.right_digest,
-        method,
-        table,
-    )
+    n, m, both, mine, theirs = digests.left_rows, digests.right_rows, digests.both, digests.left_digest, digests.right_digest
+    return Comparison(n, m, both, missing, extra, different, mine, theirs, method, table)
 
 
 def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:
