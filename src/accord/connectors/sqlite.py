@@ -16,10 +16,11 @@ from typing import ClassVar
 
 import duckdb
 
-from accord.connectors import decide, sqlite_bulk, sqlite_keys, sqlite_write
+from accord.connectors import decide, sqlite_bulk, sqlite_feed, sqlite_keys, sqlite_write
 from accord.connectors.duck import borrowed_duck, load_scanner
 from accord.connectors.keys import chosen, taken
-from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch
+from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed
+from accord.connectors.sqlite_feed import FeedTable, SqliteFeed
 from accord.connectors.sqlite_types import as_text, canonical_type, declared_type
 from accord.connectors.text_values import readable_types
 from accord.connectors.types import literal, quote
@@ -188,6 +189,22 @@ class SqliteConnector:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
 
+    def open_feed(self, resource: str, key: Sequence[str], *, name: str, after: str | None) -> Feed:
+        """An outbox in the same file that triggers fill."""
+        with self._opened() as db, self._errors():
+            self._columns(db, self._table(resource), resource)
+        return SqliteFeed(FeedTable(self.system.name, self.path, self._table(resource), tuple(key), name, self._opened), after)
+
+    def drop_feed(self, resource: str, *, name: str) -> None:
+        """Triggers and outbox are removed."""
+        with self._opened(write=True) as db, self._errors():
+            sqlite_feed.drop(db, name)
+
+    def feed_lag(self, resource: str, *, name: str, after: str | None) -> int | None:
+        """Changes in the outbox."""
+        with self._opened() as db, self._errors():
+            return sqlite_feed.lag(db, name, after)
+
     def close(self) -> None:
         """Nothing is held open between calls."""
 
@@ -201,6 +218,7 @@ class SqliteConnector:
             for row in db.execute(
                 "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
             )
+            if not row[0].startswith(sqlite_feed.PREFIX)
         ]
         renamed = {r.path: name for name, r in self.system.resources.items() if r.path}
         return [renamed.get(table, table) for table in tables]
