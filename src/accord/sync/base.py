@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from accord.connectors.types import literal, quote
+from accord.model.entity import Entity
 from accord.store.folding import folded
 from accord.sync.cycle import Cycle, Side, join_on, names, storage_type
 
@@ -80,9 +81,21 @@ def load_segments(
         key: given, segments of changes are folded into the state they change.
         among: only rows whose key stands in this table.
     """
+    sources = [f"({folded(paths, key, among=among)})"] if key and paths else [f"read_parquet({literal(str(path))})" for path in paths]
+    _fill(cycle, table, sources, columns)
+
+
+def load_golden(cycle: Cycle, table: str, entity: Entity, columns: Mapping[str, str]) -> bool:
+    """Make ``table`` with the agreed rows of another entity, of every flow that keeps it; false when no flow has agreed on any yet."""
+    states = [cycle.store.flow_state(f.name).get("golden", ()) for f in cycle.map.flows.values() if f.entity == entity.name]
+    sources = [f"({folded([cycle.store.read_segment(sha) for sha in shas], entity.key)})" for shas in states if shas]
+    _fill(cycle, table, sources, columns)
+    return bool(sources)
+
+
+def _fill(cycle: Cycle, table: str, sources: Sequence[str], columns: Mapping[str, str]) -> None:
     declared = ", ".join(f"{quote(c)} {t}" for c, t in columns.items())
     cycle.sql(f"CREATE OR REPLACE TABLE {table} ({declared})")
-    sources = [f"({folded(paths, key, among=among)})"] if key and paths else [f"read_parquet({literal(str(path))})" for path in paths]
     for source in sources:
         held = {row[0] for row in cycle.sql(f"DESCRIBE SELECT * FROM {source}")}
         picked = ", ".join(f"{f'TRY_CAST({quote(c)} AS {t})' if c in held else 'NULL'} AS {quote(c)}" for c, t in columns.items())

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from accord.connectors.types import literal, quote
 from accord.model.figure import Finding
-from accord.sync.base import load_segments
+from accord.sync.base import load_golden
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, storage_type
 from accord.sync.mapping import raw_name
 from accord.sync.quarantine import make_waiting
@@ -26,15 +26,9 @@ def load_references(cycle: Cycle) -> dict[str, str]:
         if target is None or len(target.key) != 1:
             continue
         table, key = f"reference_{number}", target.key[0]
-        paths = [
-            cycle.store.read_segment(sha)
-            for flow in cycle.map.flows.values()
-            if flow.entity == target.name
-            for sha in cycle.store.flow_state(flow.name).get("golden", ())
-        ]
-        if not paths and target.name != cycle.entity.name:
+        agreed = load_golden(cycle, f"{table}_rows", target, {key: storage_type(target, key)})
+        if not agreed and target.name != cycle.entity.name:
             continue
-        load_segments(cycle, f"{table}_rows", paths, {key: storage_type(target, key)})
         parts = [f"SELECT CAST({quote(key)} AS VARCHAR) AS k FROM {table}_rows"]
         if target.name == cycle.entity.name:
             parts += [f"SELECT CAST({quote(key)} AS VARCHAR) FROM {s.table('cap')}" for s in cycle.sides]

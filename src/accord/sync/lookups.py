@@ -12,7 +12,7 @@ from pathlib import Path
 from accord.connectors.types import path_literal, quote
 from accord.model.errors import MapError, UnknownName, alternatives
 from accord.model.flow import Lookup
-from accord.sync.base import load_segments
+from accord.sync.base import load_golden
 from accord.sync.cycle import Cycle, storage_type
 from accord.sync.pieces import lookup_table
 
@@ -49,8 +49,7 @@ def _rows_of_entity(cycle: Cycle, lookup: Lookup, table: str) -> str:
     for name in (lookup.code, lookup.value):
         if name not in entity.fields:
             raise UnknownName("field", name, entity.fields, place=lookup.place, holder=f"lookup in entity '{entity.name}'")
-    paths = [cycle.store.read_segment(sha) for sha in lookup_segments(cycle, lookup)]
-    load_segments(cycle, f"{table}_rows", paths, {n: storage_type(entity, n) for n in dict.fromkeys((lookup.code, lookup.value))})
+    load_golden(cycle, f"{table}_rows", entity, {n: storage_type(entity, n) for n in dict.fromkeys((lookup.code, lookup.value))})
     return f"{table}_rows"
 
 

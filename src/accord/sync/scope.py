@@ -22,6 +22,7 @@ from accord.store.folding import REMOVED, folded, is_change
 from accord.sync.base import base_paths, load_state, load_whole_base
 from accord.sync.capture import capture
 from accord.sync.cycle import Cycle, Side, names, storage_type
+from accord.sync.lookups import lookup_state
 from accord.sync.moved import (
     compare_digests,
     compare_values,
@@ -50,7 +51,9 @@ def basis(cycle: Cycle) -> str:
     referenced = sorted({f.references for f in cycle.entity.fields.values() if f.references})
     keys = [(name, cycle.map.entities[name].key) for name in referenced if name in cycle.map.entities]
     systems = [s.connector.system for s in cycle.sides]
-    return hashlib.sha256(repr((__version__, duckdb.__version__, cycle.flow, cycle.entity, systems, keys)).encode()).hexdigest()
+    return hashlib.sha256(
+        repr((__version__, duckdb.__version__, cycle.flow, cycle.entity, systems, keys, lookup_state(cycle))).encode()
+    ).hexdigest()
 
 
 def find_scope(cycle: Cycle, previous: Mapping[str, Any], *, whole: bool, dry_run: bool) -> bool:
