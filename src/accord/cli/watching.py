@@ -19,6 +19,7 @@ from accord.model.errors import AccordError
 from accord.model.flow import Flow
 from accord.store.store import Lease
 from accord.sync import FlowResult
+from accord.sync.live import Taken
 from accord.sync.watch import FlowReport, Observer, Watch
 from accord.sync.watch.health import serve
 from accord.sync.watch.lineage import Emit, Lineage, Poster, to_file
@@ -49,6 +50,9 @@ class Told:
         if result.changed:
             said = f"{flow.name}: {result.status} in {result.seconds:.2f} s: {counted or 'state moved'}"
             self.say("run", said, flow=flow.name, run=result.run, status=result.status, counts=result.counts, seconds=result.seconds)
+
+    def applied(self, flow: Flow, taken: Taken) -> None:
+        """What goes the short way is counted in the metrics and stands in the log; a line for each would be noise."""
 
     def failed(self, flow: Flow, run: str, error: AccordError, now: datetime) -> None:
         """The error, in full."""

@@ -31,6 +31,7 @@ from accord.sync.identity.resolve import identify, resolve_only
 from accord.sync.idle import same_as, seen_now
 from accord.sync.judge import collect_quarantine, contract_findings, judge_merged, judge_side, load_references
 from accord.sync.limit import Limit, keep_held, limit_active, target_plans
+from accord.sync.live.fold import fold_live, pend_live
 from accord.sync.lookups import make_lookups
 from accord.sync.merge import find_active, merge
 from accord.sync.readback import read_back, take_read_back
@@ -131,6 +132,8 @@ def open_cycle(
 
 
 def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whole: bool) -> FlowResult:
+    if not dry_run:
+        fold_live(cycle)
     previous = last_finished(cycle)
     begin_notes(cycle, previous)
     if not dry_run and limit == Limit() and (same := same_as(cycle, previous)) is not None:
@@ -140,6 +143,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     load_waiting(cycle)
     start_due(cycle)
     load_pending(cycle)
+    pend_live(cycle)
     if limit.keys is None and find_scope(cycle, previous, whole=whole, dry_run=dry_run) and not (cycle.looked or dry_run):
         return _quiet(cycle, previous)
     if not (cycle.partial and read_scope(cycle, previous)):

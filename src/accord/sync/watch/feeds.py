@@ -15,18 +15,23 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from accord.connectors.protocol import Connector, Feed, KeyChanges, Logged
 from accord.model.errors import AccordError
 
 _WAIT_SECONDS = 0.25  # how long a run may have to wait for the thread to let go of a quiet feed
 LIMIT = 100_000  # keys; what one batch may hold in memory
+CHANGED_AT = "_changed_at"
+MOST_BATCHES = 5_000  # that went the short way and wait for a run to acknowledge them
 
 
 @dataclass
 class HeldFeed:
     """One open feed with what was read from it and not yet acknowledged.
 
-    ``start`` is the position everything in ``waiting`` follows.
+    ``start`` is the position everything in ``waiting`` follows. The first ``handled`` batches went the short way: they wait only for the
+    next run to store a position behind them, and the thread reads on. ``demand``: something in them is left for a run.
     """
 
     system: str
@@ -37,6 +42,8 @@ class HeldFeed:
     wake: Callable[[], None]
     waiting: list[KeyChanges] = field(default_factory=list)
     failure: AccordError | None = None
+    handled: int = 0
+    demand: bool = False
     _idle: threading.Condition = field(default_factory=threading.Condition)
     _claimed: bool = False
     _closed: bool = False
@@ -50,7 +57,7 @@ class HeldFeed:
     def _wait(self) -> None:
         while True:
             with self._idle:
-                self._idle.wait_for(lambda: self._closed or not (self._claimed or self.waiting or self.failure))
+                self._idle.wait_for(lambda: self._closed or not (self._claimed or self.alerted))
                 if self._closed:
                     return
                 try:
@@ -67,13 +74,27 @@ class HeldFeed:
     @property
     def alerted(self) -> bool:
         """Whether a run should look."""
-        return bool(self.waiting) or self.failure is not None
+        return self.handled < len(self.waiting) or self.demand or self.failure is not None or self.handled >= MOST_BATCHES
+
+    def fresh(self) -> list[KeyChanges]:
+        """Batches nobody has looked at; the thread has let go of the feed while there are any."""
+        return self.waiting[self.handled :] if not self.demand and self.failure is None else []
+
+    def went_short(self, batches: int, *, demand: bool) -> None:
+        """So many batches went the short way; ``demand``: not wholly, so a run has to follow."""
+        with self._idle:
+            self.handled += batches
+            self.demand = self.demand or demand
+            self._idle.notify_all()
 
     def claim(self) -> None:
         """Take the feed from the thread for a run."""
         self._claimed = True  # seen by the thread when it lets go of the lock, which it would otherwise take again at once
         with self._idle:
-            pass
+            self.demand = False
+            if len(self.waiting) > 1:
+                self.waiting[:] = together(self.waiting)
+            self.handled = 0
 
     def release(self) -> None:
         """Give it back."""
@@ -91,6 +112,7 @@ class HeldFeed:
         for number, batch in enumerate(self.waiting):
             if batch.position == position:
                 del self.waiting[: number + 1]
+                self.handled = max(0, self.handled - number - 1)
                 break
         self.start = position
 
@@ -102,6 +124,18 @@ class HeldFeed:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=30)
         self.feed.close()
+
+
+def together(batches: Sequence[KeyChanges]) -> list[KeyChanges]:
+    """Batches that follow each other as one, since a position is stored only behind the last of them; each key once, with its last time."""
+    tables = [b.keys for b in batches]
+    if any(t is None for t in tables) or sum(t.num_rows for t in tables if t is not None) > LIMIT:
+        return list(batches)
+    whole = pa.concat_tables([t for t in tables if t is not None], promote_options="permissive")
+    keys = [name for name in whole.column_names if name != CHANGED_AT]
+    if CHANGED_AT in whole.column_names:
+        whole = whole.group_by(keys).aggregate([(CHANGED_AT, "max")]).rename_columns({f"{CHANGED_AT}_max": CHANGED_AT})
+    return [KeyChanges(whole, batches[-1].position, "", batches[-1].more)]
 
 
 class FeedView:

@@ -24,6 +24,7 @@ from accord.model.entity import Entity
 from accord.model.errors import AccordError
 from accord.model.flow import Binding, Flow
 from accord.model.integration_map import IntegrationMap
+from accord.sync.live.path import Taken
 from accord.sync.mapping import mapped_columns
 from accord.sync.result import FlowResult
 from accord.sync.watch.observe import FlowReport
@@ -48,6 +49,9 @@ class Lineage:
     def finished(self, flow: Flow, result: FlowResult, now: datetime, stages: Mapping[str, float]) -> None:
         """COMPLETE, with row counts."""
         self._emit(run_event(self._map, flow, result.run, "COMPLETE", now, result=result))
+
+    def applied(self, flow: Flow, taken: Taken) -> None:
+        """Told with the run that takes them into its state."""
 
     def failed(self, flow: Flow, run: str, error: AccordError, now: datetime) -> None:
         """FAIL, with the message."""

@@ -20,6 +20,7 @@ from accord.sync.run import run_flow
 from accord.sync.watch.feeds import HeldFeeds
 from accord.sync.watch.observe import FlowReport, Observer, StageClock
 from accord.sync.watch.schedule import FlowSchedule, ends_watch, interval_seconds, next_ready
+from accord.sync.watch.short import ShortWay
 
 _RENEW_SECONDS = 60.0
 _SAMPLE_SECONDS = 10.0
@@ -62,6 +63,7 @@ class Watch:
         self._wake = threading.Event()
         self._feeds = HeldFeeds(self._wake.set)
         self._held = self._feeds.connectors(self.connectors)
+        self._short = ShortWay(self.map, self._held, self.store, self._feeds, self.clock, self.new_run)
         self._rng = random.Random(self.seed)  # noqa: S311 - spreads retries, nothing secret
         self._renewed = self._sampled = time.monotonic()
         self._schedules = {name: FlowSchedule(name, interval_seconds(self.map.flows[name])) for name in self.flows}
@@ -84,6 +86,7 @@ class Watch:
                 self._wake.clear()
                 now = time.monotonic()
                 self._renew_lease(now)
+                self._go_short()
                 self._mark_alerts()
                 chosen = next_ready(self._schedules, now)
                 if chosen is not None:
@@ -92,7 +95,17 @@ class Watch:
                 self._sample(now)
                 self._wake.wait(self._sleep_seconds(now))
         finally:
+            self._short.close()
             self._feeds.close()
+
+    def _go_short(self) -> None:
+        for schedule in self._schedules.values():
+            if schedule.state != "waiting":
+                continue
+            flow = self.map.flows[schedule.name]
+            for taken in self._short.take(flow):
+                for observer in self.observers:
+                    observer.applied(flow, taken)
 
     def _sleep_seconds(self, now: float) -> float:
         due = min((s.due for s in self._schedules.values()), default=float("inf"))
@@ -133,6 +146,7 @@ class Watch:
             again = bool(result.counts.get("stale"))
             schedule.finished(began, ended, again=again)
             self._tell(flow, result, stages)
+            self._short.follow(flow)
         self._note_state(schedule, run)
 
     def _tell(self, flow: Flow, result: FlowResult, stages: StageClock) -> None:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from accord.model.errors import AccordError
 from accord.model.flow import Flow
+from accord.sync.live.path import Taken
 from accord.sync.result import FlowResult
 from accord.sync.watch.observe import FlowReport
 
@@ -40,6 +41,13 @@ class Metrics:
         self._stage = Histogram(
             "accord_stage_seconds", "Seconds per stage of a run.", ("flow", "stage"), registry=self.registry, buckets=_BUCKETS_SECONDS
         )
+        self._live = Histogram(
+            "accord_live_seconds",
+            "Seconds from a seen change to its agreement.",
+            ("flow",),
+            registry=self.registry,
+            buckets=_BUCKETS_SECONDS,
+        )
         self._lease.set(1)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -64,6 +72,13 @@ class Metrics:
         self._open.labels(flow.name).set(result.open_conflicts)
         for stage, seconds in stages.items():
             self._stage.labels(flow.name, stage).observe(seconds)
+
+    def applied(self, flow: Flow, taken: Taken) -> None:
+        """Count what went the short way."""
+        self._changes.labels(flow.name, "inserted").inc(taken.inserted)
+        self._changes.labels(flow.name, "updated").inc(taken.updated)
+        if taken.inserted or taken.updated:
+            self._live.labels(flow.name).observe(taken.seconds)
 
     def failed(self, flow: Flow, run: str, error: AccordError, now: datetime) -> None:
         """Count the failure by its kind."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from accord.model.errors import AccordError
 from accord.model.flow import Flow
+from accord.sync.live.path import Taken
 from accord.sync.result import FlowResult
 from accord.sync.watch.schedule import State
 
@@ -43,6 +44,10 @@ class Observer(Protocol):
 
     def finished(self, flow: Flow, result: FlowResult, now: datetime, stages: Mapping[str, float]) -> None:
         """A run succeeded; ``stages``: seconds per stage."""
+        ...
+
+    def applied(self, flow: Flow, taken: Taken) -> None:
+        """Changes went the short way."""
         ...
 
     def failed(self, flow: Flow, run: str, error: AccordError, now: datetime) -> None:

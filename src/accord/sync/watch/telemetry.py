@@ -12,6 +12,7 @@ from opentelemetry.trace import Span, Status, StatusCode
 
 from accord.model.errors import AccordError
 from accord.model.flow import Flow
+from accord.sync.live.path import Taken
 from accord.sync.result import FlowResult
 from accord.sync.watch.observe import FlowReport
 
@@ -48,6 +49,12 @@ class Telemetry:
             span.set_attributes({f"accord.count.{name}": count for name, count in result.counts.items()})
             span.set_attributes({f"accord.seconds.{name}": seconds for name, seconds in stages.items()})
             span.end()
+
+    def applied(self, flow: Flow, taken: Taken) -> None:
+        """Count it; a span for each would cost more than the change."""
+        for operation, count in (("inserted", taken.inserted), ("updated", taken.updated)):
+            if count:
+                self._changes.add(count, {"flow": flow.name, "operation": operation})
 
     def failed(self, flow: Flow, run: str, error: AccordError, now: datetime) -> None:
         """Close it as failed."""

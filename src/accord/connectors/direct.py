@@ -1,0 +1,59 @@
+"""Single rows of a table over a connection that stays open: what a change needs to arrive in milliseconds.
+
+A kind of system offers it with a file ``<kind>_direct.py`` of this folder that has ``open_table``. Values travel as the text its server
+writes; ``types`` says what DuckDB makes of them, so that a value means the same here as after a ``scan``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from accord.connectors.protocol import Connector
+
+Key = tuple[str, ...]
+Texts = Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectChange:
+    """One row to insert, or to update where every column of ``old`` still holds its value."""
+
+    op: Literal["insert", "update"]
+    key: Key
+    new: Texts
+    old: Texts
+
+
+class DirectTable(Protocol):
+    """An opened table; every method may raise ``SystemUnreachable``, ``SystemChanged`` or ``DataRefused``, and is then closed.
+
+    ``types``: the DuckDB type of each column, as ``scan`` gives it. ``keyed``: the system itself keeps the key unique.
+    """
+
+    types: Mapping[str, str]
+    keyed: bool
+
+    def read(self, keys: Sequence[Key]) -> dict[Key, Texts]:
+        """The rows there are, by key; a key that stands twice is left out like one that is not there."""
+        ...
+
+    def write(self, changes: Sequence[DirectChange]) -> list[bool]:
+        """Carry out all in one transaction, durable when it returns; false for a row that was not as expected and was left alone."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+def open_direct(connector: Connector, resource: str, key: Sequence[str], columns: Sequence[str]) -> DirectTable | None:
+    """The table, or ``None`` when this kind of system, or one of the columns, cannot be had this way."""
+    name = f"accord.connectors.{connector.kind}_direct"
+    if importlib.util.find_spec(name) is None:
+        return None
+    opened: DirectTable | None = importlib.import_module(name).open_table(connector, resource, key, columns)
+    return opened

@@ -1,0 +1,165 @@
+"""Single rows of a PostgreSQL table by prepared statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from accord.connectors.direct import DirectChange, Key, Texts
+from accord.connectors.postgresql_types import PgColumn, columns_of
+from accord.connectors.types import quote
+
+# Server type → what DuckDB's scanner makes of it, for types whose text means the same to both.
+_TYPES = {
+    "int2": "BIGINT",
+    "int4": "BIGINT",
+    "int8": "BIGINT",
+    "float8": "DOUBLE",
+    "bool": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+    "timestamptz": "TIMESTAMP WITH TIME ZONE",
+    "uuid": "UUID",
+    "text": "VARCHAR",
+    "varchar": "VARCHAR",
+}
+_SETTINGS = (
+    "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 1; SET synchronous_commit = on; SET lock_timeout = '2s'"
+)
+_UNIQUE = """
+    SELECT 1 FROM pg_index i WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
+        AND i.indnkeyatts = cardinality(%s::text[]) AND NOT EXISTS (
+            SELECT FROM unnest(i.indkey) WITH ORDINALITY k(number, place) JOIN pg_attribute a ON a.attrelid = i.indrelid
+                AND a.attnum = k.number WHERE k.place <= i.indnkeyatts AND a.attname <> ALL (%s::text[]))"""
+
+
+def open_table(connector: Any, resource: str, key: Sequence[str], columns: Sequence[str]) -> PostgresTable | None:
+    """As ``direct.open_direct``, of a ``PostgresConnector``."""
+    try:
+        db = psycopg.connect(connector._dsn(), autocommit=True, prepare_threshold=0)
+    except psycopg.Error as error:
+        raise connector._translated(error) from None
+    try:
+        db.execute(_SETTINGS, prepare=False)
+        table = connector._table(db, resource)
+        known = {c.name: c for c in columns_of(db, table)}
+        types = {name: _type(known[name]) for name in (*key, *columns) if name in known}
+        if len(types) < len({*key, *columns}) or None in types.values():
+            db.close()
+            return None
+        keyed = db.execute(_UNIQUE, (table, list(key), list(key))).fetchone() is not None
+    except psycopg.Error as error:
+        db.close()
+        raise connector._translated(error) from error
+    return PostgresTable(connector, db, table, tuple(key), {n: known[n] for n in types}, {n: t or "" for n, t in types.items()}, keyed)
+
+
+def _type(column: PgColumn) -> str | None:
+    type_ = column.type
+    if column.is_array or (column.cast.startswith("character ") and not column.cast.startswith("character varying")):
+        return None
+    if column.base == "numeric":
+        return f"DECIMAL({type_.precision},{type_.scale})" if type_.precision else None
+    return _TYPES.get(column.base)
+
+
+class PostgresTable:
+    """A ``DirectTable`` over one connection of its own."""
+
+    def __init__(
+        self,
+        connector: Any,
+        db: psycopg.Connection[Any],
+        table: str,
+        key: tuple[str, ...],
+        columns: Mapping[str, PgColumn],
+        types: Mapping[str, str],
+        keyed: bool,
+    ) -> None:
+        self.types, self.keyed = types, keyed
+        self._connector, self._db, self._table, self._key, self._columns = connector, db, table, key, columns
+        self._names = list(types)
+        places = {name: number for number, name in enumerate(self._names)}
+        self._place = places
+        shown = ", ".join(f"({_plain(columns[n].read)})::text" for n in self._names)
+        found = " AND ".join(f"t.{_quoted(k)} = {columns[k].from_text(_slot('k', places[k]), to_write=False)}" for k in key)
+        self._where = found
+        self._read = f"SELECT {shown} FROM {_plain(table)} t WHERE {found}".encode()
+        self._statements: dict[tuple[str, ...], bytes] = {}
+
+    def read(self, keys: Sequence[Key]) -> dict[Key, Texts]:
+        """One statement a key, sent together."""
+        found: dict[Key, Texts] = {}
+        with self._errors():
+            cursors = []
+            if len(keys) == 1:
+                cursors.append(self._db.execute(self._read, self._keys(keys[0])))
+            else:
+                with self._db.pipeline():
+                    cursors = [self._db.cursor().execute(self._read, self._keys(key)) for key in keys]
+            for key, cursor in zip(keys, cursors, strict=True):
+                rows = cursor.fetchall()
+                if len(rows) == 1:
+                    found[key] = dict(zip(self._names, rows[0], strict=True))
+        return found
+
+    def write(self, changes: Sequence[DirectChange]) -> list[bool]:
+        """Compare-and-set in the statement itself: what is compared is what is changed."""
+        with self._errors():
+            if len(changes) == 1:
+                return [self._one(changes[0])]
+            with self._db.transaction():
+                return [self._one(change) for change in changes]
+
+    def close(self) -> None:
+        """End the session."""
+        self._db.close()
+
+    def _one(self, change: DirectChange) -> bool:
+        values: dict[str, str | None] = dict(self._keys(change.key))
+        values |= {f"n{self._place[name]}": value for name, value in change.new.items()}
+        values |= {f"o{self._place[name]}": value for name, value in change.old.items()}
+        return self._db.execute(self._statement(change), values).rowcount == 1
+
+    def _statement(self, change: DirectChange) -> bytes:
+        shape = (change.op, *change.new, "|", *change.old)
+        if shape not in self._statements:
+            made = {n: self._columns[n].from_text(_slot("n", self._place[n]), to_write=True) for n in change.new}
+            if change.op == "insert":
+                named = ", ".join(map(_quoted, made))
+                text = f"INSERT INTO {_plain(self._table)} ({named}) VALUES ({', '.join(made.values())}) ON CONFLICT DO NOTHING"
+            else:
+                same = [
+                    self._columns[n].same(f"t.{_quoted(n)}", self._columns[n].from_text(_slot("o", self._place[n]), to_write=False))
+                    for n in change.old
+                ]
+                assigned = ", ".join(f"{_quoted(n)} = {sql}" for n, sql in made.items())
+                text = f"UPDATE {_plain(self._table)} t SET {assigned} WHERE {' AND '.join([self._where, *same])}"
+            self._statements[shape] = text.encode()
+        return self._statements[shape]
+
+    def _keys(self, key: Key) -> dict[str, str]:
+        return {f"k{self._place[name]}": value for name, value in zip(self._key, key, strict=True)}
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            self._db.close()
+            raise self._connector._translated(error) from error
+
+
+def _slot(kind: str, place: int) -> str:
+    return f"%({kind}{place})s::text"
+
+
+def _plain(sql: str) -> str:
+    return sql.replace("%", "%%")
+
+
+def _quoted(name: str) -> str:
+    return _plain(quote(name))

@@ -1,0 +1,112 @@
+"""The short way in a watch: open while a flow is in agreement and its sources tell of their changes, closed by any error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+
+import pyarrow as pa
+
+from accord.connectors.direct import Key
+from accord.connectors.protocol import Connector
+from accord.model.errors import AccordError
+from accord.model.flow import Flow
+from accord.model.integration_map import IntegrationMap
+from accord.store import Store
+from accord.sync.live.path import MOST_KEYS, LivePath, Taken, open_live
+from accord.sync.watch.feeds import CHANGED_AT, HeldFeed, HeldFeeds
+from accord.sync.watch.schedule import ends_watch
+
+
+class ShortWay:
+    """The live paths of a watch, by flow."""
+
+    def __init__(
+        self,
+        map_: IntegrationMap,
+        connectors: Mapping[str, Connector],
+        store: Store,
+        feeds: HeldFeeds,
+        clock: Callable[[], datetime],
+        new_run: Callable[[datetime], str],
+    ) -> None:
+        self._map, self._connectors, self._store, self._feeds = map_, connectors, store, feeds
+        self._clock, self._new_run = clock, new_run
+        self._paths: dict[str, LivePath] = {}
+        self.closed: dict[str, str] = {}  # flow → why it has no short way
+
+    def follow(self, flow: Flow) -> None:
+        """A run of the flow ended well: open its short way, or take in what the run agreed on."""
+        if not self._feeds.of({(b.holder, b.resource) for b in flow.bindings.values()}):
+            self.closed[flow.name] = "no source tells of its changes"
+            return
+        try:
+            if flow.name in self._paths:
+                self._paths[flow.name].refresh()
+                return
+            run = self._new_run(self._clock())
+            path, reason = open_live(self._map, flow, self._connectors, self._store, clock=self._clock, run=run)
+        except AccordError as error:
+            if ends_watch(error):
+                raise
+            self._close(flow.name, str(error))
+            return
+        if path is None:
+            self.closed[flow.name] = reason
+        else:
+            self._paths[flow.name] = path
+            self.closed.pop(flow.name, None)
+
+    def take(self, flow: Flow) -> Iterator[Taken]:
+        """Bring over what the flow's feeds have seen; what cannot go this way asks for a run."""
+        path = self._paths.get(flow.name)
+        if path is None:
+            return
+        for binding in flow.bindings.values():
+            columns = [binding.fields[k].column or k for k in self._map.entities[flow.entity].key]
+            for held in self._feeds.of({(binding.holder, binding.resource)}):
+                batches = held.fresh()
+                if not batches:
+                    continue
+                if binding.direction == "write" or any(b.keys is None or b.keys.num_rows > MOST_KEYS for b in batches):
+                    held.went_short(0, demand=True)
+                    continue
+                taken = self._bring(path, flow, binding.name, held, _keys([b.keys for b in batches], columns), len(batches))
+                if taken is None:
+                    return
+                yield taken
+
+    def _bring(
+        self, path: LivePath, flow: Flow, binding: str, held: HeldFeed, keys: list[tuple[Key, str | None]], batches: int
+    ) -> Taken | None:
+        try:
+            taken = path.take(binding, keys)
+        except AccordError as error:
+            if ends_watch(error):
+                raise
+            self._close(flow.name, str(error))
+            held.went_short(batches, demand=True)
+            return None
+        held.went_short(batches, demand=bool(taken.left))
+        return taken
+
+    def _close(self, flow: str, reason: str) -> None:
+        path = self._paths.pop(flow, None)
+        if path is not None:
+            path.close()
+        self.closed[flow] = reason
+
+    def close(self) -> None:
+        """Close all."""
+        for flow in list(self._paths):
+            self._close(flow, "ended")
+
+
+def _keys(tables: list[pa.Table | None], columns: list[str]) -> list[tuple[Key, str | None]]:
+    """Each key once, with the time of its last change."""
+    found: dict[Key, str | None] = {}
+    for table in tables:
+        for row in table.to_pylist() if table is not None else ():
+            moment = row.get(CHANGED_AT)
+            found[tuple(str(row[c]) for c in columns)] = moment.isoformat() if isinstance(moment, datetime) else None
+    return list(found.items())
