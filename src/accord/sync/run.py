@@ -27,7 +27,7 @@ from accord.sync.finish import next_base, next_golden
 from accord.sync.guard import check_deletes
 from accord.sync.identity.links import record_links
 from accord.sync.identity.own_key import assign_keys
-from accord.sync.identity.resolve import identify, resolve_only
+from accord.sync.identity.resolve import identify, resolve_only, restore_unmerged
 from accord.sync.idle import same_as, seen_now
 from accord.sync.judge import collect_quarantine, contract_findings, judge_merged, judge_side, load_references
 from accord.sync.limit import Limit, keep_held, limit_active, target_plans
@@ -188,6 +188,7 @@ def _decide(cycle: Cycle, limit: Limit) -> int:
     merge(cycle) if active else _merge_nothing(cycle)
     if not active:
         return 0
+    restore_unmerged(cycle)
     judge_merged(cycle, references)
     assign_keys(cycle)
     for side in cycle.sides:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from accord.model.entity import Field
 from accord.model.flow import FieldMapping
 from accord.model.identity import Identity, MatchRule
 
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 CRM = "CREATE TABLE things (cid INTEGER PRIMARY KEY, name TEXT, email TEXT, city TEXT)"
 SHOP = "CREATE TABLE things (customer TEXT PRIMARY KEY, full_name TEXT, mail TEXT, town TEXT)"
 FIELDS = [Field("id", required=True), Field("name"), Field("email"), Field("city")]
@@ -41,6 +43,7 @@ def people(make_world: Any) -> Callable[..., Any]:
         world = make_world(tables, FIELDS, own, **options)
         entity = replace(world.map.entities["thing"], identity=Identity({r.name: r for r in rules}))
         world.map = replace(world.map, entities={"thing": entity})
+        world.now = NOW
         return world
 
     return build

@@ -15,7 +15,7 @@ from accord.model.event import Event, ObjectRef
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.cycle import names
-from accord.sync.identity.links import LINKS, final, load_links, merged_ids, state_of
+from accord.sync.identity.links import LINKS, final, load_links, merged_ids
 from accord.sync.identity.look import agreed_rows, entity_with_identity, load_proposals
 from accord.sync.identity.own_key import canonical_id
 
@@ -215,8 +215,3 @@ def _event(store: Store, offset: int, type_: str, entity: str, body: Mapping[str
     number = store.head().seq + offset
     about = (ObjectRef("entity", entity),)
     return Event(f"{entity}:{type_}:{number}", type_, now, f"entity:{entity}", {"entity": entity, **body}, about)
-
-
-def restored_rows(store: Store, entity: str) -> list[str]:
-    """Segments with what ids held that were merged away and are separate again."""
-    return state_of(store, entity, "restored")

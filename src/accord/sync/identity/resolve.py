@@ -6,7 +6,7 @@ from accord.connectors.types import literal, quote
 from accord.model.figure import Finding
 from accord.sync.base import CONFLICTS
 from accord.sync.cycle import Cycle, Side, names, storage_type
-from accord.sync.identity.links import load_links, make_proposals_table, resource_of
+from accord.sync.identity.links import load_links, make_proposals_table, resource_of, state_of
 from accord.sync.identity.match import match
 from accord.sync.identity.own_key import HELD, canonical_id, make_own_tables, note_links
 
@@ -164,3 +164,31 @@ def _note_losers(cycle: Cycle) -> None:
                 AND n.losing_value IS NOT DISTINCT FROM o.losing_value""",
             {"run": cycle.run, "at": cycle.now},
         )
+
+
+def restore_unmerged(cycle: Cycle) -> None:
+    """Agree again what an id held before it was merged away, for ids that are separate again; after ``merge``.
+
+    Only where its rows show what the other id has: that came from the merge. A row that was left aside shows values of its own, which may
+    be newer. It happens once: from the next run on its agreed row is there, and edits count as ever.
+    """
+    if cycle.entity.identity is None or not (shas := state_of(cycle.store, cycle.entity.name, "restored")):
+        return
+    key, gone = quote(cycle.keys[0]), cycle.store.table("identity_merge").to_pylist()
+    undone = {r["loser"]: r["winner"] for r in gone if r["entity"] == cycle.entity.name and r["undone_seq"] is not None}
+    cycle.sql("CREATE OR REPLACE TEMP TABLE parted (id VARCHAR, other VARCHAR)")
+    cycle.con.executemany("INSERT INTO parted VALUES (?, ?)", [list(pair) for pair in undone.items()])
+    paths = ", ".join(literal(str(cycle.store.read_segment(sha))) for sha in shas)
+    cycle.sql(f"""
+        CREATE OR REPLACE TEMP TABLE restored AS
+        SELECT id, other, field, last(value) AS value FROM read_parquet([{paths}]) JOIN parted USING (id)
+        WHERE flow = {literal(cycle.flow.name)} AND id NOT IN (SELECT loser FROM dead)
+        AND id IN (SELECT CAST({key} AS VARCHAR) FROM merged WHERE _exists AND NOT _g0) GROUP BY ALL""")
+    for (field,) in cycle.sql("SELECT DISTINCT field FROM restored"):
+        if field in cycle.fields:
+            column, kind = quote(str(field)), storage_type(cycle.entity, str(field))
+            cycle.sql(
+                f"UPDATE merged SET {column} = CAST(r.value AS {kind}), {quote(f'w.{field}')} = 0, {quote(f'h.{field}')} = false "
+                f"FROM restored r JOIN golden0 g ON CAST(g.{key} AS VARCHAR) = r.other WHERE r.field = {literal(str(field))} "
+                f"AND r.id = CAST(merged.{key} AS VARCHAR) AND merged.{column} IS NOT DISTINCT FROM g.{column}"
+            )
