@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 
 import duckdb
 import psycopg
+import pyarrow as pa
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from accord.connectors import decide, postgresql_bulk, postgresql_feed, postgresql_keys, postgresql_write
+from accord.connectors import decide, postgresql_bulk, postgresql_digest, postgresql_feed, postgresql_keys, postgresql_write
 from accord.connectors.duck import load_scanner, open_duck
 from accord.connectors.keys import Keys, chosen, taken
 from accord.connectors.pglog import LogSource, Table
@@ -141,8 +142,8 @@ class PostgresConnector:
                 shape = seen
         return None, self._asked(con, keys, shape, resource), shape
 
-    def _scanned(self, con: duckdb.DuckDBPyConnection, query: str, columns: Sequence[PgColumn]) -> str:
-        """What a query on the server gives, through DuckDB's scanner, in the types of ``columns``."""
+    def _scanned(self, con: duckdb.DuckDBPyConnection, query: str, columns: Sequence[PgColumn], more: Sequence[str] = ()) -> str:
+        """What a query on the server gives, through DuckDB's scanner, in the types of ``columns``; then ``more``, which is SQL over it."""
         load_scanner(con, "postgres")
         number = next(_names)
         alias, raw, view = f"postgres_{number}", f"pg_{number}_raw", f"pg_{number}"
@@ -156,7 +157,7 @@ class PostgresConnector:
             raise self._translated(error) from None  # its text may hold the password
         readable = readable_types(con, raw, {c.name: c.type for c in columns if c.read_as_text})
         selected = [f"CAST({quote(c.name)} AS {readable[c.name]}) AS {quote(c.name)}" if c.read_as_text else quote(c.name) for c in columns]
-        con.execute(f"CREATE TEMP VIEW {view} AS SELECT {', '.join(selected)} FROM {raw}")
+        con.execute(f"CREATE TEMP VIEW {view} AS SELECT {', '.join([*selected, *more])} FROM {raw}")
         return view
 
     def declared_types(self, resource: str) -> Mapping[str, str]:
@@ -210,6 +211,13 @@ class PostgresConnector:
         with self._opened() as db:
             return db.execute(f"SELECT 1 FROM {self._table(db, resource)} LIMIT 1".encode()).fetchone() is None
 
+    def holds(self, resource: str, rows: int) -> bool:
+        """Counts no further than it has to."""
+        with self._opened() as db:
+            first = f"SELECT 1 FROM {self._table(db, resource)} LIMIT {rows:d}"
+            counted = db.execute(f"SELECT count(*) FROM ({first}) AS counted".encode()).fetchone()
+            return counted is not None and int(counted[0]) >= rows
+
     @contextmanager
     def fill(self, resource: str, columns: Sequence[str]) -> Iterator[postgresql_bulk.PgFill | None]:
         """One COPY into the table, in one transaction."""
@@ -232,6 +240,23 @@ class PostgresConnector:
     def feed_lag(self, resource: str, *, name: str, after: str | None) -> int | None:
         """Bytes of log."""
         return postgresql_feed.lag(LogSource(self.system.name, self._dsn()), postgresql_feed.slot_name(name), after)
+
+    def digest_rows(
+        self, con: duckdb.DuckDBPyConnection, resource: str, key: Sequence[str], columns: Sequence[str], where: str = ""
+    ) -> str:
+        """One statement: the server hashes, key and eight bytes per row travel."""
+        with self._opened() as db:
+            table = self._table(db, resource)
+            known = {c.name: c for c in columns_of(db, table)}
+            query = postgresql_digest.rows_query(db, table, known, key, columns, where)
+        return self._scanned(con, query, [known[name] for name in key], [f"{postgresql_digest.SIGNED} AS _digest"])
+
+    def digest_buckets(self, resource: str, key: Sequence[str], columns: Sequence[str], buckets: int, where: str = "") -> pa.Table:
+        """One statement; a row per bucket travels."""
+        with self._opened() as db:
+            table = self._table(db, resource)
+            known = {c.name: c for c in columns_of(db, table)}
+            return postgresql_digest.buckets(db, table, known, key, columns, buckets, where)
 
     def close(self) -> None:
         """Ends the connection that is kept between calls; an embedded server ends with the process."""

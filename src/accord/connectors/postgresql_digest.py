@@ -1,0 +1,120 @@
+"""Digests of rows that PostgreSQL computes itself, for about the price of its own hash of a row.
+
+Its hash functions serve hash tables, where a collision costs time; here it would hide a difference. So what they leave out is added: the
+hash of a bigint or a time stamp folds its two halves into one, that of a numeric leaves out the sign, and those of citext, intervals and
+JSON give values that are merely equal the same hash. Each value is therefore hashed in a form from which it could be read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import psycopg
+import pyarrow as pa
+
+from accord.connectors.condition import translated
+from accord.connectors.postgresql_types import PgColumn
+from accord.connectors.types import quote
+from accord.model.errors import DataRefused, UnknownName
+
+_SINCE: Final = 140000
+_PLAIN: Final = ("int2", "int4", "date", "float4", "float8", "bool", "uuid", "bytea")
+_TEXTS: Final = ("text", "varchar")
+_SHIFT: Final = 1 << 63
+SIGNED: Final = f"CAST(CAST(_digest AS HUGEINT) + {_SHIFT} AS UBIGINT)"
+"""SQL in DuckDB: PostgreSQL's signed hash as an unsigned number."""
+
+
+def rows_query(
+    db: psycopg.Connection[Any], table: str, columns: Mapping[str, PgColumn], key: Sequence[str], digested: Sequence[str], where: str
+) -> str:
+    """SQL on the server: the key columns as ``scan`` reads them, and ``_digest`` over ``digested`` as a signed number.
+
+    Raises:
+        UnknownName: a column that the table does not have.
+        UsageError: the condition cannot be evaluated there.
+    """
+    picked = ", ".join(f"{_of(columns, name, table).read} AS {quote(name)}" for name in key)
+    return f"SELECT {picked}, {_hash(db, columns, digested, table)} AS _digest FROM {table} t{_where(columns, where)}"
+
+
+def buckets(
+    db: psycopg.Connection[Any],
+    table: str,
+    columns: Mapping[str, PgColumn],
+    key: Sequence[str],
+    digested: Sequence[str],
+    count: int,
+    where: str,
+) -> pa.Table:
+    """See ``protocol.Digested.digest_buckets``.
+
+    Raises:
+        UnknownName: a column that the table does not have.
+        UsageError: the condition cannot be evaluated there.
+    """
+    known = {name: _of(columns, name, table) for name in dict.fromkeys((*key, *digested))}
+    rest = [part for name in digested if name not in key for part in _parts(known[name])]
+    # The hash of the key goes into the digest of the row: else two rows that exchanged their values would cancel out.
+    digest = _record(db, ["_key", *rest])
+    inner = f"SELECT *, {_hash(db, columns, key, table)} AS _key FROM {table} t{_where(columns, where)} OFFSET 0"
+    query = f"SELECT mod(mod(_key, {int(count)}) + {int(count)}, {int(count)}), count(*), bit_xor({digest}) FROM ({inner}) t GROUP BY 1"
+    rows = db.execute(query.encode()).fetchall()
+    found = list(zip(*rows, strict=True)) or [(), (), ()]
+    return pa.table(
+        {
+            "bucket": pa.array(found[0], pa.int64()),
+            "n": pa.array(found[1], pa.int64()),
+            "digest": pa.array([value + _SHIFT for value in found[2]], pa.uint64()),
+        }
+    )
+
+
+def _hash(db: psycopg.Connection[Any], columns: Mapping[str, PgColumn], names: Sequence[str], table: str) -> str:
+    return _record(db, [part for name in names for part in _parts(_of(columns, name, table))])
+
+
+def _record(db: psycopg.Connection[Any], parts: Sequence[str]) -> str:
+    if db.info.server_version < _SINCE:
+        return f"hashtextextended(ROW({', '.join(parts)})::text, 0)"
+    return f"hash_record_extended(ROW({', '.join(parts)}), 0)"
+
+
+def _parts(column: PgColumn) -> list[str]:
+    """SQL of what of a column is hashed."""
+    name = f"t.{quote(column.name)}"
+    if column.is_array:
+        return [f'{column.read} COLLATE "C"']
+    if column.base in _PLAIN:
+        return [name]
+    if column.base == "int8":
+        return [name, f"({name} >> 32)::int4"]
+    if column.base in ("timestamp", "timestamptz"):
+        # The fold of its 64 bits, and a double that is exact for centuries around 1970.
+        return [name, f"date_part('epoch', {name})"]
+    if column.base in _TEXTS:
+        return [f'{name} COLLATE "C"']  # bytes, also where the column's own collation takes other letters for equal
+    return [f'{name}::text COLLATE "C"']
+
+
+def _where(columns: Mapping[str, PgColumn], where: str) -> str:
+    if not where:
+        return ""
+
+    def sql(name: str) -> str:
+        column = columns[name]
+        if column.type.name == "number":
+            return f"t.{quote(name)}"
+        read = column.read.replace(quote(name), f"t.{quote(name)}", 1)
+        return f'({read}) COLLATE "C"' if column.type.name == "text" else read
+
+    return f" WHERE {translated(where, {name: column.type for name, column in columns.items()}, sql)}"
+
+
+def _of(columns: Mapping[str, PgColumn], name: str, table: str) -> PgColumn:
+    if name not in columns:
+        raise UnknownName("column", name, columns, holder=f"the digest of {table}")
+    if name == "_digest":
+        raise DataRefused("a key column is called _digest", table, "another name, or a comparison that reads the rows")
+    return columns[name]
