@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accord.connectors.duck import canonical_json, load_scanner, open_duck
+from accord.connectors.duck import load_scanner, open_duck
+from accord.connectors.json_text import canonical_json
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -68,6 +68,12 @@ class World:
 
 
 @pytest.fixture
+def world_class() -> type[World]:
+    """The class, for tests that make their systems themselves."""
+    return World
+
+
+@pytest.fixture
 def make_world(tmp_path: Path) -> Iterator[Any]:
     """Build a world: ``tables`` are the CREATE statements per system, ``fields`` the entity, the rest goes to the flow."""
     stores: list[Store] = []

@@ -34,6 +34,10 @@ class Stream(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of the system once the relation was read."""
+        ...
+
 
 @runtime_checkable
 class Streamed(Protocol):
@@ -45,6 +49,15 @@ class Streamed(Protocol):
         Raises:
             UnknownName: no such resource.
         """
+        ...
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A connector that can say cheaply whether a resource is large."""
+
+    def holds(self, resource: str, rows: int) -> bool:
+        """Whether it has at least so many rows."""
         ...
 
 

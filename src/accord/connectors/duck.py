@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import itertools
-import json
 import os
 import threading
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import duckdb
-from duckdb.func import FunctionNullHandling
-from duckdb.sqltypes import VARCHAR
 
+from accord.connectors import json_text
 from accord.connectors.types import literal
 from accord.model.errors import TerminalError
 
@@ -24,7 +21,8 @@ Scanner = Literal["sqlite", "postgres"]
 _numbers = itertools.count(1)
 _ROWS_PER_TASK = 30_720  # DuckDB divides work by groups of rows; with its own 122,880 most tables would keep one core busy
 _engine_lock = threading.Lock()
-_engine: dict[int, duckdb.DuckDBPyConnection] = {}  # by process id: a forked child must not use its parent's threads
+# By process id, since a forked child must not use its parent's threads, and by number of threads.
+_engine: dict[tuple[int, int], duckdb.DuckDBPyConnection] = {}
 
 
 def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
@@ -42,22 +40,27 @@ def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.Du
         config["memory_limit"] = memory_limit
     con = duckdb.connect(":memory:", config=config)
     con.execute("SET TimeZone = 'UTC'")
-    con.create_function("canonical_json", canonical_json, [VARCHAR], VARCHAR, null_handling=FunctionNullHandling.SPECIAL)
+    json_text.register(con)
+    json_text.define(con)
     return con
 
 
 @contextlib.contextmanager
-def borrowed_duck() -> Iterator[duckdb.DuckDBPyConnection]:
+def borrowed_duck(*, threads: int = 2) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to this process's one DuckDB engine, with an empty in-memory database of its own that is gone afterwards.
 
     An engine costs 15 ms and a scanner loaded into it 160 ms of CPU (DuckDB checks the signature of the whole file each time); a database
     inside a running engine costs 2 ms. Tables made here, temporary or not, are seen by no other borrower. Settings of the engine are
     shared, so a borrower changes none.
+
+    Args:
+        threads: most threads one query may use; borrowers of each number share an engine of their own.
     """
-    con = _cursor()
+    con = _cursor(threads)
     name = f"borrowed_{next(_numbers)}"
     try:
         con.execute("SET TimeZone = 'UTC'")
+        json_text.define(con)
         con.execute(f"ATTACH ':memory:' AS {name} (ROW_GROUP_SIZE {_ROWS_PER_TASK})")
         con.execute(f"USE {name}")
         yield con
@@ -68,16 +71,16 @@ def borrowed_duck() -> Iterator[duckdb.DuckDBPyConnection]:
         con.close()
 
 
-def _cursor() -> duckdb.DuckDBPyConnection:
+def _cursor(threads: int) -> duckdb.DuckDBPyConnection:
     with _engine_lock:
-        engine = _engine.get(os.getpid())
+        engine = _engine.get((os.getpid(), threads))
         if engine is not None:
             try:
                 engine.execute("SELECT 1")
             except duckdb.Error:  # an internal error makes an engine unusable for good
                 engine = None
         if engine is None:
-            engine = _engine[os.getpid()] = open_duck()
+            engine = _engine[os.getpid(), threads] = open_duck(threads=threads)
         return engine.cursor()
 
 
@@ -126,24 +129,3 @@ def _wheel_path(name: str) -> Path | None:
         if path.is_file():
             return path
     return None
-
-
-def canonical_json(text: str | None) -> str | None:
-    """JSON with sorted keys and plain numbers, so that equal values are equal texts; ``None`` for what is no JSON."""
-    if text is None:
-        return None
-    try:
-        return _dump(json.loads(text, parse_float=Decimal, parse_int=Decimal))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _dump(value: Any) -> str:
-    # Written out because json.dumps would round numbers to doubles.
-    if isinstance(value, Decimal):
-        return f"{value.normalize():f}" if abs(value.adjusted()) < 400 else str(value.normalize())
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(k)}:{_dump(value[k])}" for k in sorted(value)) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_dump, value)) + "]"
-    return json.dumps(value)

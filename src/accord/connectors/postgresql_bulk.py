@@ -57,9 +57,9 @@ class PgStream:
     """A table or view of PostgreSQL about to be read by one COPY."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, dsn: str, table: str, columns: Sequence[PgColumn]) -> None:
-        self._con, self._dsn, self._table = con, dsn, table
+        self._con, self._dsn, self._table, self._alias = con, dsn, table, ""
         self._of = {c.name: c for c in columns if c.base != "numeric" or c.is_array or is_exact(c)}
-        self.columns: Mapping[str, str] = {name: duckdb_type(_scanned(c)) for name, c in self._of.items()}
+        self.columns: Mapping[str, str] = {name: duckdb_type(c.type) for name, c in self._of.items()}
         self.columns = {
             n: "TIMESTAMP" if self._of[n].base == "timestamp" and not self._of[n].is_array else t for n, t in self.columns.items()
         }
@@ -70,6 +70,7 @@ class PgStream:
         load_scanner(self._con, "postgres")
         number = next(_names)
         alias, view = f"stream_{number}", f"streamed_{number}"
+        self._alias = alias
         picked = [f"{_read(self._of[name])} AS {quote(name)}" for name in columns]
         if digest:
             picked.append(f"hash_record_extended(ROW({', '.join(map(quote, digest))}), 0) AS {DIGEST}")
@@ -80,9 +81,11 @@ class PgStream:
         self._con.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM postgres_query({literal(alias)}, {literal(query)})")
         return view
 
-
-def _scanned(column: PgColumn) -> Any:
-    return column.type
+    def close(self) -> None:
+        """Ends the scanner's connection."""
+        if self._alias:
+            self._con.execute(f"DETACH {self._alias}")
+            self._alias = ""
 
 
 def _read(column: PgColumn) -> str:

@@ -175,6 +175,12 @@ class SqliteConnector:
         with self._opened() as db, self._errors():
             return db.execute(f"SELECT 1 FROM {quote(self._table(resource))} LIMIT 1").fetchone() is None
 
+    def holds(self, resource: str, rows: int) -> bool:
+        """Counts no further than it has to."""
+        with self._opened() as db, self._errors():
+            some = f"SELECT count(*) FROM (SELECT 1 FROM {quote(self._table(resource))} LIMIT {rows:d})"
+            return int(db.execute(some).fetchone()[0]) >= rows
+
     @contextmanager
     def fill(self, resource: str, columns: Sequence[str]) -> Iterator[sqlite_bulk.SqliteFill | None]:
         """One ``BEGIN IMMEDIATE``: nobody else writes until it ends."""

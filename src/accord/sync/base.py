@@ -119,6 +119,11 @@ def load_pending(cycle: Cycle) -> None:
     ]
     for side in cycle.sides:
         load_segments(cycle, side.table("pend"), segments.get(side.name, ()), {**fields, "_op": "VARCHAR", "_set": "VARCHAR[]"})
+    for stored in cycle.store.pending_intents(cycle.flow.name) if open_ else ():
+        # A first load writes only inserts of the same fields, and its segment is the base to be.
+        for name, written in stored.event.attributes.get("fills", {}).items():
+            if (filled := cycle.side(name)) is not None:
+                cycle.sql(f"UPDATE {filled.table('pend')} SET _op = 'insert', _set = $fields WHERE _op IS NULL", {"fields": list(written)})
     load_segments(cycle, "conflicts_new", losers, CONFLICTS)
 
 

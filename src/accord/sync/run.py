@@ -31,6 +31,7 @@ from accord.sync.identity.resolve import identify, resolve_only, restore_unmerge
 from accord.sync.idle import same_as, seen_now
 from accord.sync.judge import collect_quarantine, contract_findings, judge_merged, judge_side, load_references
 from accord.sync.limit import Limit, keep_held, limit_active, target_plans
+from accord.sync.load import load_first
 from accord.sync.live.fold import fold_live, pend_live
 from accord.sync.lookups import make_lookups
 from accord.sync.merge import find_active, merge
@@ -142,6 +143,11 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
         return same
     load_waiting(cycle)
     start_due(cycle)
+    if not (previous or dry_run) and limit == Limit() and (loaded := load_first(cycle)) is not None:
+        judge_drift(cycle, previous)
+        columns = {s.name: sorted(s.columns) for s in cycle.sides}
+        _finished(cycle, loaded.result, loaded.state, loaded.captured_at, columns, None, cycle.shapes)
+        return loaded.result
     load_pending(cycle)
     pend_live(cycle)
     if limit.keys is None and find_scope(cycle, previous, whole=whole, dry_run=dry_run) and not (cycle.looked or dry_run):

@@ -1,0 +1,162 @@
+"""One stream of rows, read by several takers at once: batches are shared, not copied, and no taker runs far ahead of another."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from accord.connectors.bulk import DIGEST, WRAP
+from accord.sync.load.query import OFF, REASONS
+
+AHEAD = 4  # batches a taker may lag behind before the source has to wait
+Taker = Callable[[pa.RecordBatchReader], None]
+
+
+class OutOfOrdinaryError(Exception):
+    """What was found while loading needs the ordinary way; nothing was committed."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the stream held: rows, those that keep the contract, the sum of their digests, and the refused ones themselves.
+
+    ``rising`` is true while each key is above the one before, so that none stands twice.
+    """
+
+    rows: int = 0
+    accepted: int = 0
+    digest: int = 0
+    rising: bool = True
+    last: object = None
+    refused: list[pa.RecordBatch] = field(default_factory=list)
+
+    def add(self, batch: pa.RecordBatch, key: Sequence[str]) -> None:
+        """Count a batch.
+
+        Raises:
+            OutOfOrdinaryError: a row of it needs more than an insert.
+        """
+        bad = pc.is_valid(batch.column(REASONS))
+        count = pc.sum(bad).as_py() or 0
+        self.rows += batch.num_rows
+        self.accepted += batch.num_rows - count
+        good = batch
+        if count:
+            self.refused.append(batch.filter(bad))
+            good = batch.filter(pc.invert(bad))
+        if pc.any(good.column(OFF)).as_py():
+            raise OutOfOrdinaryError("a value does not fit, or would come back changed")
+        if DIGEST in batch.schema.names:
+            digests = pc.cast(good.column(DIGEST), pa.decimal128(38, 0))
+            self.digest = (self.digest + int(pc.sum(digests).as_py() or 0)) % WRAP
+        self._watch(batch, key)
+
+    def _watch(self, batch: pa.RecordBatch, key: Sequence[str]) -> None:
+        if not self.rising or not batch.num_rows:
+            return
+        column = batch.column(key[0])
+        if len(key) > 1 or not pa.types.is_integer(column.type) or column.null_count:
+            self.rising = False
+            return
+        steps = pc.all(pc.greater(column.slice(1), column.slice(0, len(column) - 1))).as_py()
+        first = column[0].as_py()
+        self.rising = steps is not False and (self.last is None or first > self.last)
+        self.last = column[len(column) - 1].as_py()
+
+
+def pour(reader: pa.RecordBatchReader, key: Sequence[str], takers: Sequence[Taker], sender: Taker) -> Tally:
+    """Give every batch of ``reader`` to each taker, and to ``sender``, which works in the calling thread.
+
+    Args:
+        reader: read to its end, in a thread of its own.
+        key: key fields.
+        takers: each works in a thread of its own.
+        sender: the one that is bound to this thread.
+
+    Raises:
+        OutOfOrdinaryError: see ``Tally.add``.
+        Exception: the first that the source or a taker raised; every other taker has ended by then.
+    """
+    tally = Tally()
+    ends = [_End(reader.schema) for _ in (*takers, sender)]
+    failures: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            for batch in reader:
+                tally.add(batch, key)
+                for end in ends:
+                    end.put(batch)
+        except BaseException as error:  # noqa: BLE001 - handed to the caller below
+            failures.append(error)
+        finally:
+            for end in ends:
+                end.finish(failed=bool(failures))
+
+    def take(taker: Taker, end: _End) -> None:
+        try:
+            taker(end.reader())
+        except BaseException as error:  # noqa: BLE001 - handed to the caller below
+            failures.append(error)
+        finally:
+            end.leave()
+
+    threads = [threading.Thread(target=read, name="accord-read")]
+    threads += [threading.Thread(target=take, args=pair, name="accord-take") for pair in zip(takers, ends, strict=False)]
+    for thread in threads:
+        thread.start()
+    try:
+        take(sender, ends[-1])
+    finally:
+        for thread in threads:
+            thread.join()
+    if failures:
+        raise failures[0]
+    return tally
+
+
+class _End:
+    """One taker's end of the stream."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._waiting: queue.Queue[pa.RecordBatch | None] = queue.Queue(AHEAD)
+        self._left = threading.Event()
+        self._failed = False
+
+    def put(self, batch: pa.RecordBatch | None) -> None:
+        """Wait for room; raises when the taker has gone before its time."""
+        while True:
+            if self._left.is_set():
+                if batch is not None:
+                    raise OutOfOrdinaryError("a taker of the stream ended early")
+                return
+            try:
+                self._waiting.put(batch, timeout=0.5)
+            except queue.Full:
+                continue
+            return
+
+    def finish(self, *, failed: bool) -> None:
+        """Nothing more comes; of a stream that failed, what came is not all."""
+        self._failed = failed
+        self.put(None)
+
+    def leave(self) -> None:
+        """The taker takes no more."""
+        self._left.set()
+
+    def reader(self) -> pa.RecordBatchReader:
+        """The batches as they come; an error in the end when the stream failed, so that a taker does not mistake a part for all."""
+        return pa.RecordBatchReader.from_batches(self._schema, self._batches())
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        while (batch := self._waiting.get()) is not None:
+            yield batch
+        if self._failed:
+            raise OutOfOrdinaryError("the stream broke off")

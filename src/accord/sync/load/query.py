@@ -1,0 +1,147 @@
+"""The one SELECT of a first load: canonical values, what the target is to hold of them, and why a row is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from accord.connectors.bulk import DIGEST, ODD
+from accord.connectors.types import literal, quote
+from accord.model.entity import Field
+from accord.model.types import CanonicalType
+from accord.sync.cycle import Cycle, Side, key_json, names, storage_type
+from accord.sync.mapping import FieldCode, compile_field, expression_columns, raw_name
+from accord.sync.validate import row_checks, row_json
+
+REASONS, ROW, OFF = "_reasons", "_row", "_off"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the stream has of each row.
+
+    Args:
+        native: column of the target: the stream's column with the value to store.
+        shown: canonical field: the stream's column with the value as the target will show it; what is not in it the target shows not.
+        digest: the source's columns that go to the target's ``digested`` unchanged, in the same order; empty when some are changed.
+        digested: the target's columns, in that order.
+    """
+
+    native: dict[str, str]
+    shown: dict[str, str]
+    digest: tuple[str, ...]
+    digested: tuple[str, ...]
+
+
+def target_codes(cycle: Cycle, target: Side) -> list[FieldCode]:
+    """The target's codes of its key and of every field written."""
+    return [*(target.codes[k] for k in cycle.keys), *target.written(cycle.keys)]
+
+
+def same_form(field: Field, side: Side, code: FieldCode, stored: str) -> bool:
+    """Whether a column holds the canonical value itself, so that writing and reading it changes nothing."""
+    mapping = side.binding.fields[code.name]
+    changed = mapping.codes or mapping.format or mapping.timezone or (mapping.unit and mapping.unit != field.unit)
+    kind = side.columns[code.column].upper()
+    stored = stored.replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")
+    return not changed and (
+        kind.replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE") == stored
+        or (kind == "JSON" and CanonicalType.parse(field.type).name == "json")
+    )
+
+
+def shape_of(cycle: Cycle, source: Side, target: Side, source_natives: Mapping[str, str], target_natives: Mapping[str, str]) -> Shape:
+    """How each column of the target is filled from the stream."""
+    native, shown, pairs = {}, {}, []
+    for code in target_codes(cycle, target):
+        field, stored = cycle.entity.fields[code.name], storage_type(cycle.entity, code.name)
+        plain = same_form(field, target, code, stored)
+        native[code.column] = code.name if plain else f"n:{code.column}"
+        shown[code.name] = code.name if plain else f"s:{code.name}"
+        origin = source.codes.get(code.name)
+        alike = origin is not None and same_form(field, source, origin, stored) and plain
+        kind = source_natives.get(origin.column) if origin else None
+        if alike and origin and kind is not None and kind == target_natives.get(code.column):
+            pairs.append((origin.column, code.column))
+    whole = len(pairs) == len(native)
+    return Shape(native, shown, tuple(p[0] for p in pairs) if whole else (), tuple(p[1] for p in pairs) if whole else ())
+
+
+def needed_columns(source: Side) -> tuple[str, ...]:
+    """The source's columns the mapping or the filter reads, as the source spells them."""
+    named = [n for code in source.codes.values() for n in code.needs]
+    named += expression_columns(source.binding.where) if source.binding.where else []
+    wanted = {n.lower() for n in named}
+    return tuple(c for c in source.columns if c.lower() in wanted)
+
+
+def stream_query(cycle: Cycle, source: Side, target: Side, relation: str, shape: Shape) -> str:
+    """SQL over the source's relation giving one row per row of the source.
+
+    Columns: every canonical field; ``n:<column>`` and ``s:<field>`` where the target holds a value in another form; ``_reasons`` (null for
+    a row that keeps the contract) and ``_row`` (its own columns as JSON, of a refused row only); ``_off`` (true where the ordinary way
+    would do more than insert this row); ``_digest`` when the source
+    computes one.
+    """
+    entity = cycle.entity
+    canonical = [
+        f"CAST({source.codes[n].read if n in source.codes else 'NULL'} AS {storage_type(entity, n)}) AS {quote(n)}" for n in entity.fields
+    ]
+    kept = dict.fromkeys(c for code in source.codes.values() for c in (*code.needs, code.column) if c in source.columns)
+    raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
+    mark = DIGEST if shape.digest else ODD
+    where = f"WHERE ({source.binding.where})" if source.binding.where else ""
+    inner = f"SELECT {', '.join([*canonical, *raw, mark])} FROM {relation} {where}"
+    columns = [names(entity.fields), *_refusal(cycle, source, [raw_name(c) for c in kept])]
+    stages, odd = _forms(cycle, source, target)
+    written = ", ".join(["*", *(f"{sql} AS {quote(n)}" for n, sql in stages[0].items())])
+    back = ", ".join(["*", *(f"{sql} AS {quote(n)}" for n, sql in stages[1].items())])
+    columns += [quote(n) for stage in stages for n in stage if n[:2] in ("n:", "s:")]
+    if shape.digest:
+        columns.append(DIGEST)
+    else:
+        odd.append(ODD)
+    columns.append(f"({' OR '.join(odd) or 'false'}) AS {OFF}")
+    return f"SELECT {', '.join(columns)} FROM (SELECT {back} FROM (SELECT {written} FROM ({inner}))) _x"
+
+
+def _refusal(cycle: Cycle, source: Side, raw: list[str]) -> list[str]:
+    checks = row_checks(cycle.entity, source.codes)
+    broken = " OR ".join(c.broken for c in checks) or "false"
+    cases = ", ".join(f"CASE WHEN {c.broken} THEN {c.reason} END" for c in checks) or "CAST(NULL AS VARCHAR)"
+    reasons = f"list_sort(list_filter([{cases}], lambda r: r IS NOT NULL))"
+    return [f"CASE WHEN {broken} THEN {reasons} END AS {REASONS}", f"CASE WHEN {broken} THEN {row_json(raw, '_x')} END AS {ROW}"]
+
+
+def _forms(cycle: Cycle, source: Side, target: Side) -> tuple[tuple[dict[str, str], dict[str, str]], list[str]]:
+    """What is written to columns that hold another form than the canonical one, what they will show, and what is odd about it."""
+    written: dict[str, str] = {}
+    back: dict[str, str] = {}
+    odd: list[str] = []
+    for side, prefixes in ((target, "ns"), (source, "er")):
+        codes = target_codes(cycle, side) if side is target or side.writable else []
+        for code in codes:
+            field, stored = cycle.entity.fields[code.name], storage_type(cycle.entity, code.name)
+            if same_form(field, side, code, stored):
+                continue
+            kept, seen = f"{prefixes[0]}:{code.column}", f"{prefixes[1]}:{code.name}"
+            kind = side.columns[code.column]
+            written[kept] = f"CAST({code.write or 'NULL'} AS {kind})"
+            mapping = replace(side.binding.fields[code.name], column=kept)
+            back[seen] = f"CAST({compile_field(field, mapping, side.binding, {kept: kind}).read} AS {stored})"
+            if side is target:
+                odd.append(f"({quote(code.name)} IS NOT NULL AND {quote(kept)} IS NULL)")  # it does not fit
+            if side is source or code.name in cycle.keys:
+                odd.append(f"({quote(seen)} IS DISTINCT FROM {quote(code.name)})")  # the source itself would be written, or another key
+    return (written, back), odd
+
+
+def changes_query(cycle: Cycle, rows: str, source: Side, target: Side, captured: str, verified: str) -> str:
+    """SQL of the change records of rows just loaded, as the ordinary way makes them at first contact."""
+    at, seen = f"TIMESTAMPTZ {literal(captured)}", f"TIMESTAMPTZ {literal(verified)}"
+    told = f"{literal(cycle.flow.name)} AS flow, {literal(cycle.run)} AS run, {key_json(cycle.keys)} AS key"
+    return f"""
+        SELECT {told}, {literal(source.name)} AS source, {literal(target.name)} AS target, 'insert' AS op, true AS due, true AS verified,
+            false AS quarantined, false AS source_broken, CAST(NULL AS TIMESTAMPTZ) AS source_changed_at, {at} AS captured_at,
+            {seen} AS verified_at, greatest(0, epoch({seen}) - epoch({at})) AS freshness_seconds
+        FROM {rows} UNION ALL BY NAME SELECT * FROM changes_new"""

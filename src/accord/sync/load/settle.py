@@ -1,0 +1,113 @@
+"""What a first load leaves in the store: bases, agreed rows, quarantine and change records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import pyarrow as pa
+
+from accord.connectors.types import literal, quote
+from accord.sync.changes import note_quarantined
+from accord.sync.cycle import Cycle, Side, key_json, names, storage_type
+from accord.sync.judge import contract_findings
+from accord.sync.load.pour import Tally
+from accord.sync.load.query import REASONS, ROW, Shape, changes_query
+from accord.sync.moved import key_columns
+from accord.sync.quarantine import make_waiting
+from accord.sync.result import FlowResult
+
+_COUNTS = ("inserted", "updated", "deleted", "unchanged", "refused", "stale", "quarantined", "released", "conflicts", "changes", "verified")
+
+
+def base_list(cycle: Cycle, side: Side, shown: Mapping[str, str] | None) -> str:
+    """Select list over the stream of a side's base; fields it does not hold are null.
+
+    Args:
+        cycle: the cycle.
+        side: whose base.
+        shown: canonical field: column of the stream, of a side that was written; ``None`` for the one that was read.
+    """
+    held = shown if shown is not None else {n: n for n in side.codes}
+    return f"{_fields(cycle, held)}, false AS _gone, true AS _settled"
+
+
+def golden_list(cycle: Cycle, source: Side) -> str:
+    """Select list over the stream of the agreed rows.
+
+    With the marks of a base, which readers of agreed rows do not ask for, so that one segment can be both.
+    """
+    return base_list(cycle, source, None)
+
+
+def _fields(cycle: Cycle, held: Mapping[str, str]) -> str:
+    return ", ".join(
+        # Cast, since a value that travelled as Arrow may have another type there: a UUID is a text.
+        f"CAST({quote(held[f]) if f in held else 'NULL'} AS {storage_type(cycle.entity, f)}) AS {quote(f)}"
+        for f in cycle.fields
+    )
+
+
+def note_refused(cycle: Cycle, source: Side, target: Side, tally: Tally) -> None:
+    """Tables ``refused`` (rows that break the contract), ``quarantine``, and ``bad_<i>`` as the findings are told from."""
+    fields = {f: storage_type(cycle.entity, f) for f in cycle.fields}
+    columns = {**fields, REASONS: "VARCHAR[]", ROW: "VARCHAR"}
+    cycle.sql(f"CREATE OR REPLACE TABLE refused ({', '.join(f'{quote(c)} {t}' for c, t in columns.items())})")
+    if tally.refused:
+        cycle.con.register("refused_batches", pa.Table.from_batches(tally.refused))
+        cycle.sql(f"INSERT INTO refused SELECT {names(columns)} FROM refused_batches")
+        cycle.con.unregister("refused_batches")
+    for side in (source, target):
+        held = "true" if side is source else "false"
+        cycle.sql(
+            f"CREATE OR REPLACE TABLE {side.table('bad')} AS "
+            f"SELECT rowid AS rid, {REASONS} AS reasons, false AS ambiguous FROM refused WHERE {held}"
+        )
+    present = " AND ".join(f"{quote(k)} IS NOT NULL" for k in cycle.keys)
+    told = f"{literal(cycle.flow.name)} AS flow, {literal(source.name)} AS binding"
+    cycle.sql(
+        f"""
+        CREATE OR REPLACE TABLE quarantine AS
+        SELECT {told}, CASE WHEN {present} THEN {key_json(cycle.keys)} END AS key, {REASONS} AS reasons, {ROW} AS row,
+            md5({ROW}) AS row_hash, $now::TIMESTAMPTZ AS since
+        FROM refused""",
+        {"now": cycle.now},
+    )
+    make_waiting(cycle)
+
+
+def finish(
+    cycle: Cycle, source: Side, target: Side, shas: Mapping[str, str], shape: Shape, tally: Tally, captured_at: datetime
+) -> tuple[FlowResult, dict[str, list[str]]]:
+    """The result of a load that is committed and proven, and the state it leaves."""
+    base = shas[base_list(cycle, target, shape.shown)]
+    state = {
+        f"base:{source.name}": [shas[base_list(cycle, source, None)]],
+        f"base:{target.name}": [base],
+        "golden": [shas[golden_list(cycle, source)]],
+    }
+    waiting = cycle.count("SELECT count(*) FROM waiting")
+    if tally.refused:
+        state["quarantine"] = [cycle.store.write_segment_from(cycle.con, "SELECT * FROM quarantine ORDER BY binding, key, row_hash").sha]
+    note_quarantined(cycle, captured_at)
+    rows = f"read_parquet({literal(str(cycle.store.read_segment(base)))})"
+    changes = changes_query(cycle, rows, source, target, captured_at.isoformat(), cycle.clock().isoformat())
+    written = cycle.store.write_segment_from(cycle.con, changes)
+    state["changes"] = [written.sha]
+    counts = dict.fromkeys(_COUNTS, 0)
+    counts |= {"inserted": tally.accepted, "quarantined": waiting, "changes": written.rows, "verified": tally.accepted}
+    _note(cycle, tally)
+    findings = (*cycle.findings, *contract_findings(cycle, {}))
+    read = {s.name: s.rows for s in cycle.sides}
+    return FlowResult(cycle.flow.name, cycle.run, "done", counts, findings, cycle.seconds, True, read, waiting), state
+
+
+def _note(cycle: Cycle, tally: Tally) -> None:
+    """What the next run may rest on, as every run leaves it."""
+    roles = [f"base:{s.name}" for s in cycle.sides] + ["golden"]
+    cycle.sizes |= dict.fromkeys(roles, tally.accepted)
+    kinds = {}
+    for side in cycle.sides:
+        wanted = {c.lower() for c in key_columns(cycle, side)}
+        kinds[side.name] = {c: t for c, t in side.columns.items() if c.lower() in wanted}
+    cycle.notes |= {"sizes": dict(cycle.sizes), "key_types": kinds}
