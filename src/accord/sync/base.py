@@ -33,6 +33,8 @@ CONFLICTS = {
     "rule": "VARCHAR",
     "run": "VARCHAR",
     "at": "TIMESTAMPTZ",
+    "changed_by": "VARCHAR",
+    "changed_at": "TIMESTAMPTZ",
 }
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from accord.connectors.types import literal, quote
-from accord.sync.cycle import Cycle, Side, join_on, key_json
-from accord.sync.merge import authority_of, counts
+from accord.sync.base import CONFLICTS
+from accord.sync.cycle import Cycle, Side, join_on, key_json, names
+from accord.sync.decisions import name_deciders
+from accord.sync.mapping import raw_name
+from accord.sync.merge import authority_of, counts, moment_of
 
 SAME = "n.key = o.key AND n.field = o.field AND n.loser = o.loser AND n.losing_value IS NOT DISTINCT FROM o.losing_value"
 
@@ -17,14 +20,18 @@ def record_conflicts(cycle: Cycle) -> None:
     """
     parts = [part for side in cycle.sides for part in (*_lost_values(cycle, side), *_lost_deletes(cycle, side))]
     cycle.sql(f"CREATE OR REPLACE TEMP TABLE losers AS {' UNION ALL '.join(parts)}")
-    cycle.sql(
-        "CREATE OR REPLACE TABLE held AS "
-        "SELECT DISTINCT key, field, loser AS binding, losing_value AS value FROM losers WHERE rule = 'human'"
-    )
+    name_deciders(cycle)
+    # A row that breaks the contract once merged is looked at again as a whole: what was open there stays so.
+    broken = f"SELECT {key_json(cycle.keys)} FROM merged WHERE _held"
+    cycle.sql(f"""
+        CREATE OR REPLACE TABLE held AS
+        SELECT DISTINCT key, field, loser AS binding, losing_value AS value FROM losers WHERE rule = 'human'
+        UNION SELECT key, field, binding, value FROM held0 WHERE key IN ({broken})""")
     cycle.sql(
         f"""
-        INSERT INTO conflicts_new
-        SELECT {literal(cycle.flow.name)}, key, field, winner, loser, winning_value, losing_value, base_value, rule, $run, $at FROM losers n
+        INSERT INTO conflicts_new ({names(CONFLICTS)})
+        SELECT {literal(cycle.flow.name)}, key, field, winner, loser, winning_value, losing_value, base_value, rule, $run, $at,
+            changed_by, coalesce(changed_at, $at) FROM losers n
         ANTI JOIN conflicts_new o ON {SAME} AND n.winning_value IS NOT DISTINCT FROM o.winning_value
         ANTI JOIN held0 h ON n.rule = 'human' AND n.key = h.key AND n.field = h.field
             AND n.loser = h.binding AND n.losing_value IS NOT DISTINCT FROM h.value""",
@@ -36,8 +43,10 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
     i = side.index
     written = {c.name for c in side.written(cycle.keys)}
     label = key_json(cycle.keys, "m")
-    names = " ".join(f"WHEN {s.index + 1} THEN {literal(s.name)}" for s in cycle.sides)
-    seen, lost = [f"{label} AS key, m._exists, m._deleter, _ba_{i} AS _ba, _new_{i} AS _new"], []
+    called = " ".join(f"WHEN {s.index + 1} THEN {literal(s.name)}" for s in cycle.sides)
+    seen = [f"{label} AS key, m._exists, m._deleter, _ba_{i} AS _ba, _new_{i} AS _new"]
+    seen.append(f"{_who(side)} AS changed_by, {moment_of(side, 'r')} AS changed_at")
+    lost = []
     for f, code in side.codes.items():
         if f in cycle.keys or code.constant:
             continue
@@ -59,7 +68,7 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
             f"CASE WHEN m._exists THEN ({edited} OR {first}) AND {shown} IS DISTINCT FROM r.{column} ELSE {edited} END AS {x}, "
             f"m.{column} AS {m}, r.{column} AS {r}, b.{column} AS {b}, m.{quote('h.' + f)} AS {h}, m.{quote('w.' + f)} AS {w}"
         )
-        winner = f"CASE CASE WHEN _exists THEN {w} ELSE _deleter END {names} ELSE 'agreed' END"
+        winner = f"CASE CASE WHEN _exists THEN {w} ELSE _deleter END {called} ELSE 'agreed' END"
         row = f"""{{field: {literal(f)}, winner: {winner}, winning_value: CASE WHEN _exists THEN CAST({m} AS VARCHAR) END,
             losing_value: CAST({r} AS VARCHAR), base_value: CASE WHEN _ba THEN CAST({b} AS VARCHAR) END, rule: {why}}}"""
         lost.append((x, row))
@@ -69,8 +78,8 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
     rows = ", ".join(f"CASE WHEN {x} THEN {row} END" for x, row in lost)
     return [
         f"""
-        SELECT key, v.field, v.winner, {literal(side.name)} AS loser, v.winning_value, v.losing_value, v.base_value, v.rule FROM (
-            SELECT key, unnest([{rows}]) AS v FROM (
+        SELECT key, v.field, v.winner, {literal(side.name)} AS loser, v.winning_value, v.losing_value, v.base_value, v.rule,
+            changed_by, changed_at FROM (SELECT key, changed_by, changed_at, unnest([{rows}]) AS v FROM (
                 SELECT {", ".join(seen)} FROM merged m JOIN {side.table("cap")} r ON r.rowid = m._rid_{i}
                 LEFT JOIN {side.table("base")} b ON {join_on(cycle.keys, "m", "b")} LEFT JOIN {side.table("want")} w ON w._m = m.rowid
                 WHERE NOT m._held)
@@ -89,14 +98,21 @@ def _lost_deletes(cycle: Cycle, side: Side) -> list[str]:
     else:
         return []
     return [
-        f"SELECT {key_json(cycle.keys, 'm')}, '', 'agreed', {literal(side.name)}, 'present', NULL, NULL, {literal(rule)} FROM merged m "
-        f"WHERE NOT m._held AND m._exists AND _del_{i}"
+        f"SELECT {key_json(cycle.keys, 'm')}, '', 'agreed', {literal(side.name)}, 'present', NULL, NULL, {literal(rule)}, "
+        f"{literal(side.name)}, CAST(NULL AS TIMESTAMPTZ) FROM merged m WHERE NOT m._held AND m._exists AND _del_{i}"
     ]
 
 
 def _nothing() -> str:
     columns = ("key", "field", "winner", "loser", "winning_value", "losing_value", "base_value", "rule")
-    return f"SELECT {', '.join(f'CAST(NULL AS VARCHAR) AS {c}' for c in columns)} WHERE false"
+    texts = ", ".join(f"CAST(NULL AS VARCHAR) AS {c}" for c in (*columns, "changed_by"))
+    return f"SELECT {texts}, CAST(NULL AS TIMESTAMPTZ) AS changed_at WHERE false"
+
+
+def _who(side: Side) -> str:
+    """SQL over a captured row: who changed it last, by the system's own column; otherwise the system is all that is known."""
+    column = next((c for c in side.columns if c.lower() == side.binding.changed_by.lower()), None) if side.binding.changed_by else None
+    return f"coalesce(CAST(r.{quote(raw_name(column))} AS VARCHAR), {literal(side.name)})" if column else literal(side.name)
 
 
 def withdraw_stale(cycle: Cycle, side: Side) -> None:
@@ -111,8 +127,8 @@ def withdraw_stale(cycle: Cycle, side: Side) -> None:
 def record_stale(cycle: Cycle, side: Side) -> None:
     """Record rows that kept changing under our hands and were left for the next run."""
     cycle.sql(
-        f"INSERT INTO conflicts_new "
-        f"SELECT {literal(cycle.flow.name)}, {key_json(cycle.keys)}, '', 'agreed', $loser, NULL, NULL, NULL, 'stale', $run, $at "
+        f"INSERT INTO conflicts_new ({names(CONFLICTS)}) SELECT {literal(cycle.flow.name)}, {key_json(cycle.keys)}, "
+        f"'', 'agreed', $loser, NULL, NULL, NULL, 'stale', $run, $at, $loser, $at "
         f"FROM {side.table('done')} WHERE _status = 'stale'",
         {"run": cycle.run, "loser": side.name, "at": cycle.now},
     )

@@ -23,6 +23,7 @@ from accord.model.figure import Finding
 from accord.sync.aggregates import stale_sources
 from accord.sync.cycle import Cycle
 from accord.sync.identity.links import identity_print
+from accord.sync.lookups import lookup_state
 from accord.sync.result import FlowResult
 
 
@@ -35,8 +36,9 @@ def fingerprint(cycle: Cycle) -> str:
     state = {role: shas for role, shas in cycle.store.flow_state(cycle.flow.name).items() if role not in ("conflicts", "changes")}
     keys = {name: cycle.map.entities[name].key for name in sorted(referenced) if name in cycle.map.entities}
     systems = [s.connector.system for s in cycle.sides]
-    decided = [r["seq"] for r in cycle.store.table("quarantine_discard").to_pylist() if r["flow"] == cycle.flow.name]
-    program = (identity_print(cycle), __version__, duckdb.__version__)
+    decided: list[object] = [r["seq"] for r in cycle.store.table("quarantine_discard").to_pylist() if r["flow"] == cycle.flow.name]
+    decided += cycle.sql("SELECT id FROM decision0 ORDER BY 1")
+    program = (identity_print(cycle), lookup_state(cycle), __version__, duckdb.__version__)
     parts = (*program, cycle.flow, cycle.entity, systems, keys, sorted(golden.items()), sorted(state.items()), decided)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

@@ -8,7 +8,7 @@ time has no base to have changed from; it joins by authority and does not overru
 from __future__ import annotations
 
 from accord.connectors.types import literal, quote
-from accord.sync.cycle import Cycle, Side, join_on, names, storage_type
+from accord.sync.cycle import Cycle, Side, join_on, key_json, names, storage_type
 from accord.sync.mapping import raw_name
 from accord.sync.sets import holds_set, set_stages, set_value
 from accord.sync.weave import weave, weaves
@@ -33,6 +33,9 @@ def find_active(cycle: Cycle) -> int:
         ]
         if side.writable:
             parts.append(f"SELECT {names(cycle.keys, 'g')} FROM golden0 g ANTI JOIN {base} b {cycle.using()}")
+    if cycle.count("SELECT count(*) FROM decision0"):
+        shown = " UNION ".join(f"SELECT {keys} FROM {table}" for table in ("golden0", *(s.table("cur") for s in cycle.sides)))
+        parts.append(f"SELECT {keys} FROM ({shown}) WHERE {key_json(cycle.keys)} IN (SELECT key FROM decision0)")
     cycle.sql(f"CREATE OR REPLACE TABLE active AS {' UNION '.join(parts)}")
     return cycle.count("SELECT count(*) FROM active")
 

@@ -22,6 +22,7 @@ from accord.sync.capture import capture
 from accord.sync.changes import note_due, note_quarantined, settle_due, start_due
 from accord.sync.conflicts import record_conflicts, record_stale, withdraw_stale
 from accord.sync.cycle import Cycle, Progress, Side, names
+from accord.sync.decisions import apply_decisions, load_decisions, settle_conflicts
 from accord.sync.drift import judge_drift
 from accord.sync.finish import next_base, next_golden
 from accord.sync.guard import check_deletes
@@ -129,6 +130,7 @@ def open_cycle(
     with borrowed_duck() as con:
         cycle = Cycle(con, store, map, flow, map.entities[flow.entity], run, now, sides, progress or (lambda sentence: None))
         make_lookups(cycle)
+        load_decisions(cycle)
         yield cycle
 
 
@@ -195,6 +197,7 @@ def _decide(cycle: Cycle, limit: Limit) -> int:
     if not active:
         return 0
     restore_unmerged(cycle)
+    apply_decisions(cycle)
     judge_merged(cycle, references)
     assign_keys(cycle)
     for side in cycle.sides:
@@ -346,6 +349,7 @@ def _finished(
         **cycle.notes,
         **more,
     )
+    settle_conflicts(cycle)
     settle_logs(cycle)
 
 

@@ -203,7 +203,7 @@ def _union(cycle: Cycle) -> bool:
     parts = [f"SELECT {names(cycle.keys)} FROM {s.table('moved')}" for s in cycle.sides]
     parts += [f"SELECT {names(cycle.keys)} FROM {s.table('pend')}" for s in cycle.sides]
     parts.append(f"SELECT {names(cycle.keys)} FROM open0")
-    for table in ("quarantine0", "held0"):
+    for table in ("quarantine0", "held0", "decision0"):
         read = (
             f"TRY_CAST(json_extract_string(key, {literal(f'$.{chr(34)}{k}{chr(34)}')}) AS {storage_type(cycle.entity, k)}) AS {quote(k)}"
             for k in cycle.keys

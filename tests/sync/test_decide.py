@@ -1,0 +1,206 @@
+"""People decide: what they chose becomes what every system holds, unless somebody was faster."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from accord.model.entity import Field
+from accord.model.errors import UsageError
+from accord.model.flow import FieldMapping
+from accord.sync.conflict_list import lost_values, open_conflicts
+from accord.sync.decide import decide, restore
+
+TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER, editor TEXT, at TIMESTAMP)"
+FIELDS = [Field("id", required=True), Field("name"), Field("size", "integer")]
+MAPPED = {f.name: FieldMapping(f.name) for f in FIELDS}
+NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+INSERT = "INSERT INTO things VALUES ('1', 'old', 1, 'eve', '2026-03-01 08:00:00')"
+
+
+@pytest.fixture
+def quarrel(make_world: Any) -> Any:
+    """Systems a, b and c; a and b hold different names, which are for a person to decide."""
+    bindings = {s: {"fields": MAPPED, "changed_by": "editor", "cursor": "at"} for s in "abc"}
+    world = make_world(dict.fromkeys("abc", TABLE), FIELDS, bindings, authority={"name": "human"})
+    world.sql("a", INSERT)
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'x', editor = 'kim', at = '2026-03-01 09:00:00'")
+    world.sql("b", "UPDATE things SET name = 'y', editor = 'lee', at = '2026-03-01 10:00:00'")
+    world.sync()
+    return world
+
+
+def ask(world: Any, verb: Any, id_: str, **options: Any) -> Any:
+    return verb(world.map, world.connectors, world.store, id_, run="ask", now=NOW, **{"by": "ann", **options})
+
+
+def shown(world: Any) -> list[str | None]:
+    return [world.rows(s)["1"][0] for s in "abc"]
+
+
+def test_an_open_conflict_is_listed_with_what_each_system_shows(quarrel: Any) -> None:
+    """Whoever decides has to see between what."""
+    tasks = open_conflicts(quarrel.store, ["things"])
+
+    assert [(t.key, t.field, t.status, dict(t.values)) for t in tasks] == [('{"id":"1"}', "name", "open", {"a": "x", "b": "y"})]
+    assert open_conflicts(quarrel.store, ["things"], key="2") == []
+
+
+def test_a_lost_value_is_kept_with_who_wrote_it_and_when(quarrel: Any) -> None:
+    """Without the name of its author nobody can be asked what was meant."""
+    lost = lost_values(quarrel.store, ["things"], key="1")
+
+    assert sorted((v.loser, v.losing_value, v.rule, v.changed_by, v.changed_at) for v in lost) == [
+        ("a", "x", "human", "kim", datetime(2026, 3, 1, 9, tzinfo=UTC)),
+        ("b", "y", "human", "lee", datetime(2026, 3, 1, 10, tzinfo=UTC)),
+    ]
+    assert len({v.id for v in lost}) == 2
+    assert [v.id for v in lost_values(quarrel.store, ["things"], key="1")] == [v.id for v in lost]
+
+
+@pytest.mark.parametrize(("choice", "agreed"), [({"take": "b"}, "y"), ({"value": "z"}, "z"), ({}, None)])
+def test_a_decision_waits_for_the_next_run_and_is_then_agreed_everywhere(quarrel: Any, choice: dict[str, str], agreed: Any) -> None:
+    """Until then both systems keep their own values; afterwards nothing is open and nothing is written again."""
+    (task,) = open_conflicts(quarrel.store, ["things"])
+
+    ask(quarrel, decide, task.id, **choice)
+    before = shown(quarrel)
+    result = quarrel.sync()
+
+    assert before == ["x", "y", "old"]
+    assert shown(quarrel) == [agreed] * 3
+    assert (result.open_conflicts, open_conflicts(quarrel.store, ["things"])) == (0, [])
+    lost = {(v.loser, v.losing_value, v.winner) for v in lost_values(quarrel.store, ["things"]) if v.rule == "decided"}
+    assert lost == {(s, v, "ann") for s, v in (("a", "x"), ("b", "y")) if v != agreed}
+    assert not quarrel.sync().changed
+
+
+def test_an_edit_after_the_decision_opens_the_conflict_again(quarrel: Any) -> None:
+    """The decision was about other values; what somebody wrote since must not be overwritten by it."""
+    (task,) = open_conflicts(quarrel.store, ["things"])
+    ask(quarrel, decide, task.id, take="a")
+    quarrel.sql("b", "UPDATE things SET name = 'newer'")
+
+    quarrel.sync()
+
+    (again,) = open_conflicts(quarrel.store, ["things"])
+    assert shown(quarrel) == ["x", "newer", "old"]
+    assert (again.id, again.status, dict(again.values)) == (task.id, "open", {"a": "x", "b": "newer"})
+
+
+def test_a_decision_survives_a_run_that_dies_after_writing(quarrel: Any) -> None:
+    """Half of the systems hold the decided value then, and the next run must not take that for an edit."""
+    (task,) = open_conflicts(quarrel.store, ["things"])
+    ask(quarrel, decide, task.id, value="z")
+
+    class Died(BaseException):
+        pass
+
+    def die(sentence: str) -> None:
+        if "writing b" in sentence:
+            raise Died
+
+    with pytest.raises(Died):
+        quarrel.sync(progress=die)
+    halfway = shown(quarrel)
+    quarrel.sync()
+
+    assert halfway == ["z", "y", "old"]
+    assert shown(quarrel) == ["z"] * 3
+    assert open_conflicts(quarrel.store, ["things"]) == []
+
+
+def test_a_conflict_that_people_settle_in_the_systems_closes(quarrel: Any) -> None:
+    """The inbox must not show what is no longer there."""
+    quarrel.sql("a", "UPDATE things SET name = 'y'")
+
+    quarrel.sync()
+
+    assert open_conflicts(quarrel.store, ["things"]) == []
+
+
+def test_the_list_of_conflicts_can_be_computed_anew_from_the_log(quarrel: Any) -> None:
+    """It is a projection, and no second truth."""
+    (task,) = open_conflicts(quarrel.store, ["things"])
+    ask(quarrel, decide, task.id, take="a")
+    before = quarrel.store.table("conflict")
+
+    quarrel.store.rebuild()
+
+    assert quarrel.store.table("conflict").equals(before)
+
+
+@pytest.fixture
+def lost(make_world: Any) -> Any:
+    """Systems a, b and c agree on a's name; b's lost."""
+    world = make_world(dict.fromkeys("abc", TABLE), FIELDS, {s: {"fields": MAPPED} for s in "abc"})
+    world.sql("a", INSERT)
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'mine'")
+    world.sql("b", "UPDATE things SET name = 'yours'")
+    world.sync()
+    return world
+
+
+def test_a_restored_value_is_agreed_in_every_system_and_what_it_replaces_is_kept(lost: Any) -> None:
+    """Also in the system that owns the field; and the restoring can itself be undone."""
+    (value,) = lost_values(lost.store, ["things"])
+
+    ask(lost, restore, value.id)
+    lost.sync()
+    undo = next(v for v in lost_values(lost.store, ["things"]) if v.rule == "restored")
+    first = shown(lost)
+    ask(lost, restore, undo.id[:8])
+    lost.sync()
+
+    assert first == ["yours"] * 3
+    assert (undo.winner, undo.losing_value, undo.winning_value) == ("ann", "mine", "yours")
+    assert shown(lost) == ["mine"] * 3
+    assert not lost.sync().changed
+
+
+def test_a_value_is_not_restored_over_a_later_change_unless_forced(lost: Any) -> None:
+    """What was agreed since is somebody's work too."""
+    (value,) = lost_values(lost.store, ["things"])
+    lost.sql("c", "UPDATE things SET name = 'later'")
+    lost.sync()
+
+    with pytest.raises(UsageError, match="moved since"):
+        ask(lost, restore, value.id)
+    ask(lost, restore, value.id, force=True)
+    lost.sync()
+
+    assert shown(lost) == ["yours"] * 3
+    assert "later" in {v.losing_value for v in lost_values(lost.store, ["things"])}
+
+
+def test_an_edit_between_asking_and_the_run_wins_over_the_restoring(lost: Any) -> None:
+    """It is the later decision, made by someone who saw the row."""
+    (value,) = lost_values(lost.store, ["things"])
+    ask(lost, restore, value.id)
+    lost.sql("c", "UPDATE things SET name = 'later'")
+
+    lost.sync()
+
+    assert shown(lost) == ["later"] * 3
+    assert [(r["status"], r["outcome"]) for r in lost.store.table("conflict").to_pylist()] == [("closed", "moved")]
+    assert not lost.sync().changed
+
+
+def test_what_cannot_be_decided_or_restored_is_refused_with_the_reason(lost: Any) -> None:
+    """A typing error must not become a decision."""
+    (value,) = lost_values(lost.store, ["things"])
+    for verb, id_, options, message in (
+        (restore, "ffffffffffff", {}, "there is none"),
+        (restore, value.id, {"by": " "}, "nobody is named"),
+        (decide, value.id, {"take": "a"}, "no single open conflict"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            ask(lost, verb, id_, **options)
+    lost.sql("a", "DELETE FROM things")
+    lost.sync()
+    with pytest.raises(UsageError, match="is gone"):
+        ask(lost, restore, value.id)
