@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
-from accord.model.entity import Field
+import pytest
+
+from accord.measure import open_measure
+from accord.model.entity import Field, Rule
 from accord.model.flow import FieldMapping
 
 TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, at TIMESTAMP)"
@@ -89,3 +93,77 @@ def test_a_value_that_lost_is_not_due_anywhere(make_world: Any) -> None:
     world.sync()
 
     assert pairs(world) == [('{"id":"1"}', "a", "b", "update", True, False, False)]
+
+
+REFUSE = "CREATE TRIGGER no BEFORE {} ON things WHEN new.name = 'x' BEGIN SELECT RAISE(ABORT, 'no'); END"
+PLAIN = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT)"
+
+
+def measured(world: Any, op: str) -> list[tuple[bool, float | None]]:
+    """(verified, freshness) of the pairs as measuring counts them."""
+    with open_measure(world.map, world.store, now=datetime(2026, 3, 3, tzinfo=UTC)) as measure:
+        rows = measure.arrow("SELECT op, verified, freshness_seconds FROM change_target").to_pylist()
+    return [(r["verified"], r["freshness_seconds"]) for r in rows if r["op"] == op]
+
+
+@pytest.mark.parametrize("operation", ["INSERT", "UPDATE"])
+def test_a_pair_that_failed_and_arrives_later_has_a_second_record_of_the_same_change(make_world: Any, operation: str) -> None:
+    """Measuring must be able to count it once, by the clock of its first capture."""
+    world = make_world({"a": PLAIN, "b": PLAIN}, [Field("id"), Field("name")])
+    if operation == "UPDATE":
+        world.sql("a", "INSERT INTO things VALUES ('1', 'w')")
+        world.sync()
+    world.sql("b", REFUSE.format(operation))
+    world.sql("a", "INSERT OR REPLACE INTO things VALUES ('1', 'x')")
+    world.sync()
+    still = world.sync()
+    world.sql("b", "DROP TRIGGER no")
+    world.sync()
+    world.sync()
+
+    failed, arrived = [c for c in world.segments("changes") if c["op"] == operation.lower()][-2:]
+
+    assert still.counts["changes"] == 0
+    assert (failed["verified"], arrived["verified"]) == (False, True)
+    assert (arrived["source"], arrived["captured_at"]) == (failed["source"], failed["captured_at"])
+    assert arrived["run"] != failed["run"]
+    assert arrived["freshness_seconds"] > 0
+    assert measured(world, operation.lower()) == [(True, arrived["freshness_seconds"])]
+
+
+def test_a_refused_change_that_its_source_replaced_stays_a_failure(make_world: Any) -> None:
+    """Its value never arrived; that another one did is another pair."""
+    world = make_world({"a": PLAIN, "b": PLAIN}, [Field("id"), Field("name")])
+    world.sql("a", "INSERT INTO things VALUES ('1', 'w')")
+    world.sync()
+    world.sql("b", REFUSE.format("UPDATE"))
+    world.sql("a", "UPDATE things SET name = 'x'")
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'y'")
+    world.sync()
+    world.sync()
+
+    found = [(c["run"], c["verified"]) for c in world.segments("changes")]
+
+    assert found == [("run-1", True), ("run-2", False), ("run-3", True)]
+    assert sorted(ok for ok, _ in measured(world, "update")) == [False, True]
+
+
+def test_a_change_whose_merged_row_was_held_back_keeps_its_first_capture(make_world: Any) -> None:
+    """It waited for the other half of the row, and its clock ran."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, low INTEGER, high INTEGER)"
+    rule = Rule("order", "low <= high", reason="low is above high")
+    fields = [Field("id"), Field("low", "integer"), Field("high", "integer")]
+    world = make_world({"a": table, "b": table}, fields, rules=[rule])
+    world.sql("a", "INSERT INTO things VALUES ('1', 1, 5)")
+    world.sync()
+    world.sql("a", "UPDATE things SET low = 4")
+    world.sql("b", "UPDATE things SET high = 3")
+    world.sync()
+    world.sql("b", "UPDATE things SET high = 6")
+    world.sync()
+
+    of_a = [c for c in world.segments("changes") if c["source"] == "a" and c["op"] == "update"]
+
+    assert [c["verified"] for c in of_a] == [False, True]
+    assert of_a[0]["captured_at"] == of_a[1]["captured_at"]

@@ -1,6 +1,9 @@
 """Success by F5: which (change, target) pairs were due, and which are verified in the target by reading it back.
 
 What is due is computed from what the systems show against what was last agreed, refused rows included; never from what we queued to write.
+
+A pair is one change and one target; the change is known by its source, its key and when it was first captured. A pair that failed and
+later arrives gets a second record with the same ``captured_at``: measuring counts the pair once, in time or late by the clock of the first.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ _DUE = {
     "held": "BOOLEAN",
     "changed_at": "TIMESTAMPTZ",
 }
+
+_LATENESS = "greatest(0, epoch($now::TIMESTAMPTZ) - epoch(coalesce(h.source_changed_at, h.captured_at)))"
 
 
 def start_due(cycle: Cycle) -> None:
@@ -70,10 +75,7 @@ def _bits(cycle: Cycle, target: Side) -> dict[str, int]:
 
 
 def settle_due(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, previous_at: datetime | None, initial: set[str]) -> None:
-    """Turn ``due`` into ``changes_new``: each pair verified by value in what the target shows now.
-
-    Freshness runs from when the source says the row changed, but not from before the last run looked and saw it unchanged; at first
-    contact and where the source does not say, from the capture.
+    """Turn ``due`` into ``changes_new``, each pair verified by value in what the target shows now, and add earlier failures that arrived.
 
     Args:
         cycle: after the last round; ``quarantine`` is filled.
@@ -81,6 +83,17 @@ def settle_due(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, prev
         captured_at: when this run read the sources.
         previous_at: when the run before did.
         initial: sources that had no base before this run.
+    """
+    _settle(cycle, shown, captured_at, previous_at, initial)
+    _date_released(cycle)
+    _settle_late(cycle, shown)
+
+
+def _settle(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, previous_at: datetime | None, initial: set[str]) -> None:
+    """Each pair of ``due``.
+
+    Freshness runs from when the source says the row changed, but not from before the last run looked and saw it unchanged; at first
+    contact and where the source does not say, from the capture.
     """
     first = ", ".join(literal(n) for n in sorted(initial)) or "''"
     known = f"CASE WHEN source NOT IN ({first}) THEN greatest(changed_at, {'$previous' if previous_at else 'NULL'}::TIMESTAMPTZ) END"
@@ -114,6 +127,78 @@ def settle_due(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, prev
                 WHERE d.target = {literal(target.name)}) n {again}""",
             values,
         )
+
+
+def _settle_late(cycle: Cycle, shown: dict[str, Side]) -> None:
+    """Add a record for each pair that failed in an earlier run and has arrived now.
+
+    A row the target refused, or that was stale, is no change of its source any more when it is tried again, so ``due`` does not name it.
+    """
+    for target in cycle.sides:
+        if not target.writable:
+            continue
+        side, i = shown.get(target.name, target), target.index
+        shared = [c.name for c in target.written(cycle.keys)]
+        wrong = " OR ".join(f"NOT {_same(cycle, name)}" for name in shared) or "false"
+        present = f"z.{quote(cycle.keys[0])} IS NOT NULL"
+        named = f"FROM due d WHERE {join_on(cycle.keys, 'm', 'd')} AND d.target = {literal(target.name)}"
+        tried = (
+            f"SELECT {key_json(cycle.keys)} AS key, rowid AS _m, {names(cycle.keys)}, _exists FROM merged m "
+            f"WHERE NOT _held AND NOT _set_{i} AND NOT EXISTS ({named})"
+        )
+        if not _load_failed(cycle, f"SELECT key FROM ({tried})", target.name):
+            continue
+        cycle.sql(
+            f"""
+            INSERT INTO changes_new
+            SELECT {literal(cycle.flow.name)}, $run, h.key, h.source, h.target, h.op, true, true, false, false, h.source_changed_at,
+                h.captured_at, $now, {_LATENESS}
+            FROM failed h JOIN ({tried}) t ON t.key = h.key LEFT JOIN {target.table("want")} w ON w._m = t._m
+            LEFT JOIN ({only_rows(cycle, side)}) z ON {join_on(cycle.keys, "t", "z")}
+            WHERE CASE WHEN t._exists THEN h.op <> 'delete' AND {present} AND NOT ({wrong}) ELSE h.op = 'delete' AND NOT {present} END""",
+            {"run": cycle.run, "now": cycle.clock()},
+        )
+
+
+def _date_released(cycle: Cycle) -> None:
+    """Give pairs whose merged row was held back, and now is not, the time at which the change was first captured.
+
+    Unless the source says that it changed the row again since: then it is another change.
+    """
+    held = "SELECT key FROM quarantine0 WHERE binding = ''"
+    if not cycle.count(f"SELECT count(*) FROM ({held})"):
+        return
+    for target in cycle.sides:
+        if target.writable and _load_failed(cycle, held, target.name):
+            cycle.sql(
+                f"""
+                UPDATE changes_new n SET captured_at = h.captured_at, source_changed_at = h.source_changed_at,
+                    freshness_seconds = CASE WHEN n.verified THEN {_LATENESS} END
+                FROM failed h JOIN due d ON h.key = {key_json(cycle.keys, "d")} AND h.source = d.source AND h.target = d.target
+                WHERE n.key = h.key AND n.source = h.source AND n.target = h.target AND NOT n.source_broken AND NOT d.held
+                    AND (d.changed_at IS NULL OR d.changed_at <= h.captured_at)""",
+                {"now": cycle.clock()},
+            )
+
+
+def _load_failed(cycle: Cycle, keys: str, target: str) -> int:
+    """Fill ``failed`` with the pairs of these keys and this target whose last record says they did not arrive; returns how many.
+
+    Rows that broke their own source's contract are left out: what is corrected there is another change. The records of all runs are read,
+    but only when there is something to ask, which is when rows were refused or held back.
+    """
+    shas = cycle.store.flow_state(cycle.flow.name).get("changes", ())
+    if not shas or not cycle.count(f"SELECT count(*) FROM ({keys})"):
+        return 0
+    paths = ", ".join(literal(str(cycle.store.read_segment(sha))) for sha in shas)
+    cycle.sql(f"""
+        CREATE OR REPLACE TEMP TABLE failed AS
+        SELECT key, source, target, op, source_changed_at, captured_at FROM (
+            SELECT * FROM read_parquet([{paths}], union_by_name = true, filename = true)
+            WHERE target = {literal(target)} AND key IN ({keys})
+            QUALIFY row_number() OVER (PARTITION BY key, source ORDER BY list_position([{paths}], filename) DESC, verified DESC) = 1)
+        WHERE NOT verified AND NOT source_broken""")
+    return cycle.count("SELECT count(*) FROM failed")
 
 
 def _same(cycle: Cycle, field: str) -> str:
