@@ -257,3 +257,20 @@ def test_one_source_feeds_many_targets_that_map_different_fields(make_world: Any
 
     assert (world.rows("b"), world.rows("c")) == ({"1": ("x",), "2": ("y",)}, {"1": (1,), "2": (2,)})
     assert world.reconcile().agrees
+
+
+def test_a_row_made_again_empty_where_it_was_left_deleted_is_filled(make_world: Any) -> None:
+    """What was agreed with a system before it deleted the row does not count as settled once it shows the row anew."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT)"
+    world = make_world({"a": table, "b": table}, [Field("id"), Field("name")], deletes="ignore")
+    world.sql("b", "INSERT INTO things VALUES ('1', NULL)")
+    world.sync()
+    world.sql("a", "DELETE FROM things")
+    world.sync()
+    world.sql("b", "UPDATE things SET name = 'z'")
+    world.sync()
+    world.sql("a", "INSERT INTO things VALUES ('1', NULL)")
+
+    world.sync()
+
+    assert world.rows("a") == {"1": ("z",)}

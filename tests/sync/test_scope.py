@@ -234,6 +234,23 @@ def test_a_value_that_must_be_unique_is_judged_against_the_rows_that_were_not_re
     _rests(world)
 
 
+def test_a_merged_value_is_judged_against_agreed_rows_that_were_not_read(telling: Any) -> None:
+    """Two counters add up to a number that a row outside the look holds; no side showed it."""
+    fields = [Field("id"), Field("name"), Field("size", "integer", unique=True)]
+    world = telling("cdc", fields=fields, authority={"size": "merge"})
+    world.sql("a", "UPDATE things SET size = 1000 WHERE id = 'k01'")
+    world.sql("a", "UPDATE things SET size = 1999 WHERE id = 'k30'")
+    world.sync()
+    world.sql("a", "UPDATE things SET size = 1500 WHERE id = 'k01'")
+    world.sql("b", "UPDATE things SET size = 1499 WHERE id = 'k01'")
+
+    world.sync()
+    partly = set(world.reasons())
+    world.sync(whole=True)
+
+    assert partly == set(world.reasons()) == {("", "k01")}
+
+
 def test_a_refused_row_waits_through_partial_runs_and_returns_once_corrected(telling: Any) -> None:
     """Rows in quarantine are looked at by every run."""
     world = telling("cdc")

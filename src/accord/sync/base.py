@@ -95,6 +95,15 @@ def load_golden(cycle: Cycle, table: str, entity: Entity, columns: Mapping[str, 
     return bool(sources)
 
 
+def load_neighbours(cycle: Cycle, fields: Sequence[str]) -> None:
+    """Fill ``neighbour`` with the agreed rows outside ``scope`` that share a value of one of ``fields`` with a row of ``merged``."""
+    columns = {name: storage_type(cycle.entity, name) for name in cycle.fields}
+    paths = _paths(cycle, "golden") if cycle.partial else []
+    same = " OR ".join(f"{quote(f)} IN (SELECT {quote(f)} FROM merged)" for f in fields)
+    rows = f"(SELECT * FROM ({folded(paths, cycle.keys)}) ANTI JOIN scope {cycle.using()} WHERE {same})" if paths and fields else ""
+    _fill(cycle, "neighbour", [rows] if rows else [], columns)
+
+
 def _fill(cycle: Cycle, table: str, sources: Sequence[str], columns: Mapping[str, str]) -> None:
     declared = ", ".join(f"{quote(c)} {t}" for c, t in columns.items())
     cycle.sql(f"CREATE OR REPLACE TABLE {table} ({declared})")

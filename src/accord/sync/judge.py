@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from accord.connectors.types import literal, quote
 from accord.model.figure import Finding
-from accord.sync.base import load_golden
+from accord.sync.base import load_golden, load_neighbours
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, storage_type
 from accord.sync.mapping import raw_name
 from accord.sync.quarantine import make_waiting
@@ -72,7 +72,7 @@ def judge_merged(cycle: Cycle, references: dict[str, str]) -> None:
     fields = [f for f in cycle.fields if f not in cycle.keys]
     provided = {n: replace(c, broken="false") for s in cycle.sides for n, c in s.codes.items() if c.readable or n in cycle.keys}
     winners = [quote("w." + f) for f in fields if f in provided]
-    shared = any(cycle.entity.fields[f].unique or cycle.entity.fields[f].at_most for f in cycle.fields)
+    shared = [f for f in cycle.fields if cycle.entity.fields[f].unique or cycle.entity.fields[f].at_most]
     mixed = "true"
     if not shared:
         seen = [
@@ -87,6 +87,8 @@ def judge_merged(cycle: Cycle, references: dict[str, str]) -> None:
     )
     if shared:
         rows += f" UNION ALL SELECT {names(cycle.fields, 'g')}, NULL, false FROM golden0 g ANTI JOIN active a {cycle.using()}"
+        load_neighbours(cycle, shared)
+        rows += f" UNION ALL SELECT {names(cycle.fields)}, NULL, false FROM neighbour"
         cycle.sql(f"CREATE OR REPLACE TABLE candidate AS {rows}")
     else:
         cycle.sql(f"CREATE OR REPLACE TABLE candidate AS SELECT * FROM ({rows}) WHERE _judged")

@@ -95,7 +95,7 @@ def _flags(cycle: Cycle, fields: list[str]) -> str:
         columns += [
             f"{inside} AS _in_{i}, {c}.rid AS _rid_{i}",
             f"{bad} AS _bad_{i}, {q}.rid AS _qrid_{i}, coalesce({q}.ambiguous, false) AS _dup_{i}",
-            f"{based} AS _ba_{i}, coalesce({b}._settled, false) AS _set_{i}",
+            f"{based} AS _ba_{i}, coalesce({b}._settled AND NOT {b}._gone, false) AS _set_{i}",
             f"(coalesce({b}._gone, false) AND NOT {inside} AND NOT {bad}) AS _gone_{i}",
             f"({based} AND NOT {inside} AND NOT {bad}) AS _del_{i}, ({inside} AND NOT {based}) AS _new_{i}",
             f"{_moment(side, c)} AS _at_{i}",
