@@ -160,8 +160,19 @@ def apply_plan(
     keys: Sequence[str] | None = plan.keys
     if only_planned and keys is None:
         keys = sorted({str(row["key"]) for target in plan.targets for row in target.rows})
-    limit = Limit(keys=keys, check=lambda targets: _compare(plan, _targets(targets)))
-    return run_flow(map, plan.flow, connectors, store, run=run, now=now, allow_deletes=plan.allow_deletes, progress=progress, limit=limit)
+    looked = False
+
+    def check(targets: tuple[TargetPlan, ...]) -> None:
+        nonlocal looked
+        looked = True
+        _compare(plan, _targets(targets))
+
+    limit = Limit(keys=keys, check=check)
+    result = run_flow(map, plan.flow, connectors, store, run=run, now=now, allow_deletes=plan.allow_deletes, progress=progress, limit=limit)
+    if not looked:
+        # The run ended before it had anything to write, because no system says that it changed; nothing was written.
+        _compare(plan, ())
+    return result
 
 
 def unplanned(plan: FlowPlan) -> list[str]:
