@@ -208,3 +208,23 @@ def test_the_same_contract_twice_is_the_same_text(tmp_path: Path, demo_path: Pat
         main(["contract", "export", str(demo_path), "--to", str(tmp_path / name)])
 
     assert (tmp_path / "a" / "campaign.odcs.yaml").read_bytes() == (tmp_path / "b" / "campaign.odcs.yaml").read_bytes()
+
+
+def test_two_versions_are_compared_and_an_unraised_version_fails(
+    tmp_path: Path, demo_path: Path, demo_text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The check of a pull request: a breaking change without a new major version does not pass; maps and exported contracts alike."""
+    loosened = tmp_path / "new.yaml"
+    loosened.write_text(
+        demo_text.replace("status: {type: text, values: [planned, active, done, cancelled]}", "status: {type: text, required: true}")
+    )
+    answered(capsys, "contract", "export", demo_path, "--to", tmp_path / "out")
+
+    same = answered(capsys, "contract", "check", demo_path, demo_path)
+    exported = answered(capsys, "contract", "check", demo_path, tmp_path / "out" / "campaign.odcs.yaml", "--entity", "campaign")
+    changed = answered(capsys, "contract", "check", demo_path, loosened, "--entity", "campaign", code=1)
+    fewer = answered(capsys, "contract", "check", demo_path, tmp_path / "out" / "campaign.odcs.yaml", code=1)
+
+    assert same["good"] is exported["good"] is True
+    assert [c["level"] for c in changed["contracts"][0]["changes"]] == ["breaking", "compatible"]
+    assert (changed["contracts"][0]["wanted"], fewer["gone"]) == ("2.0.0", ["asset", "handoff"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -97,7 +97,7 @@ def find_bad(
         WITH doubled AS (SELECT {names(keys)} FROM {captured} WHERE {with_key} GROUP BY ALL HAVING count(*) > 1)
         SELECT {names(keys)}, count(*) AS n, min(c.rowid) AS first, count(DISTINCT {body}) AS bodies
         FROM {captured} c SEMI JOIN doubled d USING ({names(keys)}) GROUP BY {names(keys)}""")
-    checks = row_checks(entity, codes)
+    checks = row_checks(entity, _read_as_is(con, captured, codes))
     parts = []
     if checks:
         broken = " OR ".join(c.broken for c in checks)
@@ -119,6 +119,17 @@ def find_bad(
         FROM ({" UNION ALL ".join(parts)}) GROUP BY rid""")
 
 
+def _read_as_is(con: duckdb.DuckDBPyConnection, captured: str, codes: Mapping[str, FieldCode]) -> dict[str, FieldCode]:
+    """The codes, and those whose column has the field's own type without the check that it could be read, which it cannot fail."""
+    types = {str(row[0]): str(row[1]) for row in con.execute(f"DESCRIBE {captured}").fetchall()}
+    found = {}
+    for name, code in codes.items():
+        type_, column = types.get(name, ""), quote(code.column)
+        plain = code.read in (column, f"CAST({column} AS {type_})", f"TRY_CAST({column} AS {type_})")
+        found[name] = replace(code, broken="false") if plain and types.get(raw_name(code.column)) == type_ else code
+    return found
+
+
 def set_checks(entity: Entity, name: str, captured: str, references: Mapping[str, str]) -> list[str]:
     """Checks of a field that need other rows: unique, at_most, references. Copies of one key count once.
 
@@ -132,7 +143,9 @@ def set_checks(entity: Entity, name: str, captured: str, references: Mapping[str
     most = 1 if field.unique else field.at_most
     if most and (name,) != entity.key:
         holders = f"count(DISTINCT ({names(entity.key)}))"
-        many = f"SELECT {column}, {holders} AS n FROM {captured} WHERE {column} IS NOT NULL GROUP BY ALL HAVING {holders} > {int(most)}"
+        # Few values stand in too many rows at all; only among those it is worth counting different keys.
+        often = f"SELECT {column} FROM {captured} WHERE {column} IS NOT NULL GROUP BY ALL HAVING count(*) > {int(most)}"
+        many = f"SELECT {column}, {holders} AS n FROM {captured} SEMI JOIN ({often}) USING ({column}) GROUP BY ALL HAVING n > {int(most)}"
         said = f"{literal(name + ': ')} || {shown} || ' stands in ' || m.n || ' rows; at most {int(most)} may hold it'"
         parts.append(f"SELECT c.rowid, {said}, false, 2 FROM {captured} c JOIN ({many}) m ON c.{column} = m.{column}")
     if field.references and name in references:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from accord.cli import options
 from accord.cli.output import emit_json, escape, out
 from accord.lifecycle.files import write_whole
 from accord.mapfile import Problem, load_map
+from accord.mapfile.compatibility import judge_contract
 from accord.mapfile.odcs import (
     Addition,
     ContractProblems,
@@ -22,6 +24,7 @@ from accord.mapfile.odcs import (
     export_contract,
     import_contract,
 )
+from accord.model.entity import Entity
 from accord.model.errors import UnknownName, UsageError
 
 _MAX_BYTES = 5_000_000
@@ -32,7 +35,46 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Data contracts (ODCS 3): write those of a map, or read one into a map.")
     group.command("export", help="Write the entities of a map as data contracts in ODCS 3.")(export)
     group.command("import", help="Read a data contract in ODCS 3 as entities of a map.")(import_)
+    group.command(
+        "check", help="Compare two versions of contracts: what breaks, and whether the versions say so."
+    )(check)
     app.add_typer(group, name="contract")
+
+
+def check(
+    old: Path = typer.Argument(..., help="The contracts before: a map (file or folder), or a contract in ODCS 3."),
+    new: Path = typer.Argument(..., help="The contracts now: a map (file or folder), or a contract in ODCS 3."),
+    entity: list[str] = typer.Option([], "--entity", help="Only this entity; may be repeated."),
+    json: options.Json = False,
+) -> int:
+    """Exit code 1 when a version was not raised as far as the changes ask, or an entity is gone."""
+    before, after = _entities(old), _entities(new)
+    for name in entity:
+        if name not in before and name not in after:
+            raise UnknownName("entity", name, {**before, **after})
+    verdicts = [judge_contract(before[n], after[n]) for n in before if n in after and (not entity or n in entity)]
+    gone = [n for n in before if n not in after and (not entity or n in entity)]
+    if json:
+        emit_json({"command": "contract check", "good": not gone and all(v.good for v in verdicts), "contracts": verdicts, "gone": gone})
+        return 1 if gone or not all(v.good for v in verdicts) else 0
+    for verdict in verdicts:
+        said = "as it should be" if verdict.good else f"must be at least {verdict.wanted}"
+        if verdict.changes or not verdict.good:
+            out().print(f"{verdict.entity}: version {verdict.old} → {verdict.new}: {said}")
+        for change in verdict.changes:
+            out().print(f"  {change.level}: {escape(change.sentence)}")
+    for name in gone:
+        out().print(f"{name}: it is gone, which breaks everybody who reads it")
+    if not gone and not any(v.changes for v in verdicts):
+        out().print("the contracts are the same")
+    return 1 if gone or not all(v.good for v in verdicts) else 0
+
+
+def _entities(path: Path) -> dict[str, Entity]:
+    """The entities of a map or of a contract."""
+    if path.is_file() and (text := _text(path)) and re.search(r"^[\s{\"']*kind[\"']?\s*:\s*[\"']?DataContract", text, re.MULTILINE):
+        return {e.name: e for e in import_contract(text, str(path)).entities}
+    return dict(load_map(path, as_written=True).entities)
 
 
 def export(
