@@ -376,3 +376,25 @@ class _Plain:
     def scan(self, con: duckdb.DuckDBPyConnection, resource: str) -> str:
         found: str = self.inner.scan(con, resource)
         return found
+
+
+def test_after_a_load_in_one_pass_the_next_run_reads_on_from_the_log(make_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log is begun before the load reads, so that nothing falls between the two."""
+    monkeypatch.setattr("accord.sync.load.first.SMALLEST_ROWS", 1)
+    target = {"capture": "cdc", "create": True, "resource": "made"}
+    world = make_world({"a": TABLE, "b": "CREATE TABLE other (id TEXT)"}, FIELDS, {"a": {"capture": "cdc"}, "b": target})
+    for n in range(50):
+        world.sql("a", "INSERT INTO things VALUES (?, ?, ?)", f"k{n:02}", f"n{n}", n)
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'x' WHERE id = 'k01'")
+    world.sql("a", "DELETE FROM things WHERE id = 'k02'")
+    whole: list[str] = []
+    real = SqliteConnector.scan
+    monkeypatch.setattr(SqliteConnector, "scan", lambda self, con, resource: (whole.append(resource), real(self, con, resource))[1])
+
+    result = world.sync()
+
+    assert whole == []
+    assert (result.counts["updated"], result.counts["deleted"]) == (1, 1)
+    assert world.rows("b", "made") == world.rows("a")
+    _rests(world)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from accord.connectors.protocol import Shaped
 from accord.connectors.types import quote
-from accord.model.errors import GuardStopped, alternatives
+from accord.model.errors import GuardStopped, UnknownName, alternatives
 from accord.model.figure import Finding
 from accord.sync.capture import unmapped_columns
 from accord.sync.cycle import Cycle, Side
@@ -52,7 +52,12 @@ def declared_types(side: Side) -> Mapping[str, str]:
     """The types the side's system declares; empty when it declares none."""
     if not isinstance(side.connector, Shaped):
         return {}
-    return side.connector.declared_types(side.binding.resource)
+    try:
+        return side.connector.declared_types(side.binding.resource)
+    except UnknownName:
+        if side.binding.create:
+            return {}  # a dry run looks at what is not made yet
+        raise
 
 
 def fingerprint(cycle: Cycle, side: Side) -> str:

@@ -32,14 +32,13 @@ from accord.sync.identity.resolve import identify, resolve_only, restore_unmerge
 from accord.sync.idle import same_as, seen_now
 from accord.sync.judge import collect_quarantine, contract_findings, judge_merged, judge_side, load_references
 from accord.sync.limit import Limit, keep_held, limit_active, target_plans
-from accord.sync.load import load_first
 from accord.sync.live.fold import fold_live, pend_live
 from accord.sync.lookups import make_lookups
 from accord.sync.merge import find_active, merge
 from accord.sync.readback import read_back, take_read_back
 from accord.sync.record import append, last_finished
 from accord.sync.result import FlowResult
-from accord.sync.scope import begin_notes, close_logs, find_scope, read_scope, settle_logs
+from accord.sync.scope import begin_notes, close_logs, find_scope, first_load, read_scope, settle_logs
 from accord.sync.state import move_state
 from accord.sync.targets import intent_query, plan_target
 
@@ -145,7 +144,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
         return same
     load_waiting(cycle)
     start_due(cycle)
-    if not (previous or dry_run) and limit == Limit() and (loaded := load_first(cycle)) is not None:
+    if not (previous or dry_run or whole) and limit == Limit() and (loaded := first_load(cycle)) is not None:
         judge_drift(cycle, previous)
         columns = {s.name: sorted(s.columns) for s in cycle.sides}
         _finished(cycle, loaded.result, loaded.state, loaded.captured_at, columns, None, cycle.shapes)

@@ -20,8 +20,9 @@ from accord.connectors.types import literal, quote
 from accord.model.errors import SystemUnreachable
 from accord.store.folding import REMOVED, folded, is_change
 from accord.sync.base import base_paths, load_state, load_whole_base
-from accord.sync.capture import capture
+from accord.sync.capture import capture, created_columns
 from accord.sync.cycle import Cycle, Side, names, storage_type
+from accord.sync.load import Loaded, load_first
 from accord.sync.lookups import lookup_state
 from accord.sync.moved import (
     compare_digests,
@@ -34,6 +35,7 @@ from accord.sync.moved import (
     take_keys,
     tell_resnapshot,
 )
+from accord.sync.state import note_first
 
 PART = 0.25  # of the agreed rows: with more keys than that to look at, reading everything is cheaper
 SMALL = 1000  # keys that are looked at one by one whatever their share
@@ -54,6 +56,22 @@ def basis(cycle: Cycle) -> str:
     return hashlib.sha256(
         repr((__version__, duckdb.__version__, cycle.flow, cycle.entity, systems, keys, lookup_state(cycle))).encode()
     ).hexdigest()
+
+
+def first_load(cycle: Cycle) -> Loaded | None:
+    """Load an empty target in one pass, where that is all there is to do; logs are begun before it, and the next run reads on from there."""
+    _open_logs(cycle, {}, dry_run=False)
+    loaded = load_first(cycle)
+    if loaded is None:
+        # What came meanwhile is in the rows that are read now; the logs are asked again, and begin where they began.
+        close_logs(cycle)
+        cycle.notes.pop("positions", None)
+        return None
+    left = loaded.result.counts.get("refused") or loaded.result.counts.get("stale")
+    if loaded.result.status == "done" and not left and not any(s.binding.capture == "cursor" for s in cycle.sides):
+        note_first(cycle, loaded.state)
+        cycle.notes |= {"basis": basis(cycle), "leaned": _leaned(cycle)}
+    return loaded
 
 
 def find_scope(cycle: Cycle, previous: Mapping[str, Any], *, whole: bool, dry_run: bool) -> bool:
@@ -147,6 +165,9 @@ def _open_logs(cycle: Cycle, previous: Mapping[str, Any], *, dry_run: bool) -> N
             continue
         if not dry_run:
             name_store(cycle)
+        if after is None and side.binding.create and side.writable:
+            columns, key = created_columns(cycle.entity, side)
+            side.connector.create(side.binding.resource, columns, key)  # there is no log of what is not there
         cycle.progress(f"{cycle.flow.name}: reading the log of {side.name}")
         log = read_log(cycle, side, after)
         if log.keys is None and after is not None:
