@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from accord.model.entity import Entity, Field
-from accord.model.flow import Binding, Flow
+from accord.model.flow import Binding, FieldMapping, Flow, Lookup
 from accord.model.integration_map import IntegrationMap
 from accord.model.system import System
 from accord.sync import flow_order
@@ -39,3 +39,12 @@ def test_a_circle_of_references_falls_back_to_the_map_s_order() -> None:
 def test_an_entity_may_refer_to_itself() -> None:
     """Parent tasks are tasks."""
     assert flow_order(organization({"x": "x"})) == ("xs",)
+
+
+def test_a_table_of_codes_comes_before_the_flow_that_looks_them_up() -> None:
+    """Codes of a table that is still empty would all be refused."""
+    made = organization({"x": "", "y": ""})
+    looked = FieldMapping("ref", lookup=Lookup("id", "id", entity="y"))
+    flows = {**made.flows, "xs": Flow("xs", "x", {"s": Binding("s", "x", {"ref": looked})})}
+
+    assert flow_order(IntegrationMap("test", systems=made.systems, entities=made.entities, flows=flows)) == ("ys", "xs")

@@ -18,6 +18,8 @@ def flow_order(map: IntegrationMap) -> tuple[str, ...]:  # noqa: A002 - the word
     for flow in listed:
         entity = map.entities.get(flow.entity)
         wanted = {field.references for field in entity.fields.values() if field.references} if entity else set()
+        # A table of codes comes before what is looked up in it.
+        wanted |= {m.lookup.entity for b in flow.bindings.values() for m in b.fields.values() if m.lookup is not None}
         needs[flow.name] = {other.name for other in listed if other.entity in wanted and other.entity != flow.entity}
     sorter = TopologicalSorter(needs)
     try:

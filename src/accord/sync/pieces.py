@@ -49,7 +49,7 @@ def part_of(text: str, part: int, separator: str, *, last: bool) -> str:
     if not last:
         return f"nullif(split_part({text}, {mark}, {part}), '')"
     pieces = f"string_split({text}, {mark})"
-    return f"nullif(array_to_string(list_slice({pieces}, {part}, NULL), {mark}), '')"
+    return f"nullif(array_to_string(({pieces})[{part}:], {mark}), '')"
 
 
 def parts_text(parts: Sequence[str], separator: str) -> str:

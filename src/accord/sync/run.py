@@ -33,6 +33,7 @@ from accord.sync.idle import same_as, seen_now
 from accord.sync.judge import collect_quarantine, contract_findings, judge_merged, judge_side, load_references
 from accord.sync.limit import Limit, keep_held, limit_active, target_plans
 from accord.sync.live.fold import fold_live, pend_live
+from accord.sync.load import load_first
 from accord.sync.lookups import make_lookups
 from accord.sync.merge import find_active, merge
 from accord.sync.readback import read_back, take_read_back

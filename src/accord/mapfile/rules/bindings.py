@@ -46,12 +46,14 @@ def _binding(facts: Facts, flow: Flow, binding: Binding) -> Iterator[Problem]:
             yield facts.unknown(inner, holder, f"field of entity '{entity.name}'", mapping.name, entity.fields)
         yield from _mapping(facts, binding, mapping, inner, holder)
         column = (mapping.column or mapping.name).casefold()
-        if can_write(binding, mapping) and not mapping.value and not (mapping.read and not mapping.write):
-            other = columns.setdefault(column, mapping.name)
-            if other != mapping.name:
+        whole = can_write(binding, mapping) and not (mapping.value and not mapping.column) and not (mapping.read and not mapping.write)
+        filled = [c.casefold() for c in mapping.join.columns] if mapping.join else [column]
+        for own in filled if whole else []:
+            other = columns.setdefault(own, mapping.name)
+            if other != mapping.name and not (mapping.split and binding.fields[other].split):
                 yield facts.problem(
                     inner,
-                    f"{holder}: '{other}' and '{mapping.name}' are both written to column '{column}'.",
+                    f"{holder}: '{other}' and '{mapping.name}' are both written to column '{own}'.",
                     "Make one of them direction: read.",
                 )
 
@@ -65,7 +67,7 @@ def _mapping(facts: Facts, binding: Binding, mapping: FieldMapping, path: tuple[
             f"Expected {binding.direction}.",
         )
     if mapping.value:
-        for other in ("column", "codes", "unit", "timezone", "format", "read", "write"):
+        for other in ("codes", "unit", "timezone", "format", "read", "write"):
             if getattr(mapping, other):
                 yield facts.problem((*path, other), f"{inside}: a constant value cannot have {other}.", "Keep one of the two.")
     for one, also in (("read", "codes"), ("read", "unit"), ("read", "format")):
