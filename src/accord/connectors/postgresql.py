@@ -18,7 +18,7 @@ import pyarrow as pa
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from accord.connectors import decide, postgresql_bulk, postgresql_digest, postgresql_feed, postgresql_keys, postgresql_write
+from accord.connectors import decide, postgresql_bulk, postgresql_digest, postgresql_feed, postgresql_few, postgresql_keys, postgresql_write
 from accord.connectors.duck import load_scanner, open_duck
 from accord.connectors.keys import Keys, chosen, taken
 from accord.connectors.pglog import LogSource, Table
@@ -184,7 +184,15 @@ class PostgresConnector:
             db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(parts)})".encode())
 
     def apply(self, batch: ChangeBatch) -> ApplyResult:
-        """One transaction; the rows concerned are locked between the comparison and the change."""
+        """One transaction: few rows in one statement, many staged beside the table, judged there under lock and carried out."""
+        if batch.rows.num_rows <= postgresql_few.FEW:
+            with self._opened() as db:
+                shape = self._shapes.get(batch.resource) or self._seen(db, batch.resource)
+                if {*batch.key, *batch.columns} <= {column.name for column in shape.columns}:
+                    result = postgresql_few.write_few(db, batch, shape)
+                    if result is not None:
+                        return result
+                self._shapes.pop(batch.resource, None)
         con = open_duck(threads=1)
         try:
             with self._opened() as db:

@@ -51,9 +51,9 @@ def shape_of(db: psycopg.Connection[Any], table: str) -> Shape:
         table: quoted name.
     """
     while True:
-        before = db.execute(f"SELECT {_mark(table)}".encode()).fetchone()
+        before = db.execute(f"SELECT {mark(table)}".encode()).fetchone()
         columns = columns_of(db, table)
-        after = db.execute(f"SELECT {_mark(table)}".encode()).fetchone()
+        after = db.execute(f"SELECT {mark(table)}".encode()).fetchone()
         if before and before == after:
             return Shape(table, columns, str(before[0]))
 
@@ -88,7 +88,7 @@ def read_few(con: duckdb.DuckDBPyConnection, db: psycopg.Connection[Any], keys: 
     names = [f"k{i}" for i in range(len(keys.names))]
     # The mark comes with the rows, from the same snapshot; the outer join gives one row when there are none.
     rest = (
-        f"SELECT m.mark, r.* FROM (SELECT {_mark(shape.table)} AS mark) m LEFT JOIN "
+        f"SELECT m.mark, r.* FROM (SELECT {mark(shape.table)} AS mark) m LEFT JOIN "
         f"(SELECT true, {', '.join(c.read for c in shape.columns)} FROM {shape.table} t WHERE {wanted(keys, shape)}) r ON true"
     )
     arrays = ", ".join(["%s::text[]"] * len(names))
@@ -169,7 +169,7 @@ def _given(column: PgColumn, text: str) -> str:
     return f"{text}::bigint" if column.base in ("int2", "int4") else column.from_text(text, to_write=False)
 
 
-def _mark(table: str) -> str:
+def mark(table: str) -> str:
     """SQL on the server: every change of a table's columns writes their rows in the catalog, so the transactions that did are a mark."""
     return (
         f"(SELECT {literal(table)}::regclass::oid::text || ':' || string_agg(a.attnum || '.' || a.xmin::text, ' ' ORDER BY a.attnum) "

@@ -14,7 +14,10 @@ from typing import Any
 import psycopg
 from psycopg import pq
 
-_SETTINGS = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1"
+_SETTINGS = (
+    "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; "
+    "SET synchronous_commit = on"
+)
 _NEVER = 1 << 30  # psycopg prepares after so many uses; here only what asks for it is prepared
 
 
