@@ -172,8 +172,10 @@ class SqliteConnector:
 
     def is_empty(self, resource: str) -> bool:
         """Looks for a first row."""
+        table = self._table(resource)
         with self._opened() as db, self._errors():
-            return db.execute(f"SELECT 1 FROM {quote(self._table(resource))} LIMIT 1").fetchone() is None
+            self._columns(db, table, resource)
+            return db.execute(f"SELECT 1 FROM {quote(table)} LIMIT 1").fetchone() is None
 
     def holds(self, resource: str, rows: int) -> bool:
         """Counts no further than it has to."""

@@ -59,7 +59,7 @@ def basis(cycle: Cycle) -> str:
 
 
 def first_load(cycle: Cycle) -> Loaded | None:
-    """Load an empty target in one pass, where that is all there is to do; logs are begun before it, and the next run reads on from there."""
+    """Load an empty target in one pass, where that is all there is to do; the next run reads on from the logs begun before it."""
     _open_logs(cycle, {}, dry_run=False)
     loaded = load_first(cycle)
     if loaded is None:
