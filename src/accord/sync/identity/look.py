@@ -16,7 +16,7 @@ from accord.store import Store
 from accord.sync.base import load_state
 from accord.sync.cycle import Cycle, names
 from accord.sync.identity.links import LINKS, append, load_links, make_proposals_table, state_of
-from accord.sync.identity.match import LARGEST_BLOCK, fields_of, find_pairs, make_rejected
+from accord.sync.identity.match import LARGEST_BLOCK, fields_of, find_pairs, make_rejected, proposal_id
 
 _OPEN = """
     SELECT p.* FROM p LEFT JOIN links l ON l.resource = p.left_resource AND l.own_key = p.left_key
@@ -115,11 +115,11 @@ def find_duplicates(map: IntegrationMap, entity: str, store: Store, *, run: str,
 
 
 def _note(cycle: Cycle, rule: str) -> None:
-    ends = f"concat_ws(chr(31), {literal(cycle.entity.name)}, '', lk, '', rk)"
+    id_ = proposal_id(cycle, "'', lk, '', rk")
     cycle.sql(
         f"""
-        INSERT INTO proposals_new SELECT 'p' || left(md5({ends}), 12) AS id, '', lk, '', rk, {literal(rule)}, score, 'alike', $at FROM pair
-        WHERE 'p' || left(md5({ends}), 12) NOT IN (SELECT id FROM p UNION ALL SELECT id FROM proposals_new)
+        INSERT INTO proposals_new SELECT {id_} AS id, '', lk, '', rk, {literal(rule)}, score, 'alike', $at FROM pair
+        WHERE {id_} NOT IN (SELECT id FROM p UNION ALL SELECT id FROM proposals_new)
         ORDER BY score DESC, lk, rk LIMIT {LARGEST_BLOCK * 10}""",
         {"at": cycle.now},
     )

@@ -46,6 +46,7 @@ def match(cycle: Cycle) -> None:
     )
     _hold(cycle)
     _name_united(cycle)
+    _propose(cycle)
 
 
 def _make_nodes(cycle: Cycle, rules: list[MatchRule]) -> None:
@@ -91,7 +92,9 @@ def make_rejected(cycle: Cycle) -> None:
         UNION ALL SELECT p.resource, p.own, n.k0 FROM node n JOIN present p USING (side, own) WHERE NOT n.known"""
     cycle.sql(f"""
         CREATE OR REPLACE TABLE rejected AS WITH e AS ({ends_now}), d AS (
-            SELECT coalesce(l.k, CASE WHEN lr = '' THEN lo END) AS a, coalesce(r.k, CASE WHEN rr = '' THEN ro END) AS b FROM decided
+            SELECT coalesce(l.k, dl.winner, CASE WHEN lr = '' THEN lo END) AS a,
+                coalesce(r.k, dr.winner, CASE WHEN rr = '' THEN ro END) AS b
+            FROM decided LEFT JOIN dead dl ON lr = '' AND dl.loser = lo LEFT JOIN dead dr ON rr = '' AND dr.loser = ro
             LEFT JOIN e l ON l.resource = lr AND l.own = lo LEFT JOIN e r ON r.resource = rr AND r.own = ro)
         SELECT a, b FROM d WHERE a IS NOT NULL AND b IS NOT NULL UNION SELECT b, a FROM d WHERE a IS NOT NULL AND b IS NOT NULL""")
 
@@ -212,7 +215,7 @@ def _unite(cycle: Cycle, rule: MatchRule) -> None:
 
 
 def _hold(cycle: Cycle) -> None:
-    """Write proposals for what is still apart, and let the rows in them wait.
+    """Find what is still apart, and let the rows in it wait: their ``reason`` is set.
 
     Between two rows of one system the one that is recognized already goes on, else the first; the other waits.
     """
@@ -220,46 +223,62 @@ def _hold(cycle: Cycle) -> None:
         CREATE OR REPLACE TEMP TABLE open AS
         WITH now AS (SELECT k0, k FROM node WHERE NOT known UNION SELECT k, k FROM held_by)
         SELECT p.*, l.k AS lk, r.k AS rk FROM pending p JOIN now l ON l.k0 = lk0 JOIN now r ON r.k0 = rk0 WHERE l.k <> r.k""")
-    if not cycle.count("SELECT count(*) FROM open"):
-        return
-    entity = literal(cycle.entity.name)
-    ends = "SELECT k0, p.resource, p.own FROM node n JOIN present p USING (side, own) WHERE NOT n.known"
-    cycle.sql(f"""
-        CREATE OR REPLACE TEMP TABLE offered AS
-        WITH e AS ({ends}), o AS (SELECT * FROM open QUALIFY row_number() OVER (PARTITION BY lk, rk ORDER BY score DESC, lk0, rk0) = 1),
-        t AS (SELECT coalesce(l.resource, '') AS lr, coalesce(l.own, lk0) AS lo, coalesce(r.resource, '') AS rr, coalesce(r.own, rk0) AS ro,
-                o.rule, o.score, o.why, lk, rk FROM o LEFT JOIN e l ON l.k0 = lk0 LEFT JOIN e r ON r.k0 = rk0),
-        w AS (SELECT *, lr = '' OR (rr <> '' AND (lr, lo) > (rr, ro)) AS swap FROM t)
-        SELECT 'p' || left(md5(concat_ws(chr(31), {entity}, CASE WHEN swap THEN rr || chr(31) || ro || chr(31) || lr || chr(31) || lo
-            ELSE lr || chr(31) || lo || chr(31) || rr || chr(31) || ro END)), 12) AS id,
-            CASE WHEN swap THEN rr ELSE lr END AS left_resource, CASE WHEN swap THEN ro ELSE lo END AS left_key,
-            CASE WHEN swap THEN lr ELSE rr END AS right_resource, CASE WHEN swap THEN lo ELSE ro END AS right_key, rule, score, why, lk, rk
-        FROM w QUALIFY row_number() OVER (PARTITION BY lk ORDER BY score DESC, rk) <= {SHOWN}
-            OR row_number() OVER (PARTITION BY rk ORDER BY score DESC, lk) <= {SHOWN}""")
     cycle.sql("""
         CREATE OR REPLACE TEMP TABLE waits AS
         WITH size AS (SELECT k, count(*) AS n FROM held_by GROUP BY k),
-        s AS (SELECT o.*, EXISTS (FROM held_by a JOIN held_by b USING (side) WHERE a.k = lk AND b.k = rk) AS twice,
-            (lk[1] = '\x01', -l.n, length(lk), lk) < (rk[1] = '\x01', -r.n, length(rk), rk) AS left_stays
-            FROM open o JOIN size l ON l.k = lk JOIN size r ON r.k = rk)
+        joint AS (SELECT DISTINCT lk, rk FROM open JOIN held_by l ON l.k = lk JOIN held_by r ON r.k = rk AND r.side = l.side),
+        s AS (SELECT o.lk, o.rk, b.lk IS NOT NULL AS twice,
+            (o.lk[1] = '\x01', -l.n, length(o.lk), o.lk) < (o.rk[1] = '\x01', -r.n, length(o.rk), o.rk) AS left_stays
+            FROM open o JOIN size l ON l.k = lk JOIN size r ON r.k = rk LEFT JOIN joint b ON b.lk = o.lk AND b.rk = o.rk)
         SELECT DISTINCT k FROM (
             SELECT lk AS k FROM s WHERE NOT twice OR NOT left_stays UNION SELECT rk FROM s WHERE NOT twice OR left_stays)
         WHERE k[1] = '\x01'""")
+    cycle.sql("""
+        UPDATE present p SET reason = 'waits' FROM node n JOIN waits w ON w.k = n.k
+        WHERE NOT n.known AND p.side = n.side AND p.own = n.own""")
+
+
+def _propose(cycle: Cycle) -> None:
+    """Write proposals for what is apart, and their ids into the reasons.
+
+    An end is the own key of a row that waits, else the canonical id: so the same question has the same id in the next run.
+    """
+    if not cycle.count("SELECT count(*) FROM open"):
+        return
+    ends = "SELECT n.k0, p.resource, p.own, p.canonical, p.reason FROM node n JOIN present p USING (side, own) WHERE NOT n.known"
+    cycle.sql(f"""
+        CREATE OR REPLACE TEMP TABLE offered AS
+        WITH e AS ({ends}), o AS (SELECT * FROM open QUALIFY row_number() OVER (PARTITION BY lk, rk ORDER BY score DESC, lk0, rk0) = 1),
+        t AS (SELECT CASE WHEN l.reason IS NULL THEN '' ELSE l.resource END AS lr,
+                CASE WHEN l.k0 IS NULL THEN lk0 WHEN l.reason IS NULL THEN l.canonical ELSE l.own END AS lo,
+                CASE WHEN r.reason IS NULL THEN '' ELSE r.resource END AS rr,
+                CASE WHEN r.k0 IS NULL THEN rk0 WHEN r.reason IS NULL THEN r.canonical ELSE r.own END AS ro,
+                o.rule, o.score, o.why, lk, rk FROM o LEFT JOIN e l ON l.k0 = lk0 LEFT JOIN e r ON r.k0 = rk0),
+        w AS (SELECT *, (lr = '', lr, lo) > (rr = '', rr, ro) AS swap FROM t),
+        x AS (SELECT CASE WHEN swap THEN rr ELSE lr END AS left_resource, CASE WHEN swap THEN ro ELSE lo END AS left_key,
+                CASE WHEN swap THEN lr ELSE rr END AS right_resource, CASE WHEN swap THEN lo ELSE ro END AS right_key, * FROM w)
+        SELECT {proposal_id(cycle, "left_resource, left_key, right_resource, right_key")} AS id, * EXCLUDE (lr, lo, rr, ro, swap)
+        FROM x QUALIFY row_number() OVER (PARTITION BY lk ORDER BY score DESC, rk) <= {SHOWN}
+            OR row_number() OVER (PARTITION BY rk ORDER BY score DESC, lk) <= {SHOWN}""")
     cycle.sql("""
         UPDATE present p SET reason = 'identity: may be the same as another row; accord identity accept or reject ' || o.ids
         FROM node n JOIN waits w ON w.k = n.k JOIN (SELECT k, string_agg(DISTINCT id, ', ' ORDER BY id) AS ids FROM (
             SELECT lk AS k, id FROM offered UNION ALL SELECT rk, id FROM offered) GROUP BY k) o ON o.k = n.k
         WHERE NOT n.known AND p.side = n.side AND p.own = n.own""")
-    known = "SELECT proposal FROM decided_ids"
-    cycle.sql("CREATE OR REPLACE TEMP TABLE decided_ids (proposal VARCHAR)")
+    cycle.sql("CREATE OR REPLACE TEMP TABLE asked (id VARCHAR)")
     seen = [[id_] for id_ in proposal_ids(cycle)]
     if seen:
-        cycle.con.executemany("INSERT INTO decided_ids VALUES (?)", seen)
+        cycle.con.executemany("INSERT INTO asked VALUES (?)", seen)
     cycle.sql(
         "INSERT INTO proposals_new SELECT id, left_resource, left_key, right_resource, right_key, rule, score, why, $at "
-        f"FROM offered WHERE id NOT IN ({known})",
+        "FROM offered WHERE id NOT IN (SELECT id FROM asked)",
         {"at": cycle.now},
     )
+
+
+def proposal_id(cycle: Cycle, ends: str) -> str:
+    """SQL of the id of a proposal: the same two ends, the same id."""
+    return f"'p' || left(md5(concat_ws(chr(31), {literal(cycle.entity.name)}, {ends})), 12)"
 
 
 def proposal_ids(cycle: Cycle) -> list[str]:

@@ -35,9 +35,8 @@ def own_key_code(entity: Entity, side: Side, scanned: Mapping[str, str]) -> Fiel
             alternatives(wanted, scanned),
         )
     write = f"(SELECT any_value(o._own) FROM {own_table(side)} o WHERE o._canonical = CAST({quote(key)} AS VARCHAR))"
-    return FieldCode(
-        key, column, f"CAST({quote(column)} AS VARCHAR)", f"({quote(HELD)} IS NOT NULL)", quote(HELD), write, (column,), True, True
-    )
+    read = f"(CAST({quote(column)} AS VARCHAR))"  # in brackets, as it is not the canonical value yet: nobody may take it for a plain column
+    return FieldCode(key, column, read, f"({quote(HELD)} IS NOT NULL)", quote(HELD), write, (column,), True, True)
 
 
 def own_table(side: Side) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from accord.connectors.types import literal, quote
 from accord.model.figure import Finding
-from accord.sync.base import CONFLICTS
-from accord.sync.cycle import Cycle, Side, names, storage_type
+from accord.sync.cycle import Cycle, Side, storage_type
 from accord.sync.identity.links import load_links, make_proposals_table, resource_of, state_of
 from accord.sync.identity.match import match
 from accord.sync.identity.own_key import HELD, canonical_id, make_own_tables, note_links
@@ -154,10 +153,11 @@ def _note_losers(cycle: Cycle) -> None:
         column = quote(f)
         cycle.sql(
             f"""
-            INSERT INTO conflicts_new ({names(CONFLICTS)})
+            INSERT INTO conflicts_new BY NAME
             SELECT * FROM (
                 SELECT {literal(cycle.flow.name)} AS flow, {label} AS key, {literal(f)} AS field, 'agreed' AS winner, d.loser AS loser,
-                    CAST(w.{column} AS VARCHAR) AS winning_value, CAST(l.{column} AS VARCHAR) AS losing_value, NULL, 'identity', $run, $at
+                    CAST(w.{column} AS VARCHAR) AS winning_value, CAST(l.{column} AS VARCHAR) AS losing_value,
+                    'identity' AS rule, $run AS run, $at AS at
                 FROM dead d JOIN golden0 l ON CAST(l.{key} AS VARCHAR) = d.loser
                 LEFT JOIN golden0 w ON CAST(w.{key} AS VARCHAR) = d.winner WHERE l.{column} IS DISTINCT FROM w.{column}) n
             ANTI JOIN conflicts_new o ON n.key = o.key AND n.field = o.field AND n.loser = o.loser
