@@ -54,6 +54,11 @@ class Told:
     def applied(self, flow: Flow, taken: Taken) -> None:
         """What goes the short way is counted in the metrics and stands in the log; a line for each would be noise."""
 
+    def short_way(self, flow: Flow, reason: str) -> None:
+        """Why changes take a whole run."""
+        said = f"{flow.name}: every change takes a run: {reason}" if reason else f"{flow.name}: single changes go the short way"
+        self.say("short_way", said, flow=flow.name, open=not reason, reason=reason)
+
     def failed(self, flow: Flow, run: str, error: AccordError, now: datetime) -> None:
         """The error, in full."""
         self.say("failed", f"{flow.name}: {error}", flow=flow.name, run=run, kind=type(error).__name__, message=str(error))

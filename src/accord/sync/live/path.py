@@ -29,7 +29,8 @@ from accord.sync.live.agreed import Agreed, Known, Values
 from accord.sync.live.rows import SideRows, Wanted
 from accord.sync.live.simple import guarded_fields, why_not
 
-MOST_KEYS = 200  # more at once are quicker in a run
+MOST_KEYS = 2000  # more at once are quicker in a run
+_CHUNK_KEYS = 200  # in one transaction of a target
 _PLAIN_KEYS = ("BIGINT", "VARCHAR", "UUID")
 
 
@@ -95,6 +96,12 @@ class LivePath:
             SystemUnreachable, SystemChanged, DataRefused: from a system; close this path, the next run sorts out what was begun.
         """
         began, taken = time.monotonic(), Taken()
+        for start in range(0, len(keys), _CHUNK_KEYS):
+            self._take(binding, keys[start : start + _CHUNK_KEYS], taken)
+        taken.seconds = time.monotonic() - began
+        return taken
+
+    def _take(self, binding: str, keys: Sequence[tuple[Key, str | None]], taken: Taken) -> None:
         rows = {name: table.read([key for key, _ in keys]) for name, table in self._tables.items()}
         decisions: list[_Decision] = []
         for key, changed_at in keys:
@@ -107,8 +114,6 @@ class LivePath:
                 decisions.append(decision)
         if decisions:
             self._carry_out(binding, decisions, taken)
-        taken.seconds = time.monotonic() - began
-        return taken
 
     def _decide(self, source: str, key: Key, changed_at: str | None, rows: Mapping[str, Texts | None]) -> _Decision | None:
         """What is to happen to a row; ``None`` when a run must say."""
@@ -216,9 +221,7 @@ class LivePath:
             written = table.write([d.changes[name] for d in mine])
             back = table.read([d.key for d in mine])
             for d, done in zip(mine, written, strict=True):
-                row = back.get(d.key)
-                values = self._sides[name].read(row) if done and row is not None else None
-                if values is None or any(values[self._fields.index(f)] != d.wanted[name].shown[f] for f in d.sets[name]):
+                if not done or not self._shows(name, d, back.get(d.key)):
                     good.discard(d.key)
         agreed = [d for d in decisions if d.key in good]
         if agreed:
@@ -248,6 +251,17 @@ class LivePath:
                 else:
                     taken.updated += 1
             taken.equal += not d.changes
+
+    def _shows(self, name: str, decision: _Decision, row: Texts | None) -> bool:
+        """Whether the target, read back, holds what was written."""
+        if row is None:
+            return False
+        if all(row[column] == value for column, value in decision.changes[name].new.items()):
+            return True
+        # Another spelling of the same value is as good: 2026-01-01 00:00:00+00 for 2026-01-01T00:00:00Z.
+        values = self._sides[name].read(row)
+        shown = decision.wanted[name].shown
+        return values is not None and all(values[self._fields.index(f)] == shown[f] for f in decision.sets[name])
 
     def _named(self, values: Values) -> dict[str, str]:
         """Values by field, nulls left out: the map may have other fields by the time this is read."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import duckdb
 
-from accord.connectors.decide import as_text
 from accord.connectors.types import literal, quote
 from accord.model.entity import Entity
 from accord.model.flow import Binding
@@ -22,6 +21,7 @@ from accord.sync.mapping import FieldCode, compile_field, raw_name
 from accord.sync.validate import row_checks
 
 _names = itertools.count(1)
+_RECENT = 5_000  # rows whose values are remembered: an echo of our own write comes back within milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class SideRows:
         self.key = tuple(self.codes[k].column for k in entity.key)
         self.written = tuple(c for c in self.codes.values() if c.writable and c.name not in entity.key)
         self._types = dict(types)
+        self._recent: dict[tuple[str | None, ...], tuple[str | None, ...] | None] = {}
         number = next(_names)
         self._read_name, self._want_name = f"read_{number}", f"want_{number}"
         con.execute(f"PREPARE {self._read_name} AS {self._read_sql()}")
@@ -68,11 +69,16 @@ class SideRows:
 
     def read(self, row: Mapping[str, str | None]) -> Values | None:
         """The canonical values of a row in the order of the entity's fields; ``None`` for one that a contract or a type refuses."""
-        given = ", ".join(_literal(row[c]) for c in self._types)
-        found = self._con.execute(f"EXECUTE {self._read_name}({given})").fetchone()
-        if found is None or found[0]:
-            return None
-        return list(found[1:])
+        texts = tuple(row[c] for c in self._types)
+        if texts in self._recent:
+            values = self._recent.pop(texts)
+        else:
+            found = self._con.execute(f"EXECUTE {self._read_name}({', '.join(map(_literal, texts))})").fetchone()
+            values = None if found is None or found[0] else found[1:]
+        self._recent[texts] = values  # now the youngest
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
+        return None if values is None else list(values)
 
     def want(self, merged: Values) -> Wanted:
         """What this side is to hold for a merged row."""
@@ -105,7 +111,8 @@ class SideRows:
 
     def _want_sql(self) -> str:
         names = list(self._entity.fields)
-        given = ", ".join(f"TRY_CAST(${n + 1}::VARCHAR AS {storage_type(self._entity, f)}) AS {quote(f)}" for n, f in enumerate(names))
+        given = ", ".join(f"${n + 1}::VARCHAR AS t{n}" for n in range(len(names)))
+        typed = ", ".join(f"TRY_CAST(t{n} AS {storage_type(self._entity, f)}) AS {quote(f)}" for n, f in enumerate(names))
         # In the merged row every value is canonical already: only what the contract says of values and rules is asked.
         whole = {name: replace(code, broken="false") for name, code in self.codes.items()}
         broken = " OR ".join(f"coalesce({check.broken}, false)" for check in row_checks(self._entity, whole)) or "false"
@@ -113,11 +120,12 @@ class SideRows:
         native = ", ".join(f"CAST({c.write or 'NULL'} AS {self._types[c.column]}) AS {quote(c.column)}" for c in codes)
         kept = ", ".join(f"{quote(c.name)} AS {quote('m:' + c.name)}" for c in codes)
         unfit = " OR ".join(f"({quote('m:' + c.name)} IS NOT NULL AND {quote(c.column)} IS NULL)" for c in codes)
-        texts = ", ".join(as_text(quote(c.column), self._types[c.column]) for c in codes)
+        texts = ", ".join(f"CAST({quote(c.column)} AS VARCHAR)" for c in codes)
         shown = ", ".join(f"CAST(CAST({c.read} AS {storage_type(self._entity, c.name)}) AS VARCHAR)" for c in codes)
-        inner = f"SELECT {native}, {kept}, ({broken}) AS _bad FROM (SELECT {given})"
+        inner = f"SELECT {native}, {kept}, ({broken}) AS _bad FROM (SELECT {typed} FROM (SELECT {given}))"
         return f"SELECT (_bad OR {unfit}), {texts}, {shown} FROM ({inner})"
 
 
 def _literal(value: str | None) -> str:
-    return "NULL" if value is None else literal(value)
+    # A bare NULL has a type of its own, and DuckDB plans a statement anew when a value comes in another type.
+    return "NULL::VARCHAR" if value is None else literal(value)

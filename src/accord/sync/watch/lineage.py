@@ -53,6 +53,9 @@ class Lineage:
     def applied(self, flow: Flow, taken: Taken) -> None:
         """Told with the run that takes them into its state."""
 
+    def short_way(self, flow: Flow, reason: str) -> None:
+        """No part of lineage."""
+
     def failed(self, flow: Flow, run: str, error: AccordError, now: datetime) -> None:
         """FAIL, with the message."""
         self._emit(run_event(self._map, flow, run, "FAIL", now, error=error))

@@ -68,6 +68,7 @@ class Watch:
         self._renewed = self._sampled = time.monotonic()
         self._schedules = {name: FlowSchedule(name, interval_seconds(self.map.flows[name])) for name in self.flows}
         self._states: dict[str, str] = {}
+        self._ways: dict[str, str] = {}
 
     def end(self) -> None:
         """End after the present run; safe in a signal handler."""
@@ -106,6 +107,15 @@ class Watch:
             for taken in self._short.take(flow):
                 for observer in self.observers:
                     observer.applied(flow, taken)
+            self._note_way(flow)
+
+    def _note_way(self, flow: Flow) -> None:
+        reason = self._short.closed.get(flow.name, "")
+        if self._ways.get(flow.name) == reason or (not reason and not self._short.open(flow)):
+            return
+        self._ways[flow.name] = reason
+        for observer in self.observers:
+            observer.short_way(flow, reason)
 
     def _sleep_seconds(self, now: float) -> float:
         due = min((s.due for s in self._schedules.values()), default=float("inf"))
@@ -147,6 +157,7 @@ class Watch:
             schedule.finished(began, ended, again=again)
             self._tell(flow, result, stages)
             self._short.follow(flow)
+        self._note_way(flow)
         self._note_state(schedule, run)
 
     def _tell(self, flow: Flow, result: FlowResult, stages: StageClock) -> None:

@@ -37,6 +37,7 @@ class Metrics:
         self._waiting = self._gauge("accord_quarantine_waiting", "Rows that wait in quarantine.", "flow")
         self._open = self._gauge("accord_conflicts_open", "Conflicts that wait for a person.", "flow")
         self._state = self._gauge("accord_flow_state", "1 for the state the flow is in.", "flow", "state")
+        self._short = self._gauge("accord_short_way_open", "1 while single changes of the flow go the short way.", "flow")
         self._lease = Gauge("accord_lease_held", "1 while this process holds the store's lease.", registry=self.registry)
         self._stage = Histogram(
             "accord_stage_seconds", "Seconds per stage of a run.", ("flow", "stage"), registry=self.registry, buckets=_BUCKETS_SECONDS
@@ -79,6 +80,10 @@ class Metrics:
         self._changes.labels(flow.name, "updated").inc(taken.updated)
         if taken.inserted or taken.updated:
             self._live.labels(flow.name).observe(taken.seconds)
+
+    def short_way(self, flow: Flow, reason: str) -> None:
+        """1 while it is open."""
+        self._short.labels(flow.name).set(0 if reason else 1)
 
     def failed(self, flow: Flow, run: str, error: AccordError, now: datetime) -> None:
         """Count the failure by its kind."""

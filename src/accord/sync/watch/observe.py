@@ -50,6 +50,10 @@ class Observer(Protocol):
         """Changes went the short way."""
         ...
 
+    def short_way(self, flow: Flow, reason: str) -> None:
+        """The flow's short way opened, or (``reason``) closed."""
+        ...
+
     def failed(self, flow: Flow, run: str, error: AccordError, now: datetime) -> None:
         """A run failed."""
         ...

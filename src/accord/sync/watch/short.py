@@ -35,6 +35,10 @@ class ShortWay:
         self._paths: dict[str, LivePath] = {}
         self.closed: dict[str, str] = {}  # flow → why it has no short way
 
+    def open(self, flow: Flow) -> bool:
+        """Whether its short way is open."""
+        return flow.name in self._paths
+
     def follow(self, flow: Flow) -> None:
         """A run of the flow ended well: open its short way, or take in what the run agreed on."""
         if not self._feeds.of({(b.holder, b.resource) for b in flow.bindings.values()}):

@@ -56,6 +56,9 @@ class Telemetry:
             if count:
                 self._changes.add(count, {"flow": flow.name, "operation": operation})
 
+    def short_way(self, flow: Flow, reason: str) -> None:
+        """Shown by the metrics."""
+
     def failed(self, flow: Flow, run: str, error: AccordError, now: datetime) -> None:
         """Close it as failed."""
         self._runs.add(1, {"flow": flow.name, "status": "failed"})
