@@ -27,7 +27,7 @@ def load(path: Path) -> Any:
 
 
 def main(only: list[str]) -> int:
-    areas = sorted(p.name for p in HERE.iterdir() if p.is_dir() and p.name not in ("results", "__pycache__"))
+    areas = sorted(p.name for p in HERE.iterdir() if p.is_dir() and p.name not in ("results", "peers", "__pycache__"))
     unknown = [o for o in only if o not in areas]
     if unknown:
         sys.stderr.write(f"no benchmark area {', '.join(unknown)}; there are: {', '.join(areas)}\n")

@@ -1,0 +1,126 @@
+"""The first load of 2 M rows × 12 mixed columns: PostgreSQL → PostgreSQL against COPY | COPY and dlt, and what the contract adds.
+
+Costs are CPU seconds of client and server together. «COPY | COPY» is measured twice: between two psql processes, which is the cheapest way
+there is, and in Python as psycopg's manual shows it. Ratios are of one run.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from peers.environment import python_of  # noqa: E402
+from peers.postgres import DIGEST, TYPES, Cost, Server, copy_loop, copy_pipe, server  # noqa: E402
+
+from accord.connectors.registry import open_connector  # noqa: E402
+from accord.model.entity import Entity, Field, Rule  # noqa: E402
+from accord.model.flow import Binding, FieldMapping, Flow  # noqa: E402
+from accord.model.integration_map import IntegrationMap  # noqa: E402
+from accord.model.system import System  # noqa: E402
+from accord.store import open_store  # noqa: E402
+from accord.sync import run_flow  # noqa: E402
+
+ROWS = 2_000_000
+DLT_ROWS = 200_000  # dlt takes minutes for more; rates are compared
+
+
+def world(url: str, folder: Path, *, contract: bool) -> tuple[IntegrationMap, dict[str, Any]]:
+    """A flow from ``src`` to ``tgt``; with a contract that one row in a hundred breaks."""
+    checks: dict[str, dict[str, Any]] = {
+        "small": {"required": True, "maximum": "989"},  # one row in a hundred is above it
+        "name": {"pattern": "name [0-9]+"},
+        "amount": {"minimum": "0", "maximum": "10000"},
+        "moment": {"required": True},
+        "ref": {"required": True},
+    }
+    fields = {n: Field(n, t, **(checks.get(n, {}) if contract else {})) for n, t in TYPES.items()}
+    rules = {"positive": Rule("positive", "ratio >= 0 AND id > 0", "never negative")} if contract else {}
+    mapped = {n: FieldMapping(n) for n in TYPES}
+    systems = {n: System(n, "postgresql", url) for n in ("source", "target")}
+    bindings = {
+        "source": Binding("source", "src", mapped, direction="read"),
+        "target": Binding("target", "tgt", mapped, direction="write"),
+    }
+    flow = Flow("rows", "row", bindings)
+    map_ = IntegrationMap("bench", systems=systems, entities={"row": Entity("row", ("id",), fields, rules=rules)}, flows={"rows": flow})
+    return map_, {n: open_connector(s, base=folder) for n, s in systems.items()}
+
+
+def load(of: Server, rows: int, *, contract: bool = False) -> tuple[Cost, float]:
+    """Cost of our first load, and of a second run right after, as a share of the first's wall clock."""
+    of.run("TRUNCATE tgt")
+    with tempfile.TemporaryDirectory() as name, open_store(Path(name) / "store.db", segments=Path(name) / "segments") as store:
+        map_, connectors = world(of.uri, Path(name), contract=contract)
+        results = []
+
+        def sync() -> None:
+            results.append(run_flow(map_, "rows", connectors, store, run=f"r{len(results)}", now=datetime.now(UTC)))
+
+        first = of.cost(sync)
+        again = of.cost(sync)
+        for connector in connectors.values():
+            connector.close()
+        bad = rows // 100 if contract else 0
+        assert results[0].counts["inserted"] == rows - bad
+        assert results[0].counts["quarantined"] == bad
+        assert results[0].counts["verified"] == rows - bad
+        assert not any(results[1].counts[c] for c in ("inserted", "updated", "deleted"))
+    return first, again.wall / first.wall
+
+
+def dlt(of: Server, rows: int) -> float:
+    """Rows per second of dlt."""
+    with tempfile.TemporaryDirectory() as name:
+        script = str(HERE.parent / "peers" / "dlt_load.py")
+        command = [python_of("dlt"), script, of.uri, "50000", "replace", name]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=name)
+    assert of.run("SELECT count(*) FROM by_dlt.src") == [(rows,)]
+    return rows / float(done.stdout.strip().splitlines()[-1])
+
+
+def run() -> list[dict[str, Any]]:
+    """Measure, and hold against the bars of the specification."""
+    with server() as of:
+        of.fill(ROWS)
+        costs = {}
+        for name, work in (("psql", copy_pipe), ("psycopg", copy_loop)):
+            of.run("TRUNCATE tgt")
+            costs[name] = of.cost(lambda work=work: work(of))
+            assert of.run(DIGEST.format("src")) == of.run(DIGEST.format("tgt"))
+        ours, again = load(of, ROWS)
+        equal = of.run(DIGEST.format("src")) == of.run(DIGEST.format("tgt"))
+        strict, _ = load(of, ROWS, contract=True)
+        of.fill(DLT_ROWS)
+        rate = dlt(of, DLT_ROWS)
+    said = {name: f"COPY|COPY by {name}: {cost.wall:.1f} s, {cost.cpu:.1f} s of CPU" for name, cost in costs.items()}
+    rows = [
+        _row("first load, rows per second", ROWS / ours.wall, "rows/s", f"{ours.wall:.1f} s, {ours.cpu:.1f} s of CPU"),
+        _row("every value equal by the server's own hash", float(equal), "", "of all rows", bar=1.0, met=equal),
+    ]
+    for name, cost in costs.items():
+        speed, cpu = cost.wall / ours.wall, ours.cpu / cost.cpu
+        rows.append(_row(f"rows/s against COPY|COPY by {name}", speed, "x", said[name], bar=0.8, met=speed >= 0.8))
+        rows.append(_row(f"CPU against COPY|COPY by {name}", cpu, "x", said[name], bar=1.7, met=cpu <= 1.7))
+    times, dearer = (ROWS / ours.wall) / rate, strict.cpu / ours.cpu
+    rows += [
+        _row("rows/s against dlt", times, "x", f"dlt {rate:,.0f} rows/s of {DLT_ROWS:,} rows", bar=5.0, met=times >= 5),
+        _row("CPU with contract, quarantine and lineage", dearer, "x", f"without: {ours.cpu:.1f} s of CPU", bar=1.5, met=dearer <= 1.5),
+        _row("wall clock of a second run, every row read", again, "x", "first load", bar=None),
+    ]
+    return rows
+
+
+def _row(name: str, value: float, unit: str, peer: str, *, bar: float | None = None, met: bool = True) -> dict[str, Any]:
+    return {"name": name, "value": value, "unit": unit, "peer": peer, "bar": bar, "met": met if bar is not None else None}
+
+
+if __name__ == "__main__":
+    for row in run():
+        print(row)
