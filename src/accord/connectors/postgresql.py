@@ -20,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from accord.connectors import decide, postgresql_bulk, postgresql_digest, postgresql_feed, postgresql_few, postgresql_keys, postgresql_write
 from accord.connectors.duck import load_scanner, open_duck
+from accord.connectors.feed_state import FeedState
 from accord.connectors.keys import Keys, chosen, taken
 from accord.connectors.pglog import LogSource, Table
 from accord.connectors.postgresql_feed import FeedTable, PostgresFeed
@@ -249,6 +250,10 @@ class PostgresConnector:
         """Bytes of log."""
         return postgresql_feed.lag(LogSource(self.system.name, self._dsn()), postgresql_feed.slot_name(name), after)
 
+    def feeds(self) -> tuple[FeedState, ...]:
+        """The slots of this database."""
+        return postgresql_feed.states(LogSource(self.system.name, self._dsn()))
+
     def digest_rows(
         self, con: duckdb.DuckDBPyConnection, resource: str, key: Sequence[str], columns: Sequence[str], where: str = ""
     ) -> str:
@@ -328,6 +333,7 @@ class PostgresConnector:
             key=given.key if given and given.key else tuple(key[0]) if key else (),
             row_count=int(count[0]) if count else 0,
             writable=bool(writable),
+            readable=bool(readable),
         )
 
     def _dsn(self) -> str:

@@ -18,6 +18,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from accord.connectors.feed_state import FeedState
 from accord.connectors.pglog import (
     LogBatch,
     LogCapture,
@@ -229,6 +230,13 @@ def lag(source: LogSource, name: str, after: str | None) -> int | None:
     if not found or found[0].lost:
         return None
     return max(0, found[0].confirmed.lsn + found[0].lag_bytes - stored[0].start.lsn) if stored else found[0].lag_bytes
+
+
+def states(source: LogSource) -> tuple[FeedState, ...]:
+    """Every feed in this database, with the bytes of log the server cannot remove because of it."""
+    with source.connect() as db:
+        name = db.info.dbname
+    return tuple(FeedState(s.name, s.kept_bytes, "bytes", s.active, s.lost) for s in slots(source) if s.database == name)
 
 
 def slot_name(name: str) -> str:

@@ -18,6 +18,7 @@ import duckdb
 
 from accord.connectors import decide, sqlite_bulk, sqlite_feed, sqlite_keys, sqlite_write
 from accord.connectors.duck import borrowed_duck, load_scanner
+from accord.connectors.feed_state import FeedState
 from accord.connectors.keys import chosen, taken
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed
 from accord.connectors.sqlite_feed import FeedTable, SqliteFeed
@@ -212,6 +213,11 @@ class SqliteConnector:
         """Changes in the outbox."""
         with self._opened() as db, self._errors():
             return sqlite_feed.lag(db, name, after)
+
+    def feeds(self) -> tuple[FeedState, ...]:
+        """The outboxes in this file."""
+        with self._opened() as db, self._errors():
+            return sqlite_feed.states(db)
 
     def close(self) -> None:
         """Nothing is held open between calls."""

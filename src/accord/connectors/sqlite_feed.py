@@ -22,6 +22,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from accord.connectors.duck import borrowed_duck
+from accord.connectors.feed_state import FeedState
 from accord.connectors.protocol import KeyChanges
 from accord.connectors.sqlite_types import as_text, canonical_type
 from accord.connectors.text_values import readable_types
@@ -187,6 +188,14 @@ def lag(db: sqlite3.Connection, name: str, after: str | None) -> int | None:
     place = (after or "").partition(" ")[0]
     row = db.execute(f"SELECT count(*) FROM {quote(PREFIX + name)} WHERE seq > ?", (int(place) if place.isdigit() else 0,)).fetchone()
     return int(row[0])
+
+
+def states(db: sqlite3.Connection) -> tuple[FeedState, ...]:
+    """Every outbox of the file, with the rows that wait in it."""
+    found = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+    names = [name for (name,) in found if name.startswith(PREFIX)]
+    counts = [db.execute(f"SELECT count(*) FROM {quote(name)}").fetchone()[0] for name in names]
+    return tuple(FeedState(name, int(count), "changes") for name, count in zip(names, counts, strict=True))
 
 
 def _checked(db: sqlite3.Connection, table: FeedTable) -> None:

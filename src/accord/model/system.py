@@ -49,7 +49,10 @@ class ColumnDescription:
 
 @dataclass(frozen=True, slots=True)
 class ResourceDescription:
-    """A table, file or sheet as found; ``row_count`` is exact, ``last_change`` is ``None`` where it cannot be known."""
+    """A table, file or sheet as found.
+
+    ``row_count`` is exact (0 where it is not ``readable``), ``last_change`` is ``None`` where it cannot be known.
+    """
 
     name: str
     columns: tuple[ColumnDescription, ...]
@@ -57,6 +60,7 @@ class ResourceDescription:
     row_count: int = 0
     writable: bool = False
     last_change: datetime | None = None
+    readable: bool = True
 
     def column(self, name: str) -> ColumnDescription | None:
         """The column of that name, or ``None``."""

@@ -14,9 +14,13 @@ from accord import __version__
 from accord.cli import options
 from accord.cli.output import emit_json, escape, table
 from accord.connectors.duck import load_scanner, open_duck
+from accord.connectors.feed_state import KeepsFeeds
+from accord.connectors.protocol import Connector
 from accord.connectors.registry import connector_kinds, open_connector
 from accord.mapfile import load_map
 from accord.model.errors import AccordError
+from accord.model.integration_map import IntegrationMap
+from accord.model.system import System, SystemDescription
 
 
 def register(app: typer.Typer) -> None:
@@ -52,9 +56,7 @@ def doctor(
                 unreachable = unreachable or error.exit_code == 3
                 checks.append((f"system {system.name}", "failed", str(error)))
             else:
-                rows = sum(r.row_count for r in described.resources)
-                names = ", ".join(r.name for r in described.resources)
-                checks.append((f"system {system.name}", "ok", f"{described.connector}, {rows:,} rows in {names or 'nothing'}"))
+                checks += _system(system, connector, described, _used(integration_map, system.name))
             finally:
                 connector.close()
     if json:
@@ -64,6 +66,31 @@ def doctor(
     if unreachable:
         return 3
     return 1 if any(status == "failed" for _, status, _ in checks) else 0
+
+
+def _used(integration_map: IntegrationMap, system: str) -> set[str]:
+    """Resources of a system that the map reads or writes."""
+    bindings = [b for flow in integration_map.flows.values() for b in flow.bindings.values()]
+    return {b.resource for b in bindings if (b.system or b.name) == system}
+
+
+def _system(system: System, connector: Connector, described: SystemDescription, used: set[str]) -> list[tuple[str, str, str]]:
+    """What a system that answers can do for the map, and the feeds that it keeps."""
+    name, rows = f"system {system.name}", sum(r.row_count for r in described.resources)
+    shown = f"{described.connector}, {rows:,} rows in {', '.join(r.name for r in described.resources) or 'nothing'}"
+    wanted = used | set(system.required) | set(system.resources)
+    locked = sorted(r.name for r in described.resources if not r.readable)
+    hidden = [resource for resource in locked if resource in wanted]
+    if hidden:
+        todo = f"GRANT SELECT ON {', '.join(hidden)} TO the user of 'at:'"
+        checks = [(name, "failed", f"{shown}; no right to read {', '.join(hidden)}, which the map uses. {todo}")]
+    else:
+        checks = [(name, "ok", shown + (f"; no right to read {', '.join(locked)}, which the map does not use" if locked else ""))]
+    for feed in connector.feeds() if isinstance(connector, KeepsFeeds) else ():
+        reader = {None: "", True: ", being read", False: ", nobody reads it now"}[feed.read]
+        detail = f"{feed.name}: {feed.behind:,} {feed.unit} kept{reader}" + (f"; lost: {feed.lost}" if feed.lost else "")
+        checks.append((f"feed of {system.name}", "failed" if feed.lost else "ok", detail))
+    return checks
 
 
 def _disk(folder: Path) -> tuple[str, str]:
