@@ -57,7 +57,7 @@ def reconcile(
         pairs = []
         for left, right in combinations(cycle.sides, 2):
             cycle.progress(f"{cycle.flow.name}: comparing {left.name} and {right.name}")
-            pairs.append(_compare(cycle, left, right))
+            pairs.append(_compare(cycle, left, right, quarantined))
         return _conclude(cycle, tuple(pairs), quarantined)
 
 
@@ -65,7 +65,8 @@ def _accept(cycle: Cycle, side: Side, references: dict[str, str]) -> int:
     """Fill ``rows_<i>`` with the rows that keep the contract and ``aside_<i>`` with the keys of the others; returns how many those are."""
     cap, bad = side.table("cap"), side.table("bad")
     find_bad(cycle.con, cycle.entity, side.codes, cap, bad, references)
-    cycle.sql(f"CREATE TABLE {side.table('rows')} AS SELECT c.* FROM {cap} c ANTI JOIN {bad} x ON x.rid = c.rowid")
+    without = f"ANTI JOIN {bad} x ON x.rid = c.rowid" if cycle.count(f"SELECT count(*) FROM {bad}") else ""
+    cycle.sql(f"CREATE VIEW {side.table('rows')} AS SELECT c.* FROM {cap} c {without}")
     cycle.sql(
         f"CREATE TABLE {side.table('aside')} AS SELECT DISTINCT {names(cycle.keys, 'c')} FROM {cap} c JOIN {bad} x ON x.rid = c.rowid "
         "WHERE x.reasons IS NOT NULL"
@@ -73,25 +74,31 @@ def _accept(cycle: Cycle, side: Side, references: dict[str, str]) -> int:
     return cycle.count(f"SELECT count(*) FROM {bad} WHERE reasons IS NOT NULL")
 
 
-def _compare(cycle: Cycle, left: Side, right: Side) -> PairResult:
+def _compare(cycle: Cycle, left: Side, right: Side, quarantined: Mapping[str, int]) -> PairResult:
     fields = [
         f for f in left.fields if f in right.codes and f not in cycle.keys and not (left.codes[f].constant or right.codes[f].constant)
     ]
-    for side, table in ((left, "left_rows"), (right, "right_rows")):
+    tables = ("left", "right")
+    for side, table in zip((left, right), tables, strict=True):
+        # Rows stay where they are; only keys and digests are made of all of them.
         shown = _as_both_show(cycle, left, right, fields, side)
-        aside = " ".join(f"ANTI JOIN {s.table('aside')} {cycle.using()}" for s in (left, right))
+        aside = " ".join(f"ANTI JOIN {s.table('aside')} {cycle.using()}" for s in (left, right) if quarantined[s.name])
+        cycle.sql(f"CREATE OR REPLACE TEMP VIEW {table}_rows AS SELECT * FROM ({shown}) {aside}")
         row = f"hash({names((*cycle.keys, *fields))})"
-        cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT *, {row} AS _digest FROM ({shown}) {aside}")
-    digests = compare_digests(cycle.con, "left_rows", "right_rows", cycle.keys, (left.name, right.name))
-    suspects = [f"(SELECT * FROM {t} SEMI JOIN suspect {cycle.using()})" for t in ("left_rows", "right_rows")]
+        cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table}_digests AS SELECT {names(cycle.keys)}, {row} AS _digest FROM {table}_rows")
+    digests = compare_digests(cycle.con, "left_digests", "right_digests", cycle.keys, (left.name, right.name))
+    suspects = [f"{table}_suspects" for table in tables]
+    for side, table in zip((left, right), tables, strict=True):
+        shown = _as_both_show(cycle, left, right, fields, side, f"SEMI JOIN suspect {cycle.using()}")
+        cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table}_suspects AS SELECT * FROM ({shown})")
     start = f"{literal(left.name)}, {literal(right.name)}"
     counted = name_differences(cycle.con, suspects[0], suspects[1], cycle.keys, fields, "differences", start)
     return PairResult(left.name, right.name, digests.both, *counted, digests.left_digest, digests.right_digest, "portable")
 
 
-def _as_both_show(cycle: Cycle, left: Side, right: Side, fields: list[str], side: Side) -> str:
+def _as_both_show(cycle: Cycle, left: Side, right: Side, fields: list[str], side: Side, only: str = "") -> str:
     """SQL of a side's rows, each value written to and read back from both systems' columns (without touching them)."""
-    query = f"SELECT {names((*cycle.keys, *fields))} FROM {side.table('rows')}"
+    query = f"SELECT {names((*cycle.keys, *fields))} FROM {side.table('rows')} {only}"
     for through in (right, left):
         codes = [through.codes[f] for f in fields]
         exact = [c for c in codes if c.write is None or tuple(c.needs) != (c.column,)]
