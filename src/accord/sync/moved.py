@@ -38,21 +38,23 @@ def key_columns(cycle: Cycle, side: Side) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def named(store: Store) -> str:
+    """The name the store's feeds are called by; empty before the first was opened."""
+    event = next(iter(store.read(types=["store.named"], limit=1)), None)
+    return str(event.event.attributes["name"]) if event is not None else ""
+
+
 def feed_name(store: Store, flow: str, binding: str) -> str:
     """Name of the feed of a binding: the same for as long as the store lives, and another for every other store.
 
     Two stores that shared a feed would take each other's changes away.
     """
-    named = next(iter(store.read(types=["store.named"], limit=1)), None)
-    if named is None:
-        raise UsageError("the store has no name yet.", expected="Expected name_store to be called first.")
-    own = f"{named.event.attributes['name']}/{flow}/{binding}"
-    return f"accord_{hashlib.sha256(own.encode()).hexdigest()[:20]}"
+    return f"accord_{hashlib.sha256(f'{named(store)}/{flow}/{binding}'.encode()).hexdigest()[:20]}"
 
 
 def name_store(cycle: Cycle) -> None:
     """Give the store the name its feeds are called by, once."""
-    if next(iter(cycle.store.read(types=["store.named"], limit=1)), None) is None:
+    if not named(cycle.store):
         cycle.store.append([Event("store.named", "store.named", cycle.clock(), "accord", {"name": secrets.token_hex(12)})])
 
 
