@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from accord.mapfile import load_map
 from accord.mapfile.odcs import contract_text, export_contract, import_contract
-from accord.model.entity import Entity, EventRule, Field, Rule
+from accord.model.entity import AggregateCheck, Entity, EventRule, Field, Rule
 from accord.model.integration_map import IntegrationMap
+from accord.model.values import Duration
 
 SCHEMA = json.loads((Path(__file__).parent / "odcs_schema.json").read_text(encoding="utf-8"))
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,3 +121,43 @@ def test_the_entities_of_real_maps_come_back(path: str) -> None:
 
     for name, entity in map_.entities.items():
         assert import_contract(contract_text(export_contract(map_, name))).entities == (entity,)
+
+
+def test_checks_of_all_rows_and_freshness_come_back_as_they_were() -> None:
+    """A limit of 10.50 that comes back as 10.5 would be another contract to those who compare texts."""
+    fields = {"id": Field("id", required=True), "amount": Field("amount", "number(12,2)"), "team": Field("team")}
+    fields["seen"] = Field("seen", "timestamp", freshness=Duration(7200))
+    checks = {
+        "n": AggregateCheck("n", "count(*)", at_least="1", severity="stop", reason="an export without rows"),
+        "s": AggregateCheck("s", "sum(amount)", at_most="10.50", where="amount > 1", group_by=("team",)),
+        "m": AggregateCheck("m", "max(seen)", at_least="2026-01-01", equals="", dimension="timeliness"),
+    }
+    entity = Entity("item", ("id",), fields, checks=checks)
+    document = export_contract(IntegrationMap("x", entities={"item": entity}), "item")
+
+    jsonschema.validate(document, SCHEMA)
+    back = import_contract(contract_text(document))
+
+    assert back.entities == (entity,)
+    assert back.unchecked == ()
+
+
+@pytest.mark.parametrize(
+    ("check", "wanted"),
+    [
+        ("{type: sql, name: c, query: SELECT avg(amount) FROM item WHERE amount > 0, mustBeBetween: [1, 5], severity: error}",
+         AggregateCheck("c", "avg(amount)", at_least="1", at_most="5", where="amount > 0", severity="stop")),
+        ("{metric: rowCount, name: c, mustBeGreaterOrEqualTo: 10}", AggregateCheck("c", "count(*)", at_least="10")),
+        ("{metric: rowCount, name: c, mustBeGreaterThan: 10}", None),
+        ("{type: sql, name: c, query: SELECT count(*) FROM other, mustBe: 3}", None),
+    ],
+)  # fmt: skip
+def test_a_check_over_all_rows_is_kept_where_the_map_has_a_word_for_it(check: str, wanted: AggregateCheck | None) -> None:
+    """What cannot be kept is told, never dropped in silence."""
+    head = "kind: DataContract\napiVersion: v3.1.0\nid: x\nversion: 1.0.0\nstatus: active\n"
+    properties = "[{name: id, logicalType: string, primaryKey: true}, {name: amount, logicalType: integer}]"
+
+    found = import_contract(f"{head}schema:\n  - name: item\n    properties: {properties}\n    quality:\n      - {check}\n")
+
+    assert dict(found.entities[0].checks) == ({} if wanted is None else {"c": wanted})
+    assert bool(found.unchecked) is (wanted is None)

@@ -137,6 +137,8 @@ def _entity(reading: Reading, root: Table, node: Table, name: Scalar, owner: Sca
         read_quality(reading, check, subject, holder)
     if subject.rules:
         put(entity, "rules", _numbered(subject.rules, node.place))
+    if subject.checks:
+        put(entity, "checks", _numbered(subject.checks, node.place))
     for relation in reading.tables(node, "relationships", holder):
         reading.weaken(relation.place, "a relationship of the whole object", holder)
     events = reading.custom(node, OBJECT, holder).get("accordEvents")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from accord.mapfile.content import meaning
+from accord.mapfile.odcs.aggregates import aggregate_check
 from accord.mapfile.odcs.patterns import portable, to_search
 from accord.mapfile.odcs.servers import servers, service_levels
 from accord.mapfile.odcs.types import read_type, written
@@ -85,8 +86,9 @@ def _object(entity: Entity) -> dict[str, Any]:
     if entity.description:
         shown["description"] = entity.description
     shown["properties"] = [_property(entity, field) for field in entity.fields.values()]
-    if entity.rules:
-        shown["quality"] = [_rule(rule) for rule in entity.rules.values()]
+    quality = [*map(_rule, entity.rules.values()), *map(aggregate_check, entity.checks.values())]
+    if quality:
+        shown["quality"] = quality
     if entity.events:
         shape = record(EventRule)
         shown["customProperties"] = [{"property": "accordEvents", "value": [meaning(shape, event) for event in entity.events]}]
@@ -163,6 +165,8 @@ def _custom(field: Field, type_: CanonicalType, options: dict[str, Any]) -> Iter
         yield "accordAtMost", field.at_most
     if field.severity != "quarantine":
         yield "accordSeverity", field.severity
+    if field.freshness is not None:
+        yield "accordFreshness", str(field.freshness)
 
 
 def _number(text: str) -> int | float | None:

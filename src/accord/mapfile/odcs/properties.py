@@ -24,6 +24,7 @@ _RENAMED: Final = {
     "accordReferences": "references",
     "accordAtMost": "at_most",
     "accordSeverity": "severity",
+    "accordFreshness": "freshness",
 }
 _FOREIGN_KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*\.[A-Za-z][A-Za-z0-9_]*")
 

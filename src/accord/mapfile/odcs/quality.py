@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from accord.mapfile.expression import mistakes
+from accord.mapfile.odcs.aggregates import read_aggregate
 from accord.mapfile.odcs.patterns import to_whole
 from accord.mapfile.odcs.reading import Reading, put, says_something, word
 from accord.mapfile.odcs.words import DIMENSIONS_IN, NEIGHBOURS, OPERATORS, QUALITY, REFUSED, REPORTED
@@ -38,6 +39,7 @@ class Subject:
     name: str = ""
     into: Table | None = None
     rules: list[tuple[str, Table]] = field(default_factory=list)
+    checks: list[tuple[str, Table]] = field(default_factory=list)
     key: Collection[str] = ()
 
     @property
@@ -93,6 +95,8 @@ def _sql(reading: Reading, node: Table, subject: Subject, holder: str) -> None:
     check, reason = _row_check(query, subject)
     if check and not _none_allowed(reading, node, holder, default=False):
         check, reason = "", "more than none of its rows may break it"
+    if not check and _aggregate(reading, node, query, subject, holder):
+        return
     if not check:
         reading.weaken(node.place, f"a check that is no rule of one row ({reason})", holder)
         return
@@ -127,6 +131,30 @@ def _row_check(query: str, subject: Subject) -> tuple[str, str]:
     return ("", f"its condition is no expression over one row: {wrong[0][0].rstrip('.')}") if wrong else (f"NOT ({bad})", "")
 
 
+def _aggregate(reading: Reading, node: Table, query: str, subject: Subject, holder: str) -> bool:
+    """Whether the query is one aggregate over the object, which then becomes a check of the entity."""
+    if subject.into is not None:
+        return False  # of one property: an entity's checks are about its rows
+    made = read_aggregate(reading, node, query, [*subject.names], holder)
+    if made is None:
+        return False
+    dimension, severity = _dimension(reading, node, holder), _severity(reading, node, holder)
+    if "severity" not in made.items and "severity" in node.items and severity != "report":
+        put(made, "severity", word("stop", node.place))
+    if dimension is not None and "dimension" not in made.items:
+        put(made, "dimension", dimension)
+    name, description = reading.scalar(node, "name", holder), reading.scalar(node, "description", holder)
+    if description is not None and "reason" not in made.items:
+        put(made, "reason", word(description.text, description.place))
+    subject.checks.append((_named(subject, name.text if name is not None else "check"), made))
+    return True
+
+
+def _row_count(reading: Reading, node: Table, subject: Subject, holder: str) -> bool:
+    """Whether the check is the library's number of rows with limits a check of the entity can hold."""
+    return subject.into is None and _aggregate(reading, node, "SELECT count(*) FROM ${object}", subject, holder)
+
+
 def _library(reading: Reading, node: Table, subject: Subject, holder: str) -> None:
     called = reading.text(node, "metric", holder) or reading.text(node, "rule", holder)
     kind = _LIBRARY.get(called.replace("_", "").lower())
@@ -139,6 +167,8 @@ def _library(reading: Reading, node: Table, subject: Subject, holder: str) -> No
         columns = {n.text for n in _arguments(reading, node, "properties", holder)}
         if columns == set(subject.key) and _none_allowed(reading, node, holder, default=True):
             return  # what the key says already
+    if kind is None and called.replace("_", "").lower() == "rowcount" and _row_count(reading, node, subject, holder):
+        return
     if kind is None or subject.into is None or not _none_allowed(reading, node, holder, default=True):
         reading.weaken(node.place, "a check over all rows together", holder)
         return

@@ -55,7 +55,9 @@ PROPERTY: Final = Level(
         "id physicalName partitioned partitionKeyPosition encryptedName transformSourceObjects transformLogic transformDescription examples"
         " criticalDataElement authoritativeDefinitions tags deprecated synonyms semanticType"
     ),
-    custom=_names("accordType accordUnit accordMinimum accordMaximum accordPattern accordReferences accordAtMost accordSeverity"),
+    custom=_names(
+        "accordType accordUnit accordMinimum accordMaximum accordPattern accordReferences accordAtMost accordSeverity accordFreshness"
+    ),
 )
 OPTIONS: Final = Level(
     "logicalTypeOptions",
@@ -67,7 +69,7 @@ QUALITY: Final = Level(
     "quality",
     _names("type name description dimension severity rule metric arguments validValues query unit engine implementation customProperties"),
     _names("id authoritativeDefinitions businessImpact method schedule scheduler tags"),
-    custom=_names("accordDimension"),
+    custom=_names("accordDimension accordCheck"),
     open=True,
 )
 MEMBER: Final = Level(
