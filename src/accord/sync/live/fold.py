@@ -81,6 +81,8 @@ def _fold_role(
     typed = ", ".join(f"TRY_CAST({quote(f)} AS {storage_type(cycle.entity, f)}) AS {quote(f)}" for f in cycle.fields)
     more = ", false AS _gone, true AS _settled" if marks else ""
     cycle.sql(f"CREATE OR REPLACE TEMP TABLE live_typed AS SELECT {typed}{more} FROM live_rows")
+    # The map may have changed since: a key of another type now is none of the rows in the segments.
+    cycle.sql(f"DELETE FROM live_typed WHERE {' OR '.join(f'{quote(k)} IS NULL' for k in cycle.keys)}")
     cycle.con.unregister("live_rows")
     shas = cycle.store.flow_state(cycle.flow.name).get(role, ())
     paths = [cycle.store.read_segment(sha) for sha in shas]

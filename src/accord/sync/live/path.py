@@ -71,6 +71,8 @@ class LivePath:
         self._sides = {name: SideRows(self._con, self._entity, flow.bindings[name], tables[name].types) for name in tables}
         self._fields = list(self._entity.fields)
         self._guarded = guarded_fields(map_, flow)
+        # Other flows judge their references by this flow's segments, in which a new row stands only after the next run.
+        self._referenced = any(f.references == flow.entity for e in map_.entities.values() for f in e.fields.values())
         self._agreed = Agreed(self._entity, list(flow.bindings))
         self._count = 0
 
@@ -175,7 +177,7 @@ class LivePath:
         self, source: str, key: Key, changed_at: str | None, seen: Values, rows: Mapping[str, Texts | None]
     ) -> _Decision | None:
         flow = self.flow
-        if flow.bindings[source].direction == "write" or (flow.existence and source not in flow.existence):
+        if self._referenced or flow.bindings[source].direction == "write" or (flow.existence and source not in flow.existence):
             return None
         codes = self._sides[source].codes
         merged = [

@@ -42,6 +42,10 @@ def why_not(map_: IntegrationMap, flow: Flow) -> str:
     entity = map_.entities[flow.entity]
     if len(flow.bindings) < 2:
         return "it has one system only"
+    for other in map_.flows.values():
+        for mapping in (m for b in other.bindings.values() for m in b.fields.values()):
+            if mapping.lookup is not None and mapping.lookup.entity == flow.entity:
+                return f"flow '{other.name}' looks values up in its agreed rows"
     found = _beyond(entity, _ENTITY) or _beyond(flow, _FLOW)
     for field in entity.fields.values():
         found = found or _beyond(field, _FIELD)

@@ -11,7 +11,7 @@ That is the back-pressure: the system's own log keeps the rest.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from accord.connectors.protocol import Connector, Feed, KeyChanges, Logged
 from accord.model.errors import AccordError
+from accord.model.flow import Binding, Flow
 
 _WAIT_SECONDS = 0.25  # how long a run may have to wait for the thread to let go of a quiet feed
 LIMIT = 100_000  # keys; what one batch may hold in memory
@@ -34,6 +35,7 @@ class HeldFeed:
     next run to store a position behind them, and the thread reads on. ``demand``: something in them is left for a run.
     """
 
+    flow: str
     system: str
     resource: str
     name: str
@@ -197,6 +199,7 @@ class HeldFeeds:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
+        self.flow = ""  # the one that is running: feeds opened now are its own
         self._held: dict[tuple[str, str, str], HeldFeed] = {}
         self._connectors: dict[str, Connector] = {}
 
@@ -223,7 +226,8 @@ class HeldFeeds:
             self.drop(*place)
             held = None
         if held is None:
-            held = HeldFeed(system, resource, name, inner.open_feed(resource, key, name=name, after=after), after, self._wake)
+            feed = inner.open_feed(resource, key, name=name, after=after)
+            held = HeldFeed(self.flow, system, resource, name, feed, after, self._wake)
             self._held[place] = held
             view = FeedView(held)
             held.watch()
@@ -236,9 +240,11 @@ class HeldFeeds:
         if held is not None:
             held.close()
 
-    def of(self, sides: Collection[tuple[str, str]]) -> list[HeldFeed]:
-        """Feeds of these resources, each with its system."""
-        return [h for (system, resource, _), h in self._held.items() if (system, resource) in sides]
+    def of(self, flow: Flow, binding: Binding | None = None) -> list[HeldFeed]:
+        """The feeds of a flow, or of one of its bindings."""
+        bindings = [binding] if binding is not None else list(flow.bindings.values())
+        places = {(b.holder, b.resource) for b in bindings}
+        return [h for h in self._held.values() if h.flow == flow.name and (h.system, h.resource) in places]
 
     def close(self) -> None:
         """Close every feed; what the systems keep for them stays."""

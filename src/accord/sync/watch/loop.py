@@ -128,12 +128,13 @@ class Watch:
 
     def _mark_alerts(self) -> None:
         for schedule in self._schedules.values():
-            schedule.alerted = any(h.alerted for h in self._feeds.of(_sides(self.map.flows[schedule.name])))
+            schedule.alerted = any(h.alerted for h in self._feeds.of(self.map.flows[schedule.name]))
 
     def _run_one(self, schedule: FlowSchedule) -> None:
         flow, now, began = self.map.flows[schedule.name], self.clock(), time.monotonic()
         run, stages = self.new_run(now), StageClock(began)
         schedule.state = "running"
+        self._feeds.flow = flow.name
 
         def progress(sentence: str) -> None:
             moment = time.monotonic()
@@ -189,7 +190,7 @@ class Watch:
         if schedule.succeeded is None:
             return None
         flow = self.map.flows[schedule.name]
-        held = self._feeds.of(_sides(flow))
+        held = self._feeds.of(flow)
         told = {(h.system, h.resource) for h in held}
         sources = {(b.holder, b.resource) for b in flow.bindings.values() if b.direction != "write"}
         if sources <= told and not any(h.alerted for h in held) and schedule.state == "waiting":
@@ -203,7 +204,7 @@ class Watch:
         self._sampled = now
         for schedule in self._schedules.values():
             found: dict[str, int] = {}
-            for held in self._feeds.of(_sides(self.map.flows[schedule.name])):
+            for held in self._feeds.of(self.map.flows[schedule.name]):
                 connector = self.connectors[held.system]
                 if isinstance(connector, Logged):
                     found |= self._lag_of(connector, held.system, held.resource, held.name, held.start)
@@ -215,7 +216,3 @@ class Watch:
         except AccordError:
             return {}  # the system is away: the flow's own run meets the same error and reports it
         return {} if lag is None else {f"{system}/{resource}": lag}
-
-
-def _sides(flow: Flow) -> set[tuple[str, str]]:
-    return {(b.holder, b.resource) for b in flow.bindings.values()}

@@ -41,7 +41,7 @@ class ShortWay:
 
     def follow(self, flow: Flow) -> None:
         """A run of the flow ended well: open its short way, or take in what the run agreed on."""
-        if not self._feeds.of({(b.holder, b.resource) for b in flow.bindings.values()}):
+        if not self._feeds.of(flow):
             self.closed[flow.name] = "no source tells of its changes"
             return
         try:
@@ -68,7 +68,7 @@ class ShortWay:
             return
         for binding in flow.bindings.values():
             columns = [binding.fields[k].column or k for k in self._map.entities[flow.entity].key]
-            for held in self._feeds.of({(binding.holder, binding.resource)}):
+            for held in self._feeds.of(flow, binding):
                 batches = held.fresh()
                 if not batches:
                     continue

@@ -1,0 +1,142 @@
+"""A feed stays open between runs, and what was read from it is never lost by a run that fails."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from accord.connectors.protocol import KeyChanges
+from accord.sync.watch.feeds import HeldFeeds
+
+
+def batch(position: str, *keys: int) -> KeyChanges:
+    times = pa.array([None] * len(keys), pa.timestamp("us", tz="UTC"))
+    return KeyChanges(pa.table({"id": pa.array(keys, pa.int64()), "_changed_at": times}), position)
+
+
+class FakeFeed:
+    """A log in memory."""
+
+    def __init__(self) -> None:
+        self.coming: queue.Queue[KeyChanges] = queue.Queue()
+        self.acknowledged: list[str] = []
+        self.reads = 0
+
+    def read(self, *, wait_seconds: float = 0.0, limit: int = 0) -> KeyChanges | None:
+        self.reads += 1
+        try:
+            return self.coming.get(timeout=wait_seconds or 0.001)
+        except queue.Empty:
+            return None
+
+    def acknowledge(self, position: str) -> None:
+        self.acknowledged.append(position)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class FakeSystem:
+    """Opens feeds and counts them."""
+
+    def __init__(self) -> None:
+        self.feeds: list[FakeFeed] = []
+
+    def open_feed(self, resource: str, key: Any, *, name: str, after: str | None) -> FakeFeed:
+        self.feeds.append(FakeFeed())
+        return self.feeds[-1]
+
+    def drop_feed(self, resource: str, *, name: str) -> None:
+        """Nothing is kept."""
+
+    def feed_lag(self, resource: str, *, name: str, after: str | None) -> int | None:
+        return None
+
+
+@pytest.fixture
+def held() -> Iterator[tuple[HeldFeeds, FakeSystem, threading.Event]]:
+    """Feeds, the system they come from, and what wakes the loop."""
+    woken = threading.Event()
+    feeds = HeldFeeds(woken.set)
+    yield feeds, FakeSystem(), woken
+    feeds.close()
+
+
+def view(held: Any, after: str | None) -> Any:
+    feeds, system, _ = held
+    return feeds.view(system, "s", "r", ("id",), name="n", after=after)
+
+
+def the_feed(held: Any) -> Any:
+    return next(iter(held[0]._held.values()))
+
+
+def test_what_the_thread_read_comes_to_the_run_and_again_until_it_is_acknowledged(held: Any) -> None:
+    """A run that fails after reading must see the same keys once more."""
+    system, woken = held[1], held[2]
+    first = view(held, "p0")
+    first.close()
+    system.feeds[0].coming.put(batch("p1", 1, 2))
+    assert woken.wait(10)
+
+    failed = view(held, "p0")
+    seen = failed.read()
+    failed.close()
+    again = view(held, "p0")
+    repeated = again.read()
+    again.acknowledge("p1")
+    nothing = again.read()
+    again.close()
+
+    assert seen.position == repeated.position == "p1"
+    assert nothing is None
+    assert len(system.feeds) == 1
+    assert system.feeds[0].acknowledged == ["p1"]
+
+
+def test_the_thread_does_not_read_on_while_a_batch_waits(held: Any) -> None:
+    """That is the back-pressure: the system's log keeps the rest, not our memory."""
+    system, woken = held[1], held[2]
+    view(held, "p0").close()
+    system.feeds[0].coming.put(batch("p1", 1))
+    assert woken.wait(10)
+    system.feeds[0].coming.put(batch("p2", 2))
+    reads = system.feeds[0].reads
+
+    threading.Event().wait(0.3)
+
+    assert system.feeds[0].reads == reads
+    assert len(the_feed(held).waiting) == 1
+
+
+def test_what_went_the_short_way_is_acknowledged_by_the_next_run_as_one_batch(held: Any) -> None:
+    """A position is stored by runs only; until then the thread reads on."""
+    system, woken = held[1], held[2]
+    view(held, "p0").close()
+    for number in (1, 2):
+        woken.clear()
+        system.feeds[0].coming.put(batch(f"p{number}", number, 7))
+        assert woken.wait(10)
+        the_feed(held).went_short(1, demand=False)
+
+    run = view(held, "p0")
+    seen = run.read()
+    run.acknowledge(seen.position)
+    run.close()
+
+    assert sorted(seen.keys["id"].to_pylist()) == [1, 2, 7]
+    assert system.feeds[0].acknowledged == ["p2"]
+    assert the_feed(held).waiting == []
+
+
+def test_a_run_that_stands_elsewhere_gets_a_feed_of_its_own(held: Any) -> None:
+    """The stored position decides, never what the process remembers."""
+    view(held, "p0").close()
+    view(held, "p9").close()
+
+    assert len(held[1].feeds) == 2
