@@ -111,6 +111,11 @@ def _xlsx(at: str) -> list[tuple[Any, ...]]:
     return [row[:3] for row in book["items"].iter_rows(min_row=2, values_only=True)]
 
 
+def _duckdb(at: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(at, read_only=True) as db:
+        return db.execute("SELECT id, name, amount FROM items").fetchall()
+
+
 _READERS: dict[str, Callable[[str], list[tuple[Any, ...]]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
@@ -118,6 +123,7 @@ _READERS: dict[str, Callable[[str], list[tuple[Any, ...]]]] = {
     "jsonl": _jsonl,
     "parquet": _parquet,
     "xlsx": _xlsx,
+    "duckdb": _duckdb,
 }
 
 
@@ -128,7 +134,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     if kind == "postgresql":
         at = request.getfixturevalue("postgres_url")
     else:
-        at = str(tmp_path / {"sqlite": "system.db", "xlsx": "system.xlsx"}.get(kind, "system"))
+        at = str(tmp_path / {"sqlite": "system.db", "duckdb": "system.duckdb", "xlsx": "system.xlsx"}.get(kind, "system"))
     return Bench(open_connector(System("under_test", kind, at), base=tmp_path), at, tmp_path)
 
 
