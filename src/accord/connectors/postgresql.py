@@ -166,12 +166,6 @@ class PostgresConnector:
         with self._opened() as db:
             return {c.name: c.native for c in columns_of(db, self._table(db, resource))}
 
-    def add_columns(self, resource: str, columns: Mapping[str, CanonicalType]) -> None:
-        """One ALTER TABLE for all columns that are not there."""
-        with self._opened() as db:
-            parts = [f"ADD COLUMN IF NOT EXISTS {quote(name)} {_native(type_)}" for name, type_ in columns.items()]
-            db.execute(f"ALTER TABLE {self._table(db, resource)} {', '.join(parts)}".encode())
-
     def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
         """Make the table, and its schema when that is not there."""
         parts = [f"{quote(name)} {_native(type_)}" for name, type_ in columns.items()]

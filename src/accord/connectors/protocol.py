@@ -143,15 +143,6 @@ class Shaped(Protocol):
         ...
 
 
-@runtime_checkable
-class Extending(Protocol):
-    """A connector that can give an existing resource more columns."""
-
-    def add_columns(self, resource: str, columns: Mapping[str, CanonicalType]) -> None:
-        """Add those of the columns that are not there, empty in every row; does nothing when all are."""
-        ...
-
-
 def change_token(connector: Connector, resource: str) -> str | None:
     """The connector's change token for a resource; ``None`` from one that has none."""
     return connector.change_token(resource) if isinstance(connector, Watched) else None
