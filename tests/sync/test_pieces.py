@@ -1,4 +1,3 @@
-# ruff: noqa: E501  a case is one line, so that the table can be read
 """Values made of pieces (parts, sets, codes of a table): written and read back they are what they were, or they are not written at all."""
 
 from __future__ import annotations

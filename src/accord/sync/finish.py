@@ -69,8 +69,10 @@ def coarser(cycle: Cycle, field: str, wanted: str, shown: str) -> str:
         rounded = " OR ".join(f"{shown} = round({wanted}, {digits})" for digits in (0, 1, 2, 3))
         return f"({near} OR {shown} = trunc({wanted}) OR {rounded})"
     if kind == "VARCHAR":
-        cut, bare = f"({shown} <> '' AND starts_with({wanted}, {shown}))", f"trim({wanted}) = coalesce(trim({shown}), '')"
-        return f"({cut} OR {bare} OR lower({wanted}) = lower({shown}))"
+        # Cut, trimmed and in another case, all at once: systems do any of it, and often more than one.
+        asked, came = f"lower(trim({wanted}))", f"lower(trim({shown}))"
+        cut = f"({shown} <> '' AND starts_with({wanted}, {shown})) OR ({came} <> '' AND starts_with({asked}, {came}))"
+        return f"({cut} OR {asked} = coalesce({came}, ''))"
     return "false"
 
 

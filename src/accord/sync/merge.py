@@ -232,3 +232,12 @@ def counts(cycle: Cycle, field: str) -> bool:
     """Whether a field under ``merge`` is a counter: every side's difference to its base is added."""
     kind = storage_type(cycle.entity, field)
     return kind in ("BIGINT", "DOUBLE") or kind.startswith("DECIMAL")
+
+
+def adds_up(cycle: Cycle) -> bool:
+    """Whether some value is made of several sides' edits: then a row found stale waits for the next run instead of being tried again.
+
+    What was written to the other sides holds the edits of all; only once that is agreed (golden value and every base moved to what this
+    run saw) can a later edit be told from one that is in it already. Merged again within the run, edits would be lost or counted twice.
+    """
+    return any(authority_of(cycle, f) == "merge" for f in cycle.fields if f not in cycle.keys)

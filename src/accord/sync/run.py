@@ -35,7 +35,7 @@ from accord.sync.limit import Limit, keep_held, limit_active, target_plans
 from accord.sync.live.fold import fold_live, pend_live
 from accord.sync.load import load_first
 from accord.sync.lookups import make_lookups
-from accord.sync.merge import find_active, merge
+from accord.sync.merge import adds_up, find_active, merge
 from accord.sync.readback import read_back, take_read_back
 from accord.sync.record import append, last_finished
 from accord.sync.result import FlowResult
@@ -177,7 +177,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
             limit.check(target_plans(cycle) if active else ())
         if not active or not _write(cycle, round_, totals, shown):
             break
-        if round_ == ROUNDS or limit.check is not None:
+        if round_ == ROUNDS or limit.check is not None or adds_up(cycle):
             _give_up(cycle, totals)
             break
         take_read_back(cycle, shown)
