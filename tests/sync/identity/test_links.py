@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from accord.model.errors import SystemUnreachable
 from accord.model.flow import FieldMapping
 from accord.model.identity import MatchRule
 from accord.sync.identity.look import links_of, proposals_of
@@ -143,3 +146,36 @@ def test_three_systems_meet_in_one_id(people: People) -> None:
     assert links["crm/things", "1"] == links["shop/things", "k7"] == links["desk/things", "u1"]
     assert len(world.rows("crm")) == len(world.rows("shop")) == len(world.rows("desk")) == 4
     assert not world.sync().changed
+
+
+class Dying:
+    """A connector whose system goes away at the first write."""
+
+    def __init__(self, connector: Any) -> None:
+        self._connector = connector
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connector, name)
+
+    def apply(self, batch: Any) -> Any:
+        raise SystemUnreachable("shop", "shop.db", "the system went away")
+
+
+def test_a_run_that_dies_between_link_and_write_gives_nobody_two_ids(people: People) -> None:
+    """The key given to a row that was never written has to be the one it gets in the end."""
+    world = people(BY_MAIL)
+    fill(world)
+    whole = world.connectors["shop"]
+    world.connectors["shop"] = Dying(whole)
+    with pytest.raises(SystemUnreachable):
+        world.sync()
+    noted = linked(world)
+    assert len(noted) == 6
+
+    world.connectors["shop"] = whole
+    world.sync()
+
+    assert linked(world) == noted
+    assert len(world.rows("crm")) == len(world.rows("shop")) == 3
+    assert not world.sync().changed
+    assert world.reconcile().agrees

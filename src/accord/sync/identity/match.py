@@ -208,7 +208,9 @@ def _unite(cycle: Cycle, rule: MatchRule) -> None:
         FROM sorted s LEFT JOIN label l ON l.k = s.lk WHERE class IN ('twice', 'unclear') OR l.l IN (SELECT l FROM quarrel)""")
     cycle.sql("DELETE FROM label WHERE l IN (SELECT l FROM quarrel)")
     cycle.sql(f"""
-        INSERT INTO matched SELECT n.side, n.own, {name}, max(s.score) FROM node n JOIN sorted s ON s.class = 'sure' AND n.k IN (s.lk, s.rk)
+        INSERT INTO matched WITH sure AS (SELECT * FROM sorted WHERE class = 'sure')
+        SELECT n.side, n.own, {name}, max(s.score) FROM node n
+        JOIN (SELECT lk AS k, score FROM sure UNION ALL SELECT rk, score FROM sure) s ON s.k = n.k
         JOIN label b ON b.k = n.k ANTI JOIN matched m ON m.side = n.side AND m.own = n.own WHERE NOT n.known GROUP BY ALL""")
     cycle.sql("UPDATE node SET k = b.l FROM label b WHERE node.k = b.k AND b.k <> b.l AND NOT node.known")
     cycle.sql("UPDATE held_by SET k = b.l FROM label b WHERE held_by.k = b.k AND b.k <> b.l")
