@@ -117,6 +117,7 @@ class Cycle:
     shapes: dict[str, object] = field(default_factory=dict)  # side → its columns with types, as the last event of the run keeps them
     partial: bool = False  # about the keys of table ``scope`` only; outside it every side shows what its base holds
     looked: int = 0  # keys in ``scope``
+    limited: bool = False  # told to let all but some keys be
     restated: bool = False  # the map or the program changed: what is stored may have another shape than what is written
     notes: dict[str, Any] = field(default_factory=dict)  # what the run's last event keeps for the next run
     sizes: dict[str, int] = field(default_factory=dict)  # role → rows agreed, as the last run left them

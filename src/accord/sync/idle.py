@@ -33,7 +33,11 @@ def fingerprint(cycle: Cycle) -> str:
     golden = {
         flow.name: cycle.store.flow_state(flow.name).get("golden", ()) for flow in cycle.map.flows.values() if flow.entity in referenced
     }
-    state = {role: shas for role, shas in cycle.store.flow_state(cycle.flow.name).items() if role not in ("conflicts", "changes")}
+    state = {
+        role: shas
+        for role, shas in cycle.store.flow_state(cycle.flow.name).items()
+        if role not in ("conflicts", "changes", "open") and not role.startswith("digest:")
+    }
     keys = {name: cycle.map.entities[name].key for name in sorted(referenced) if name in cycle.map.entities}
     systems = [s.connector.system for s in cycle.sides]
     decided: list[object] = [r["seq"] for r in cycle.store.table("quarantine_discard").to_pylist() if r["flow"] == cycle.flow.name]

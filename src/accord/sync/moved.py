@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from accord.connectors.protocol import Digested, Logged
 from accord.connectors.types import duckdb_type, literal, quote
-from accord.model.errors import UsageError
+from accord.model.errors import UnknownName, UsageError
 from accord.model.event import Event
 from accord.model.figure import Finding
 from accord.model.types import CanonicalType
@@ -178,12 +178,16 @@ def may_digest(cycle: Cycle, side: Side) -> bool:
 
 
 def read_digests(cycle: Cycle, side: Side) -> bool:
-    """Make ``digest_<i>`` of all rows of the side as they are now; false where its system cannot evaluate the binding's condition."""
+    """Make ``digest_<i>`` of all rows of the side as they are now.
+
+    Returns:
+        False where its system cannot evaluate the binding's condition, or lacks a column: reading the rows then says what is wrong.
+    """
     assert isinstance(side.connector, Digested)
     keys = key_columns(cycle, side)
     try:
         relation = side.connector.digest_rows(cycle.con, side.binding.resource, keys, digest_columns(cycle, side), where=side.binding.where)
-    except UsageError:
+    except (UsageError, UnknownName):
         return False
     cycle.sql(f"CREATE OR REPLACE VIEW {side.table('digest')} AS SELECT {names(keys)}, _digest FROM {relation}")
     return True

@@ -33,7 +33,6 @@ from accord.sync.idle import same_as, seen_now
 from accord.sync.judge import collect_quarantine, contract_findings, judge_merged, judge_side, load_references
 from accord.sync.limit import Limit, keep_held, limit_active, target_plans
 from accord.sync.live.fold import fold_live, pend_live
-from accord.sync.load import load_first
 from accord.sync.lookups import make_lookups
 from accord.sync.merge import adds_up, find_active, merge
 from accord.sync.readback import read_back, take_read_back
@@ -144,6 +143,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
         _finished(cycle, same, {}, cycle.clock(), previous["columns"], previous["seen"], previous.get("shapes"))
         return same
     load_waiting(cycle)
+    cycle.limited = limit.keys is not None
     start_due(cycle)
     if not (previous or dry_run or whole) and limit == Limit() and (loaded := first_load(cycle)) is not None:
         judge_drift(cycle, previous)
@@ -152,7 +152,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
         return loaded.result
     load_pending(cycle)
     pend_live(cycle)
-    if limit.keys is None and find_scope(cycle, previous, whole=whole, dry_run=dry_run) and not (cycle.looked or dry_run):
+    if not cycle.limited and find_scope(cycle, previous, whole=whole, dry_run=dry_run) and not (cycle.looked or dry_run):
         return _quiet(cycle, previous)
     if not (cycle.partial and read_scope(cycle, previous)):
         load_state(cycle)

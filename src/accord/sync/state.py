@@ -147,6 +147,8 @@ def _leave_open(cycle: Cycle, *, active: bool) -> None:
         parts.append(f"SELECT {names(cycle.keys)} FROM {following} {among} WHERE NOT _settled")
         if side.writable:
             parts.append(f"SELECT {names(cycle.keys)} FROM next_golden {among} ANTI JOIN {following} {cycle.using()}")
+    if cycle.limited:  # the others wait as they did
+        parts.append(f"SELECT {names(cycle.keys)} FROM open0" + (f" ANTI JOIN active {cycle.using()}" if active else ""))
     present = " AND ".join(f"{quote(k)} IS NOT NULL" for k in cycle.keys)
     cycle.sql(f"CREATE OR REPLACE TABLE open_next AS SELECT * FROM ({' UNION '.join(parts)}) WHERE {present}")
 
