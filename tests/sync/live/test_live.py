@@ -58,6 +58,19 @@ def test_its_own_write_is_no_change(agreed: Any) -> None:
     assert (echo.equal, echo.updated, echo.left) == (1, 0, [])
 
 
+def test_an_echo_does_not_trip_over_the_next_edit(agreed: Any) -> None:
+    """Under load the source has moved on when our write comes back: that is no conflict, and no reason for a run."""
+    agreed.db["a"].execute("UPDATE items SET name = 'x' WHERE id = 1")
+    agreed.take("a", 1)
+    agreed.db["a"].execute("UPDATE items SET name = 'y' WHERE id = 1")
+
+    echo, edit = agreed.take("b", 1), agreed.take("a", 1)
+
+    assert (echo.equal, echo.left) == (1, [])
+    assert edit.updated == 1
+    assert agreed.rows("b")[1][0] == "y"
+
+
 @pytest.mark.parametrize(
     ("system", "statement", "key"),
     [

@@ -76,7 +76,6 @@ def murder(folder: Path, db: dict[str, psycopg.Connection[Any]], kills: int, *, 
         db["a"].execute("INSERT INTO items VALUES (%s, '', '', '')", (key,))
         wanted[key] = {"l": "", "r": ""}
     number = 0
-    accord(folder, "sync")
     for _ in range(kills):
         with (folder / "watch.log").open("w") as log:
             watch = subprocess.Popen([sys.executable, "-m", "accord", "sync", "--watch", "--json"], cwd=folder, stdout=log, stderr=log)
@@ -100,7 +99,6 @@ def murder(folder: Path, db: dict[str, psycopg.Connection[Any]], kills: int, *, 
         watch.send_signal(signal.SIGKILL)
         watch.wait()
     release(db)
-    accord(folder, "sync")
     accord(folder, "sync")
     accord(folder, "reconcile")
     held = {name: {row[0]: row[1:] for row in c.execute("SELECT id, l, r, x FROM items").fetchall()} for name, c in db.items()}

@@ -54,20 +54,6 @@ def test_one_watch_has_the_store_until_a_service_manager_ends_it(place: Any) -> 
     assert first.end(signal.SIGINT) == 0
 
 
-def test_a_killed_watch_is_taken_up_by_the_next(place: Any) -> None:
-    """Nothing that was committed rests on the memory of the process."""
-    place.sql("a", ADD, "1", "one", 1)
-    watcher = place.start()
-    watcher.until("run")
-    watcher.end(signal.SIGKILL)
-    place.sql("b", "UPDATE things SET name = 'uno'")
-
-    again = place.start()
-    place.wait(lambda: place.sql("a", "SELECT name FROM things") == [("uno",)])
-
-    assert again.end() == 0
-
-
 def test_a_flow_that_waits_for_people_is_parked_and_the_others_go_on(place: Any) -> None:
     """A lost column must not be hammered, and must not hold up what has nothing to do with it. The catalog hears of it too."""
     text = (place.folder / "map.yaml").read_text()

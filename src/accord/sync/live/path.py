@@ -135,6 +135,10 @@ class LivePath:
     ) -> _Decision | None:
         if known.golden is None or set(known.sides) != set(self.flow.bindings):
             return None
+        moved = self._moved(source, seen, known)
+        if not moved:
+            # An echo. Should another side have moved meanwhile, its own feed or the next run tells.
+            return _Decision(key, seen, {}, {}, {}, {}, {}, "equal", changed_at)
         shown: dict[str, Values] = {source: seen}
         for name, row in rows.items():
             if name != source:
@@ -142,9 +146,6 @@ class LivePath:
                 if values is None or self._moved(name, values, known):
                     return None  # gone, refused, or edited as well
                 shown[name] = values
-        moved = self._moved(source, seen, known)
-        if not moved:
-            return _Decision(key, seen, {}, {}, {}, {}, {}, "equal", changed_at)
         codes = self._sides[source].codes
         if moved & self._guarded or any(not codes[f].readable for f in moved) or moved & set(self._entity.key):
             return None

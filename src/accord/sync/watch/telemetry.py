@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from opentelemetry import metrics, trace
-from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import Span, Status, StatusCode, TracerProvider
 
 from accord.model.errors import AccordError
 from accord.model.flow import Flow
@@ -23,9 +24,9 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
 class Telemetry:
     """An observer that makes one span a run, with the seconds of each stage, and counts as the Prometheus metrics do."""
 
-    def __init__(self) -> None:
-        meter = metrics.get_meter(_NAME)
-        self._tracer = trace.get_tracer(_NAME)
+    def __init__(self, tracers: TracerProvider | None = None, meters: MeterProvider | None = None) -> None:
+        meter = metrics.get_meter(_NAME, meter_provider=meters)
+        self._tracer = trace.get_tracer(_NAME, tracer_provider=tracers)
         self._runs = meter.create_counter("accord.runs", unit="{run}", description="Runs of a flow by how they ended.")
         self._changes = meter.create_counter("accord.changes.applied", unit="{row}", description="Rows written to targets.")
         self._seconds = meter.create_histogram("accord.stage.duration", unit="s", description="Seconds per stage of a run.")
