@@ -18,7 +18,16 @@ import pyarrow as pa
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from accord.connectors import decide, postgresql_bulk, postgresql_digest, postgresql_feed, postgresql_few, postgresql_keys, postgresql_write
+from accord.connectors import (
+    decide,
+    postgresql_bulk,
+    postgresql_digest,
+    postgresql_feed,
+    postgresql_few,
+    postgresql_keys,
+    postgresql_token,
+    postgresql_write,
+)
 from accord.connectors.duck import load_scanner, open_duck
 from accord.connectors.feed_state import FeedState
 from accord.connectors.keys import Keys, chosen, taken
@@ -165,6 +174,15 @@ class PostgresConnector:
         """As PostgreSQL writes them, with length or precision."""
         with self._opened() as db:
             return {c.name: c.native for c in columns_of(db, self._table(db, resource))}
+
+    def change_token(self, resource: str) -> str | None:
+        """Moves with every transaction that ends on the server."""
+        with self._opened() as db:
+            try:
+                schema, name = self._located(db, resource)
+            except UnknownName:
+                return None  # whoever reads it says so better
+            return postgresql_token.token(db, schema, name)
 
     def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
         """Make the table, and its schema when that is not there."""
