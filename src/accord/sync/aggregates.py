@@ -32,7 +32,7 @@ def check_aggregates(cycle: Cycle) -> None:
     """
     for check in cycle.entity.checks.values():
         for side in cycle.sides:
-            if side.readable and _uses(check) <= set(side.fields) and _in_use(cycle, side):
+            if side.readable and fields_of(check) <= set(side.fields) and _in_use(cycle, side):
                 _judge(cycle, side, check)
 
 
@@ -41,7 +41,8 @@ def _in_use(cycle: Cycle, side: Side) -> bool:
     return bool(side.rows) or bool(cycle.count(f"SELECT count(*) FROM {side.table('stored_base')}"))
 
 
-def _uses(check: AggregateCheck) -> set[str]:
+def fields_of(check: AggregateCheck) -> set[str]:
+    """The canonical fields a check looks at."""
     texts = [t for t in (check.aggregate, check.where) if t]
     return {*check.group_by, *(c for text in texts for c in expression_columns(text))}
 
@@ -49,14 +50,23 @@ def _uses(check: AggregateCheck) -> set[str]:
 def broken_groups(cycle: Cycle, relation: str, check: AggregateCheck) -> list[tuple[str, str]]:
     """Groups of a relation of canonical rows that break a check: (group, result) as text; the group is «» without ``group_by``."""
     wrong = " OR ".join(f"result {sign} {_limit(text)}" for key, sign, _ in _LIMITS if (text := getattr(check, key)))
+    rows = cycle.sql(
+        f"SELECT label, CAST(result AS VARCHAR) FROM ({_results(relation, check)}) WHERE result IS NOT NULL AND ({wrong or 'false'}) "
+        "ORDER BY label"
+    )
+    return [(str(group), str(result)) for group, result in rows]
+
+
+def count_groups(cycle: Cycle, relation: str, check: AggregateCheck) -> int:
+    """How many groups of a relation of canonical rows a check says anything about."""
+    return cycle.count(f"SELECT count(*) FROM ({_results(relation, check)}) WHERE result IS NOT NULL")
+
+
+def _results(relation: str, check: AggregateCheck) -> str:
     label = " || ', ' || ".join(f"coalesce(CAST({quote(g)} AS VARCHAR), 'null')" for g in check.group_by) or "''"
     where = f"WHERE {check.where}" if check.where else ""
     grouped = f"GROUP BY {names(check.group_by)}" if check.group_by else ""
-    results = f"SELECT {label} AS label, {check.aggregate} AS result FROM {relation} {where} {grouped}"
-    rows = cycle.sql(
-        f"SELECT label, CAST(result AS VARCHAR) FROM ({results}) WHERE result IS NOT NULL AND ({wrong or 'false'}) ORDER BY label"
-    )
-    return [(str(group), str(result)) for group, result in rows]
+    return f"SELECT {label} AS label, {check.aggregate} AS result FROM {relation} {where} {grouped}"
 
 
 def _limit(text: str) -> str:

@@ -71,7 +71,7 @@ def list_quarantine(map: IntegrationMap, store: Store, choice: Choice = Choice()
         _load(con, map, store)
         rows = _chosen(con, choice)
         con.register("chosen", rows)
-        owners = [(f.name, b, o) for f in map.flows.values() for b, o in _owners(map, f.name).items()]
+        owners = [(f.name, b, o) for f in map.flows.values() for b, o in owners_of(map, f.name).items()]
         con.execute("CREATE TABLE owner (flow VARCHAR, binding VARCHAR, owner VARCHAR)")
         con.executemany("INSERT INTO owner VALUES (?, ?, ?)", owners) if owners else None
         reasons = con.execute(
@@ -145,7 +145,7 @@ def _known(map: IntegrationMap, choice: Choice) -> None:  # noqa: A002
         raise UnknownName("binding", choice.binding, bindings)
 
 
-def _owners(map: IntegrationMap, flow: str) -> dict[str, str]:  # noqa: A002
+def owners_of(map: IntegrationMap, flow: str) -> dict[str, str]:  # noqa: A002
     """Who mends the rows of each side: who owns the system, else the entity or the flow."""
     found = map.flows[flow]
     shared = map.entities[found.entity].owner or found.owner

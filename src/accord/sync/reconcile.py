@@ -50,18 +50,16 @@ def reconcile(
             capture(cycle.con, cycle.entity, side, drift=cycle.flow.drift, may_create=False)
             resolve_only(cycle, side)
         references = load_references(cycle)
-        quarantined = {side.name: _accept(cycle, side, references) for side in cycle.sides}
-        text = "VARCHAR"
-        columns = ", ".join(f"{quote(c)} {text}" for c in ("left", "right", "key", "kind", "field", "left_value", "right_value"))
-        cycle.sql(f"CREATE TABLE differences ({columns})")
+        quarantined = {side.name: accept_rows(cycle, side, references) for side in cycle.sides}
+        make_differences(cycle)
         pairs = []
         for left, right in combinations(cycle.sides, 2):
             cycle.progress(f"{cycle.flow.name}: comparing {left.name} and {right.name}")
-            pairs.append(_compare(cycle, left, right, quarantined))
+            pairs.append(compare_sides(cycle, left, right, quarantined))
         return _conclude(cycle, tuple(pairs), quarantined)
 
 
-def _accept(cycle: Cycle, side: Side, references: dict[str, str]) -> int:
+def accept_rows(cycle: Cycle, side: Side, references: dict[str, str]) -> int:
     """Fill ``rows_<i>`` with the rows that keep the contract and ``aside_<i>`` with the keys of the others; returns how many those are."""
     cap, bad = side.table("cap"), side.table("bad")
     find_bad(cycle.con, cycle.entity, side.codes, cap, bad, references)
@@ -74,10 +72,20 @@ def _accept(cycle: Cycle, side: Side, references: dict[str, str]) -> int:
     return cycle.count(f"SELECT count(*) FROM {bad} WHERE reasons IS NOT NULL")
 
 
-def _compare(cycle: Cycle, left: Side, right: Side, quarantined: Mapping[str, int]) -> PairResult:
-    fields = [
-        f for f in left.fields if f in right.codes and f not in cycle.keys and not (left.codes[f].constant or right.codes[f].constant)
-    ]
+def compared_fields(cycle: Cycle, left: Side, right: Side) -> list[str]:
+    """The fields both sides hold themselves, keys left out."""
+    return [f for f in left.fields if f in right.codes and f not in cycle.keys and not (left.codes[f].constant or right.codes[f].constant)]
+
+
+def make_differences(cycle: Cycle) -> None:
+    """Make the empty table ``differences``."""
+    columns = ", ".join(f"{quote(c)} VARCHAR" for c in ("left", "right", "key", "kind", "field", "left_value", "right_value"))
+    cycle.sql(f"CREATE TABLE differences ({columns})")
+
+
+def compare_sides(cycle: Cycle, left: Side, right: Side, quarantined: Mapping[str, int]) -> PairResult:
+    """Hold two sides against each other; every difference goes into ``differences``. Rows set aside by ``accept_rows`` take no part."""
+    fields = compared_fields(cycle, left, right)
     tables = ("left", "right")
     for side, table in zip((left, right), tables, strict=True):
         # Rows stay where they are; only keys and digests are made of all of them.

@@ -8,17 +8,25 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from accord.connectors.types import literal, quote
-from accord.model.entity import Entity, Field
+from accord.model.entity import Dimension, Entity, Field
 from accord.sync.cycle import join_on, names, storage_type
 from accord.sync.mapping import FieldCode, raw_name
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One row-level check: ``broken`` is SQL, true for a bad row; ``reason`` is SQL giving the text."""
+    """One row-level check: ``broken`` is SQL, true for a bad row; ``reason`` is SQL giving the text.
+
+    ``name`` is the check's kind (readable, required, values, pattern, minimum, maximum) or the rule's name, ``field`` what it looks at
+    (empty for a rule), ``asked`` is SQL, true for a row it says anything about.
+    """
 
     broken: str
     reason: str
+    name: str
+    field: str = ""
+    dimension: Dimension = "accuracy"
+    asked: str = "true"
 
 
 def row_checks(entity: Entity, codes: Mapping[str, FieldCode]) -> list[Check]:
@@ -34,15 +42,23 @@ def row_checks(entity: Entity, codes: Mapping[str, FieldCode]) -> list[Check]:
         if code is None:
             continue
         if code.broken != "false":
-            checks.append(Check(code.broken, code.reason))
+            asked = f"({quote(name)} IS NOT NULL OR {code.broken})"
+            checks.append(Check(code.broken, code.reason, "readable", name, "mapping", asked))
         if field.required or name in entity.key:
             what = "key is missing" if name in entity.key else "is required and missing"
-            checks.append(Check(f"({quote(name)} IS NULL AND NOT {code.broken})", literal(f"{name}: {what}")))
+            missing = f"({quote(name)} IS NULL AND NOT {code.broken})"
+            checks.append(Check(missing, literal(f"{name}: {what}"), "required", name, "completeness"))
         checks += _value_checks(field, storage_type(entity, name))
-    for rule in entity.rules.values():
-        if rule.severity == "quarantine":
-            checks.append(Check(rule_broken(rule.check), literal(f"{rule.name}: {rule.reason or rule.check}")))
-    return checks
+    return checks + rule_checks(entity, "quarantine")
+
+
+def rule_checks(entity: Entity, severity: str) -> list[Check]:
+    """The entity's rules of one severity."""
+    return [
+        Check(rule_broken(rule.check), literal(f"{rule.name}: {rule.reason or rule.check}"), rule.name, dimension=rule.dimension)
+        for rule in entity.rules.values()
+        if rule.severity == severity
+    ]
 
 
 def rule_broken(check: str) -> str:
@@ -53,23 +69,22 @@ def rule_broken(check: str) -> str:
 def _value_checks(field: Field, sql_type: str) -> list[Check]:
     name, column = field.name, quote(field.name)
     shown = f"left(CAST({column} AS VARCHAR), 60)"
+    asked = f"{column} IS NOT NULL"
     checks = []
     if field.values:
         allowed = ", ".join(literal(v) for v in field.values)
         known = literal("' is not one of " + ", ".join(field.values))
-        checks.append(Check(f"(CAST({column} AS VARCHAR) NOT IN ({allowed}))", f"{literal(name + ': ')} || '''' || {shown} || {known}"))
+        reason = f"{literal(name + ': ')} || '''' || {shown} || {known}"
+        checks.append(Check(f"(CAST({column} AS VARCHAR) NOT IN ({allowed}))", reason, "values", name, asked=asked))
     if field.pattern:
         text = literal("' does not match " + field.pattern)
-        checks.append(
-            Check(
-                f"(NOT regexp_full_match(CAST({column} AS VARCHAR), {literal(field.pattern)}))",
-                f"{literal(name + ': ')} || '''' || {shown} || {text}",
-            )
-        )
-    for bound, sign, word in ((field.minimum, "<", "below"), (field.maximum, ">", "above")):
+        broken = f"(NOT regexp_full_match(CAST({column} AS VARCHAR), {literal(field.pattern)}))"
+        checks.append(Check(broken, f"{literal(name + ': ')} || '''' || {shown} || {text}", "pattern", name, asked=asked))
+    for bound, sign, word, kind in ((field.minimum, "<", "below", "minimum"), (field.maximum, ">", "above", "maximum")):
         if bound:
             limit = f"CAST({literal(bound)} AS {sql_type})"
-            checks.append(Check(f"({column} {sign} {limit})", f"{literal(name + ': ')} || {shown} || {literal(f' is {word} {bound}')}"))
+            reason = f"{literal(name + ': ')} || {shown} || {literal(f' is {word} {bound}')}"
+            checks.append(Check(f"({column} {sign} {limit})", reason, kind, name, asked=asked))
     return checks
 
 
@@ -136,7 +151,12 @@ def set_checks(entity: Entity, name: str, captured: str, references: Mapping[str
     Returns:
         Queries giving ``rid``, ``reason``, ``ambiguous``, ``o`` of each row that breaks one.
     """
-    parts = []
+    return list(named_set_checks(entity, name, captured, references).values())
+
+
+def named_set_checks(entity: Entity, name: str, captured: str, references: Mapping[str, str]) -> dict[str, str]:
+    """The queries of ``set_checks`` by the check they make: unique, at_most, references."""
+    found = {}
     field, column = entity.fields[name], quote(name)
     mark = literal("'")
     shown = f"{mark} || left(CAST(c.{column} AS VARCHAR), 60) || {mark}"
@@ -147,14 +167,15 @@ def set_checks(entity: Entity, name: str, captured: str, references: Mapping[str
         often = f"SELECT {column} FROM {captured} WHERE {column} IS NOT NULL GROUP BY ALL HAVING count(*) > {int(most)}"
         many = f"SELECT {column}, {holders} AS n FROM {captured} SEMI JOIN ({often}) USING ({column}) GROUP BY ALL HAVING n > {int(most)}"
         said = f"{literal(name + ': ')} || {shown} || ' stands in ' || m.n || ' rows; at most {int(most)} may hold it'"
-        parts.append(f"SELECT c.rowid, {said}, false, 2 FROM {captured} c JOIN ({many}) m ON c.{column} = m.{column}")
+        kind = "unique" if field.unique else "at_most"
+        found[kind] = f"SELECT c.rowid, {said}, false, 2 FROM {captured} c JOIN ({many}) m ON c.{column} = m.{column}"
     if field.references and name in references:
         said = f"{literal(f'{name}: no {field.references} ')} || {shown}"
-        parts.append(
+        found["references"] = (
             f"SELECT c.rowid, {said}, false, 3 FROM {captured} c ANTI JOIN {references[name]} r ON CAST(c.{column} AS VARCHAR) = r.k "
             f"WHERE c.{column} IS NOT NULL"
         )
-    return parts
+    return found
 
 
 def count_reported(
