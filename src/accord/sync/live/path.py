@@ -30,6 +30,9 @@ from accord.sync.live.rows import SideRows, Wanted
 from accord.sync.live.simple import guarded_fields, why_not
 
 MOST_KEYS = 2000  # more at once are quicker in a run
+_MOST_OURS = 10_000  # a side whose log is not read never gives them back
+_LOOKS = 10
+_LOOK_SECONDS = 0.001
 _CHUNK_KEYS = 200  # in one transaction of a target
 _PLAIN_KEYS = ("BIGINT", "VARCHAR", "UUID")
 
@@ -75,6 +78,7 @@ class LivePath:
         self._referenced = any(f.references == flow.entity for e in map_.entities.values() for f in e.fields.values())
         self._agreed = Agreed(self._entity, list(flow.bindings))
         self._count = 0
+        self._ours: set[tuple[str, Key]] = set()  # written here, and not yet come back from that side's log
 
     def refresh(self) -> None:
         """Take in what a run has agreed since."""
@@ -105,6 +109,7 @@ class LivePath:
 
     def _take(self, binding: str, keys: Sequence[tuple[Key, str | None]], taken: Taken) -> None:
         rows = {name: table.read([key for key, _ in keys]) for name, table in self._tables.items()}
+        rows[binding] = self._visible(binding, keys, rows[binding])
         decisions: list[_Decision] = []
         for key, changed_at in keys:
             decision = self._decide(binding, key, changed_at, {name: found.get(key) for name, found in rows.items()})
@@ -116,6 +121,28 @@ class LivePath:
                 decisions.append(decision)
         if decisions:
             self._carry_out(binding, decisions, taken)
+
+    def _visible(self, binding: str, keys: Sequence[tuple[Key, str | None]], rows: dict[Key, Texts]) -> dict[Key, Texts]:
+        """Rows of the side that changed, read again for a moment while one shows nothing new and we did not write it ourselves.
+
+        The race: PostgreSQL sends a commit from its log before it lets other sessions see it. A row read in between shows the old value
+        and looks like an echo. Should it stay so, the next run looks at the key once more.
+        """
+        for _ in range(_LOOKS):
+            old = [key for key, _ in keys if (binding, key) not in self._ours and self._same(binding, key, rows.get(key))]
+            if not old:
+                break
+            time.sleep(_LOOK_SECONDS)
+            rows |= self._tables[binding].read(old)
+        for key, _ in keys:
+            self._ours.discard((binding, key))
+        return rows
+
+    def _same(self, binding: str, key: Key, row: Texts | None) -> bool:
+        known, seen = self._agreed.of(key), self._sides[binding].read(row) if row is not None else None
+        if row is None:
+            return known is None or binding not in known.sides
+        return known is not None and seen is not None and binding in known.sides and not self._moved(binding, seen, known)
 
     def _decide(self, source: str, key: Key, changed_at: str | None, rows: Mapping[str, Texts | None]) -> _Decision | None:
         """What is to happen to a row; ``None`` when a run must say."""
@@ -248,7 +275,9 @@ class LivePath:
                 taken.left.append(d.key)
                 continue
             self._agreed.put(d.key, d.merged, d.sides)
-            for change in d.changes.values():
+            for name, change in d.changes.items():
+                if len(self._ours) < _MOST_OURS:
+                    self._ours.add((name, d.key))
                 if change.op == "insert":
                     taken.inserted += 1
                 else:
