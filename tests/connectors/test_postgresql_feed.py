@@ -342,3 +342,39 @@ def test_much_log_of_other_tables_moves_the_position_on(db: Any, open_feed: Open
     feed.acknowledge(found.position)
     db.execute("UPDATE t SET v = 'z' WHERE id = 1")
     assert keys(open_feed(found.position).read()) == [(1,)]
+
+
+def test_a_change_is_handed_out_only_once_it_can_be_read(db: Any, logical_url: str, open_feed: OpenFeed) -> None:
+    """A commit stands in the log before other sessions see it; a synchronous standby that does not answer makes that moment long."""
+    feed, _ = begun(open_feed)
+    db.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    db.execute("SELECT pg_reload_conf()")
+    found: list[tuple[KeyChanges | None, int]] = []
+
+    def write() -> None:
+        with psycopg.connect(logical_url, autocommit=True) as session:
+            deadline = time.monotonic() + 5
+            while session.execute("SHOW synchronous_standby_names").fetchone() != ("nobody",) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            session.execute("INSERT INTO t VALUES (77, 'soon')")
+
+    def read() -> None:
+        while not found:
+            changes = feed.read(wait_seconds=0.2)
+            if changes is not None:
+                found.append((changes, db.execute("SELECT count(*) FROM t WHERE id = 77").fetchone()[0]))
+
+    threads = [threading.Thread(target=write), threading.Thread(target=read)]
+    try:
+        for thread in threads:
+            thread.start()
+        time.sleep(1.0)
+        early = list(found)
+    finally:
+        db.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        db.execute("SELECT pg_reload_conf()")
+        for thread in threads:
+            thread.join(10)
+
+    assert early == []
+    assert [(keys(changes), seen) for changes, seen in found] == [([(77,)], 1)]

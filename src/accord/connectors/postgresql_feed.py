@@ -38,6 +38,7 @@ from accord.connectors.pglog import (
 )
 from accord.connectors.postgresql_keys import Shape, shape_of
 from accord.connectors.postgresql_types import PgColumn
+from accord.connectors.postgresql_visible import wait_until_seen
 from accord.connectors.protocol import KeyChanges
 from accord.model.errors import DataRefused, SystemUnreachable
 
@@ -181,9 +182,25 @@ class PostgresFeed:
     def _position(self) -> str:
         return f"{self._given} {self._capture.system_id} {self._capture.published} {_digest(self._shape)}"
 
+    def _wait(self, parts: Sequence[TableChanges]) -> None:
+        """Hand out nothing that cannot be read yet; of a truncation or a changed table the lock lasts until it can be seen."""
+        transactions = {int(x) for part in parts for x in pc.unique(part.rows["xid"]).to_pylist()}
+        if not transactions:
+            return
+        with self._table.sessions() as db:
+            seen = wait_until_seen(db, transactions, seconds=SILENT_SECONDS)
+        if not seen:
+            self.close()  # the next read begins again before these changes
+            raise SystemUnreachable(
+                self._table.source.system,
+                self._table.source.where,
+                f"a transaction in its log cannot be seen after {SILENT_SECONDS:g} s; does a synchronous standby not answer?",
+            )
+
     def _taken(self, batch: LogBatch, limit: int) -> KeyChanges | None:
         moved = batch.end.lsn - self._given.lsn
         parts = [part for part in batch.parts if isinstance(part, TableChanges)]
+        self._wait(parts)
         if parts or any(isinstance(part, (Truncated, SchemaChanged)) for part in batch.parts):
             self._given = batch.end
         reason = self._upheaval(batch)
