@@ -66,6 +66,22 @@ def test_a_row_the_target_refuses_is_due_and_not_verified(make_world: Any) -> No
     assert pairs(world) == [('{"id":"1"}', "a", "b", "insert", False, False, False)]
 
 
+def test_what_a_target_refused_is_not_verified_because_the_old_value_looks_like_a_cut_of_it(two: Any) -> None:
+    """A system may keep a text shortened; one that refused «ab!» and still shows «ab» has kept nothing of it."""
+    two.sql("a", "INSERT INTO things VALUES ('1', 'ab', 1)")
+    two.sync()
+    two.sql("b", "CREATE TRIGGER no BEFORE UPDATE ON things BEGIN SELECT RAISE(ABORT, 'no'); END")
+    two.sql("a", "UPDATE things SET name = 'ab!'")
+
+    refused = two.sync()
+    still = two.sync()
+    two.sql("b", "DROP TRIGGER no")
+    arrived = two.sync()
+
+    counts = [(r.counts["refused"], r.counts["changes"], r.counts["verified"]) for r in (refused, still, arrived)]
+    assert counts == [(1, 1, 0), (1, 0, 0), (0, 1, 1)]
+
+
 def test_freshness_runs_from_the_source_s_own_time_but_not_from_before_the_last_look(make_world: Any) -> None:
     """At first contact the clock starts at the capture; later at the change, at the earliest when it was last seen unchanged."""
     mapped = {"fields": MAPPED, "cursor": "at"}

@@ -16,7 +16,7 @@ from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, 
 from accord.sync.finish import coarser
 from accord.sync.merge import moment_of
 
-_DUE = {
+DUE = {
     "source": "VARCHAR",
     "target": "VARCHAR",
     "op": "VARCHAR",
@@ -31,7 +31,7 @@ _LATENESS = "greatest(0, epoch($now::TIMESTAMPTZ) - epoch(coalesce(h.source_chan
 def start_due(cycle: Cycle) -> None:
     """Make the empty tables ``due`` and ``changes_new``."""
     keys = {k: storage_type(cycle.entity, k) for k in cycle.keys}
-    for table, columns in (("due", {**keys, **_DUE}), ("changes_new", CHANGES)):
+    for table, columns in (("due", {**keys, **DUE}), ("changes_new", CHANGES)):
         cycle.sql(f"CREATE OR REPLACE TABLE {table} ({', '.join(f'{quote(c)} {t}' for c, t in columns.items())})")
 
 
@@ -122,7 +122,7 @@ def _settle(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, previou
                 CASE WHEN ok THEN greatest(0, epoch($now::TIMESTAMPTZ) - epoch(coalesce(moment, $captured::TIMESTAMPTZ))) END
             FROM (SELECT d.*, {known} AS moment, NOT d.held AND {right} AS ok
                 FROM due d LEFT JOIN (SELECT {names(cycle.keys)}, rowid AS _m FROM merged) m ON {join_on(cycle.keys, "d", "m")}
-                LEFT JOIN {target.table("want")} w ON w._m = m._m
+                LEFT JOIN {target.table("want")} w ON w._m = m._m LEFT JOIN {target.table("done")} x ON x._m = m._m
                 LEFT JOIN ({only_rows(cycle, side)}) z ON {join_on(cycle.keys, "d", "z")}
                 WHERE d.target = {literal(target.name)}) n {again}""",
             values,
@@ -154,6 +154,7 @@ def _settle_late(cycle: Cycle, shown: dict[str, Side]) -> None:
             SELECT {literal(cycle.flow.name)}, $run, h.key, h.source, h.target, h.op, true, true, false, false, h.source_changed_at,
                 h.captured_at, $now, {_LATENESS}
             FROM failed h JOIN ({tried}) t ON t.key = h.key LEFT JOIN {target.table("want")} w ON w._m = t._m
+            LEFT JOIN {target.table("done")} x ON x._m = t._m
             LEFT JOIN ({only_rows(cycle, side)}) z ON {join_on(cycle.keys, "t", "z")}
             WHERE CASE WHEN t._exists THEN h.op <> 'delete' AND {present} AND NOT ({wrong}) ELSE h.op = 'delete' AND NOT {present} END""",
             {"run": cycle.run, "now": cycle.clock()},
@@ -202,8 +203,10 @@ def _load_failed(cycle: Cycle, keys: str, target: str) -> int:
 
 
 def _same(cycle: Cycle, field: str) -> str:
+    """SQL: the target shows what it should, or what it made of it. What it refused is no coarser form of it, however alike the two look."""
     wanted, shown = f"w.{quote(field)}", f"z.{quote(field)}"
-    return f"CASE WHEN {wanted} IS NOT DISTINCT FROM {shown} THEN true ELSE coalesce({coarser(cycle, field, wanted, shown)}, false) END"
+    made = f"coalesce(x._status, 'done') NOT IN ('refused', 'stale') AND coalesce({coarser(cycle, field, wanted, shown)}, false)"
+    return f"CASE WHEN {wanted} IS NOT DISTINCT FROM {shown} THEN true ELSE {made} END"
 
 
 def note_quarantined(cycle: Cycle, captured_at: datetime) -> None:
