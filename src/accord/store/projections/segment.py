@@ -11,6 +11,7 @@ from accord.store.projection import ColumnType, Projection, upsert
 
 COLUMNS: dict[str, ColumnType] = {"sha": "text", "use": "text", "first_seq": "integer"}
 KEY = ("sha", "use")
+_ONE = {"log.imported": "sha", "flow.reconciled": "differences", "check.evaluated": "gaps"}  # the attribute that names it
 _FIRST = upsert("segment", COLUMNS, KEY, keep=("first_seq",))
 
 
@@ -20,8 +21,8 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
 
 
 def _named(event: Event) -> Iterator[tuple[str, str]]:
-    if event.type in ("log.imported", "flow.reconciled"):
-        name = "sha" if event.type == "log.imported" else "differences"
+    if event.type in _ONE:
+        name = _ONE[event.type]
         yield from ((sha, f"{event.type} {name}") for sha in texts(event, name, event.attributes.get(name) or None))
     else:
         held = mapping(event, "segments" if event.type == "flow.intended" else "state")
@@ -29,6 +30,6 @@ def _named(event: Event) -> Iterator[tuple[str, str]]:
             yield from ((sha, f"{event.type} {role}") for sha in texts(event, role, given))
 
 
-_FLOW = ("flow.intended", "flow.run_finished", "flow.reconciled", "log.imported")
+_FLOW = ("flow.intended", "flow.run_finished", *_ONE)
 _IDENTITY = ("identity.linked", "identity.proposed", "identity.merged", "identity.unmerged", "identity.compacted")
 PROJECTION = Projection("segment", COLUMNS, KEY, apply, types=(*_FLOW, *_IDENTITY))
