@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -74,3 +75,37 @@ def test_many_writers_leave_a_log_that_verifies(store: Store, event: MakeEvent) 
         list(pool.map(lambda n: store.transact(lambda rows: ([event(id_=f"e{n}")], None)), range(200)))
 
     assert store.verify().seq == 200
+
+
+def test_one_who_stops_waiting_leaves_the_others_going(store: Store, event: MakeEvent) -> None:
+    """A Ctrl-C while another thread commits: who is next in line gets its turn all the same."""
+    begun, interrupted = threading.Event(), threading.Event()
+
+    def slow(rows: Rows) -> tuple[list[Event], None]:
+        begun.set()
+        interrupted.wait(10)
+        return [event(id_="slow")], None
+
+    def late() -> None:
+        begun.wait(10)
+        while not store._group._waiting:  # until the main thread stands in line
+            pass
+        queued = threading.Thread(target=store.transact, args=(lambda rows: ([event(id_="queued")], None),))
+        queued.start()
+        while len(store._group._waiting) < 2:
+            pass
+        _thread.interrupt_main()
+        interrupted.set()
+        queued.join(10)
+
+    threads = [threading.Thread(target=store.transact, args=(slow,)), threading.Thread(target=late)]
+    threads[0].start()
+    begun.wait(10)
+    threads[1].start()
+    with pytest.raises(KeyboardInterrupt):
+        store.transact(lambda rows: ([event(id_="never mind")], None))
+    for thread in threads:
+        thread.join(10)
+
+    store.transact(lambda rows: ([event(id_="after")], None))
+    assert {"slow", "queued", "after"} <= {stored.event.id for stored in store.read()}

@@ -12,6 +12,7 @@ from accord.model.errors import UsageError
 from accord.model.event import Event, StoredEvent
 
 _LARGEST = 2**63 - 1
+_PACKED = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def text(event: Event, name: str) -> str:
@@ -76,7 +77,7 @@ def texts(event: Event, name: str, value: object) -> list[str]:
 
 def packed(value: object) -> str:
     """A JSON value as text, the same text for equal values."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _PACKED.encode(value)
 
 
 def stamp(stored: StoredEvent) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
@@ -69,9 +69,12 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def bindable(values: Iterable[Value]) -> tuple[Value, ...]:
+def bindable(values: Sequence[Value]) -> Sequence[Value]:
     """Values as both databases take them: PostgreSQL refuses the character NUL in text, so it is shown as ␀.
 
     The log itself loses nothing by this: in the JSON of an event NUL is written as an escape.
     """
-    return tuple(v.replace("\0", NUL_SHOWN) if isinstance(v, str) and "\0" in v else v for v in values)
+    for value in values:
+        if isinstance(value, str) and "\0" in value:
+            return tuple(v.replace("\0", NUL_SHOWN) if isinstance(v, str) else v for v in values)
+    return values

@@ -2,7 +2,8 @@
 
 The first thread to find nobody at work leads: it takes everything that waits, carries it out in one database transaction, each piece in
 a savepoint of its own, and commits once. A piece that fails is rolled back alone and gets its own error; the others do not notice. When
-the commit itself fails, all of them failed.
+the commit itself fails, all of them failed. Who comes meanwhile waits on a lock of its own, so that the end of a transaction wakes
+exactly those it concerns: the ones that are done, and one that leads next.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ MOST = 256  # pieces in one transaction: what a crash may undo at once, and how 
 
 
 class _Piece:
-    __slots__ = ("done", "error", "result", "work")
+    __slots__ = ("done", "error", "result", "turn", "work")
 
     def __init__(self, work: Callable[[Transaction], Any]) -> None:
         self.work, self.done = work, False
         self.result: Any = None
         self.error: BaseException | None = None
+        self.turn = threading.Lock()
 
 
 class GroupCommit:
@@ -38,7 +40,8 @@ class GroupCommit:
     def __init__(self, transaction: Callable[[], AbstractContextManager[Transaction]]) -> None:
         self._transaction = transaction
         self._waiting: deque[_Piece] = deque()
-        self._lead = threading.Lock()
+        self._leader: _Piece | None = None
+        self._guard = threading.Lock()
 
     def run(self, work: Callable[[Transaction], T]) -> T:
         """What ``work`` returns, once it is durable; whatever it raises, with nothing of it kept.
@@ -46,13 +49,48 @@ class GroupCommit:
         ``work`` must not call the store's writing methods: it runs inside their transaction, on the thread of whoever leads.
         """
         piece = _Piece(work)
-        self._waiting.append(piece)
-        with self._lead:
-            while not piece.done:  # a leader before us may have taken it along
-                self._carry_out([self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))])
+        piece.turn.acquire()
+        with self._guard:
+            self._waiting.append(piece)
+            if leads := self._leader is None:
+                self._leader = piece
+        try:
+            if not leads:
+                piece.turn.acquire()  # until it is done, or this thread's turn to lead
+            if not piece.done:
+                self._lead(piece)
+        except BaseException:  # a Ctrl-C while it waited: nobody may count on this thread
+            self._withdraw(piece)
+            raise
         if piece.error is not None:
             raise piece.error
         return piece.result  # type: ignore[no-any-return] # the piece keeps what its own work returned
+
+    def _lead(self, own: _Piece) -> None:
+        taken: list[_Piece] = []
+        try:
+            with self._guard:
+                taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))]
+            self._carry_out(taken)
+        finally:
+            for piece in taken:
+                piece.done = True
+                if piece is not own:
+                    piece.turn.release()
+            with self._guard:
+                self._hand_over()
+
+    def _withdraw(self, piece: _Piece) -> None:
+        with self._guard:
+            if piece in self._waiting:
+                self._waiting.remove(piece)
+            if self._leader is piece:
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._leader = self._waiting[0] if self._waiting else None
+        if self._leader is not None:
+            self._leader.turn.release()
 
     def _carry_out(self, pieces: list[_Piece]) -> None:
         try:
@@ -63,9 +101,6 @@ class GroupCommit:
             for piece in pieces:
                 if piece.error is None:
                     piece.result, piece.error = None, error
-        finally:
-            for piece in pieces:
-                piece.done = True
 
 
 def _attempt(tx: Transaction, piece: _Piece, *, alone: bool) -> None:

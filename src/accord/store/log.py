@@ -54,9 +54,12 @@ def encode(event: Event) -> tuple[Event, str]:
         UsageError: its attributes are not plain JSON, or its id or type is empty.
     """
     try:
-        # Twice, because JSON turns tuples into lists and other keys into text: the hash covers what a reader gets.
-        normal = decode(event.canonical().decode())
-        body = normal.canonical().decode()
+        body = event.canonical().decode()
+        normal = event
+        if not _plain(event.attributes) or type(event.objects) is not tuple:
+            # JSON turns tuples into lists and other keys into text: the hash covers what a reader gets.
+            normal = decode(body)
+            body = normal.canonical().decode()
     except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"event '{event.id}' of type '{event.type}' cannot be written: {error}.", expected=_PLAIN) from error
     if not (isinstance(event.id, str) and event.id and isinstance(event.type, str) and event.type) or "\0" in event.id + event.type:
@@ -65,6 +68,16 @@ def encode(event: Event) -> tuple[Event, str]:
 
 
 _PLAIN = "Attributes are plain JSON: text, finite numbers, true, false, null, lists, and objects with text as keys."
+
+
+def _plain(value: object) -> bool:
+    """Whether JSON gives the value back as it is; what this does not know goes the longer way."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or kind is float or value is None:
+        return True
+    if kind is list:
+        return all(map(_plain, value))  # type: ignore[call-overload] # a list, as its type says
+    return kind is dict and all(type(name) is str and _plain(given) for name, given in value.items())  # type: ignore[attr-defined]
 
 
 def decode(body: str) -> Event:

@@ -130,7 +130,11 @@ def build(tx: Transaction, projections: Sequence[Projection], batches: Iterable[
 
 def apply(tx: Transaction, projections: Sequence[Projection], events: Sequence[StoredEvent]) -> None:
     """Bring projections forward by events that follow what they hold."""
+    present = {stored.event.type for stored in events}
     for projection in projections:
+        # Most projections want none of a step's events; that is seen without looking at each.
+        if projection.types and present.isdisjoint(projection.types):
+            continue
         wanted = projection.wants(events)
         if wanted:
             projection.apply(tx, wanted)

@@ -13,6 +13,8 @@ from typing import Literal
 from accord.model.errors import AccordError, DataRefused, LeaseHeld, StorageFull, SystemUnreachable
 from accord.store.database import BUSY_SECONDS, Row, Transaction, Value, bindable
 
+_PREPARED = 512  # statements kept ready; the projections of one step need more than the 128 of the default
+
 
 class SqliteDatabase:
     """A file in WAL mode with ``synchronous=FULL``: what was committed survives a power cut."""
@@ -25,7 +27,9 @@ class SqliteDatabase:
         with self._errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             # Several threads may use it: the lock above, not the connection's owner check, keeps them apart.
-            self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
+            )
             try:
                 self._configure()
             except BaseException:
@@ -42,18 +46,31 @@ class SqliteDatabase:
 
     def run(self, sql: str, *values: Value) -> None:
         """Carry out one statement."""
-        with self._lock, self._errors():
-            self._connection.execute(sql, bindable(values))
+        self._execute(sql, values)
 
     def many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
         """Carry out one statement for each row of values, in order."""
-        with self._lock, self._errors():
-            self._connection.executemany(sql, [bindable(row) for row in rows])
+        if len(rows) == 1:  # the same, and half the price
+            self._execute(sql, rows[0])
+        elif rows:
+            with self._lock, self._errors():
+                self._connection.executemany(sql, [bindable(row) for row in rows])
 
     def rows(self, sql: str, *values: Value) -> list[Row]:
         """All rows of a query."""
-        with self._lock, self._errors():
-            return self._connection.execute(sql, bindable(values)).fetchall()
+        with self._lock:
+            try:
+                return self._connection.execute(sql, bindable(values)).fetchall()
+            except sqlite3.Error as error:
+                raise self._translated(error) from error
+
+    def _execute(self, sql: str, values: Sequence[Value]) -> None:
+        # Not through ``_errors``: this is called for each row of a step, and a context manager costs more than the statement.
+        with self._lock:
+            try:
+                self._connection.execute(sql, bindable(values))
+            except sqlite3.Error as error:
+                raise self._translated(error) from error
 
     def script(self, text: str) -> None:
         """Carry out several statements without values."""

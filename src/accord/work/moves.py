@@ -68,6 +68,10 @@ class Moves:
             self._instances[name] = load_instance(self.rows, name)
         return self._instances[name]
 
+    def holding(self, task: str) -> Instance | None:
+        """The instance of a task, when this command has read it already."""
+        return next((instance for instance in self._instances.values() if task in instance.tasks), None)
+
     def definition(self, instance: Instance) -> Definition:
         """The definition an instance runs by."""
         return self.definitions.get(self.rows, instance.definition)

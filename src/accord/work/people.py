@@ -19,7 +19,10 @@ LONGEST_PAUSE_SECONDS = 3600.0
 
 def find(moves: Moves, task: str) -> tuple[Instance, Task]:
     """A task within its instance."""
-    instance = moves.instance(load_task(moves.rows, task).instance)
+    instance = moves.holding(task)
+    if instance is None:
+        found = moves.rows.rows("SELECT instance FROM work_task WHERE task = ?", task)
+        instance = moves.instance(found[0][0] if found else load_task(moves.rows, task).instance)
     return instance, instance.tasks[task]
 
 
