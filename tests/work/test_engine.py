@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from accord.model.errors import TerminalError, UnknownName, UsageError
 from accord.store import Store
 from accord.work import Task, Work
+from accord.work.definition import definition_from
 
 MakeWork = Callable[..., Work]
 CAMPAIGN = """
@@ -300,3 +302,22 @@ def test_the_projections_of_work_are_computed_from_the_log_alone(work_with: Make
     store.rebuild()
 
     assert {name: store.table(name) for name in names} == before
+
+
+def test_a_stored_definition_reads_as_it_was(work_with: MakeWork) -> None:
+    """An instance goes on in another process, and after the map has changed, by exactly what it was started with."""
+    work = work_with(
+        "calendars: {office: {timezone: Europe/Berlin, holidays: ['2026-05-01']}}\n"
+        + CAMPAIGN
+        + "  other: {steps: {w: {kind: wait, delay: 2d}, "
+        + "f: {kind: foreach, each: items, process: campaign, after: [w], join: any, retries: 3}}}"
+    )
+    for process in ("campaign", "other"):
+        definition = work.library.current(process)
+        again = definition_from(json.loads(json.dumps(definition.body)))
+        assert (again.hash, again.process, again.gates, again.teams) == (
+            definition.hash,
+            definition.process,
+            definition.gates,
+            definition.teams,
+        )

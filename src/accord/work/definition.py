@@ -170,7 +170,7 @@ def _built(kind: Any, value: Any) -> Any:
         hints = typing.get_type_hints(kind)
         given = {name: _built(hints[name], held) for name, held in value.items() if name in hints}
         return kind(**({"place": NOWHERE} if "place" in hints else {}), **given)
-    if origin is not None and issubclass(typing.cast(type, origin), Mapping):
+    if isinstance(origin, type) and issubclass(origin, Mapping):
         return {name: _built(arguments[1], held) for name, held in value.items()}
     if origin is tuple:
         return tuple(_built(arguments[0], held) for held in value)

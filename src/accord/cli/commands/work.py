@@ -1,0 +1,449 @@
+"""``accord work``: the processes of a map, as the people who carry them use them."""
+
+from __future__ import annotations
+
+import getpass
+import json as json_module
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from accord.cli import options
+from accord.cli.output import clock, emit_json, escape, out, plain, table
+from accord.model.errors import UsageError
+from accord.model.types import CanonicalType
+from accord.work import Task, Work, open_work
+from accord.work.inbox import FOR_PEOPLE, board, inbox, item, offers, sentence, show
+from accord.workspace import Workspace
+
+_BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where the map and its state are, as every command here takes it."""
+
+    map_path: Path
+    data: Path | None
+    set_: list[str]
+    root: Path | None
+    store: str
+
+
+Map = Annotated[Path, typer.Option("--map", help="Map: a YAML file, or a folder whose YAML files are the map.")]
+By = Annotated[str, typer.Option("--by", help="Who does it; default: your user name.", envvar="ACCORD_USER")]
+TaskId = Annotated[str, typer.Argument(help="Id of the task.")]
+InstanceId = Annotated[str, typer.Argument(help="Id of the process instance.")]
+Answers = Annotated[list[str], typer.Option("--answer", help="name=value, as the form of the step asks for it; may be repeated.")]
+AnswerFile = Annotated[Path | None, typer.Option("--answers", help="JSON file with the answers.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Work across teams: tasks, handoffs and instances of the map's processes.")
+    for name, function, told in (
+        ("tasks", tasks, "Open tasks, the most urgent first."),
+        ("claim", claim, "Take a task; an offered one is accepted with it."),
+        ("accept", accept, "Accept a handoff for your team."),
+        ("complete", complete, "Finish a task with what its form asks for."),
+        ("reject", reject, "Send offered work back, with a reason."),
+        ("release", release, "Give a task back to its team."),
+        ("delegate", delegate, "Give a task to a person or to another team."),
+        ("comment", comment, "Write something to a task."),
+        ("start", start, "Begin an instance of a process."),
+        ("show", show_instance, "An instance: how it stands, and what happened to it."),
+        ("board", running, "Running instances and what they wait for."),
+        ("signal", signal, "Deliver a message to whoever waits for it."),
+        ("cancel", cancel, "End an instance early; what can be undone is undone."),
+        ("migrate", migrate, "Move an instance to the present version of its process."),
+        ("restart", restart, "Try an action again that failed too often."),
+    ):
+        group.command(name, help=told)(function)
+    app.add_typer(group, name="work")
+
+
+@contextmanager
+def _work(where: Where) -> Iterator[tuple[Workspace, Work]]:
+    """The lease is not taken: each command is one short transaction, and people work while a synchronization runs."""
+    values = options.variables(where.data, where.set_)
+    with options.workspace(where.map_path, where.root, values, where.store, write=False) as workspace:
+        yield workspace, open_work(workspace.map, workspace.store, clock=clock, folder=workspace.map_folder)
+
+
+def _by(by: str) -> str:
+    return by or getpass.getuser()
+
+
+def _tell(task: Task, json: bool, command: str, said: str) -> int:
+    refused = command == "complete" and task.state != "completed"
+    if json:
+        emit_json({"command": f"work {command}", "task": plain(task)})
+    elif refused:
+        out().print(escape(f"not finished: {'; '.join(task.reasons)}"))
+    else:
+        out().print(escape(f"{said} {task.task}"))
+    return 1 if refused else 0
+
+
+def tasks(
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    team: str = typer.Option("", "--team", help="Only tasks of this team."),
+    person: str = typer.Option("", "--person", help="Only tasks of this person."),
+    overdue: bool = typer.Option(False, "--overdue", help="Only tasks whose time is over."),
+    state: list[str] = typer.Option([], "--state", help="Only tasks in this state; may be repeated."),
+    limit: int = typer.Option(100, "--limit", help="At most so many tasks."),
+) -> None:
+    """Sorted by due time."""
+    with _work(Where(map_path, data, set_, root, store)) as (workspace, work):
+        titles = {(p.name, s.name): s.title for p in workspace.map.processes.values() for s in p.steps.values()}
+        states = tuple(state) or FOR_PEOPLE
+        found = inbox(work.store, now=work.now(), team=team, person=person, overdue=overdue, titles=titles, limit=limit, states=states)
+        waiting = offers(work.store, to_team=team)
+    if json:
+        emit_json({"command": "work tasks", "tasks": plain(found), "offers": waiting})
+        return
+    rows = [
+        (
+            i.task.task,
+            i.task.case,
+            i.title,
+            i.task.team,
+            i.task.assignee,
+            i.task.state,
+            _left(i.sla, i.hours_left),
+            "; ".join(i.task.reasons),
+        )
+        for i in found
+    ]
+    table("", ("task", "case", "step", "team", "who", "state", "time", "sent back because"), [tuple(map(escape, row)) for row in rows])
+
+
+def _left(sla: str, hours: float | None) -> str:
+    if hours is None:
+        return sla
+    shown = f"{abs(hours):.1f} h" if abs(hours) < 48 else f"{abs(hours) / 24:.1f} d"
+    return f"overdue since {shown}" if sla == "overdue" else f"{sla}, {shown} left"
+
+
+def claim(
+    task: TaskId,
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    by: By = "",
+) -> int:
+    """Two people cannot take the same task."""
+    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+        return _tell(work.claim(task, by=_by(by)), json, "claim", "yours:")
+
+
+def accept(
+    task: TaskId,
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    by: By = "",
+) -> int:
+    """The clock of the handoff stops."""
+    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+        return _tell(work.accept(task, by=_by(by)), json, "accept", "accepted:")
+
+
+def complete(
+    task: TaskId,
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    by: By = "",
+    answer: Answers = [],
+    answers: AnswerFile = None,
+) -> int:
+    """Exit code 1 when a gate sent it back; the reasons are printed."""
+    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+        given = _answers(work, task, answer, answers)
+        return _tell(work.complete(task, by=_by(by), answer=given), json, "complete", "finished:")
+
+
+def reject(
+    task: TaskId,
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    by: By = "",
+    reason: str = typer.Option(..., "--reason", help="What is missing."),
+) -> int:
+    """The team it came from gets its task back; the clock of the handoff runs on."""
+    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+        return _tell(work.reject(task, by=_by(by), reason=reason), json, "reject", "sent back:")
+
+
+def release(
+    task: TaskId,
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    by: By = "",
+) -> int:
+    """Anyone of the team may take it then."""
+    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+        return _tell(work.release(task, by=_by(by)), json, "release", "released:")
+
+
+def delegate(
+    task: TaskId,
+    to: Annotated[str, typer.Argument(help="A person, or a team of the map.")],
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    by: By = "",
+) -> int:
+    """A team's name hands the task over to that team."""
+    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+        return _tell(work.delegate(task, by=_by(by), to=to), json, "delegate", f"given to {to}:")
+
+
+def comment(
+    task: TaskId,
+    text: Annotated[str, typer.Argument(help="The text.")],
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    by: By = "",
+) -> int:
+    """It stays in the log with the task."""
+    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+        work.comment(task, by=_by(by), text=text)
+        return _tell(work.task(task), json, "comment", "written to")
+
+
+def start(
+    process: Annotated[str, typer.Argument(help="A process of the map.")],
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    by: By = "",
+    case: str = typer.Option(..., "--case", help="Key of what it carries, such as a campaign's id."),
+    variable: list[str] = typer.Option([], "--variable", help="name=value it starts with; may be repeated."),
+    key: str = typer.Option("", "--key", help="Makes a repeat harmless: the same key starts one instance."),
+) -> None:
+    """Its first tasks are open right away."""
+    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+        fields = work.library.current(process).process.variables
+        values = {name: _typed(fields[name].type if name in fields else "", value) for name, value in _pairs(variable, "--variable")}
+        instance = work.start(process, case=case, by=_by(by), variables=values, key=key)
+    if json:
+        emit_json({"command": "work start", "instance": instance})
+    else:
+        out().print(escape(f"started: {instance}"))
+
+
+def show_instance(
+    instance: InstanceId,
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+) -> None:
+    """Both teams of a handoff see the same."""
+    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+        found, events = show(work.store, instance)
+        now = work.now()
+    open_tasks = [item(task, now) for task in found.open_tasks()]
+    history = [(stored.event.time.isoformat(sep=" ", timespec="seconds"), sentence(stored)) for stored in events]
+    if json:
+        emit_json(
+            {
+                "command": "work show",
+                "instance": plain(found) | {"tokens": len(found.tokens)},
+                "history": history,
+                "open": plain(open_tasks),
+            }
+        )
+        return
+    out().print(escape(f"{found.process} of {found.case}: {found.status}"))
+    rows = [(i.task.task, i.task.state, i.task.team, i.task.assignee, _left(i.sla, i.hours_left)) for i in open_tasks]
+    if rows:
+        table("", ("open", "state", "team", "who", "time"), [tuple(map(escape, row)) for row in rows])
+    table("", ("when (UTC)", "what"), [(when[:19], escape(what)) for when, what in history])
+
+
+def running(
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    process: str = typer.Option("", "--process", help="Only instances of this process."),
+) -> None:
+    """Blocked: everything open in it waits for somebody to take it."""
+    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+        cards = board(work.store, process=process)
+    if json:
+        emit_json({"command": "work board", "instances": plain(cards)})
+        return
+    rows = [(c.instance, c.case, c.status, ", ".join(c.open_steps), (c.blocked_since or "")[:19]) for c in cards]
+    table("", ("instance", "case", "status", "open", "blocked since (UTC)"), [tuple(map(escape, row)) for row in rows])
+
+
+def signal(
+    message: Annotated[str, typer.Argument(help="Name of the message.")],
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    by: By = "",
+    key: str = typer.Option(..., "--key", help="What it is about, such as the case."),
+    content: str = typer.Option("{}", "--content", help="JSON object; its values become variables."),
+    id_: str = typer.Option("", "--id", help="Id of the message; a repeat of the same id changes nothing."),
+) -> None:
+    """Exit code 2 when nobody waits for it; that it came is recorded."""
+    body = _json(content, "--content")
+    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+        reached = work.signal(message, key=key, content=body, by=_by(by), id=id_)
+    if json:
+        emit_json({"command": "work signal", "reached": list(reached)})
+    else:
+        out().print(escape(f"reached: {', '.join(reached)}" if reached else "this message was delivered before; nothing was changed"))
+
+
+def cancel(
+    instance: InstanceId,
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    by: By = "",
+    reason: str = typer.Option(..., "--reason", help="Why."),
+) -> None:
+    """Steps with an undo are taken back in reverse order."""
+    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+        work.cancel(instance, by=_by(by), reason=reason)
+        status = str(work.store.rows("SELECT status FROM work_instance WHERE instance = ?", instance)[0][0])
+    if json:
+        emit_json({"command": "work cancel", "instance": instance, "status": status})
+    else:
+        out().print(escape(f"{status}: {instance}"))
+
+
+def migrate(
+    instance: InstanceId,
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    by: By = "",
+) -> None:
+    """Refused, with every reason, when an open step has no place there."""
+    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+        digest = work.migrate(instance, by=_by(by))
+    if json:
+        emit_json({"command": "work migrate", "instance": instance, "definition": digest})
+    else:
+        out().print(escape(f"{instance} runs by definition {digest[:12]}"))
+
+
+def restart(
+    task: TaskId,
+    map_path: Map = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    by: By = "",
+) -> int:
+    """Its count of failures begins anew."""
+    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+        return _tell(work.restart(task, by=_by(by)), json, "restart", "queued again:")
+
+
+def _answers(work: Work, task: str, given: list[str], file: Path | None) -> dict[str, Any]:
+    found = work.task(task)
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = _json(file.read_text(encoding="utf-8"), str(file))
+        except OSError as error:
+            raise UsageError(f"{file} cannot be read: {error.strerror}.", expected="Give a JSON file.") from error
+    row = work.store.rows("SELECT definition FROM work_instance WHERE instance = ?", found.instance)
+    step = work.library.get(work.store, row[0][0]).steps[found.step]
+    for name, value in _pairs(given, "--answer"):
+        values[name] = _typed(step.form[name].type if name in step.form else "", value)
+    return values
+
+
+def _pairs(given: list[str], option: str) -> list[tuple[str, str]]:
+    pairs = []
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not separator or not name:
+            raise UsageError(f"{option} '{text}' is not of the form name=value.", expected="For example budget=1200")
+        pairs.append((name, value))
+    return pairs
+
+
+def _typed(kind: str, value: str) -> Any:
+    """The text as its field wants it; left as text where it is none of that, so that the form says what is wrong."""
+    name = CanonicalType.parse(kind).name if kind else ""
+    try:
+        if name == "integer":
+            return int(value)
+        if name in ("number", "double"):
+            return float(value)
+        if name == "json":
+            return json_module.loads(value)
+    except ValueError:
+        return value
+    return _BOOLEANS.get(value.lower(), value) if name == "boolean" else value
+
+
+def _json(text: str, where: str) -> dict[str, Any]:
+    try:
+        found = json_module.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where} is no JSON: {error}.", expected='Expected an object such as {"paid": true}') from error
+    if not isinstance(found, Mapping):
+        raise UsageError(f"{where} is no JSON object.", expected='Expected an object such as {"paid": true}')
+    return dict(found)
