@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 import shutil
+import socket
+import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
+import pymysql
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,6 +95,121 @@ def logical_url(logical_server: str) -> Iterator[str]:
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
+class MysqlServer:
+    """A MariaDB server with its data in a folder of its own, on a unix socket and on 127.0.0.1."""
+
+    def __init__(self, *options: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="acc-my-"))  # short: a socket path holds 107 bytes
+        self.options = options
+        self.process: subprocess.Popen[bytes] | None = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        quick = ["--innodb-log-file-size=8M", "--innodb-flush-method=nosync", "--innodb-doublewrite=0"]
+        made = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", *quick]
+        self._run("mariadb-install-db", *made, check=True)
+        self.start()
+
+    def _run(self, program: str, *options: str, check: bool = False) -> subprocess.Popen[bytes]:
+        user = ["--user=root"] if os.geteuid() == 0 else []
+        with (self.folder / f"{program}.log").open("ab") as log:
+            command = [
+                shutil.which(program) or f"/usr/sbin/{program}",
+                "--no-defaults",
+                f"--datadir={self.folder / 'data'}",
+                *user,
+                *options,
+            ]
+            started = subprocess.Popen(command, stdout=log, stderr=log)
+        if check and started.wait():
+            raise RuntimeError((self.folder / f"{program}.log").read_text()[-2000:])
+        return started
+
+    def start(self) -> None:
+        """Answers when it returns."""
+        # Tests kill clients and servers and never the machine, so syncing is left to the kernel.
+        quick = ["--innodb-log-file-size=8M", "--innodb-flush-method=nosync", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=64M"]
+        address = [f"--socket={self.folder / 's'}", "--bind-address=127.0.0.1", f"--port={self.port}", "--skip-name-resolve"]
+        logged = ["--log-bin=bin", "--binlog-format=ROW", "--server-id=1", f"--pid-file={self.folder / 'pid'}"]
+        self.process = self._run("mariadbd", *quick, *address, *logged, *self.options)
+        for _ in range(300):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as looking:
+                if looking.connect_ex(str(self.folder / "s")) == 0 and looking.recv(1):
+                    return
+            time.sleep(0.02)
+        raise RuntimeError((self.folder / "mariadbd.log").read_text()[-2000:])
+
+    def kill(self) -> None:
+        """At once, as when the power of the machine's process table ends it."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def execute(self, *statements: str, database: str | None = None) -> list[tuple[object, ...]]:
+        """Rows of the last statement."""
+        where = str(self.folder / "s")
+        with pymysql.connect(unix_socket=where, user="root", database=database, autocommit=True) as db, db.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def url(self, database: str, user: str = "root") -> str:
+        """For ``at:`` of a map."""
+        return f"mysql://{user}@/{database}?unix_socket={self.folder / 's'}"
+
+
+def _mariadb_is_there() -> bool:
+    """Whether the server can be started; Debian's package is tried once, without letting it start a service."""
+    if shutil.which("mariadbd") or Path("/usr/sbin/mariadbd").exists():
+        return True
+    policy = Path("/usr/sbin/policy-rc.d")
+    if os.geteuid() != 0 or not shutil.which("apt-get") or policy.exists():
+        return False
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        install = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120", "install", "-y", "--no-install-recommends", "mariadb-server"]
+        subprocess.run(install, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, capture_output=True, timeout=240, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        policy.unlink(missing_ok=True)
+    return Path("/usr/sbin/mariadbd").exists()
+
+
+@pytest.fixture(scope="session")
+def mysql_servers() -> Iterator[Callable[..., MysqlServer]]:
+    """Starts MariaDB servers with the options given; they are ended and removed after the run."""
+    if not _mariadb_is_there():
+        pytest.skip("absent: no MariaDB server here (mariadb-server of Debian); MySQL is not tested")
+    started: list[MysqlServer] = []
+
+    def start(*options: str) -> MysqlServer:
+        started.append(MysqlServer(*options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()
+        shutil.rmtree(server.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mysql_server(mysql_servers: Callable[..., MysqlServer]) -> MysqlServer:
+    """The one that most tests share."""
+    return mysql_servers()
+
+
+@pytest.fixture
+def mysql_url(mysql_server: MysqlServer) -> Iterator[str]:
+    """The URL of a fresh, empty database, dropped after the test."""
+    name = f"m{os.getpid()}_{next(_databases)}"
+    mysql_server.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    yield mysql_server.url(name)
+    mysql_server.execute(f"DROP DATABASE {name}")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The evaluation data beside the project; a test that needs it is skipped with a word when it is absent."""
@@ -97,3 +217,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"evaluation data not found at {folder}; set ACCORD_SHARED_DATA to run this test")
     return folder
+
+
+@pytest.fixture
+def rest_api() -> Iterator[Any]:
+    """An API over HTTP on 127.0.0.1, empty, as ``tests/rest_server.py`` describes it."""
+    spec = importlib.util.spec_from_file_location("accord_rest_server", ROOT / "tests" / "rest_server.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with module.serving() as api:
+        yield api

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import duckdb
 import openpyxl
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet
+import pymysql
 import pytest
 
 from accord.connectors.duck import open_duck
@@ -116,9 +118,18 @@ def _duckdb(at: str) -> list[tuple[Any, ...]]:
         return db.execute("SELECT id, name, amount FROM items").fetchall()
 
 
+def _mysql(at: str) -> list[tuple[Any, ...]]:
+    parts = urlsplit(at)
+    where = parse_qs(parts.query)["unix_socket"][0]
+    with pymysql.connect(unix_socket=where, user=parts.username, database=parts.path[1:]) as db, db.cursor() as cursor:
+        cursor.execute("SELECT id, name, amount FROM items")
+        return list(cursor.fetchall())
+
+
 _READERS: dict[str, Callable[[str], list[tuple[Any, ...]]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
+    "mysql": _mysql,
     "csv": _csv,
     "jsonl": _jsonl,
     "parquet": _parquet,
@@ -131,8 +142,8 @@ _READERS: dict[str, Callable[[str], list[tuple[Any, ...]]]] = {
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     """A system of each kind there is, not yet made."""
     kind = request.param
-    if kind == "postgresql":
-        at = request.getfixturevalue("postgres_url")
+    if kind in ("postgresql", "mysql"):
+        at = request.getfixturevalue({"postgresql": "postgres_url"}.get(kind, "mysql_url"))
     else:
         at = str(tmp_path / {"sqlite": "system.db", "duckdb": "system.duckdb", "xlsx": "system.xlsx"}.get(kind, "system"))
     return Bench(open_connector(System("under_test", kind, at), base=tmp_path), at, tmp_path)
