@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -126,6 +127,12 @@ def _mysql(at: str) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
+def _rest(at: str) -> list[tuple[Any, ...]]:
+    with urllib.request.urlopen(f"{at}/items?limit=1000") as answer:
+        rows = json.loads(answer.read(), parse_float=Decimal)["data"]
+    return [(row["id"], row.get("name"), row.get("amount")) for row in rows]
+
+
 _READERS: dict[str, Callable[[str], list[tuple[Any, ...]]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
@@ -135,6 +142,7 @@ _READERS: dict[str, Callable[[str], list[tuple[Any, ...]]]] = {
     "parquet": _parquet,
     "xlsx": _xlsx,
     "duckdb": _duckdb,
+    "rest": _rest,
 }
 
 
@@ -142,11 +150,30 @@ _READERS: dict[str, Callable[[str], list[tuple[Any, ...]]]] = {
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     """A system of each kind there is, not yet made."""
     kind = request.param
+    if kind == "rest":
+        made: Bench = request.getfixturevalue("rest_bench")
+        return made
     if kind in ("postgresql", "mysql"):
         at = request.getfixturevalue({"postgresql": "postgres_url"}.get(kind, "mysql_url"))
     else:
         at = str(tmp_path / {"sqlite": "system.db", "duckdb": "system.duckdb", "xlsx": "system.xlsx"}.get(kind, "system"))
     return Bench(open_connector(System("under_test", kind, at), base=tmp_path), at, tmp_path)
+
+
+@pytest.fixture
+def rest_bench(rest_api: Any, tmp_path: Path) -> Iterator[Bench]:
+    """An API has every collection that is asked for; which members are the key of a new one it has to be told."""
+    options = {"items": "data", "total": "total", "page_size": "1000", "retry_seconds": "0.01", "retries": "1"}
+    connector = open_connector(System("under_test", "rest", rest_api.url, options=options), base=tmp_path)
+    create = connector.create
+
+    def create_there(resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
+        rest_api.keys[resource] = tuple(key)
+        create(resource, columns, key)
+
+    connector.create = create_there  # type: ignore[method-assign]
+    yield Bench(connector, rest_api.url, tmp_path)
+    connector.close()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ class Resource:
     path: str = field(default="", metadata={"doc": "file or table, when it is not called like the resource"})
     key: tuple[str, ...] = field(default=(), metadata={"doc": "key columns, when the system declares none"})
     columns: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "column: type, where the system has no types of its own"})
+    options: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "options of the connector for this resource"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 

@@ -1,0 +1,177 @@
+"""APIs over HTTP that speak JSON: read page by page, written row by row."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import duckdb
+import pyarrow as pa
+
+from accord.connectors.duck import borrowed_duck
+from accord.connectors.keys import chosen, taken
+from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch
+from accord.connectors.rest_client import Client
+from accord.connectors.rest_options import RestResource, resource_options, system_options
+from accord.connectors.rest_pages import Reader
+from accord.connectors.rest_write import write
+from accord.connectors.types import quote
+from accord.model.errors import UnknownName, UsageError
+from accord.model.system import ColumnDescription, Resource, ResourceDescription, System, SystemDescription
+from accord.model.types import CanonicalType
+
+FEW: Final = 200
+"""Above so many keys the whole list is read rather than row after row."""
+_LINE: Final = "_accord_line"
+_names = itertools.count(1)
+
+
+class RestConnector:
+    """An API over HTTP; a resource is a collection that the map declares with its key. Nothing is known about it but what it answers."""
+
+    kind: ClassVar[str] = "rest"
+    capabilities: ClassVar[Capabilities] = Capabilities(create=False, sparse=True)
+
+    def __init__(self, system: System, *, base: Path) -> None:
+        self.system = system
+        self.options = system_options(system)
+        self._declared = {name: resource_options(system, given) for name, given in system.resources.items()}
+        self._client: Client | None = None
+        self._reader: Reader | None = None
+        self._folder: Path | None = None
+        self._columns: dict[str, dict[str, None]] = {}
+        self._kinds: dict[str, dict[str, str]] = {}
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"RestConnector({self.system.name!r}, {self.options.base!r})"
+
+    def describe(self) -> SystemDescription:
+        """Each declared collection: its columns as declared or seen, and how many rows it has."""
+        start = time.perf_counter()
+        found = tuple(self._describe_one(resource) for resource in self._declared.values())
+        return SystemDescription(self.system.name, self.kind, found, (time.perf_counter() - start) * 1000)
+
+    def scan(self, con: duckdb.DuckDBPyConnection, resource: str) -> str:
+        """All pages. A key that came twice, since rows moved while pages were turned, is the row that came last."""
+        return self._scan(con, self._known(resource), ())
+
+    def scan_keys(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> str:
+        """A request for each key, or for some of them where the API has a filter; the whole list when they are many."""
+        known = self._known(resource)
+        reader = self._opened()[1]
+        types = {name: CanonicalType.parse(known.columns.get(name, "text")) for name in reader.known(known)}
+        by_ids = bool(known.ids_param) and len(known.key) == 1
+        most = FEW * (known.ids_size if by_ids else 1)
+        asked = taken(con, keys, types, few=most, holder=f"the keys for '{self.system.name}.{resource}'")
+        whole = set(asked.names) != set(known.key) or asked.few is None or any(v in ("", ".", "..") for row in asked.few for v in row)
+        if whole or (known.read is None and not by_ids):
+            return chosen(con, self.scan(con, resource), asked)
+        items = self._by_key(known, [dict(zip(asked.names, row, strict=True)) for row in asked.few or ()], by_ids=by_ids)
+        return chosen(con, self._relation(con, known, reader.table_of(known, items)), asked)
+
+    def scan_since(self, con: duckdb.DuckDBPyConnection, resource: str, value: str) -> str | None:
+        """As ``scan``, but only rows the API says were changed since; ``None`` when it is not asked that way."""
+        known = self._known(resource)
+        return self._scan(con, known, [(known.updated_since, value)]) if known.updated_since else None
+
+    def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
+        """An API cannot be given a new collection: one that the map does not declare is taken to be there under its own name."""
+        given = self._declared.get(resource)
+        if given is None:
+            made = Resource(resource, key=tuple(key), columns={name: str(type_) for name, type_ in columns.items()})
+            self._declared[resource] = resource_options(self.system, made)
+        elif set(given.key) != set(key):
+            what = f"system '{self.system.name}', resource '{resource}': its key is {', '.join(given.key)}, not {', '.join(key)}."
+            raise UsageError(what, place=self.system.place, expected="Map the key fields of the entity to the key of the resource.")
+
+    def apply(self, batch: ChangeBatch) -> ApplyResult:
+        """Row by row, each under the condition that the API still holds what was expected; there is no transaction around them."""
+        resource = self._known(batch.resource)
+        if set(batch.key) != set(resource.key):
+            raise UnknownName(
+                "key", ", ".join(batch.key), [", ".join(resource.key)], holder=f"the batch for '{self.system.name}.{batch.resource}'"
+            )
+        client, reader = self._opened()
+
+        def listed() -> set[tuple[str | None, ...]]:
+            table = reader.read(resource, self._spool())
+            return set(zip(*(table.column(name).to_pylist() for name in resource.key), strict=True))
+
+        with borrowed_duck() as con:
+            return write(con, client, reader, resource, batch, listed)
+
+    def close(self) -> None:
+        """Close the connections and throw the spools away; what was learned of the columns stays."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            self._client = self._reader = self._folder = None
+
+    def _opened(self) -> tuple[Client, Reader]:
+        with self._lock:
+            if self._client is None or self._reader is None:
+                self._client = Client(self.options)
+                self._reader = Reader(self._client, self._columns, self._kinds)
+            return self._client, self._reader
+
+    def _spool(self) -> Path:
+        with self._lock:
+            if self._folder is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="accord-rest-"))
+            return self._folder
+
+    def _known(self, resource: str) -> RestResource:
+        if resource not in self._declared:
+            raise UnknownName("resource", resource, self._declared, place=self.system.place, holder=f"system '{self.system.name}'")
+        return self._declared[resource]
+
+    def _scan(self, con: duckdb.DuckDBPyConnection, resource: RestResource, params: Sequence[tuple[str, str]]) -> str:
+        return self._relation(con, resource, self._opened()[1].read(resource, self._spool(), params))
+
+    @staticmethod
+    def _relation(con: duckdb.DuckDBPyConnection, resource: RestResource, rows: pa.Table) -> str:
+        number = next(_names)
+        con.register(f"rest_{number}_pages", rows.append_column(_LINE, pa.array(range(rows.num_rows), pa.int64())))
+        key, first = ", ".join(map(quote, resource.key)), quote(resource.key[0])
+        con.execute(
+            f"CREATE TEMP TABLE rest_{number} AS SELECT * EXCLUDE ({_LINE}) FROM rest_{number}_pages "
+            f"QUALIFY {first} IS NULL OR row_number() OVER (PARTITION BY {key} ORDER BY {_LINE} DESC) = 1 ORDER BY {_LINE}"
+        )
+        con.unregister(f"rest_{number}_pages")
+        return f"rest_{number}"
+
+    def _by_key(self, resource: RestResource, keys: Sequence[Mapping[str, str]], *, by_ids: bool) -> list[dict[str, Any]]:
+        reader = self._opened()[1]
+        with ThreadPoolExecutor(max_workers=self.options.concurrency, thread_name_prefix="accord-rest") as pool:
+            if by_ids:
+                ids = [key[resource.key[0]] for key in keys]
+                plain = [value for value in ids if "," not in value]
+                parts = [plain[at : at + resource.ids_size] for at in range(0, len(plain), resource.ids_size)]
+                found = [item for items in pool.map(lambda part: reader.by_ids(resource, part), parts) for item in items]
+                keys = [{resource.key[0]: value} for value in ids if "," in value]
+            else:
+                found = []
+            return found + [one[0] for one in pool.map(lambda key: reader.one(resource, key), keys) if one is not None]
+
+    def _describe_one(self, resource: RestResource) -> ResourceDescription:
+        reader = self._opened()[1]
+        count = reader.count(resource)
+        if count is None:
+            with borrowed_duck() as con:
+                found = con.execute(f"SELECT count(*) FROM {self._scan(con, resource, ())}").fetchone()
+                count = int(found[0]) if found else 0
+        columns = tuple(
+            ColumnDescription(name, "json", CanonicalType.parse(resource.columns.get(name, "text"))) for name in reader.known(resource)
+        )
+        writable = any((resource.create, resource.update, resource.delete))
+        return ResourceDescription(resource.name, columns, key=resource.key, row_count=count, writable=writable)

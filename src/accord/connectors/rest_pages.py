@@ -1,0 +1,313 @@
+"""Reading a collection page by page into a spool on disk, so that a broken reading goes on where it broke."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+import httpx
+import pyarrow as pa
+
+from accord.connectors import rest_json
+from accord.connectors.column_names import checked
+from accord.connectors.rest_client import Answer, Client
+from accord.connectors.rest_json import BadJson, Digits
+from accord.connectors.rest_options import RestResource
+from accord.model.errors import DataRefused, StorageFull, SystemChanged, SystemUnreachable
+
+PASSES: Final = 6
+_NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
+_SHIFTING: Final = ("page", "offset")
+
+
+@dataclass
+class Page:
+    """One page as read: its rows, where the next one is, and how many rows the API says there are."""
+
+    items: list[dict[str, Any]]
+    total: int | None
+    following: str | None
+
+
+@dataclass
+class Pass:
+    """One reading of all pages, as far as it got. ``print`` is the same for equal sets of keys, in any order."""
+
+    folder: FilePath
+    files: list[FilePath] = field(default_factory=list)
+    rows: int = 0
+    print: int = 0
+    last: str = ""
+    url: str | None = None
+    done: bool = False
+
+
+@dataclass
+class Spool:
+    """Readings of a collection that is not read to its end yet."""
+
+    folder: FilePath
+    passes: list[Pass] = field(default_factory=list)
+    touched: float = field(default_factory=time.monotonic)
+
+
+class Reader:
+    """Reads collections of one system; remembers the columns it saw and the JSON type of each."""
+
+    def __init__(self, client: Client, columns: dict[str, dict[str, None]], kinds: dict[str, dict[str, str]]) -> None:
+        self.client, self.columns, self.kinds = client, columns, kinds
+        self._spools: dict[tuple[str, tuple[tuple[str, str], ...]], Spool] = {}
+
+    def read(self, resource: RestResource, folder: FilePath, params: Sequence[tuple[str, str]] = ()) -> pa.Table:
+        """All rows of a collection as texts, in the order they came; a row that moved between pages may stand twice.
+
+        Args:
+            resource: what to read.
+            folder: where the spool may be kept.
+            params: more for the query, such as a filter.
+
+        Raises:
+            SystemUnreachable: what was read so far is kept, and the next call goes on from there.
+            SystemChanged: rows moved between pages during every reading.
+            DataRefused: an answer that is not what it should be.
+        """
+        name = (resource.name, tuple(params))
+        spool = self._spools.get(name)
+        old = spool is not None and spool.passes[-1].rows > 0
+        if spool is None or time.monotonic() - spool.touched > self.client.system.resume_seconds:
+            self.forget(name)
+            old, spool = False, Spool(folder / f"spool-{len(self._spools)}-{time.monotonic_ns()}")
+            self._spools[name] = spool
+        try:
+            found = self._passes(resource, spool, params)
+        except SystemUnreachable:
+            spool.touched = time.monotonic()
+            raise
+        except DataRefused:
+            self.forget(name)
+            if old:  # a mark in the list may be forgotten by the API after a while
+                return self.read(resource, folder, params)
+            raise
+        except BaseException:
+            self.forget(name)
+            raise
+        table = self._table(resource, found)
+        self.forget(name)
+        return table
+
+    def forget(self, name: tuple[str, tuple[tuple[str, str], ...]]) -> None:
+        """Throw a spool away."""
+        spool = self._spools.pop(name, None)
+        if spool is not None:
+            shutil.rmtree(spool.folder, ignore_errors=True)
+
+    def one(self, resource: RestResource, key: Mapping[str, str]) -> tuple[dict[str, Any], str] | None:
+        """The row of a key and its entity tag; ``None`` when there is none."""
+        assert resource.read is not None
+
+        def read(document: Any, answer: Answer) -> tuple[dict[str, Any], str]:
+            self._no_error(resource, document)
+            there, item = resource.item.find(document)
+            if not there or not isinstance(item, dict):
+                raise BadJson(f"no object at '{resource.item}'" if resource.item.steps else "no object")
+            self._note(resource, [item], answer)
+            return item, answer.headers.get("etag", "")
+
+        return self.client.get(self.client.url(resource.read.fill(key)), read, absent=frozenset({404, 410}))
+
+    def by_ids(self, resource: RestResource, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The rows of some ids by the API's own filter; its pages are followed."""
+        found: list[dict[str, Any]] = []
+        url: str | None = self._first(resource, [(resource.ids_param, ",".join(ids))])
+        count, last = 0, ""
+        while url is not None:
+            page = self._page(resource, url, count)
+            mark = _mark(page.items)
+            if not page.items or mark == last:  # filters are often answered whole, whatever page is asked for
+                break
+            found += page.items
+            count, last, url = count + len(page.items), mark, page.following
+            if resource.pages in _SHIFTING and len(found) >= len(ids):
+                break
+        return found
+
+    def count(self, resource: RestResource) -> int | None:
+        """How many rows the API says there are; ``None`` where it does not say."""
+        return self._page(resource, self._first(resource, ()), 0).total if resource.total else None
+
+    def table_of(self, resource: RestResource, items: Sequence[Mapping[str, Any]]) -> pa.Table:
+        """Rows as texts, with every column known of the collection."""
+        names = list(self.known(resource))
+        columns = [pa.array([rest_json.text(item.get(name)) for item in items], pa.string()) for name in names]
+        return pa.Table.from_arrays(columns, schema=pa.schema([(name, pa.string()) for name in names]))
+
+    def known(self, resource: RestResource) -> dict[str, None]:
+        """Every column declared or seen, in order."""
+        return self.columns.setdefault(resource.name, dict.fromkeys((*resource.key, *resource.columns)))
+
+    def _passes(self, resource: RestResource, spool: Spool, params: Sequence[tuple[str, str]]) -> Pass:
+        while True:
+            if not spool.passes or spool.passes[-1].done:
+                number = sum(1 for _ in spool.folder.glob("pass-*")) if spool.folder.exists() else 0
+                if number >= PASSES:
+                    detail = f"rows moved between its pages during each of {number} readings"
+                    raise SystemChanged(self.client.system.name, resource.name, detail)
+                spool.passes.append(Pass(spool.folder / f"pass-{number}", url=self._first(resource, params)))
+            current = spool.passes[-1]
+            self._run(resource, current)
+            shifting = resource.confirm and resource.pages in _SHIFTING and len(current.files) > 1
+            before = spool.passes[-2] if len(spool.passes) > 1 else None
+            if not shifting or (before is not None and (before.rows, before.print) == (current.rows, current.print)):
+                return current
+            for file in before.files if before is not None else ():
+                file.unlink(missing_ok=True)
+            spool.passes = [current]
+
+    def _run(self, resource: RestResource, current: Pass) -> None:
+        """Read on until the last page."""
+        while current.url is not None:
+            if len(current.files) >= resource.page_limit:
+                what = f"more than {resource.page_limit:,} pages"
+                raise DataRefused(what, self.client.where(current.url), "an end of the list, or a higher page_limit")
+            page = self._page(resource, current.url, current.rows)
+            mark = _mark(page.items)
+            if page.items and mark == current.last:
+                what = "the same page again, so there would be no end"
+                raise DataRefused(what, self.client.where(current.url), f"another page; check the options of 'pages: {resource.pages}'")
+            if page.items:
+                self._keep(resource, current, page.items)
+            current.last, current.rows = mark, current.rows + len(page.items)
+            stepping = resource.pages in (*_SHIFTING, "key")
+            ended = not page.items or (page.total is not None and current.rows >= page.total)
+            if stepping and ended:
+                break
+            current.url = page.following
+        current.url, current.done = None, True
+
+    def _page(self, resource: RestResource, url: str, before: int) -> Page:
+        def read(document: Any, answer: Answer) -> Page:
+            self._no_error(resource, document)
+            there, items = resource.items.find(document)
+            if not there or not isinstance(items, list | None) or not all(isinstance(item, dict) for item in items or ()):
+                raise BadJson(f"no list of objects at '{resource.items}'" if resource.items.steps else "no list of objects")
+            self._note(resource, items or [], answer)
+            total = None
+            if resource.total is not None:
+                _, found = resource.total.find(document)
+                if not isinstance(found, Digits | str) or not found.isdigit():
+                    raise BadJson(f"no number of rows at '{resource.total}'")
+                total = int(found)
+            return Page(items or [], total, self._following(resource, document, answer, items or [], before))
+
+        found = self.client.get(url, read)
+        assert found is not None
+        return found
+
+    def _first(self, resource: RestResource, params: Sequence[tuple[str, str]]) -> str:
+        more = [(resource.size_param, str(resource.page_size))] if resource.size_param and resource.pages != "none" else []
+        start = {"page": (resource.page_param, str(resource.first_page)), "offset": (resource.offset_param, "0")}
+        if resource.pages in start:
+            more.append(start[resource.pages])
+        return self.client.url(resource.path, [*params, *more])
+
+    def _following(
+        self, resource: RestResource, document: Any, answer: Answer, items: Sequence[Mapping[str, Any]], before: int
+    ) -> str | None:
+        if resource.pages == "none":
+            return None
+        if resource.pages == "link":
+            found = _NEXT.search(answer.headers.get("link", ""))
+            return self.client.same_origin(found[1], answer.url) if found else None
+        if resource.pages == "cursor":
+            _, cursor = resource.cursor_path.find(document)
+            if cursor is None or cursor is False or cursor == "":
+                return None
+            mark = rest_json.text(cursor) or ""
+            if mark.startswith(("http://", "https://", "/")) and len(mark) > 1:
+                return self.client.same_origin(mark, answer.url)
+            return _with(answer.url, resource.cursor_param, mark)
+        if not items:
+            return None
+        if resource.pages == "key":
+            return _with(answer.url, resource.cursor_param, rest_json.text(items[-1].get(resource.key[0])) or "")
+        if resource.pages == "offset":
+            return _with(answer.url, resource.offset_param, str(before + len(items)))
+        page = int(_param(answer.url, resource.page_param) or resource.first_page)
+        return _with(answer.url, resource.page_param, str(page + 1))
+
+    @staticmethod
+    def _no_error(resource: RestResource, document: Any) -> None:
+        if (reason := error_in(resource, document)) is not None:
+            raise BadJson(f"an error in an answer of success: {reason}")
+
+    def _note(self, resource: RestResource, items: Sequence[Mapping[str, Any]], answer: Answer) -> None:
+        """Remember columns and their JSON types."""
+        known, kinds = self.known(resource), self.kinds.setdefault(resource.name, {})
+        for item in items:
+            if not item.keys() <= known.keys():
+                known.update(dict.fromkeys(item))
+                checked(tuple(known), self.client.where(answer.url), expected="members with different names")
+            if len(kinds) < len(known):
+                for name, value in item.items():
+                    if value is not None and name not in kinds:
+                        kinds[name] = rest_json.kind_of(value)
+
+    def _keep(self, resource: RestResource, current: Pass, items: Sequence[dict[str, Any]]) -> None:
+        path = current.folder / f"{len(current.files):06}.arrow"
+        try:
+            current.folder.mkdir(parents=True, exist_ok=True)
+            table = self.table_of(resource, items)
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+                writer.write_table(table)
+        except UnicodeEncodeError as error:
+            what = "half of a character (a lone surrogate escape)"
+            raise DataRefused(what, f"system '{self.client.system.name}', resource '{resource.name}'", "JSON in Unicode") from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFull(str(path), "No space left on device") from error
+            raise
+        current.files.append(path)
+        for item in items:
+            key = [rest_json.text(item.get(name)) for name in resource.key]
+            text = repr(key) if any(part is not None for part in key) else rest_json.dump(item)
+            current.print = (current.print + int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest())) % 2**128
+
+    def _table(self, resource: RestResource, found: Pass) -> pa.Table:
+        parts = []
+        for path in found.files:
+            with pa.OSFile(str(path), "rb") as file:
+                parts.append(pa.ipc.open_file(file).read_all())
+        parts.append(self.table_of(resource, ()))
+        return pa.concat_tables(parts, promote_options="default").select(list(self.known(resource)))
+
+
+def error_in(resource: RestResource, document: Any) -> str | None:
+    """The reason in an answer that says success and means failure; ``None`` when there is none."""
+    if resource.error_path is None:
+        return None
+    there, found = resource.error_path.find(document)
+    if not there or found is None or found is False or found in ("", [], {}) or (isinstance(found, Digits) and found == "0"):
+        return None
+    return rest_json.text(found)
+
+
+def _mark(items: Sequence[Mapping[str, Any]]) -> str:
+    return hashlib.blake2b(rest_json.dump(list(items)).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _param(url: str, name: str) -> str | None:
+    """A parameter of an address."""
+    found = httpx.URL(url).params.get(name)
+    return None if found is None else str(found)
+
+
+def _with(url: str, name: str, value: str) -> str:
+    """The address with a parameter set to a value."""
+    return str(httpx.URL(url).copy_set_param(name, value))
