@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import importlib.util
 import itertools
 import os
 import shutil
@@ -218,18 +217,6 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"evaluation data not found at {folder}; set ACCORD_SHARED_DATA to run this test")
     return folder
-
-
-@pytest.fixture
-def rest_api() -> Iterator[Any]:
-    """An API over HTTP on 127.0.0.1, empty, as ``tests/rest_server.py`` describes it."""
-    spec = importlib.util.spec_from_file_location("accord_rest_server", ROOT / "tests" / "rest_server.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    with module.serving() as api:
-        yield api
 
 
 @pytest.fixture
