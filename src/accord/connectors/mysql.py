@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import duckdb
 
-from accord.connectors import decide, mysql_keys, mysql_read, mysql_write
+from accord.connectors import decide, mysql_binlog, mysql_feed, mysql_keys, mysql_read, mysql_write
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.keys import chosen, taken
 from accord.connectors.mysql_link import Link, address_of, rows, run, version
 from accord.connectors.mysql_types import MyColumn, columns_of, declaration
-from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch
+from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed
 from accord.connectors.types import quote
 from accord.model.errors import DataRefused, UnknownName
 from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
@@ -121,6 +121,20 @@ class MysqlConnector:
             self._checked(db, table)
             staged = decide.stage(con, batch, {name: c.type for name, c in columns.items()})
             return mysql_write.write(db, con, quote(table), staged, columns)
+
+    def open_feed(self, resource: str, key: Sequence[str], *, name: str, after: str | None) -> Feed:
+        """The server's own binlog; the position alone says where to go on, so the name is not needed."""
+        with self._link.session() as db:
+            self._columns(db, resource)
+        return mysql_feed.MysqlFeed(mysql_feed.FeedTable(self._link, self._table(resource), tuple(key)), after)
+
+    def drop_feed(self, resource: str, *, name: str) -> None:
+        """Nothing to do: the server keeps nothing for a feed."""
+
+    def feed_lag(self, resource: str, *, name: str, after: str | None) -> int | None:
+        """Bytes of log."""
+        stored = mysql_feed.parsed(after) if after else None
+        return mysql_binlog.lag(self._link, stored[0]) if stored else None
 
     def close(self) -> None:
         """Ends the connection that is kept between calls."""
