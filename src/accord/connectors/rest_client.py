@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import email.utils
+import functools
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -117,12 +119,17 @@ def _left(timeout: float | None, late: type[Exception]) -> float | None:
     return left if timeout is None else min(timeout, left)
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    return httpx.create_ssl_context()  # reads all certificates, which takes 30 ms
+
+
 class _Transport(httpx.HTTPTransport):
     def __init__(self, proxy: str) -> None:
-        super().__init__()
+        super().__init__(verify=_tls())
         # httpx has no way to hand a network backend to the pool it makes.
         limits: dict[str, Any] = {"max_connections": 100, "max_keepalive_connections": 20, "keepalive_expiry": _KEEP_SECONDS}
-        pool = dict(ssl_context=httpx.create_ssl_context(), network_backend=_Backend(), **limits)
+        pool = dict(ssl_context=_tls(), network_backend=_Backend(), **limits)
         self._pool = httpcore.HTTPProxy(proxy_url=proxy, **pool) if proxy else httpcore.ConnectionPool(**pool)
 
 

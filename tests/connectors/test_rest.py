@@ -1,0 +1,305 @@
+"""Reading an API: every page, every digit, whatever the network and the other side do."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import duckdb
+import pytest
+
+from accord.connectors.duck import open_duck
+from accord.connectors.registry import open_connector
+from accord.connectors.rest_client import Bucket, retry_after
+from accord.model.errors import DataRefused, MapError, SystemChanged, SystemUnreachable
+from accord.model.system import Resource, System
+
+FAST = {"retry_seconds": "0.01", "retries": "3", "timeout_seconds": "2", "page_size": "10", "items": "data"}
+
+
+@pytest.fixture
+def api_of(rest_api: Any, tmp_path: Any) -> Iterator[Callable[..., Any]]:
+    """Opens the test API with the collection «things»: ``api_of(pages="offset")``."""
+    opened = []
+
+    def make(*, columns: dict[str, str] | None = None, **options: str) -> Any:
+        resource = Resource("things", key=("id",), columns=columns or {})
+        system = System("crm", "rest", rest_api.url, options=FAST | options, resources={"things": resource})
+        opened.append(open_connector(system, base=tmp_path))
+        return opened[-1]
+
+    yield make
+    for connector in opened:
+        connector.close()
+
+
+def fill(api: Any, count: int = 35) -> None:
+    api.put("things", [{"id": f"{i:03}", "name": f"n{i}"} for i in range(count)])
+
+
+def ids(connector: Any) -> list[str]:
+    con = open_duck(threads=1)
+    try:
+        return [row[0] for row in con.execute(f"SELECT id FROM {connector.scan(con, 'things')} ORDER BY id").fetchall()]
+    finally:
+        con.close()
+
+
+STYLES = [
+    {"pages": "page"},
+    {"pages": "page", "total": "total"},
+    {"pages": "offset"},
+    {"pages": "link"},
+    {"pages": "cursor", "cursor_path": "next"},
+]
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda s: "-".join(s.values()))
+def test_every_style_of_pages_is_read_to_its_end(rest_api: Any, api_of: Any, style: dict[str, str]) -> None:
+    """A page too few would look like deleted rows; the API gives fewer rows a page than it was asked for."""
+    fill(rest_api)
+    rest_api.most = 7
+
+    assert ids(api_of(**style)) == [f"{i:03}" for i in range(35)]
+
+
+def test_numbers_texts_and_nested_values_come_as_they_were_sent(rest_api: Any, api_of: Any) -> None:
+    """No double on the way: 1.10 is not 1.1, and 20 digits are 20 digits."""
+    rest_api.put_text("things", '{"id": 12345678901234567890, "n": {"a": [1, null, 2.50]}, "d": 1.10, "t": "1.10", "b": true, "z": null}')
+    connector = api_of()
+    con = open_duck(threads=1)
+
+    row = con.execute(f"SELECT id, n, d, t, b, z FROM {connector.scan(con, 'things')}").fetchone()
+
+    con.close()
+    assert row == ("12345678901234567890", '{"a": [1, null, 2.50]}', "1.10", "1.10", "true", None)
+
+
+def test_a_row_that_slips_between_two_pages_is_not_taken_for_deleted(rest_api: Any, api_of: Any) -> None:
+    """A delete on page one while page two is read moves a row of page two to page one, which was read already."""
+    fill(rest_api)
+    seen = []
+
+    def before(method: str, path: str) -> None:
+        if "page=2" in path and not seen:
+            seen.append(path)
+            rest_api.remove("things", "003")
+
+    rest_api.before = before
+
+    assert ids(api_of(pages="page")) == [f"{i:03}" for i in range(35) if i != 3]
+
+
+def test_a_list_that_never_stands_still_is_said_to_change(rest_api: Any, api_of: Any) -> None:
+    """Nothing is guessed: the next run tries again."""
+    fill(rest_api, 60)
+
+    def before(method: str, path: str) -> None:
+        if "page=3" in path:
+            rest_api.remove("things", min(rest_api.rows["things"])[0])
+
+    rest_api.before = before
+
+    with pytest.raises(SystemChanged, match="things"):
+        ids(api_of(pages="page"))
+
+
+def test_a_broken_reading_goes_on_at_the_page_it_reached(rest_api: Any, api_of: Any) -> None:
+    """Pages cost the budget; a list of a million rows must not begin anew each time."""
+    fill(rest_api, 50)
+    connector = api_of(pages="cursor", cursor_path="next", retries="0")
+    broken = []
+
+    def before(method: str, path: str) -> None:
+        if "cursor" in path and len(rest_api.log) == 3 and not broken:
+            broken.append(path)
+            rest_api.faults.append(("GET", "reset"))
+
+    rest_api.before = before
+    with pytest.raises(SystemUnreachable):
+        ids(connector)
+    asked = rest_api.asked()
+
+    found = ids(connector)
+
+    assert found == [f"{i:03}" for i in range(50)]
+    assert (asked, rest_api.asked() - asked) == (4, 2)
+
+
+FAULTS = ["500", "503 0", "502", "reset", "cut", "short", "garbage", "gzip", "latin1", "429 0", "408"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_passing_fault_costs_a_retry_and_no_row(rest_api: Any, api_of: Any, fault: str) -> None:
+    """Twice in a row, on whichever page."""
+    fill(rest_api)
+    rest_api.faults += [("GET", fault), ("GET", fault)]
+
+    assert ids(api_of(pages="link")) == [f"{i:03}" for i in range(35)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "words"),
+    [
+        ("503", SystemUnreachable, "HTTP 503"),
+        ("reset", SystemUnreachable, "4 tries"),
+        ("garbage", DataRefused, "no JSON"),
+        ("cut", SystemUnreachable, "connection failed"),
+        ("latin1", DataRefused, "UTF-8"),
+        ("error200", DataRefused, "out of order"),
+        ("401", DataRefused, "token"),
+        ("403", DataRefused, "refused access"),
+        ("404", DataRefused, "path"),
+        ("301 http://127.0.0.2/v1/things", DataRefused, "another host"),
+        ("302 /v1/things", DataRefused, "redirects"),
+    ],
+)
+def test_a_lasting_fault_is_told_with_the_system_and_the_way_out(rest_api: Any, api_of: Any, fault: str, error: Any, words: str) -> None:
+    """Who reads it knows whom to call."""
+    fill(rest_api)
+    rest_api.faults += [("GET", fault)] * 9
+
+    with pytest.raises(error, match=words) as caught:
+        ids(api_of(pages="link", error_path="error"))
+
+    assert "crm" in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", ["blackhole", "drip"])
+def test_an_answer_that_does_not_come_or_never_ends_is_given_up_in_time(rest_api: Any, api_of: Any, fault: str) -> None:
+    """A byte now and then keeps a plain timeout from ever ending."""
+    fill(rest_api)
+    rest_api.faults += [("GET", fault)] * 2
+    started = time.monotonic()
+
+    with pytest.raises(SystemUnreachable, match="in time"):
+        ids(api_of(pages="link", retries="1", timeout_seconds="0.2", answer_seconds="0.4"))
+
+    assert time.monotonic() - started < 3
+
+
+def test_a_huge_answer_is_not_taken_into_memory(rest_api: Any, api_of: Any) -> None:
+    """Two megabytes where one hundred kilobytes were allowed."""
+    fill(rest_api)
+    rest_api.faults += [("GET", "huge")]
+
+    with pytest.raises(DataRefused, match="100,000 bytes"):
+        ids(api_of(max_bytes="100000"))
+
+
+def test_a_long_pause_is_left_to_the_caller(rest_api: Any, api_of: Any) -> None:
+    """The watch looks again when the API said; nobody sleeps for an hour inside a run."""
+    fill(rest_api)
+    rest_api.faults += [("GET", "429 3600")]
+
+    with pytest.raises(SystemUnreachable, match="3600 seconds") as caught:
+        ids(api_of())
+
+    assert pickle.loads(pickle.dumps(caught.value)).retry_after_seconds == 3600
+
+
+def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
+    """A date counts from the answer's own clock."""
+    assert retry_after({"retry-after": "7"}) == 7
+    dated = {"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}
+    assert retry_after(dated) == 30
+    assert retry_after({"retry-after": "soon"}) is None
+    assert retry_after({}) is None
+
+
+def test_the_budget_of_requests_is_kept() -> None:
+    """Ten at once, then in even steps."""
+    bucket = Bucket(200.0)
+    started = time.monotonic()
+
+    for _ in range(50):
+        bucket.take()
+
+    assert 0.15 <= time.monotonic() - started < 2
+
+
+def test_an_api_that_ignores_the_page_is_noticed(rest_api: Any, api_of: Any) -> None:
+    """Else the first page would be read forever."""
+    fill(rest_api)
+
+    with pytest.raises(DataRefused, match="the same page again"):
+        ids(api_of(pages="page", page_param="seite"))
+
+
+def test_secrets_are_in_no_message(rest_api: Any, api_of: Any) -> None:
+    """This API answers with the token it was sent."""
+    rest_api.token = "right"
+    connector = api_of(auth="bearer", token="geheim-4711")
+
+    with pytest.raises(DataRefused) as caught:
+        ids(connector)
+
+    assert "bad token" in str(caught.value)
+    assert "geheim" not in str(caught.value) + repr(connector) + repr(connector.options)
+
+
+def test_the_right_token_is_let_in(rest_api: Any, api_of: Any) -> None:
+    """The counterpart of the test above."""
+    rest_api.token = "right"
+    fill(rest_api, 3)
+
+    assert len(ids(api_of(auth="bearer", token="right"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"pagse": "page"}, "Did you mean 'pages'"),
+        ({"pages": "leaf"}, "Known: cursor"),
+        ({"rate": "fast"}, "10/s"),
+        ({"retries": "-1"}, "whole number"),
+        ({"auth": "bearer"}, "token"),
+        ({"update": "PATCH things/{ident}"}, "key columns"),
+    ],
+)
+def test_a_wrong_option_is_told_when_the_system_is_opened(api_of: Any, options: dict[str, str], words: str) -> None:
+    """Before the first request."""
+    with pytest.raises(MapError, match=words):
+        api_of(**options)
+
+
+def test_a_password_in_the_address_is_refused_without_showing_it(tmp_path: Any) -> None:
+    """It would stand in every message."""
+    with pytest.raises(MapError) as caught:
+        open_connector(System("crm", "rest", "https://me:geheim@host/v1"), base=tmp_path)
+
+    assert "geheim" not in str(caught.value)
+
+
+def test_keys_are_asked_for_by_the_filter_of_the_api(rest_api: Any, api_of: Any, duck: duckdb.DuckDBPyConnection) -> None:
+    """Twenty rows cost two requests, not twenty."""
+    fill(rest_api)
+    connector = api_of(ids_param="ids", ids_size="15")
+    duck.execute("CREATE TABLE keys AS SELECT printf('%03d', i) AS id FROM range(20, 40) r(i)")
+
+    found = duck.execute(f"SELECT id FROM {connector.scan_keys(duck, 'things', 'keys')} ORDER BY 1").fetchall()
+
+    assert [row[0] for row in found] == [f"{i:03}" for i in range(20, 35)]
+    assert rest_api.asked() <= 4
+
+
+def test_rows_changed_since_a_time_are_asked_for_alone(rest_api: Any, api_of: Any, duck: duckdb.DuckDBPyConnection) -> None:
+    """The list is not read for three rows."""
+    rest_api.stamp = "updated_at"
+    fill(rest_api)
+    connector = api_of(updated_since="since")
+
+    found = duck.execute(f"SELECT id FROM {connector.scan_since(duck, 'things', '2026-01-01T00:00:33Z')} ORDER BY 1").fetchall()
+
+    assert [row[0] for row in found] == ["032", "033", "034"]
+    assert rest_api.asked() == 2
+
+
+@pytest.fixture
+def duck() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection as Accord opens it."""
+    con = open_duck(threads=1)
+    yield con
+    con.close()
