@@ -127,7 +127,12 @@ change_rows = st.lists(
 )
 
 
-def measured(tables: dict[str, list[Row]], changes: list[Row]) -> dict[str, Figure]:
+check_rows = st.lists(
+    st.fixed_dictionaries({"binding": names, "field": names, "asked": st.integers(0, 9), "spoilt": st.integers(0, 9)}), max_size=6
+)
+
+
+def measured(tables: dict[str, list[Row]], changes: list[Row], checks: list[Row]) -> dict[str, Figure]:
     """What the engine says."""
     with tempfile.TemporaryDirectory() as folder, open_store(Path(folder) / "s.db", segments=Path(folder) / "segments") as store:
         for name, rows in tables.items():
@@ -138,6 +143,9 @@ def measured(tables: dict[str, list[Row]], changes: list[Row]) -> dict[str, Figu
                 shas[role] = [store.write_segment(pa.Table.from_pylist(content, schema)).sha]
             body = {"flow": f"{name}s", "run": "r", "status": "done", "counts": {}, "seconds": 0.0, "state": shas}
             store.append([Event(f"put:{name}", "flow.run_finished", NOW, "test", body)])
+        for number, told in enumerate([[{**r, "asked": 99, "bad": 99} for r in checks], checks]):  # only the last word of a flow counts
+            body = {"flow": "tasks", "run": "r", "entity": "task", "checks": told, "gaps": ""}
+            store.append([Event(f"checked:{number}", "check.evaluated", NOW, "test", body)])
         with open_measure(MAP, store, now=NOW) as measure:
             return {f.name: f for f in measure_kpis(measure, KPIS, breakdown=False)}
 
@@ -179,7 +187,7 @@ def due(row: Row) -> datetime | None:
     return None if row["hours"] is None else row["offered"] + timedelta(hours=row["hours"])
 
 
-def oracle(tables: dict[str, list[Row]], changes: list[Row]) -> dict[str, float | None]:
+def oracle(tables: dict[str, list[Row]], changes: list[Row], checks: list[Row]) -> dict[str, float | None]:
     """What loops over plain rows say."""
     hand = [r for r in tables["handoff"] if r["offered"]]
     good = [r for r in hand if valid(r)]
@@ -200,6 +208,7 @@ def oracle(tables: dict[str, list[Row]], changes: list[Row]) -> dict[str, float 
     for r in tables["gate_result"]:
         judged[r["gate"], r["object"]].append(r)
     possible = sum(len(ENTITIES[n]) * len(rows) for n, rows in tables.items())
+    asked = sum(r["asked"] for r in checks)
     present = sum(r.get(f) is not None for n, rows in tables.items() for r in rows for f in ENTITIES[n])
 
     def arrived(r: Row) -> bool:
@@ -218,14 +227,17 @@ def oracle(tables: dict[str, list[Row]], changes: list[Row]) -> dict[str, float 
         "rework_share": share(again),
         "first_pass_yield": share([any(r["passed"] and r["attempt"] == 1 for r in rows) for rows in judged.values()]),
         "completeness": present / possible if possible else None,
+        "data_quality": (asked - sum(r["bad"] for r in checks)) / asked if asked else None,
         "sync_success": share([arrived(r) for r in changes]),
         "sync_success_adjusted": share([arrived(r) for r in changes if not r["source_broken"]]),
     }
 
 
 @settings(max_examples=25, deadline=None)
-@given(handoff_rows, task_rows, gate_rows, change_rows)
-def test_two_implementations_agree_on_every_kpi(handoff: list[Row], task: list[Row], gate: list[Row], change: list[Row]) -> None:
+@given(handoff_rows, task_rows, gate_rows, change_rows, check_rows)
+def test_two_implementations_agree_on_every_kpi(
+    handoff: list[Row], task: list[Row], gate: list[Row], change: list[Row], check: list[Row]
+) -> None:
     """Rule 4 of the specification's section 13: SQL and plain Python agree exactly (to the last bits of a double)."""
     tables = {
         "handoff": [{"id": f"h{i}", **r} for i, r in enumerate(handoff)],
@@ -234,7 +246,11 @@ def test_two_implementations_agree_on_every_kpi(handoff: list[Row], task: list[R
     }
     changes = [{"flow": "tasks", "run": "r", "key": str(i), **r} for i, r in enumerate(change)]
 
-    figures, wanted = measured(tables, changes), oracle(tables, changes)
+    checks = [
+        {"dimension": "accuracy", "check": str(i), "owner": "", **r, "bad": min(r["spoilt"], r["asked"])} for i, r in enumerate(check)
+    ]
+
+    figures, wanted = measured(tables, changes, checks), oracle(tables, changes, checks)
 
     assert figures.keys() == wanted.keys(), "a new KPI needs its second implementation here"
     for name, value in wanted.items():
@@ -245,4 +261,4 @@ def test_the_oracle_covers_each_engine_kpi() -> None:
     """Dropping in a KPI without a second implementation must be noticed."""
     empty: dict[str, list[Row]] = {n: [] for n in ENTITIES}
 
-    assert set(oracle(empty, [])) == set(KPIS)
+    assert set(oracle(empty, [], [])) == set(KPIS)

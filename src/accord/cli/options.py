@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,23 @@ def variables(data: Path | None, given: list[str]) -> dict[str, str]:
             raise UsageError(f"--data {data} is no folder.", expected="Give the folder that holds the data files the map reads.")
         values["data"] = str(data.resolve())
     return values
+
+
+def moment(option: str, text: str) -> datetime | None:
+    """The time an option gives, UTC where it names no zone; ``None`` when it is empty.
+
+    Raises:
+        UsageError: it is no date or time.
+    """
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"{option} '{text}' is no date or time.", expected="Expected for example 2026-03-01 or 2026-03-01T08:00."
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 @contextmanager

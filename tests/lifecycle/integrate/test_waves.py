@@ -134,11 +134,28 @@ def test_every_page_of_the_step_says_something_and_names_things_by_their_titles(
     report = run_step("integrate", open_step())
 
     texts = {d.document.name: d.markdown.read_text() for d in report.deliverables}
-    assert len(texts) == 5
+    assert len(texts) == 6
     assert "Clients everywhere" in texts["foundation-implementation"]
     assert "not measured: the map has no flow in wave 4." in texts["professional-management"]
     assert "Orders to the shop" in texts["professional-management"]
     assert "<svg" in next(d for d in report.deliverables if d.document.name == "cross-priority-coordination").html.read_text()
+
+
+def test_the_data_is_validated_after_the_rollout_and_its_gaps_have_an_owner_and_a_remedy(open_step: OpenStep, organization: Path) -> None:
+    """The scores stand on what the systems show in the end, and claim only the validations that could be measured."""
+    with sqlite3.connect(organization / "crm.db") as db:
+        db.execute("INSERT INTO clients VALUES (NULL, 'gold')")
+    db.close()
+    ctx = open_step()
+
+    page = next(d for d in run_step("integrate", ctx).deliverables if d.document.name == "data-validation")
+
+    text = page.markdown.read_text()
+    assert "Completeness" in text
+    assert "id: key is missing" in text
+    assert "fill it in there" in text
+    assert set(page.document.covers) == {"V1", "V2", "V3", "V4", "V5"}
+    assert len(list(ctx.workspace.store.read(types=["check.evaluated"]))) == 2
 
 
 def test_flows_take_the_latest_wave_of_their_systems_unless_they_name_one(open_step: OpenStep) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import getpass
-from datetime import UTC, datetime
 
 import typer
 
 from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
 from accord.lifecycle.run import new_run_id
-from accord.model.errors import UsageError
 from accord.sync import flow_order, run_flow
 from accord.sync.quarantine import Choice, discard, list_quarantine, reopen
 
@@ -47,7 +45,7 @@ def list_(
     limit: int = typer.Option(20, "--limit", min=0, help="Show at most so many rows."),
 ) -> int:
     """Read the state of the last run; no system is asked. Exit code 0, also when rows wait."""
-    choice = Choice(flow, binding, reason, tuple(key), _time(since), discarded)
+    choice = Choice(flow, binding, reason, tuple(key), options.moment("--since", since), discarded)
     with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
         found = list_quarantine(workspace.map, workspace.store, choice)
     total = found.rows.num_rows
@@ -134,13 +132,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name
         return "unknown"
-
-
-def _time(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--since '{text}' is no date or time.", expected="Expected for example 2026-03-01 or 2026-03-01T08:00.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
