@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import secrets
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,7 @@ from accord.connectors.pglog import LogSource, Table
 from accord.connectors.postgresql_feed import FeedTable, PostgresFeed
 from accord.connectors.postgresql_keys import Shape
 from accord.connectors.postgresql_link import Link
+from accord.connectors.postgresql_scan import listening
 from accord.connectors.postgresql_types import PgColumn, columns_of
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed
 from accord.connectors.text_values import readable_types
@@ -42,12 +44,11 @@ from accord.connectors.types import literal, quote
 from accord.model.errors import AccordError, DataRefused, StorageFull, SystemChanged, SystemUnreachable, UnknownName, UsageError
 from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
 from accord.model.types import CanonicalType
+from accord.store.alive import LINK, Doubt
 
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 5
 VIEW_SECONDS = 5
-# A link that is cut without a word is noticed after this time, whatever is being waited for.
-_LINK = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 15_000}
 _EMBEDDED = "embedded:"
 _names = itertools.count(1)
 _TRIES = 3  # a table that changes its columns more often than this while one row is read is read by the scanner
@@ -157,12 +158,15 @@ class PostgresConnector:
         load_scanner(con, "postgres")
         number = next(_names)
         alias, raw, view = f"postgres_{number}", f"pg_{number}_raw", f"pg_{number}"
+        mark = f"accord:{secrets.token_hex(8)}"
+        marked = f"/* {mark} */ {query}"
         try:
-            con.execute(f"ATTACH {literal(self._dsn())} AS {alias} (TYPE postgres, READ_ONLY)")
-            try:
-                con.execute(f"CREATE TEMP TABLE {raw} AS SELECT * FROM postgres_query({literal(alias)}, {literal(query)})")
-            finally:
-                con.execute(f"DETACH {alias}")
+            with listening(Doubt(self._dsn(), mark=mark), self._link.peer):
+                con.execute(f"ATTACH {literal(self._dsn())} AS {alias} (TYPE postgres, READ_ONLY)")
+                try:
+                    con.execute(f"CREATE TEMP TABLE {raw} AS SELECT * FROM postgres_query({literal(alias)}, {literal(marked)})")
+                finally:
+                    con.execute(f"DETACH {alias}")
         except duckdb.Error as error:
             raise self._translated(error) from None  # its text may hold the password
         readable = readable_types(con, raw, {c.name: c.type for c in columns if c.read_as_text})
@@ -225,7 +229,7 @@ class PostgresConnector:
         """One COPY of the table, read as it comes."""
         with self._opened() as db:
             table = self._table(db, resource)
-            return postgresql_bulk.PgStream(con, self._dsn(), table, columns_of(db, table))
+            return postgresql_bulk.PgStream(con, self._dsn(), table, columns_of(db, table), listening(Doubt(self._dsn()), self._link.peer))
 
     def is_empty(self, resource: str) -> bool:
         """Looks for a first row."""
@@ -355,7 +359,7 @@ class PostgresConnector:
             seconds = given.get("connect_timeout") or CONNECT_SECONDS
             # Given here because the scanner opens connections of its own: nobody waits for a lock without end.
             options = f"{given.get('options') or ''} -c lock_timeout={LOCK_SECONDS}s".strip()
-            link = {name: value for name, value in _LINK.items() if name not in given}
+            link = {name: value for name, value in LINK.items() if name not in given}
             name = given.get("application_name") or "accord"
             self._conninfo = make_conninfo(at, connect_timeout=seconds, application_name=name, options=options, **link)
         return self._conninfo

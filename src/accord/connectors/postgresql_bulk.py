@@ -6,7 +6,7 @@ import itertools
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import duckdb
@@ -56,8 +56,12 @@ def _natives(columns: Sequence[PgColumn]) -> dict[str, str]:
 class PgStream:
     """A table or view of PostgreSQL about to be read by one COPY."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, dsn: str, table: str, columns: Sequence[PgColumn]) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, dsn: str, table: str, columns: Sequence[PgColumn], watch: AbstractContextManager[None]
+    ) -> None:
         self._con, self._dsn, self._table, self._alias = con, dsn, table, ""
+        self._watch = watch
+        self._open = ExitStack()
         self._of = {c.name: c for c in columns if c.base != "numeric" or c.is_array or is_exact(c)}
         self.columns: Mapping[str, str] = {name: duckdb_type(c.type) for name, c in self._of.items()}
         self.columns = {
@@ -77,15 +81,17 @@ class PgStream:
         else:
             picked.append(f"({' OR '.join(_odd(self._of[n]) for n in columns if _odd(self._of[n])) or 'false'}) AS {ODD}")
         query = f"SELECT {', '.join(picked)} FROM {self._table}"
+        self._open.enter_context(self._watch)
         self._con.execute(f"ATTACH {literal(self._dsn)} AS {alias} (TYPE postgres, READ_ONLY)")
         self._con.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM postgres_query({literal(alias)}, {literal(query)})")
         return view
 
     def close(self) -> None:
         """Ends the scanner's connection."""
-        if self._alias:
-            self._con.execute(f"DETACH {self._alias}")
-            self._alias = ""
+        with self._open:
+            if self._alias:
+                alias, self._alias = self._alias, ""
+                self._con.execute(f"DETACH {alias}")
 
 
 def _read(column: PgColumn) -> str:

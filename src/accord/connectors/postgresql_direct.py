@@ -11,6 +11,7 @@ import psycopg
 from accord.connectors.direct import DirectChange, Key, Texts
 from accord.connectors.postgresql_types import PgColumn, columns_of
 from accord.connectors.types import quote
+from accord.store.alive import Watched
 
 # Server type → what DuckDB's scanner makes of it, for types whose text means the same to both.
 _TYPES = {
@@ -39,7 +40,7 @@ _UNIQUE = """
 def open_table(connector: Any, resource: str, key: Sequence[str], columns: Sequence[str]) -> PostgresTable | None:
     """As ``direct.open_direct``, of a ``PostgresConnector``."""
     try:
-        db = psycopg.connect(connector._dsn(), autocommit=True, prepare_threshold=0)
+        db = Watched.open(connector._dsn(), prepare_threshold=0)
     except psycopg.Error as error:
         raise connector._translated(error) from None
     try:

@@ -14,6 +14,9 @@ from typing import Any
 import psycopg
 from psycopg import pq
 
+from accord.connectors.postgresql_scan import Peer, peer_of
+from accord.store.alive import Watched
+
 _SETTINGS = (
     "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; "
     "SET synchronous_commit = on"
@@ -28,6 +31,7 @@ class Link:
         self._lock = threading.RLock()
         self._kept: list[psycopg.Connection[Any]] = []
         self._process = os.getpid()
+        self.peer: Peer = ""
         weakref.finalize(self, _close, self._kept, self._process)
 
     @contextmanager
@@ -62,8 +66,9 @@ class Link:
         if self._kept and (self._kept[0].closed or _spoken(self._kept[0])):
             self.close()
         if not self._kept:
-            db = psycopg.connect(dsn(), autocommit=True, prepare_threshold=_NEVER)
+            db = Watched.open(dsn(), prepare_threshold=_NEVER)
             self._kept.append(db)
+            self.peer = peer_of(db)
             try:
                 db.execute(_SETTINGS)
             except psycopg.Error:

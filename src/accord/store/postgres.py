@@ -9,9 +9,10 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from accord.model.errors import AccordError, DataRefused, LeaseHeld, StorageFull, SystemUnreachable, UsageError
+from accord.store.alive import LINK, Watched
 from accord.store.database import BUSY_SECONDS, Row, Transaction, Value, bindable, quote
 
 SCHEMA = "accord"
@@ -28,8 +29,10 @@ class PostgresDatabase:
     dialect: Literal["postgresql"] = "postgresql"
 
     def __init__(self, url: str) -> None:
-        self._url = url
         self.where = _without_password(url)
+        given = conninfo_to_dict(url)
+        link = {name: value for name, value in LINK.items() if name not in given}
+        self._conninfo = make_conninfo(url, connect_timeout=_CONNECT_SECONDS, client_encoding="UTF8", **link)
         self._lock = threading.RLock()
         self._connection: psycopg.Connection[Row] | None = None
         self._writing = False
@@ -40,7 +43,7 @@ class PostgresDatabase:
         # Never a new connection inside a transaction: its statements would be committed one by one.
         if self._connection is not None and (self._writing or not self._connection.closed):
             return self._connection
-        connection = psycopg.connect(self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS, client_encoding="UTF8")
+        connection: psycopg.Connection[Row] = Watched.open(self._conninfo)
         try:
             _configure(connection)
         except BaseException:

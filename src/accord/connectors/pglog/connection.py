@@ -5,6 +5,7 @@ Source: PostgreSQL documentation, Streaming Replication Protocol.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import select
 import struct
@@ -18,10 +19,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from accord.connectors.pglog.errors import SlotLost
 from accord.model.errors import AccordError, DataRefused, SystemChanged, SystemUnreachable
+from accord.store.alive import LINK, SILENT_SECONDS, Watched
 
 CONNECT_SECONDS = 10
 COMMAND_SECONDS = 60
-PING_SECONDS = 30
+CANCEL_SECONDS = 5
+PING_SECONDS = 10
 """After so long without a word the server is asked for one; after as long again without an answer it counts as unreachable."""
 SENDER_TIMEOUT = "5min"
 """How long the server waits for a word of a reader that is busy applying (its default is 60 s)."""
@@ -59,7 +62,7 @@ class LogSource:
             SystemUnreachable: no answer, or no entry.
         """
         try:
-            db = psycopg.connect(self._with(), autocommit=True)
+            db = Watched.open(self._with())
         except psycopg.Error as error:
             raise self.translated(error) from None
         db.execute(TEXT_SETTINGS.encode())
@@ -83,9 +86,7 @@ class LogSource:
 
     def _with(self, **more: str) -> str:
         given = conninfo_to_dict(self.conninfo)
-        # A peer that vanished without a word is noticed within half a minute also while a command waits.
-        base = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "accord", "keepalives_idle": "10", "keepalives_interval": "5"}
-        base |= {"keepalives_count": "3", "tcp_user_timeout": "30000"}
+        base = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "accord", **{name: str(value) for name, value in LINK.items()}}
         return make_conninfo(self.conninfo, **({k: v for k, v in base.items() if not given.get(k)} | more))
 
 
@@ -109,11 +110,11 @@ class ReplicationConnection:
         self.slot = ""
         self._notices: list[str] = []
         try:
-            self._pg = pq.PGconn.connect(source._with(replication="database").encode())
-            if self._pg.status != pq.ConnStatus.OK:
-                raise source.translated(psycopg.OperationalError(self._pg.get_error_message()))
+            # libpq's own connecting would stop every thread of this process for as long as a silent server lets it wait.
+            self._session = Watched.open(source._with(replication="database"))
         except psycopg.Error as error:
             raise source.translated(error) from None
+        self._pg = self._session.pgconn
         self._pg.nonblocking = 1
         self._pg.notice_handler = self._noticed
         self._received = 0
@@ -188,7 +189,7 @@ class ReplicationConnection:
 
     def finish(self) -> None:
         """Close; the slot stays unless it is temporary."""
-        self._pg.finish()
+        self._session.close()
 
     def _alive(self, data: memoryview | bytes) -> Alive:
         if data[0] != _KEEPALIVE:
@@ -238,13 +239,17 @@ class ReplicationConnection:
 
     def _command(self, command: str, seconds: float, *, raw: bool = False) -> pq.abc.PGresult:
         until = time.monotonic() + seconds
+        due = time.monotonic() + SILENT_SECONDS
         result: pq.abc.PGresult | None = None
         try:
             self._pg.send_query(command.encode())
             while True:
                 while self._pg.flush() or self._pg.is_busy():
+                    if time.monotonic() > due:
+                        due = time.monotonic() + self._session.insist()
                     if time.monotonic() > until:
-                        self._pg.get_cancel().cancel()
+                        with contextlib.suppress(psycopg.Error):  # it may hear this no more than what it was asked
+                            self._session.cancel_safe(timeout=CANCEL_SECONDS)
                         raise SystemUnreachable(
                             self.source.system, self.source.where, f"no answer to {command.split(' ', 1)[0]} in {seconds:.0f} seconds"
                         )

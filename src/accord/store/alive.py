@@ -1,0 +1,135 @@
+"""Whether a PostgreSQL that says nothing still works on what it was asked.
+
+Silence alone is no fault: a server that sorts a large table says nothing for minutes. TCP notices a peer that vanished, and not a
+server that hangs behind a proxy which takes everything. So after some silence the server is asked, over another connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Generator
+from typing import Any, Final, Self
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import make_conninfo
+
+SILENT_SECONDS: Final = 10.0
+"""After so long without a byte the server is asked."""
+AGAIN_SECONDS: Final = 5.0
+"""So much later it is asked again, before it is believed that it forgot the statement."""
+PROBE_SECONDS: Final = 8
+LINK: Final = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 15_000}
+"""With these a peer that vanished is noticed by TCP itself, whatever is being waited for."""
+_BY_PID = "SELECT state, wait_event FROM pg_stat_activity WHERE pid = %s"
+_BY_MARK = "SELECT state, wait_event FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND position(%s IN query) > 0 LIMIT 1"
+
+
+class _Asking(psycopg.Connection[Any]):
+    """A connection that waits for nothing longer than ``PROBE_SECONDS``."""
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        return super().wait(gen, interval, PROBE_SECONDS if timeout is None else timeout)
+
+
+class Doubt:
+    """What is known of a silent server; ``look`` asks it."""
+
+    def __init__(self, conninfo: str, *, pid: int | None = None, mark: str = "") -> None:
+        """Of one session.
+
+        Args:
+            conninfo: how it was reached; may hold a password.
+            pid: of the session on the server; or
+            mark: a text in the statement that runs; neither: only whether the server answers is looked at.
+        """
+        self._conninfo = make_conninfo(conninfo, connect_timeout=PROBE_SECONDS)
+        self._pid, self._mark = pid, mark
+        self._strikes = 0
+
+    def look(self) -> str:
+        """Why nothing can be expected any more; empty while there is hope."""
+        try:
+            with contextlib.closing(_Asking.connect(self._conninfo, autocommit=True)) as db:
+                if self._pid is None and not self._mark:
+                    return ""
+                asked = db.execute(_BY_PID, (self._pid,)) if self._pid is not None else db.execute(_BY_MARK, (self._mark,))
+                found = asked.fetchone()
+        except errors._WaitTimeout:
+            return "the server does not answer"
+        except psycopg.Error as error:
+            # A server that refuses one more session is there; which is all that was asked.
+            return "" if "FATAL" in str(error) else f"the server does not answer ({str(error).strip().splitlines()[0]})"
+        self._strikes = 0 if self._works(found) else self._strikes + 1
+        return "the server no longer knows what it was asked" if self._strikes > 1 else ""
+
+    def _works(self, found: tuple[Any, ...] | None) -> bool:
+        if found is None:
+            return False
+        if self._mark:  # rows may wait here to be taken, so only an end tells something
+            return True
+        state, wait = found
+        # A server that waits for us while we wait for it, or sends what does not arrive, will do so for ever.
+        return state in (None, "disabled") or (state == "active" and wait not in ("ClientRead", "ClientWrite"))
+
+    @property
+    def next_seconds(self) -> float:
+        """When to look again."""
+        return AGAIN_SECONDS if self._strikes else SILENT_SECONDS
+
+
+class Watched(psycopg.Connection[Any]):
+    """A connection that breaks with ``psycopg.OperationalError`` when its server is silent and no longer works on the statement."""
+
+    doubt: Doubt | None = None
+
+    @classmethod
+    def open(cls, conninfo: str, **options: Any) -> Self:
+        """Connect in autocommit mode.
+
+        Raises:
+            psycopg.Error: as ``psycopg.connect``.
+        """
+        db = cls.connect(conninfo, autocommit=True, **options)
+        try:
+            # What the protocol says may be the number a pooler made up.
+            row = db.execute("SELECT pg_backend_pid()").fetchone()
+        except psycopg.Error:
+            db.close()
+            raise
+        db.doubt = Doubt(conninfo, pid=int(row[0]) if row else None)
+        return db
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Consume a generator as psycopg does, and look after the server during silence."""
+        return super().wait(self._listening(gen), interval, timeout)
+
+    def _listening(self, gen: Any) -> Generator[Any, Any, Any]:
+        due = time.monotonic() + SILENT_SECONDS
+        try:
+            state = next(gen)
+            while True:
+                ready = yield state
+                if ready:
+                    due = 0.0  # the clock is asked in silence only
+                elif not due:
+                    due = time.monotonic() + SILENT_SECONDS
+                elif time.monotonic() >= due:
+                    due = time.monotonic() + self.insist()
+                state = gen.send(ready)
+        except StopIteration as done:
+            return done.value
+
+    def insist(self) -> float:
+        """Ask after the server amid silence; returns the seconds after which to ask again.
+
+        Raises:
+            psycopg.OperationalError: nothing will come; the connection is closed.
+        """
+        doubt = self.doubt  # none before the first answer
+        reason = doubt.look() if doubt else "the server does not answer"
+        if reason or not doubt:
+            self.pgconn.finish()
+            raise psycopg.OperationalError(reason)
+        return doubt.next_seconds
