@@ -96,6 +96,11 @@ class DuckdbConnector:
             table, columns = self._columns(con, alias, resource)
             return self._taken(con, f"SELECT {', '.join(f'{c.read} AS {quote(c.name)}' for c in columns)} FROM {table}")
 
+    def declared_types(self, resource: str) -> Mapping[str, str]:
+        """As DuckDB writes them, with precision."""
+        with borrowed_duck() as con, self._attached(con) as alias:
+            return {c.name: c.native for c in self._columns(con, alias, resource)[1]}
+
     def scan_keys(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> str:
         """Joined where the table is."""
         with self._attached(con) as alias:
