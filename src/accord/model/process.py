@@ -94,6 +94,7 @@ class Step:
     arguments: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "name: SQL over the variables, given to the action"})
     retries: int = field(default=5, metadata={"doc": "how often an action is tried again before it waits for a person"})
     backoff: Duration = field(default=Duration(10), metadata={"doc": "pause before the first retry; it doubles each time"})
+    timeout: Duration = field(default=Duration(60), metadata={"doc": "longest time one try of an action may take"})
     undo: str = field(default="", metadata={"doc": "action that takes this step back when the instance is cancelled"})
     delay: Duration | None = field(default=None, metadata={"doc": "how long a wait step waits"})
     until: str = field(default="", metadata={"doc": "SQL over the variables giving the time a wait step ends"})

@@ -17,7 +17,7 @@ from accord.model.errors import LeaseHeld
 from accord.store.database import Transaction
 
 DEFAULT_SECONDS = 300
-_NAME = "writer"
+WRITER = "writer"
 _ROW = "SELECT holder, pid, host, process, token, expires_at FROM lease WHERE name = ?"
 _TAKE = """
 INSERT INTO lease (name, holder, pid, host, process, token, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -52,7 +52,7 @@ class ProcessId:
         return _birth(self.pid) != self.process
 
 
-def take(tx: Transaction, holder: str, own: ProcessId, *, now: datetime, seconds: float, where: str) -> int:
+def take(tx: Transaction, holder: str, own: ProcessId, *, now: datetime, seconds: float, where: str, name: str = WRITER) -> int:
     """Take the lease and return its fencing token.
 
     A holder on this host keeps it for as long as its process lives, also through hours without a write; a holder elsewhere, until it
@@ -62,35 +62,35 @@ def take(tx: Transaction, holder: str, own: ProcessId, *, now: datetime, seconds
         LeaseHeld: another process, or another part of this one, has it.
     """
     token = 1
-    for held_by, pid, host, process, last_token, expires_at in tx.rows(_ROW, _NAME):
+    for held_by, pid, host, process, last_token, expires_at in tx.rows(_ROW, name):
         token = last_token + 1
         gone = ProcessId(pid, host, process).gone()
         free = not held_by or (datetime.fromisoformat(expires_at) <= now if gone is None else gone)
         if not free:
             raise LeaseHeld(f"'{held_by}' (process {pid} on {host.partition(' ')[0]})", where)
-    tx.run(_TAKE, _NAME, holder, own.pid, own.host, own.process, token, _stamp(now, seconds))
+    tx.run(_TAKE, name, holder, own.pid, own.host, own.process, token, _stamp(now, seconds))
     return token
 
 
-def check(tx: Transaction, token: int, *, where: str) -> None:
+def check(tx: Transaction, token: int, *, where: str, name: str = WRITER) -> None:
     """Refuse a writer whose lease was taken over.
 
     Raises:
         LeaseHeld: the token is no longer the newest.
     """
-    for held_by, pid, _, _, newest, _ in tx.rows(_ROW, _NAME):
+    for held_by, pid, _, _, newest, _ in tx.rows(_ROW, name):
         if newest != token:
             raise LeaseHeld(f"'{held_by or 'nobody'}' (process {pid}), who took the lease over from this process", where)
 
 
-def renew(tx: Transaction, token: int, *, now: datetime, seconds: float) -> None:
+def renew(tx: Transaction, token: int, *, now: datetime, seconds: float, name: str = WRITER) -> None:
     """Let the lease last ``seconds`` from now."""
-    tx.run("UPDATE lease SET expires_at = ? WHERE name = ? AND token = ?", _stamp(now, seconds), _NAME, token)
+    tx.run("UPDATE lease SET expires_at = ? WHERE name = ? AND token = ?", _stamp(now, seconds), name, token)
 
 
-def release(tx: Transaction, token: int) -> None:
+def release(tx: Transaction, token: int, *, name: str = WRITER) -> None:
     """Give the lease back; harmless when it was taken over."""
-    tx.run("UPDATE lease SET holder = '' WHERE name = ? AND token = ?", _NAME, token)
+    tx.run("UPDATE lease SET holder = '' WHERE name = ? AND token = ?", name, token)
 
 
 def _stamp(now: datetime, seconds: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -28,6 +28,7 @@ from accord.store.sqlite import SqliteDatabase
 _SHA = re.compile(r"[0-9a-f]{64}")
 _DAY_SECONDS = 86_400.0
 T = TypeVar("T")
+Hook = Callable[[Transaction, Sequence[StoredEvent]], None]
 
 
 class Lease:
@@ -58,6 +59,12 @@ class Store:
         self._database, self._segments, self._projections, self._clock = database, segments, tuple(projections), clock
         self._lease: Lease | None = None
         self._group = GroupCommit(self._transaction)
+        self._hooks: list[Hook] = []
+
+    @property
+    def dialect(self) -> Literal["sqlite", "postgresql"]:
+        """Which database holds it."""
+        return self._database.dialect
 
     @property
     def where(self) -> str:
@@ -87,10 +94,23 @@ class Store:
         """
         encoded = [log.encode(event) for event in events]
         with self._transaction() as tx:
-            head, new = log.append(tx, encoded)
-            for batch in log.batches(new):
-                apply(tx, self._projections, batch)
+            return self._append(tx, encoded)
+
+    def _append(self, tx: Transaction, encoded: list[tuple[Event, str]]) -> Head:
+        head, new = log.append(tx, encoded)
+        for batch in log.batches(new):
+            apply(tx, self._projections, batch)
+            for hook in self._hooks:
+                hook(tx, batch)
         return head
+
+    def also(self, hook: Hook) -> None:
+        """From now on carry out ``hook`` on what this object appends, in the same transaction: both happen, or neither.
+
+        A rebuild does not call it: it is for what follows from an event once, such as a job in a queue. Given twice it is called once.
+        """
+        if hook not in self._hooks:
+            self._hooks.append(hook)
 
     def transact(self, decide: Callable[[Rows], tuple[Iterable[Event], T]]) -> T:
         """Read, decide and append as one: nobody else writes between what ``decide`` reads and the events it gives.
@@ -110,9 +130,7 @@ class Store:
 
         def work(tx: Transaction) -> T:
             events, result = decide(tx)
-            _, new = log.append(tx, [log.encode(event) for event in events])
-            for batch in log.batches(new):
-                apply(tx, self._projections, batch)
+            self._append(tx, [log.encode(event) for event in events])
             return result
 
         return self._group.run(work)
@@ -255,6 +273,30 @@ class Store:
             raise
         else:
             self._release(token)
+
+    @contextlib.contextmanager
+    def lease_named(self, name: str, holder: str, *, seconds: float = leases.DEFAULT_SECONDS) -> Iterator[Lease]:
+        """Be the one process that does what ``name`` stands for, beside whoever holds the store's own lease.
+
+        Writes do not look at it: whoever holds it calls ``renew`` within ``seconds`` and stops when that raises.
+
+        Raises:
+            LeaseHeld: another process does it.
+        """
+
+        def renew() -> None:
+            with self._database.write() as tx:
+                leases.check(tx, token, where=self.where, name=name)
+                leases.renew(tx, token, now=self._clock(), seconds=seconds, name=name)
+
+        with self._database.write() as tx:
+            token = leases.take(tx, holder, leases.ProcessId.own(), now=self._clock(), seconds=seconds, where=self.where, name=name)
+        try:
+            yield Lease(holder, token, seconds, renew)
+        finally:
+            # The work is done or failed by itself; a lease that could not be given back ends with the process.
+            with contextlib.suppress(AccordError), self._database.write() as tx:
+                leases.release(tx, token, name=name)
 
     def _release(self, token: int) -> None:
         self._lease = None

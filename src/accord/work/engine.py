@@ -13,13 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from accord.model.errors import UsageError
+from accord.model.errors import MapError, TerminalError, UsageError
 from accord.model.event import Event
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.store.database import Rows
 from accord.work import people
 from accord.work.forms import check_variables
+from accord.work.jobs import enqueue, has_queue
 from accord.work.library import Library
 from accord.work.moves import Moves, stamp
 from accord.work.state import Task, find_tasks, load_task
@@ -200,7 +201,11 @@ class Work:
         """Carry out what has fallen due: waits end, overdue work is escalated; returns how many timers fired."""
         due = self.store.rows(_DUE, stamp(self.now()), limit)
         for task, kind in due:
-            self.command(partial(people.fire, name=task, kind=kind), by="clock")
+            try:
+                self.command(partial(people.fire, name=task, kind=kind), by="clock")
+            except (MapError, TerminalError) as error:
+                # It would fail again each time: the instance waits for a person, and the timers of the others are not held up.
+                self.command(partial(people.misfire, name=task, kind=kind, reason=str(error)), by="clock")
         return len(due)
 
     def queued(self, *, limit: int = 100) -> list[Task]:
@@ -211,9 +216,17 @@ class Work:
         """Record that an action was carried out; a repeat, or one that comes too late, changes nothing."""
         return self.command(lambda moves: people.finished(moves, task, dict(outputs), attempt), by="accord")
 
-    def failed(self, task: str, error: str, *, attempt: int, final: bool = False) -> Task:
-        """Record that an action failed; it is tried again later, or waits for a person after too many tries or when ``final``."""
-        return self.command(lambda moves: people.failed(moves, task, error, attempt, final), by="accord")
+    def failed(self, task: str, error: str, *, attempt: int, final: bool = False, after_seconds: float = 0.0) -> Task:
+        """Record that an action failed; it is tried again later, or waits for a person after too many tries or when ``final``.
+
+        Args:
+            task: whose action it was.
+            error: what happened, for people.
+            attempt: of the task, as it was when the action began.
+            final: another try would not help.
+            after_seconds: the other side asked not to be called again before.
+        """
+        return self.command(lambda moves: people.failed(moves, task, error, attempt, final, after_seconds), by="accord")
 
     def restart(self, task: str, *, by: str) -> Task:
         """Try a dead action again.
@@ -250,5 +263,7 @@ def open_work(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     folder: Path = Path(),
 ) -> Work:
-    """The processes of a map on a store."""
+    """The processes of a map on a store; where it has a queue for workers, actions are put into it from here on."""
+    if has_queue(store):
+        store.also(enqueue)
     return Work(map, store, clock=clock, folder=folder)

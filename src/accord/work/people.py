@@ -197,7 +197,9 @@ def migrate(moves: Moves, name: str) -> str:
 
 
 def fire(moves: Moves, name: str, kind: str) -> None:
-    """A timer's time has come."""
+    """A timer's time has come; of several that look after the clock, one finds it still there."""
+    if not moves.rows.rows("SELECT 1 FROM work_timer WHERE task = ? AND kind = ?", name, kind):
+        return
     instance, task = find(moves, name)
     moves.emit("timer.fired", instance, task=task.task, kind=kind)
     if not task.open:
@@ -218,6 +220,13 @@ def fire(moves: Moves, name: str, kind: str) -> None:
         moves.emit("handoff.escalated", instance, handoff=task.handoff, to=to)
 
 
+def misfire(moves: Moves, name: str, kind: str, reason: str) -> None:
+    """A timer's time has come, and what follows from it cannot be carried out."""
+    instance, task = find(moves, name)
+    moves.emit("timer.fired", instance, task=task.task, kind=kind)
+    moves.stuck(instance, reason[:2000])
+
+
 def finished(moves: Moves, name: str, outputs: dict[str, Any], attempt: int) -> Task:
     """An action was carried out."""
     instance, task = find(moves, name)
@@ -226,8 +235,8 @@ def finished(moves: Moves, name: str, outputs: dict[str, Any], attempt: int) -> 
     return task
 
 
-def failed(moves: Moves, name: str, error: str, attempt: int, final: bool) -> Task:
-    """An action failed: again after a pause that doubles, or no more."""
+def failed(moves: Moves, name: str, error: str, attempt: int, final: bool, after_seconds: float = 0.0) -> Task:
+    """An action failed: again after a pause that doubles, and not before the other side wants it, or no more."""
     instance, task = find(moves, name)
     if task.state != "queued" or task.attempt != attempt:
         return task
@@ -237,7 +246,7 @@ def failed(moves: Moves, name: str, error: str, attempt: int, final: bool) -> Ta
         task.state = "dead"
         moves.emit("task.dead", instance, task=task.task, step=task.step, error=error, failures=task.failures)
         return task
-    pause = min(step.backoff.seconds * 2.0 ** (task.failures - 1), LONGEST_PAUSE_SECONDS)
+    pause = min(max(step.backoff.seconds * 2.0 ** (task.failures - 1), after_seconds), LONGEST_PAUSE_SECONDS)
     task.run_at = moves.now + timedelta(seconds=pause)
     moves.emit("task.failed", instance, task=task.task, step=task.step, error=error, failures=task.failures, run_at=stamp(task.run_at))
     return task

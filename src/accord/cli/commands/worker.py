@@ -1,0 +1,74 @@
+"""``accord worker``: carry out timers and actions of running processes, once or until told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+import typer
+
+from accord.cli import options
+from accord.cli.output import clock, emit_error, emit_json, out
+from accord.lifecycle.acting import action_context
+from accord.model.errors import AccordError, UsageError
+from accord.work import open_work
+from accord.work.queue_runner import QueueRunner
+from accord.work.runner import EmbeddedRunner, Runner
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("worker", help="Carry out timers and actions of running processes; with --watch until told to stop.")(worker)
+
+
+def worker(
+    map_path: options.MapPath = options.HERE,
+    data: options.Data = None,
+    set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
+    json: options.Json = False,
+    watch: bool = typer.Option(False, "--watch", help="Keep on until SIGTERM or Ctrl-C; what had begun is ended first."),
+    many: bool = typer.Option(False, "--many", help="Be one of many workers on a PostgreSQL store, on any number of machines."),
+    threads: int = typer.Option(4, "--threads", min=1, max=64, help="Actions carried out at once."),
+    mail: str = typer.Option("", "--mail", help="Mail server: smtp://user:password@host:port or smtps://….", envvar="ACCORD_MAIL"),
+    sender: str = typer.Option("", "--sender", help="Address mails come from.", envvar="ACCORD_SENDER"),
+) -> int:
+    """Without --watch: carry out what is due now and what follows at once from it, then end."""
+    if many and not store.startswith(("postgresql://", "postgres://")):
+        raise UsageError("--many needs a store that several machines reach.", expected="Give --store postgresql://….")
+    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+        work = open_work(workspace.map, workspace.store, clock=clock, folder=workspace.map_folder)
+        context = action_context(workspace, mail_url=mail, sender=sender)
+        runner: Runner
+        if many:
+            runner = QueueRunner(work, context, store, threads=threads, failed=_told)
+        else:
+            runner = EmbeddedRunner(work, context, threads=threads, failed=_told)
+        done = 0
+        if watch:
+            runner.run(_until_told())
+        else:
+            done = runner.drain()
+    if json:
+        emit_json({"command": "worker", "done": done})
+    elif not watch:
+        out().print(f"carried out: {done:,}" if done else "nothing is due")
+    return 0
+
+
+def _told(error: AccordError) -> None:
+    emit_error(type(error).__name__, str(error), as_json=False, code=error.exit_code)
+
+
+def _until_told() -> threading.Event:
+    """Set by SIGTERM and Ctrl-C."""
+    stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    return stop
