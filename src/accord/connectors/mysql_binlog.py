@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import secrets
 import select
@@ -56,13 +57,13 @@ def replication(system: str, where: str) -> ModuleType:
         SystemUnreachable: it is not installed; the message says how to.
     """
     try:
-        import pymysqlreplication
+        library = importlib.import_module("pymysqlreplication")
     except ImportError as error:
         todo = "Install it with: pip install 'accord[mysql]'"
         raise SystemUnreachable(system, where, "the library mysql-replication is not installed", todo) from error
     # It warns on the console of what is dealt with here.
     logging.getLogger("pymysqlreplication").setLevel(logging.CRITICAL)
-    return pymysqlreplication
+    return library
 
 
 class BinlogStream:

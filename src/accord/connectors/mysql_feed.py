@@ -38,7 +38,7 @@ _CLOSED: Final = {26: "the server lost events of its log", 40: "a transaction is
     range(165, 172), "a row is compressed in the log"
 )
 _STATEMENT = re.compile(r"\s*(?:/\*.*?\*/\s*)*(\w+)(?:\s+(\w+))?", re.DOTALL)
-_DML: Final = {"INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "WITH"}
+_DML: Final = {"INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "WITH", "SET"}
 _UNDECODABLE = (ValueError, struct.error, LookupError, TypeError, AssertionError, NotImplementedError, OverflowError)
 
 
@@ -158,9 +158,9 @@ class MysqlFeed:
 
     def _looked(self, wait_seconds: float, limit: int) -> KeyChanges | None:
         link = self._table.link
-        goal = status(link) if wait_seconds < AT_ONCE_SECONDS else None
-        stream = self._opened()
         try:
+            goal = status(link) if wait_seconds < AT_ONCE_SECONDS else None
+            stream = self._opened()
             until = time.monotonic() + (SILENT_SECONDS if goal else wait_seconds)
             while not self._whole and len(self._found) + len(self._open) < limit:
                 reached = goal is not None and self._boundary >= goal
@@ -313,6 +313,7 @@ def _text(value: Any, column: MyColumn) -> str:
         return str(value, _CODECS[column.charset]) if isinstance(value, bytes) else str(value)
     if column.base in _BYTES:
         length = re.fullmatch(r"binary\((\d+)\)", column.native.lower())
+        value = value.encode() if isinstance(value, str) else value  # the decoder makes a text of no bytes
         return bytes(value).ljust(int(length[1]) if length else 0, b"\0").hex().upper()
     if column.base in _WHOLE:
         number = int(value)

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from accord.connectors import mysql_patience
 from accord.model.errors import AccordError, DataRefused, StorageFull, SystemChanged, SystemUnreachable, UsageError
 from accord.model.system import System
 
@@ -45,7 +46,7 @@ _NOT_WRITABLE = (1288, 1347, 1348, 1394, 1395, 1471)
 _LOCKED = (1205, 3572)
 _CONFLICT = (1213, 1412, 1020)
 _FULL = (1021, 1114, 3, 28)
-_STATEMENT = (1054, 1064, 1146, 1267, 1366, 1906, 3105)
+_STATEMENT = (1054, 1064, 1146, 1267, 1270, 1271, 1366, 1906, 3105)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,8 @@ class Link:
         try:
             _reach(db, settings.get("unix_socket"))
             keep_alive(db)
+            if "read_timeout" not in settings:
+                mysql_patience.listen(db, self.connect)
             with db.cursor() as cursor:
                 for statement in _SETTINGS:
                     cursor.execute(statement)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 UTC: Final = "UTC"
 """The comment of a DATETIME column whose values are instants: TIMESTAMP, which is one by itself, ends in 2038."""
 _MARKS: Final = {"json": "json", "uuid": "uuid"}
+_DIGITS: Final = 38
 _MAX_KEY_BYTES: Final = 3072  # of an index of InnoDB
 _CANONICAL: Final = {
     "tinyint": "integer",
@@ -47,7 +48,8 @@ _COLUMNS = """
         c.EXTRA
     FROM information_schema.COLUMNS c WHERE c.TABLE_SCHEMA = %s AND c.TABLE_NAME = %s ORDER BY c.ORDINAL_POSITION"""
 _CHECKS = "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME = %s"
-_JSON = re.compile(r"json_valid\(`((?:[^`]|``)+)`\)", re.IGNORECASE)
+_JSON = re.compile(r"""json_valid\(([`"])(.+)\1\)""", re.IGNORECASE)
+_LONG = re.compile(r"decimal\((\d+),(\d+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,12 @@ class MyColumn:
         return f"CAST(CAST({text} AS FLOAT) AS VARCHAR)" if self.base == "float" else text
 
     @property
+    def _long_scale(self) -> int | None:
+        """Of a decimal with more digits than ours can have, which comes and goes as text."""
+        found = _LONG.match(self.native.lower())
+        return int(found[2]) if found and int(found[1]) > _DIGITS else None
+
+    @property
     def staged(self) -> str:
         """What a temporary column that takes the same values is declared as."""
         if self.base == "bit":
@@ -111,6 +119,8 @@ class MyColumn:
             value = quoted.format(f"strftime({cast}, '%Y-%m-%d %H:%M:%S.%f')")
         elif kind == "date":
             value = quoted.format(f"strftime(CAST({text} AS DATE), '%Y-%m-%d')")
+        elif self._long_scale is not None:
+            value = text
         elif kind in ("integer", "number"):
             value = f"CAST(CAST({text} AS {duckdb_type(self.type)}) AS VARCHAR)"
         elif kind == "double":
@@ -140,6 +150,8 @@ class MyColumn:
             wrong = f"ends_with({text}, ' ')"  # the server drops them
         elif kind in ("text", "json", "binary"):
             return "NULL"
+        elif self._long_scale is not None:
+            wrong = f"NOT regexp_full_match({text}, '[+-]?\\d+(\\.\\d{{0,{self._long_scale}}}0*)?')"
         else:
             wrong = f"NOT {fits(text, self.type)}"
         return f"CASE WHEN {text} IS NOT NULL AND coalesce({wrong}, true) THEN chr(39) || {reason} END"
@@ -158,7 +170,7 @@ def columns_of(db: pymysql.Connection[Any], schema: str, table: str) -> tuple[My
     if "MariaDB" in version(db) and any(row[1] == "longtext" for row in found):
         # MariaDB's JSON is a text with a check.
         clauses = (_JSON.fullmatch(row[0].strip()) for row in rows(db, _CHECKS, schema, table))
-        checked = {clause[1].replace("``", "`") for clause in clauses if clause}
+        checked = {clause[2].replace(clause[1] * 2, clause[1]) for clause in clauses if clause}
     return tuple(_column(row, row[0] in checked) for row in found)
 
 
@@ -178,7 +190,7 @@ def _canonical(base: str, native: str, precision: int, scale: int) -> CanonicalT
     if base == "bit" or (base == "bigint" and "unsigned" in native):
         return CanonicalType("number", 20, 0)
     if base == "decimal":
-        return CanonicalType("number", precision, scale) if 1 <= precision <= 38 and scale <= precision else CanonicalType("number")
+        return CanonicalType("number", precision, scale) if 1 <= precision <= _DIGITS and scale <= precision else CanonicalType("number")
     return CanonicalType(_CANONICAL.get(base, "text"))
 
 
