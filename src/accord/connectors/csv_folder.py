@@ -13,7 +13,9 @@ import duckdb
 
 from accord.connectors.column_names import checked
 from accord.connectors.decide import Staged
+from accord.connectors.duck import open_duck
 from accord.connectors.file_merge import LINE
+from accord.connectors.files import folder_lock, replace_file
 from accord.connectors.folder import Folder
 from accord.connectors.protocol import Capabilities
 from accord.connectors.types import literal, path_literal, quote
@@ -72,6 +74,25 @@ class CsvConnector(Folder):
 
     def save(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path, staged: Staged) -> None:
         """Write all rows with the columns in the file's order."""
+        self._write(con, target)
+
+    def add_columns(self, resource: str, columns: Mapping[str, CanonicalType]) -> None:
+        """Write a copy of the file with more columns behind the others, and put it in the file's place."""
+        con = open_duck()
+        try:
+            with folder_lock(self._existing_folder()):
+                stamp = self._load(con, resource, "merged")
+                there = {str(row[0]).lower() for row in con.execute("DESCRIBE merged").fetchall()}
+                new = [name for name in columns if name.lower() not in there]
+                for name in new:
+                    con.execute(f"ALTER TABLE merged ADD COLUMN {quote(name)} VARCHAR")
+                if new:
+                    replace_file(self._path(resource), self.system.name, lambda aside: self._write(con, aside), expected=stamp)
+        finally:
+            con.close()
+
+    def _write(self, con: duckdb.DuckDBPyConnection, target: Path) -> None:
+        """Write the table ``merged``."""
         if self._encoding != "utf-8":
             what = f"system '{self.system.name}' is {self._encoding} and can only be read."
             raise UsageError(what, place=self.system.place, expected="Convert it to UTF-8 to write it.")

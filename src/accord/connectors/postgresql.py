@@ -188,6 +188,12 @@ class PostgresConnector:
                 return None  # whoever reads it says so better
             return postgresql_token.token(db, schema, name)
 
+    def add_columns(self, resource: str, columns: Mapping[str, CanonicalType]) -> None:
+        """One ALTER TABLE for all columns that are not there."""
+        with self._opened() as db:
+            parts = [f"ADD COLUMN IF NOT EXISTS {quote(name)} {_native(type_)}" for name, type_ in columns.items()]
+            db.execute(f"ALTER TABLE {self._table(db, resource)} {', '.join(parts)}".encode())
+
     def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
         """Make the table, and its schema when that is not there."""
         parts = [f"{quote(name)} {_native(type_)}" for name, type_ in columns.items()]

@@ -116,6 +116,15 @@ class SqliteConnector:
         with self._opened() as db, self._errors():
             return {name: declared for name, declared, _, _ in self._columns(db, self._table(resource), resource)}
 
+    def add_columns(self, resource: str, columns: Mapping[str, CanonicalType]) -> None:
+        """One ALTER TABLE for each column that is not there, in one transaction."""
+        table = self._table(resource)
+        with self._opened(write=True) as db, self._errors():
+            there = {name.lower() for name, *_ in self._columns(db, table, resource)}
+            for name, type_ in columns.items():
+                if name.lower() not in there:
+                    db.execute(f"ALTER TABLE {quote(table)} ADD COLUMN {quote(name)} {declared_type(type_)}")
+
     def change_token(self, resource: str) -> str | None:
         """The state of the whole file: its identity, size, times and SQLite's header.
 

@@ -85,7 +85,7 @@ def judge_drift(cycle: Cycle, previous: Mapping[str, Any]) -> None:
         shown: dict[str, str] = now[side.name]["columns"]
         accepted = not old or last.get("accepted") != now[side.name]["accepted"]
         for column, was, is_, kind in changed_types(old, shown):
-            fields = _fields_of(side, column)
+            fields = fields_of_column(side, column)
             if kind != "widened" and fields and not accepted:
                 _changed(cycle, side, subject, column, (was, is_), kind, fields)
                 if cycle.flow.drift == "quarantine":
@@ -146,7 +146,8 @@ def _leave_out(cycle: Cycle, side: Side, fields: tuple[str, ...]) -> None:
         cycle.sql(f"UPDATE {side.table('cap')} SET {quote(name)} = NULL WHERE {quote(name)} IS NOT NULL")
 
 
-def _fields_of(side: Side, column: str) -> tuple[str, ...]:
+def fields_of_column(side: Side, column: str) -> tuple[str, ...]:
+    """The canonical fields a column of the side holds, or holds a part of."""
     return tuple(
         n for n, m in side.binding.fields.items() if column.lower() in {c.lower() for c in (*mapped_columns(m), m.column or m.name)}
     )

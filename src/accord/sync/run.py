@@ -24,6 +24,7 @@ from accord.sync.conflicts import record_conflicts, record_stale, withdraw_stale
 from accord.sync.cycle import Cycle, Progress, Side, names
 from accord.sync.decisions import apply_decisions, load_decisions, settle_conflicts
 from accord.sync.drift import judge_drift
+from accord.sync.extend import extend_targets
 from accord.sync.finish import next_base, next_golden
 from accord.sync.guard import check_deletes
 from accord.sync.identity.links import record_links
@@ -143,6 +144,8 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
         _finished(cycle, same, {}, cycle.clock(), previous["columns"], previous["seen"], previous.get("shapes"))
         return same
     load_waiting(cycle)
+    if not dry_run:
+        extend_targets(cycle, previous)
     cycle.limited = limit.keys is not None
     start_due(cycle)
     if not (previous or dry_run or whole) and limit == Limit() and (loaded := first_load(cycle)) is not None:
