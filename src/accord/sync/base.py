@@ -45,7 +45,8 @@ def load_state(cycle: Cycle) -> None:
     for side in cycle.sides:
         load_segments(cycle, side.table("stored_base"), base_paths(cycle, side), {**fields, **MARKS}, key=cycle.keys, among=among)
         cycle.sql(f"CREATE OR REPLACE VIEW {side.table('base')} AS SELECT * FROM {side.table('stored_base')}")
-    load_segments(cycle, "golden0", _paths(cycle, "golden"), fields, key=cycle.keys, among=among)
+    load_segments(cycle, "stored_golden", _paths(cycle, "golden"), fields, key=cycle.keys, among=among)
+    cycle.sql("CREATE OR REPLACE VIEW golden0 AS SELECT * FROM stored_golden")
 
 
 def load_waiting(cycle: Cycle) -> None:
@@ -123,14 +124,11 @@ def load_pending(cycle: Cycle) -> None:
     for row in sorted(open_, key=lambda row: int(row["seq"])):
         segments.setdefault(row["target"], []).append(cycle.store.read_segment(row["sha"]))
     open_seqs = {int(row["seq"]) for row in open_}
-    losers = [
-        cycle.store.read_segment(stored.event.attributes["conflicts"])
-        for stored in (cycle.store.pending_intents(cycle.flow.name) if open_ else ())
-        if stored.seq in open_seqs and stored.event.attributes.get("conflicts")
-    ]
+    cycle.intents = [s for s in cycle.store.pending_intents(cycle.flow.name) if s.seq in open_seqs] if open_ else []
+    losers = [cycle.store.read_segment(s.event.attributes["conflicts"]) for s in cycle.intents if s.event.attributes.get("conflicts")]
     for side in cycle.sides:
         load_segments(cycle, side.table("pend"), segments.get(side.name, ()), {**fields, "_op": "VARCHAR", "_set": "VARCHAR[]"})
-    for stored in cycle.store.pending_intents(cycle.flow.name) if open_ else ():
+    for stored in cycle.intents:
         # A first load writes only inserts of the same fields, and its segment is the base to be.
         for name, written in stored.event.attributes.get("fills", {}).items():
             if (filled := cycle.side(name)) is not None:
@@ -149,10 +147,9 @@ def overlay_intents(cycle: Cycle, side: Side) -> None:
     pend, cur, base = side.table("pend"), side.table("cur"), side.table("base")
     if not cycle.count(f"SELECT count(*) FROM {pend}"):
         return
-    if not side.overlaid:
-        cycle.sql(f"DROP VIEW {base}")
-        cycle.sql(f"CREATE TABLE {base} AS SELECT * FROM {side.table('stored_base')}")
-        side.overlaid = True
+    side.own_base(cycle)
+    if cycle.resumed:  # of these rows it is known what became of the write
+        pend = f"(SELECT * FROM {pend} ANTI JOIN {side.table('known')} {cycle.using()})"
     rest = [f for f in side.fields if f not in cycle.keys]
     match = [
         f"bool_or(list_contains(p._set, {literal(f)}) AND p.{quote(f)} IS NOT DISTINCT FROM c.{quote(f)}) AS {quote('ok.' + f)}"

@@ -13,6 +13,7 @@ import duckdb
 from accord.connectors.protocol import Connector, Feed
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.entity import Entity
+from accord.model.event import StoredEvent
 from accord.model.figure import Finding
 from accord.model.flow import Binding, Flow
 from accord.model.integration_map import IntegrationMap
@@ -56,6 +57,7 @@ class Side:
     token: str | None = None  # the resource's change token, when it was the same before and after the capture
     swept: bool = False  # read whole in a run over part of the keys
     part: bool = False  # ``cap_`` holds only the rows of keys in ``active``
+    mark: str = ""  # under which the versions of its rows were read; empty: digests of values
     digested: bool = False  # its system computed digests of all its rows before they were read
 
     @property
@@ -86,6 +88,13 @@ class Side:
     def fields(self) -> tuple[str, ...]:
         """Canonical fields this side provides, keys included, in the entity's order."""
         return tuple(self.codes)
+
+    def own_base(self, cycle: Cycle) -> None:
+        """Make ``base_<i>`` a table of this run, which may then differ from what the store holds."""
+        if not self.overlaid:
+            cycle.sql(f"DROP VIEW {self.table('base')}")
+            cycle.sql(f"CREATE TABLE {self.table('base')} AS SELECT * FROM {self.table('stored_base')}")
+            self.overlaid = True
 
     def written(self, keys: tuple[str, ...]) -> tuple[FieldCode, ...]:
         """The fields that may be written, one per column (or all of a column's, where they write it together), keys left out."""
@@ -122,6 +131,8 @@ class Cycle:
     notes: dict[str, Any] = field(default_factory=dict)  # what the run's last event keeps for the next run
     sizes: dict[str, int] = field(default_factory=dict)  # role → rows agreed, as the last run left them
     logs: dict[str, Log] = field(default_factory=dict)  # side → its log as drained by this run
+    intents: list[StoredEvent] = field(default_factory=list)  # of runs that never finished, oldest first
+    resumed: bool = False  # ``base_`` and ``golden0`` hold what an unfinished run, or an earlier round, had agreed on
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -107,7 +107,8 @@ def restore(
         seen, agreed = _shown(cycle, lost.key, lost.field)
     if agreed is None:
         raise UsageError(
-            f"the row {lost.key} of flow '{lost.flow}' is gone.", expected="Make it again in one of its systems, with the value you want."
+            f"the row {lost.key} of flow '{lost.flow}' is gone.",
+            expected=f"Make it again in one of its systems, with {lost.field} = {lost.losing_value!r}; the next run spreads it.",
         )
     waiting = {t.id for t in open_conflicts(store, [lost.flow]) if (t.key, t.field) == (lost.key, lost.field)}
     if waiting:

@@ -14,8 +14,27 @@ def next_base(cycle: Cycle, side: Side, read_back: Side | None) -> None:
     The one exception is a system that keeps a value in a coarser form (milliseconds, fewer decimals, a cut text): what it made of our own
     write is its way of saying yes.
     """
+    keys, order = names(cycle.keys), names((*cycle.fields, "_gone", "_settled"))
+    cycle.sql(f"""
+        CREATE OR REPLACE TABLE {side.table("next_base")} AS
+        SELECT {order} FROM {side.table("base")} b ANTI JOIN (SELECT {keys} FROM merged WHERE NOT _held) a {cycle.using()}
+        UNION ALL {_agreed_base(cycle, side, read_back)}""")
+
+
+def base_rows(cycle: Cycle, side: Side, which: str) -> str:
+    """SQL of what is agreed with this side, of the rows of ``merged`` for which ``which`` holds, before anything of it is written."""
+    return _agreed_base(cycle, side, None, f"(SELECT *, rowid FROM merged WHERE {which})", apply=False)
+
+
+def golden_rows(cycle: Cycle, which: str) -> str:
+    """SQL of the golden rows among the rows of ``merged`` for which ``which`` holds."""
+    return f"SELECT {names(cycle.fields)} FROM merged WHERE _exists AND NOT _held AND {which}"
+
+
+def _agreed_base(cycle: Cycle, side: Side, read_back: Side | None, merged: str = "merged", *, apply: bool = True) -> str:
     i, keys = side.index, cycle.keys
-    done = "coalesce(d._status = 'done' AND d._op <> 'delete', false)"
+    status = "d._status" if apply else "CAST(NULL AS VARCHAR)"
+    done = "coalesce(d._status = 'done' AND d._op <> 'delete', false)" if apply else "false"
     written = {c.name for c in side.written(keys)}
     columns = []
     for f in cycle.fields:
@@ -29,7 +48,7 @@ def next_base(cycle: Cycle, side: Side, read_back: Side | None) -> None:
         edited = f"((_ba_{i} AND {seen} IS DISTINCT FROM {old}) OR (_new_{i} AND {seen} IS NOT NULL))"
         held = f"m.{quote('h.' + f)} AND {edited}" if side.codes[f].readable else "false"
         now = f"CASE WHEN NOT _in_{i} THEN {old} WHEN {held} THEN CASE WHEN _ba_{i} THEN {old} END ELSE {seen} END"
-        if f in written:
+        if f in written and apply:
             kept = f"w.{q}"
             if read_back:
                 loss = coarser(cycle, f, f"w.{q}", f"z.{q}")
@@ -38,20 +57,19 @@ def next_base(cycle: Cycle, side: Side, read_back: Side | None) -> None:
         columns.append(f"{now} AS {q}")
     back = f"LEFT JOIN ({only_rows(cycle, read_back)}) z ON {join_on(keys, 'm', 'z')}" if read_back else ""
     leaves = side.leaves(cycle.flow.deletes)
-    there = f"(_in_{i} OR (_bad_{i} AND _ba_{i}) OR coalesce({done} AND d._op = 'insert', false))"
-    stays = f"CASE WHEN m._exists THEN {there} OR {leaves} ELSE _ba_{i} AND (_in_{i} OR _bad_{i}) AND coalesce(d._status, '') <> 'done' END"
-    settled = f"m._exists AND NOT _bad_{i} AND coalesce(d._status, 'done') = 'done'"
+    made = f" OR coalesce({done} AND d._op = 'insert', false)" if apply else ""
+    there = f"(_in_{i} OR (_bad_{i} AND _ba_{i}){made})"
+    stays = f"CASE WHEN m._exists THEN {there} OR {leaves} ELSE _ba_{i} AND (_in_{i} OR _bad_{i}) AND coalesce({status}, '') <> 'done' END"
+    settled = f"m._exists AND NOT _bad_{i} AND coalesce({status}, 'done') = 'done'" if apply else "false"
     gone = f"(m._exists AND {leaves} AND NOT {there})"
     values = ", ".join([names(keys, "m"), *columns, f"{gone} AS _gone, ({settled}) AS _settled"])
     order = names((*cycle.fields, "_gone", "_settled"))
-    cycle.sql(f"""
-        CREATE OR REPLACE TABLE {side.table("next_base")} AS
-        SELECT {order} FROM {side.table("base")} b ANTI JOIN (SELECT {names(keys)} FROM merged WHERE NOT _held) a {cycle.using()}
-        UNION ALL SELECT {order} FROM (
-            SELECT {values} FROM merged m
-            LEFT JOIN {side.table("done")} d ON d._m = m.rowid LEFT JOIN {side.table("want")} w ON w._m = m.rowid
+    applied = f"LEFT JOIN {side.table('done')} d ON d._m = m.rowid LEFT JOIN {side.table('want')} w ON w._m = m.rowid" if apply else ""
+    return f"""
+        SELECT {order} FROM (
+            SELECT {values} FROM {merged} m {applied}
             LEFT JOIN {side.table("cap")} r ON r.rowid = m._rid_{i} LEFT JOIN {side.table("base")} b ON {join_on(keys, "m", "b")} {back}
-            WHERE NOT m._held AND ({stays}))""")
+            WHERE NOT m._held AND ({stays}))"""
 
 
 def coarser(cycle: Cycle, field: str, wanted: str, shown: str) -> str:
@@ -71,6 +89,8 @@ def coarser(cycle: Cycle, field: str, wanted: str, shown: str) -> str:
     if kind == "VARCHAR":
         # Cut, trimmed and in another case, all at once: systems do any of it, and often more than one.
         asked, came = f"lower(trim({wanted}))", f"lower(trim({shown}))"
+        if cycle.entity.fields[field].separator:
+            return f"({asked} = coalesce({came}, ''))"  # a set that is shorter lacks items, which somebody took out
         cut = f"({shown} <> '' AND starts_with({wanted}, {shown})) OR ({came} <> '' AND starts_with({asked}, {came}))"
         return f"({cut} OR {asked} = coalesce({came}, ''))"
     return "false"
@@ -82,4 +102,4 @@ def next_golden(cycle: Cycle) -> None:
     cycle.sql(f"""
         CREATE OR REPLACE TABLE next_golden AS
         SELECT {fields} FROM golden0 g ANTI JOIN (SELECT {names(cycle.keys)} FROM merged WHERE NOT _held) m {cycle.using()}
-        UNION ALL SELECT {fields} FROM merged WHERE _exists AND NOT _held""")
+        UNION ALL {golden_rows(cycle, "true")}""")

@@ -33,6 +33,8 @@ def find_active(cycle: Cycle) -> int:
         ]
         if side.writable:
             parts.append(f"SELECT {names(cycle.keys, 'g')} FROM golden0 g ANTI JOIN {base} b {cycle.using()}")
+    if cycle.resumed:
+        parts.append(f"SELECT {keys} FROM resumed")
     if cycle.count("SELECT count(*) FROM decision0"):
         shown = " UNION ".join(f"SELECT {keys} FROM {table}" for table in ("golden0", *(s.table("cur") for s in cycle.sides)))
         parts.append(f"SELECT {keys} FROM ({shown}) WHERE {key_json(cycle.keys)} IN (SELECT key FROM decision0)")
@@ -235,9 +237,5 @@ def counts(cycle: Cycle, field: str) -> bool:
 
 
 def adds_up(cycle: Cycle) -> bool:
-    """Whether some value is made of several sides' edits: then a row found stale waits for the next run instead of being tried again.
-
-    What was written to the other sides holds the edits of all; only once that is agreed (golden value and every base moved to what this
-    run saw) can a later edit be told from one that is in it already. Merged again within the run, edits would be lost or counted twice.
-    """
+    """Whether some value is made of several sides' edits, which must not be merged twice: what is agreed moves with every round."""
     return any(authority_of(cycle, f) == "merge" for f in cycle.fields if f not in cycle.keys)

@@ -39,6 +39,7 @@ from accord.sync.merge import adds_up, find_active, merge
 from accord.sync.readback import read_back, take_read_back
 from accord.sync.record import append, last_finished
 from accord.sync.result import FlowResult
+from accord.sync.resume import advance, agreement, believe_written, note_applied, resume
 from accord.sync.scope import begin_notes, close_logs, find_scope, first_load, read_scope, settle_logs
 from accord.sync.state import move_state
 from accord.sync.targets import intent_query, plan_target
@@ -164,6 +165,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
             capture(cycle.con, cycle.entity, side, drift="evolve", may_create=not dry_run)
     captured_at = cycle.clock()
     judge_drift(cycle, previous)
+    resume(cycle)
     identify(cycle)
     initial = {s.name for s in cycle.sides if not (cycle.partial or cycle.count(f"SELECT count(*) FROM {s.table('stored_base')}"))}
     totals = dict.fromkeys((*_EFFECTS, "refused", "stale"), 0)
@@ -180,9 +182,11 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
             limit.check(target_plans(cycle) if active else ())
         if not active or not _write(cycle, round_, totals, shown):
             break
-        if round_ == ROUNDS or limit.check is not None or adds_up(cycle):
+        if round_ == ROUNDS or limit.check is not None:
             _give_up(cycle, totals)
             break
+        if adds_up(cycle):
+            advance(cycle, shown)
         take_read_back(cycle, shown)
     cycle.progress(f"{cycle.flow.name}: moving the base")
     return _finish(cycle, limit, totals, shown, captured_at, previous, initial, active=bool(active))
@@ -194,6 +198,7 @@ def _decide(cycle: Cycle, limit: Limit) -> int:
     references = load_references(cycle)
     for side in cycle.sides:
         judge_side(cycle, side, references)
+        believe_written(cycle, side)
         overlay_intents(cycle, side)
     active = find_active(cycle) if limit.keys is None else find_active(cycle) and limit_active(cycle, limit.keys)
     merge(cycle) if active else _merge_nothing(cycle)
@@ -222,11 +227,13 @@ def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, S
     writing = [s for s in cycle.sides if s.writable and cycle.count(f"SELECT count(*) FROM {s.table('plan')} WHERE _unfit IS NULL")]
     if writing:
         cycle.progress(f"{cycle.flow.name}: noting what will be written")
-        _intend(cycle, writing)
+        _intend(cycle, writing, round_)
     for side in cycle.sides:
         if side in writing:
             cycle.progress(f"{cycle.flow.name}: writing {side.name}")
         _add(totals, apply_target(cycle, side, f"{cycle.run}:{cycle.flow.name}:{round_}:{side.name}"))
+        if side in writing and adds_up(cycle):
+            note_applied(cycle, side, round_)
     statuses = " UNION ALL ".join(f"SELECT _status FROM {s.table('done')}" for s in cycle.sides)
     totals["refused"] = cycle.count(f"SELECT count(*) FROM ({statuses}) WHERE _status = 'refused'")
     for side in writing:
@@ -234,7 +241,7 @@ def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, S
         shown[side.name] = read_back(cycle, side)
         resolve_only(cycle, shown[side.name], like=side.index)
     stale = [s for s in writing if cycle.count(f"SELECT count(*) FROM {s.table('done')} WHERE _status = 'stale'")]
-    if round_ < ROUNDS:
+    if round_ < ROUNDS and not adds_up(cycle):
         for side in stale:
             withdraw_stale(cycle, side)
     return bool(stale)
@@ -245,7 +252,7 @@ def _add(totals: dict[str, int], result: ApplyResult) -> None:
         totals[name] += getattr(result, name)
 
 
-def _intend(cycle: Cycle, writing: list[Side]) -> None:
+def _intend(cycle: Cycle, writing: list[Side], round_: int) -> None:
     """Put what is about to be written, and what it overwrites, into the log; from here on a crash is the next run's to sort out."""
     record_links(cycle)
     segments = {}
@@ -259,7 +266,8 @@ def _intend(cycle: Cycle, writing: list[Side]) -> None:
     if cycle.count("SELECT count(*) FROM conflicts_new"):
         losers = cycle.store.write_segment_from(cycle.con, "SELECT * FROM conflicts_new ORDER BY ALL").sha
     cycle.intended = True
-    append(cycle, "flow.intended", segments=segments, conflicts=losers)
+    more = {"round": round_, "targets": [s.name for s in writing], **agreement(cycle)} if adds_up(cycle) else {}
+    append(cycle, "flow.intended", segments=segments, conflicts=losers, **more)
 
 
 def _give_up(cycle: Cycle, totals: dict[str, int]) -> None:

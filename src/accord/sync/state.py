@@ -36,13 +36,16 @@ def move_state(cycle: Cycle, *, active: bool) -> dict[str, list[str]]:
         for side in cycle.sides:
             # The overlay of intents may have moved base_ in memory, so the comparison is with what the store holds.
             _move(cycle, state, f"base:{side.name}", side.table("next_base"), side.table("stored_base"))
-        _move(cycle, state, "golden", "next_golden", "golden0")
+        _move(cycle, state, "golden", "next_golden", "stored_golden")
         if differs(cycle, "held", "held0"):
             state["held"] = [_segment(cycle, "SELECT * FROM held ORDER BY ALL")]
     stored = cycle.store.flow_state(cycle.flow.name)
+    meant = {name for stored in cycle.intents for name in stored.event.attributes["segments"]}
+    if not active and cycle.limited:
+        meant.clear()  # none of the keys it was limited to moved, and what became of the others' writes is for the next run to see
     for side in cycle.sides:
         # Naming the base of a side closes its open intents: they are part of it now, and must not excuse a later edit of a user.
-        if cycle.count(f"SELECT count(*) FROM {side.table('pend')}") and f"base:{side.name}" not in state:
+        if side.name in meant and f"base:{side.name}" not in state:
             state[f"base:{side.name}"] = list(stored.get(f"base:{side.name}", ()))
         if side.digested:
             _move_digests(cycle, state, side)
@@ -156,7 +159,7 @@ def _leave_open(cycle: Cycle, *, active: bool) -> None:
 def _measure(cycle: Cycle, *, active: bool) -> None:
     """Note how many rows are agreed, with each side and at all, and what else the next run may rest on."""
     tables = {f"base:{s.name}": (s.table("next_base"), s.table("stored_base"), "WHERE NOT _gone") for s in cycle.sides}
-    tables["golden"] = ("next_golden", "golden0", "")
+    tables["golden"] = ("next_golden", "stored_golden", "")
     for role, (following, stored, where) in tables.items():
         count = cycle.count(f"SELECT count(*) FROM {following if active else stored} {where}")
         before = cycle.sizes.get(role, 0) - cycle.count(f"SELECT count(*) FROM {stored} {where}") if cycle.partial else 0

@@ -136,10 +136,7 @@ def _release_moved(cycle: Cycle) -> None:
         doomed = f"CAST({key} AS VARCHAR) IN ({gone})"
         if not cycle.count(f"SELECT count(*) FROM {base} WHERE {doomed}"):
             continue
-        if not side.overlaid:
-            cycle.sql(f"DROP VIEW {base}")
-            cycle.sql(f"CREATE TABLE {base} AS SELECT * FROM {side.table('stored_base')}")
-            side.overlaid = True
+        side.own_base(cycle)
         cycle.sql(f"DELETE FROM {base} WHERE {doomed}")
 
 
