@@ -12,14 +12,16 @@ import os
 import select
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.request
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,13 +77,28 @@ def run() -> list[dict[str, Any]]:
         direct = measure(urls["b"], urls["b"], int(PER_SECOND * 3))
         with psycopg.connect(urls["b"], autocommit=True) as db:
             db.execute("TRUNCATE items")
-        with watching(Path(folder), urls["a"], urls["b"]):
+        with watching(Path(folder), urls["a"], urls["b"]) as figures:
+            before = figures()
             times = measure(urls["a"], urls["b"], int(PER_SECOND * SECONDS))
+            after = figures()
+    spent = {name: after[name] - before.get(name, 0.0) for name in after}
+    left = {name: count for name, count in spent.items() if name.startswith("accord_live_fallback_total") and count}
+    runs = sum(count for name, count in spent.items() if name.startswith("accord_runs_total"))
+    cpu = spent["process_cpu_seconds_total"] * 1000 / (PER_SECOND * SECONDS + WARM)
     peer = f"seen when written there directly: p50 {quantile(direct, 50):.2f} ms; two appends of the store {2 * floor:.2f} ms"
     p50, p99 = quantile(times, 50), quantile(times, 99)
     return [
         {"name": "log capture: commit to applied, p50", "value": p50, "unit": "ms", "peer": peer, "bar": "<= 5", "met": p50 <= 5},
         {"name": "log capture: commit to applied, p99", "value": p99, "unit": "ms", "peer": peer, "bar": "<= 50", "met": p99 <= 50},
+        {
+            "name": "log capture: rows left to runs",
+            "value": sum(left.values()),
+            "unit": f"rows {left or ''}",
+            "peer": f"{runs:.0f} runs",
+            "bar": None,
+            "met": None,
+        },
+        {"name": "log capture: our CPU per change", "value": cpu, "unit": "ms", "peer": "", "bar": None, "met": None},
         {"name": "log capture: commit to applied, worst", "value": max(times), "unit": "ms", "peer": peer, "bar": None, "met": None},
         {
             "name": "store append (one durable event), p50",
@@ -169,9 +186,23 @@ def settle(source: str, target: str) -> None:
 
 
 @contextlib.contextmanager
-def watching(folder: Path, source: str, target: str) -> Iterator[None]:
-    """``accord sync --watch`` until the block ends; entered once the first load is in the target."""
-    command = [sys.executable, "-m", "accord", "sync", "--watch", "--json"]
+def watching(folder: Path, source: str, target: str) -> Iterator[Callable[[], dict[str, float]]]:
+    """``accord sync --watch`` until the block ends; entered once the first load is in the target. Gives its figures when asked."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "accord", "sync", "--watch", "--json", "--metrics-port", str(port)]
+
+    def figures() -> dict[str, float]:
+        cpu = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        found = {"process_cpu_seconds_total": (int(cpu[11]) + int(cpu[12])) / os.sysconf("SC_CLK_TCK")}
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            for line in answer.read().decode().splitlines():
+                if not line.startswith("#"):
+                    name, _, value = line.rpartition(" ")
+                    found[name] = float(value)
+        return found
+
     with (folder / "watch.log").open("w") as log, subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT) as process:
         try:
             with psycopg.connect(target, autocommit=True) as db:
@@ -181,7 +212,7 @@ def watching(folder: Path, source: str, target: str) -> Iterator[None]:
                         raise RuntimeError((folder / "watch.log").read_text())
                     time.sleep(0.2)
             settle(source, target)
-            yield
+            yield figures
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=60)

@@ -20,9 +20,9 @@ Texts = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class DirectChange:
-    """One row to insert, or to update where every column of ``old`` still holds its value."""
+    """One row to insert, or to update or delete where every column of ``old`` still holds its value."""
 
-    op: Literal["insert", "update"]
+    op: Literal["insert", "update", "delete"]
     key: Key
     new: Texts
     old: Texts
@@ -41,8 +41,12 @@ class DirectTable(Protocol):
         """The rows there are, by key; a key that stands twice is left out like one that is not there."""
         ...
 
-    def write(self, changes: Sequence[DirectChange]) -> list[bool]:
-        """Carry out all in one transaction, durable when it returns; false for a row that was not as expected and was left alone."""
+    def write(self, changes: Sequence[DirectChange]) -> list[Texts | None]:
+        """Carry out all in one transaction, durable when it returns.
+
+        Returns:
+            Per change the row as the system made it (of a delete: as it was); ``None`` for one that was not as expected and was left alone.
+        """
         ...
 
     def close(self) -> None:

@@ -88,11 +88,14 @@ class PostgresTable:
         shown = ", ".join(f"({_plain(columns[n].read)})::text" for n in self._names)
         found = " AND ".join(f"t.{_quoted(k)} = {columns[k].from_text(_slot('k', places[k]), to_write=False)}" for k in key)
         self._where = found
+        self._shown = shown
         self._read = f"SELECT {shown} FROM {_plain(table)} t WHERE {found}".encode()
         self._statements: dict[tuple[str, ...], bytes] = {}
 
     def read(self, keys: Sequence[Key]) -> dict[Key, Texts]:
         """One statement a key, sent together."""
+        if not keys:
+            return {}
         found: dict[Key, Texts] = {}
         with self._errors():
             cursors = []
@@ -107,23 +110,28 @@ class PostgresTable:
                     found[key] = dict(zip(self._names, rows[0], strict=True))
         return found
 
-    def write(self, changes: Sequence[DirectChange]) -> list[bool]:
-        """Compare-and-set in the statement itself: what is compared is what is changed."""
+    def write(self, changes: Sequence[DirectChange]) -> list[Texts | None]:
+        """Compare-and-set in the statement itself: what is compared is what is changed, and it tells what became of it."""
         with self._errors():
             if len(changes) == 1:
-                return [self._one(changes[0])]
-            with self._db.transaction():
-                return [self._one(change) for change in changes]
+                return [self._row(self._send(changes[0]))]
+            with self._db.pipeline(), self._db.transaction():
+                cursors = [self._send(change) for change in changes]
+            return [self._row(cursor) for cursor in cursors]
 
     def close(self) -> None:
         """End the session."""
         self._db.close()
 
-    def _one(self, change: DirectChange) -> bool:
+    def _send(self, change: DirectChange) -> psycopg.Cursor[Any]:
         values: dict[str, str | None] = dict(self._keys(change.key))
         values |= {f"n{self._place[name]}": value for name, value in change.new.items()}
         values |= {f"o{self._place[name]}": value for name, value in change.old.items()}
-        return self._db.execute(self._statement(change), values).rowcount == 1
+        return self._db.cursor().execute(self._statement(change), values)
+
+    def _row(self, cursor: psycopg.Cursor[Any]) -> Texts | None:
+        rows = cursor.fetchall()
+        return dict(zip(self._names, rows[0], strict=True)) if len(rows) == 1 else None
 
     def _statement(self, change: DirectChange) -> bytes:
         shape = (change.op, *change.new, "|", *change.old)
@@ -131,15 +139,16 @@ class PostgresTable:
             made = {n: self._columns[n].from_text(_slot("n", self._place[n]), to_write=True) for n in change.new}
             if change.op == "insert":
                 named = ", ".join(map(_quoted, made))
-                text = f"INSERT INTO {_plain(self._table)} ({named}) VALUES ({', '.join(made.values())}) ON CONFLICT DO NOTHING"
+                text = f"INSERT INTO {_plain(self._table)} AS t ({named}) VALUES ({', '.join(made.values())}) ON CONFLICT DO NOTHING"
             else:
                 same = [
                     self._columns[n].same(f"t.{_quoted(n)}", self._columns[n].from_text(_slot("o", self._place[n]), to_write=False))
                     for n in change.old
                 ]
                 assigned = ", ".join(f"{_quoted(n)} = {sql}" for n, sql in made.items())
-                text = f"UPDATE {_plain(self._table)} t SET {assigned} WHERE {' AND '.join([self._where, *same])}"
-            self._statements[shape] = text.encode()
+                what = f"UPDATE {_plain(self._table)} t SET {assigned}" if change.op == "update" else f"DELETE FROM {_plain(self._table)} t"
+                text = f"{what} WHERE {' AND '.join([self._where, *same])}"
+            self._statements[shape] = f"{text} RETURNING {self._shown}".encode()
         return self._statements[shape]
 
     def _keys(self, key: Key) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from accord.model.errors import GuardStopped, MapError
+from accord.model.flow import Flow
 from accord.sync.cycle import Cycle, Side
 
 ALWAYS_ALLOWED_ROWS = 5  # below this a share says nothing: one row of three is 33 %
@@ -19,7 +20,7 @@ def check_deletes(cycle: Cycle) -> None:
     Raises:
         GuardStopped: before anything is written.
     """
-    share = share_of(cycle.flow.delete_guard, cycle)
+    share = share_of(cycle.flow)
     todo = "If this is meant, run again with --allow-deletes; otherwise restore the rows in the system that lost them."
     if cycle.flow.deletes != "ignore":
         for side in cycle.sides:
@@ -60,13 +61,14 @@ def _check(cycle: Cycle, deletes: int, rows: int, share: Fraction, sentence: str
         )
 
 
-def share_of(text: str, cycle: Cycle) -> Fraction:
-    """«20%» as 1/5.
+def share_of(flow: Flow) -> Fraction:
+    """What a flow's guard allows: «20%» as 1/5.
 
     Raises:
         MapError: it is no percentage.
     """
+    text = flow.delete_guard
     try:
         return Fraction(text.strip().removesuffix("%").strip()) / 100
     except ValueError:
-        raise MapError(f"delete_guard '{text}' is no percentage.", place=cycle.flow.place, expected="Expected for example 20%.") from None
+        raise MapError(f"delete_guard '{text}' is no percentage.", place=flow.place, expected="Expected for example 20%.") from None

@@ -64,6 +64,8 @@ class Pair:
 
     def sync(self, **options: Any) -> FlowResult:
         self.runs += 1
+        if self.live is not None:
+            self.live.settle()  # as a watch does before every run
         return run_flow(self.map, "items", self.connectors, self.store, run=f"run-{self.runs}", now=datetime.now(UTC), **options)
 
     def reconcile(self) -> Reconciliation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
@@ -74,7 +75,6 @@ def test_an_echo_does_not_trip_over_the_next_edit(agreed: Any) -> None:
 @pytest.mark.parametrize(
     ("system", "statement", "key"),
     [
-        ("a", "DELETE FROM items WHERE id = 1", 1),
         ("a", "UPDATE items SET state = 'odd' WHERE id = 1", 1),
         ("a", "UPDATE items SET price = -1 WHERE id = 1", 1),
         ("a", "UPDATE items SET state = 'done', price = NULL WHERE id = 1", 1),
@@ -83,7 +83,7 @@ def test_an_echo_does_not_trip_over_the_next_edit(agreed: Any) -> None:
     ],
 )
 def test_what_more_than_one_row_or_the_contract_decides_is_left(agreed: Any, system: str, statement: str, key: int) -> None:
-    """Deletes have a guard, unique values have neighbours, bad rows go to quarantine: all of that is a run's to see."""
+    """Unique values have neighbours, bad rows go to quarantine: all of that is a run's to see."""
     other = "b" if system == "a" else "a"
     before = agreed.rows(other)
     agreed.db[system].execute(statement)
@@ -91,6 +91,7 @@ def test_what_more_than_one_row_or_the_contract_decides_is_left(agreed: Any, sys
     taken = agreed.take(system, key)
 
     assert taken.left == [(str(key),)]
+    assert sum(taken.why.values()) == 1
     assert agreed.rows(other) == before
 
 
@@ -118,8 +119,11 @@ def test_a_write_that_never_came_to_be_agreed_is_known_as_ours(agreed: Any, monk
 
     agreed.db["a"].execute("UPDATE items SET name = 'x' WHERE id = 1")
     monkeypatch.setattr(agreed.store, "append", die)
+    agreed.take("a", 1)
     with pytest.raises(KeyboardInterrupt):
-        agreed.take("a", 1)
+        agreed.live.settle()
+    agreed.live.close()
+    agreed.live = None
     monkeypatch.undo()
     agreed.db["a"].execute("UPDATE items SET name = 'z' WHERE id = 1")
 
@@ -139,3 +143,78 @@ def test_many_keys_at_once_are_one_intent_and_one_transaction(agreed: Any) -> No
     assert taken.updated == 3
     assert [row[0] for row in agreed.rows("b").values()] == ["n1!", "n2!", "n3!"]
     assert len(list(agreed.store.read(types=["flow.live_intended"]))) == 1
+
+
+def test_a_delete_arrives_and_is_agreed(agreed: Any) -> None:
+    """The row goes where it still is what was agreed; the next run finds nothing to do, and a new row may take its key."""
+    agreed.db["a"].execute("DELETE FROM items WHERE id = 1")
+
+    taken, echo = agreed.take("a", 1), agreed.take("b", 1)
+
+    assert (taken.deleted, echo.equal, echo.left) == (1, 1, [])
+    assert 1 not in agreed.rows("b")
+    assert not agreed.sync().changed
+    agreed.live.refresh()
+    agreed.db["b"].execute("INSERT INTO items VALUES (1, 'again', 100, 'o', NULL, NULL)")
+    assert agreed.take("b", 1).inserted == 1
+    assert agreed.reconcile().agrees
+    agreed.sync()
+    assert agreed.rows("a")[1][0] == "again"
+    assert {row[0] for row in agreed.store.rows("SELECT count(*) FROM live_change")} == {0}
+
+
+def test_a_row_edited_elsewhere_is_not_deleted_this_way(agreed: Any) -> None:
+    """Whether the edit or the delete holds is for a run to say, which records what is lost."""
+    agreed.db["b"].execute("UPDATE items SET title = 'mine' WHERE no = 1")
+    agreed.db["a"].execute("DELETE FROM items WHERE id = 1")
+
+    taken = agreed.take("a", 1)
+
+    assert taken.left == [("1",)]
+    assert agreed.rows("b")[1][0] == "mine"
+
+
+def test_a_mass_delete_is_left_to_the_guard_of_a_run(pair: Any) -> None:
+    """Also one that comes row by row: what went within an hour is counted together."""
+    for number in range(40):
+        pair.db["a"].execute(ADD, (number, "n", "1.50", "open", AT))
+    flow = dataclasses.replace(pair.map.flows["items"], delete_guard="20%")
+    pair.map = dataclasses.replace(pair.map, flows={"items": flow})
+    pair.sync()
+    pair.open()
+    left = []
+    for number in range(10):
+        pair.db["a"].execute("DELETE FROM items WHERE id = %s", (number,))
+        left += pair.take("a", number).left
+
+    assert left == [("8",), ("9",)]
+    assert len(pair.rows("b")) == 32
+
+
+def test_a_remembered_row_that_was_edited_meanwhile_is_looked_at_again(agreed: Any) -> None:
+    """The target is not read before each write; what is compared in the write itself tells that somebody was there."""
+    agreed.db["a"].execute("UPDATE items SET name = 'x' WHERE id = 1")
+    agreed.take("a", 1)
+    agreed.db["b"].execute("UPDATE items SET cents = 7 WHERE no = 1")
+    agreed.db["a"].execute("UPDATE items SET name = 'y' WHERE id = 1")
+
+    taken = agreed.take("a", 1)
+    agreed.live.settle()
+
+    assert taken.why == {"another system changed the row too": 1}
+    assert agreed.store.rows("SELECT count(*) FROM live_change WHERE kind = 'intended'") == [(0,)]
+    agreed.sync()
+    assert agreed.rows("b")[1][:2] == ("y", 7)
+    assert str(agreed.rows("a")[1][1]) == "0.07"
+
+
+def test_agreement_waits_for_the_next_intent_and_goes_into_the_log_with_it(agreed: Any) -> None:
+    """One durable write a change where they follow each other."""
+    for name in ("x", "y"):
+        agreed.db["a"].execute("UPDATE items SET name = %s WHERE id = 1", (name,))
+        agreed.take("a", 1)
+
+    said = [e.event.type for e in agreed.store.read(types=["flow.live_intended", "flow.live_applied"])]
+
+    assert said == ["flow.live_intended", "flow.live_applied", "flow.live_intended"]
+    assert not agreed.sync().counts["conflicts"]

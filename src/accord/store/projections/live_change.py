@@ -45,7 +45,9 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
         rows = event.attributes.get("rows") or []
         packed = [(json.dumps(row["key"], ensure_ascii=False), json.dumps(row, ensure_ascii=False, sort_keys=True)) for row in rows]
         if kind == "applied":
-            tx.many(_SETTLE, [(intent, key) for key, _ in packed])
+            settled = [key for key, _ in packed]
+            settled += [json.dumps(key, ensure_ascii=False) for key in event.attributes.get("withdrawn") or []]  # nothing was written
+            tx.many(_SETTLE, [(intent, key) for key in settled])
         tx.many(_INSERT, [(stored.seq, number, flow, kind, intent, key, body) for number, (key, body) in enumerate(packed)])
 
 

@@ -35,6 +35,7 @@ class Agreed:
 
     def __init__(self, entity: Entity, bindings: Sequence[str]) -> None:
         self._entity, self._roles = entity, ["golden", *(f"base:{name}" for name in bindings)]
+        self._places = f"role IN ({', '.join(map(str, range(len(self._roles))))})"
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.execute(f"PRAGMA cache_size = {_PAGES}")
         self._db.execute("PRAGMA journal_mode = OFF")
@@ -42,10 +43,12 @@ class Agreed:
         self._db.execute("CREATE TABLE agreed (role INTEGER, key TEXT, body TEXT, PRIMARY KEY (role, key)) WITHOUT ROWID")
         self._db.execute("CREATE TABLE apart (key TEXT PRIMARY KEY)")
         self._loaded: dict[str, tuple[str, ...]] = {}
+        self._rows: int | None = None  # counted when it is asked for
 
     def load(self, con: duckdb.DuckDBPyConnection, store: Store, flow: str) -> None:
         """Bring it to the flow's present state; only segments that came since are read."""
         state = store.flow_state(flow)
+        self._rows = None
         for number, role in enumerate(self._roles):
             shas, before = state.get(role, ()), self._loaded.get(role, ())
             if shas == before:
@@ -98,9 +101,7 @@ class Agreed:
     def of(self, key: Sequence[str]) -> Known | None:
         """What is agreed about a key, ``None`` when nothing is; a key that waits for something else is not settled."""
         packed = pack(key)
-        rows = self._db.execute(
-            f"SELECT role, body FROM agreed WHERE role IN ({', '.join(map(str, range(len(self._roles))))}) AND key = ?", (packed,)
-        ).fetchall()
+        rows = self._db.execute(f"SELECT role, body FROM agreed WHERE {self._places} AND key = ?", (packed,)).fetchall()
         apart = self._db.execute("SELECT 1 FROM apart WHERE key = ?", (packed,)).fetchone() is not None
         if not rows:
             return Known(settled=False) if apart else None
@@ -114,12 +115,26 @@ class Agreed:
                 known.sides[self._roles[role].removeprefix("base:")] = values
         return known
 
-    def put(self, key: Sequence[str], golden: Values, sides: Mapping[str, Values]) -> None:
+    def put(self, key: Sequence[str], golden: Values, sides: Mapping[str, Values], *, new: bool) -> None:
         """Agree on a row."""
         packed = pack(key)
+        if new and self._rows is not None:
+            self._rows += 1
         rows = [(0, packed, json.dumps(["1", *golden]))]
         rows += [(self._roles.index(f"base:{name}"), packed, json.dumps(["1", *values])) for name, values in sides.items()]
         self._db.executemany("INSERT OR REPLACE INTO agreed VALUES (?, ?, ?)", rows)
+
+    def drop(self, key: Sequence[str]) -> None:
+        """Agree that a row is gone."""
+        self._db.execute(f"DELETE FROM agreed WHERE {self._places} AND key = ?", (pack(key),))
+        if self._rows is not None:
+            self._rows -= 1
+
+    def rows(self) -> int:
+        """How many rows are agreed."""
+        if self._rows is None:
+            self._rows = int(self._db.execute("SELECT count(*) FROM agreed WHERE role = 0").fetchone()[0])
+        return self._rows
 
     def close(self) -> None:
         """Forget everything."""

@@ -33,18 +33,19 @@ def fold_live(cycle: Cycle) -> int:
     last = {tuple(row["key"]): row for row in rows}  # the last word on a key holds
     state: dict[str, list[str]] = {}
     for side in cycle.sides:
-        held = {key: row["sides"][side.name] for key, row in last.items() if side.name in row["sides"]}
+        # A row that is gone has none of its sides, and is taken out of each.
+        held = {key: row["sides"].get(side.name) for key, row in last.items() if side.name in row["sides"] or row["golden"] is None}
         _fold_role(cycle, state, f"base:{side.name}", held, marks=True)
     _fold_role(cycle, state, "golden", {key: row["golden"] for key, row in last.items()}, marks=False)
     state["changes"] = [_changes(cycle, rows)]
     previous = dict(last_finished(cycle))
-    born = sum(row["op"] == "insert" for row in rows)
+    made, gone = (sum(len(row["targets"]) for row in rows if row["op"] == op) for op in ("insert", "delete"))
+    born = sum(row["op"] == "insert" for row in rows) - sum(row["op"] == "delete" for row in rows)
     if born and isinstance(previous.get("sizes"), Mapping):
         previous["sizes"] = {role: count + born for role, count in previous["sizes"].items()}
     kept = {name: value for name, value in previous.items() if name not in _NOT_KEPT}
     written = sum(len(row["targets"]) for row in rows)
-    made = sum(len(row["targets"]) for row in rows if row["op"] == "insert")
-    counts = {"inserted": made, "updated": written - made, "changes": written, "verified": written}
+    counts = {"inserted": made, "updated": written - made - gone, "deleted": gone, "changes": written, "verified": written}
     append(cycle, "flow.run_finished", status="done", counts=counts, seconds=0.0, state=state, live_folded=int(found[-1][0]), **kept)
     return len(rows)
 
@@ -72,15 +73,17 @@ def pend_live(cycle: Cycle) -> None:
 
 
 def _fold_role(
-    cycle: Cycle, state: dict[str, list[str]], role: str, rows: Mapping[tuple[str, ...], Mapping[str, str]], *, marks: bool
+    cycle: Cycle, state: dict[str, list[str]], role: str, rows: Mapping[tuple[str, ...], Mapping[str, str] | None], *, marks: bool
 ) -> None:
     if not rows:
         return
-    given = pa.table({f: pa.array([values.get(f) for values in rows.values()], pa.string()) for f in cycle.fields})
+    full = [dict(zip(cycle.keys, key, strict=True)) if values is None else values for key, values in rows.items()]
+    given = pa.table({f: pa.array([values.get(f) for values in full], pa.string()) for f in cycle.fields})
+    given = given.append_column(REMOVED, pa.array([values is None for values in rows.values()], pa.bool_()))
     cycle.con.register("live_rows", given)
     typed = ", ".join(f"TRY_CAST({quote(f)} AS {storage_type(cycle.entity, f)}) AS {quote(f)}" for f in cycle.fields)
     more = ", false AS _gone, true AS _settled" if marks else ""
-    cycle.sql(f"CREATE OR REPLACE TEMP TABLE live_typed AS SELECT {typed}{more} FROM live_rows")
+    cycle.sql(f"CREATE OR REPLACE TEMP TABLE live_typed AS SELECT {typed}{more}, {REMOVED} FROM live_rows")
     # The map may have changed since: a key of another type now is none of the rows in the segments.
     cycle.sql(f"DELETE FROM live_typed WHERE {' OR '.join(f'{quote(k)} IS NULL' for k in cycle.keys)}")
     cycle.con.unregister("live_rows")
@@ -88,12 +91,12 @@ def _fold_role(
     paths = [cycle.store.read_segment(sha) for sha in shas]
     order = names(cycle.keys)
     if paths and sum(map(is_change, paths)) < _MOST_SEGMENTS:
-        query = f"SELECT *, false AS {REMOVED} FROM live_typed ORDER BY {order}"
+        query = f"SELECT * FROM live_typed ORDER BY {order}"
         state[role] = [*shas, cycle.store.write_segment_from(cycle.con, query).sha]
         return
-    whole = "SELECT * FROM live_typed"
+    whole = f"SELECT * EXCLUDE ({REMOVED}) FROM live_typed WHERE NOT {REMOVED}"
     if paths:
-        columns = ", ".join(quote(str(row[0])) for row in cycle.sql("DESCRIBE live_typed"))
+        columns = ", ".join(quote(str(row[0])) for row in cycle.sql("DESCRIBE live_typed") if row[0] != REMOVED)
         old = f"SELECT * FROM ({folded(paths, cycle.keys)}) ANTI JOIN live_typed {cycle.using()}"
         whole = f"SELECT {columns} FROM ({old} UNION ALL BY NAME {whole})"
     state[role] = [cycle.store.write_segment_from(cycle.con, f"SELECT * FROM ({whole}) ORDER BY {order}").sha]

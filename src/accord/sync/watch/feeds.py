@@ -24,6 +24,7 @@ from accord.model.flow import Binding, Flow
 _WAIT_SECONDS = 0.25  # how long a run may have to wait for the thread to let go of a quiet feed
 LIMIT = 100_000  # keys; what one batch may hold in memory
 CHANGED_AT = "_changed_at"
+_PILE = 500  # batches, after which they are put together
 MOST_BATCHES = 5_000  # that went the short way and wait for a run to acknowledge them
 
 
@@ -75,8 +76,13 @@ class HeldFeed:
 
     @property
     def alerted(self) -> bool:
-        """Whether a run should look."""
-        return self.handled < len(self.waiting) or self.demand or self.failure is not None or self.handled >= MOST_BATCHES
+        """Whether something waits to be looked at."""
+        return self.handled < len(self.waiting) or self.pressing
+
+    @property
+    def pressing(self) -> bool:
+        """Whether a run must look: something in the batches is left for one, or there are too many of them."""
+        return self.demand or self.failure is not None or self.handled >= MOST_BATCHES
 
     def fresh(self) -> list[KeyChanges]:
         """Batches nobody has looked at; the thread has let go of the feed while there are any."""
@@ -87,6 +93,10 @@ class HeldFeed:
         with self._idle:
             self.handled += batches
             self.demand = self.demand or demand
+            if self.handled >= _PILE:
+                # One batch for all: a position is stored only behind the last of them.
+                pile = together(self.waiting[: self.handled])
+                self.waiting[: self.handled], self.handled = pile, len(pile)
             self._idle.notify_all()
 
     def claim(self) -> None:

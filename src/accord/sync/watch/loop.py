@@ -25,6 +25,7 @@ from accord.sync.watch.short import ShortWay
 _RENEW_SECONDS = 60.0
 _SAMPLE_SECONDS = 10.0
 _LONGEST_SLEEP_SECONDS = 5.0
+_STRETCH_SECONDS = 0.5  # single changes without end must not keep a run that is due waiting for ever
 
 
 @dataclass
@@ -87,7 +88,9 @@ class Watch:
                 self._wake.clear()
                 now = time.monotonic()
                 self._renew_lease(now)
-                self._go_short()
+                while self._go_short() and time.monotonic() - now < _STRETCH_SECONDS:
+                    pass  # what came meanwhile goes the same way, and into the log together with this
+                self._short.settle()
                 self._mark_alerts()
                 chosen = next_ready(self._schedules, now)
                 if chosen is not None:
@@ -99,15 +102,19 @@ class Watch:
             self._short.close()
             self._feeds.close()
 
-    def _go_short(self) -> None:
+    def _go_short(self) -> bool:
+        """Bring over what has come; returns whether something had."""
+        some = False
         for schedule in self._schedules.values():
             if schedule.state != "waiting":
                 continue
             flow = self.map.flows[schedule.name]
             for taken in self._short.take(flow):
+                some = True
                 for observer in self.observers:
                     observer.applied(flow, taken)
             self._note_way(flow)
+        return some
 
     def _note_way(self, flow: Flow) -> None:
         reason = self._short.closed.get(flow.name, "")
@@ -128,7 +135,10 @@ class Watch:
 
     def _mark_alerts(self) -> None:
         for schedule in self._schedules.values():
-            schedule.alerted = any(h.alerted for h in self._feeds.of(self.map.flows[schedule.name]))
+            flow = self.map.flows[schedule.name]
+            # While its short way is open a run looks only at what was left to it: what has just come is taken in the next round.
+            short = self._short.open(flow)
+            schedule.alerted = any(h.pressing if short else h.alerted for h in self._feeds.of(flow))
 
     def _run_one(self, schedule: FlowSchedule) -> None:
         flow, now, began = self.map.flows[schedule.name], self.clock(), time.monotonic()

@@ -29,6 +29,7 @@ class Metrics:
         self._learned: dict[str, float] = {}
         self._runs = self._counter("accord_runs", "Runs of a flow by how they ended.", "flow", "status")
         self._changes = self._counter("accord_changes_applied", "Rows written to targets.", "flow", "operation")
+        self._left = self._counter("accord_live_fallback", "Rows the short way left to a run, by reason.", "flow", "reason")
         self._conflicts = self._counter("accord_conflicts", "Values that lost a conflict and were recorded.", "flow")
         self._errors = self._counter("accord_errors", "Failed runs by kind of error.", "flow", "kind")
         self._lag = self._gauge("accord_flow_lag_seconds", "No change older than this is missing in the targets.", "flow")
@@ -78,7 +79,10 @@ class Metrics:
         """Count what went the short way."""
         self._changes.labels(flow.name, "inserted").inc(taken.inserted)
         self._changes.labels(flow.name, "updated").inc(taken.updated)
-        if taken.inserted or taken.updated:
+        self._changes.labels(flow.name, "deleted").inc(taken.deleted)
+        for reason, count in taken.why.items():
+            self._left.labels(flow.name, reason).inc(count)
+        if taken.inserted or taken.updated or taken.deleted:
             self._live.labels(flow.name).observe(taken.seconds)
 
     def short_way(self, flow: Flow, reason: str) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 import pyarrow as pa
 
 from accord.connectors.direct import Key
-from accord.connectors.protocol import Connector
+from accord.connectors.protocol import Connector, KeyChanges
 from accord.model.errors import AccordError
-from accord.model.flow import Flow
+from accord.model.flow import Binding, Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.live.path import MOST_KEYS, LivePath, Taken, open_live
@@ -72,13 +73,19 @@ class ShortWay:
                 batches = held.fresh()
                 if not batches:
                     continue
-                if binding.direction == "write" or any(b.keys is None or b.keys.num_rows > MOST_KEYS for b in batches):
+                if reason := _not_single(binding, batches):
                     held.went_short(0, demand=True)
+                    yield Taken(why=Counter({reason: 1}))
                     continue
                 taken = self._bring(path, flow, binding.name, held, _keys([b.keys for b in batches], columns), len(batches))
                 if taken is None:
                     return
                 yield taken
+
+    def settle(self) -> None:
+        """Put what all agreed on into the log; to be called before anything else is done with the store, or nothing at all."""
+        for path in self._paths.values():
+            path.settle()
 
     def _bring(
         self, path: LivePath, flow: Flow, binding: str, held: HeldFeed, keys: list[tuple[Key, str | None]], batches: int
@@ -97,13 +104,27 @@ class ShortWay:
     def _close(self, flow: str, reason: str) -> None:
         path = self._paths.pop(flow, None)
         if path is not None:
-            path.close()
+            try:
+                path.settle()
+            finally:
+                path.close()
         self.closed[flow] = reason
 
     def close(self) -> None:
         """Close all."""
         for flow in list(self._paths):
             self._close(flow, "ended")
+
+
+def _not_single(binding: Binding, batches: list[KeyChanges]) -> str:
+    """Why batches are not about single rows; empty when they are."""
+    if binding.direction == "write":
+        return "a system whose changes are not believed"
+    if any(b.keys is None for b in batches):
+        return "the log does not tell which rows changed"
+    if any(b.keys is not None and b.keys.num_rows > MOST_KEYS for b in batches):
+        return "many rows at once"
+    return ""
 
 
 def _keys(tables: list[pa.Table | None], columns: list[str]) -> list[tuple[Key, str | None]]:

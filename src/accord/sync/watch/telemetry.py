@@ -53,7 +53,7 @@ class Telemetry:
 
     def applied(self, flow: Flow, taken: Taken) -> None:
         """Count it; a span for each would cost more than the change."""
-        for operation, count in (("inserted", taken.inserted), ("updated", taken.updated)):
+        for operation, count in (("inserted", taken.inserted), ("updated", taken.updated), ("deleted", taken.deleted)):
             if count:
                 self._changes.add(count, {"flow": flow.name, "operation": operation})
 
