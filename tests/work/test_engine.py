@@ -110,7 +110,7 @@ def test_a_decision_takes_the_first_open_route_and_an_action_ends_the_process(wo
 
 def test_of_many_who_claim_a_task_one_has_it(work_with: MakeWork) -> None:
     """Two people must never do the same work."""
-    work = work_with("processes: {p: {steps: {a: {team: studio}}}}")
+    work = work_with("processes: {p: {owner: marketing, steps: {a: {team: studio}}}}")
     work.start("p", case="1", by="Mia")
     task = only(work).task
 
@@ -127,7 +127,7 @@ def test_of_many_who_claim_a_task_one_has_it(work_with: MakeWork) -> None:
 
 def test_side_by_side_steps_meet_where_all_are_waited_for(work_with: MakeWork) -> None:
     """A join begins once, when the last way in was gone."""
-    work = work_with("processes: {p: {steps: {a: {}, b: {after: [a]}, c: {after: [a]}, d: {after: [b, c]}}}}")
+    work = work_with("processes: {p: {owner: marketing, steps: {a: {}, b: {after: [a]}, c: {after: [a]}, d: {after: [b, c]}}}}")
     instance = work.start("p", case="1", by="Mia")
     work.complete(only(work).task, by="Mia")
     assert [t.step for t in work.tasks()] == ["b", "c"]
@@ -143,8 +143,8 @@ def test_side_by_side_steps_meet_where_all_are_waited_for(work_with: MakeWork) -
 def test_a_loop_stops_at_its_bound(work_with: MakeWork) -> None:
     """A process that turns for ever is a fault a person has to see."""
     work = work_with(
-        "processes: {p: {steps: {s: {}, a: {after: [s], join: any, max_times: 3}, "
-        "b: {kind: decision, after: [a], routes: {again: {to: a}}}}}}"
+        "processes: {p: {owner: marketing, steps: {s: {}, a: {after: [s], join: any, max_times: 3}, "
+        "b: {kind: decision, after: [a], routes: {again: {to: a, when: 'true'}, out: {}}}}}}"
     )
     instance = work.start("p", case="1", by="Mia")
     for _ in range(4):
@@ -156,7 +156,7 @@ def test_a_loop_stops_at_its_bound(work_with: MakeWork) -> None:
 
 def test_a_wait_ends_at_its_time_and_overdue_work_is_escalated_once(work_with: MakeWork, clock: Any, store: Store) -> None:
     """Time passes only when the clock says so."""
-    work = work_with("processes: {p: {steps: {w: {kind: wait, delay: 2d}, a: {team: studio, after: [w], sla: 4h}}}}")
+    work = work_with("processes: {p: {owner: marketing, steps: {w: {kind: wait, delay: 2d}, a: {team: studio, after: [w], sla: 4h}}}}")
     work.start("p", case="1", by="Mia")
     clock.move(hours=47)
     assert work.fire() == 0
@@ -171,7 +171,7 @@ def test_a_wait_ends_at_its_time_and_overdue_work_is_escalated_once(work_with: M
 
 def test_overdue_work_can_take_another_way(work_with: MakeWork, clock: Any) -> None:
     """The map says who steps in."""
-    work = work_with("processes: {p: {steps: {a: {team: studio, sla: 1h, on_overdue: b}, b: {team: legal}}}}")
+    work = work_with("processes: {p: {owner: marketing, steps: {a: {team: studio, sla: 1h, on_overdue: b}, b: {team: legal}}}}")
     instance = work.start("p", case="1", by="Mia")
     clock.move(hours=2)
     work.fire()
@@ -183,7 +183,9 @@ def test_overdue_work_can_take_another_way(work_with: MakeWork, clock: Any) -> N
 
 def test_a_message_reaches_who_waits_for_it_once(work_with: MakeWork, store: Store) -> None:
     """A repeated or late message changes nothing, and the late one is recorded."""
-    work = work_with("processes: {p: {starts: {s: {message: order}}, steps: {w: {kind: wait, message: paid}, a: {after: [w]}}}}")
+    work = work_with(
+        "processes: {p: {owner: marketing, starts: {s: {message: order}}, steps: {w: {kind: wait, message: paid}, a: {after: [w]}}}}"
+    )
     (instance,) = work.signal("order", key="O1", content={"amount": 3}, by="shop", id="m1")
     assert work.signal("order", key="O1", content={"amount": 3}, by="shop", id="m1") == ()
     assert work.signal("paid", key="O1", content={"paid": True}, by="bank", id="m2") == (instance,)
@@ -198,8 +200,8 @@ def test_a_message_reaches_who_waits_for_it_once(work_with: MakeWork, store: Sto
 def test_instances_in_an_instance_end_its_step_together(work_with: MakeWork) -> None:
     """A step over a list waits for the last of its instances, whatever the order."""
     work = work_with(
-        "processes: {p: {steps: {all: {kind: foreach, each: items, process: one}, end: {after: [all]}}}, "
-        "one: {steps: {do: {team: studio}}}}"
+        "processes: {p: {owner: marketing, steps: {all: {kind: foreach, each: items, process: one}, end: {after: [all]}}}, "
+        "one: {owner: studio, steps: {do: {team: studio}}}}"
     )
     work.start("p", case="1", by="Mia", variables={"items": ["x", "y", "z"]})
     tasks = work.tasks()
@@ -215,8 +217,8 @@ def test_instances_in_an_instance_end_its_step_together(work_with: MakeWork) -> 
 def test_a_list_whose_instances_end_at_once_ends_its_step_once(work_with: MakeWork) -> None:
     """The first instance may be over before the last has begun."""
     work = work_with(
-        "processes: {p: {steps: {all: {kind: foreach, each: items, process: one}, end: {after: [all]}}}, "
-        "one: {steps: {do: {kind: decision, routes: {on: {}}}}}}"
+        "processes: {p: {owner: marketing, steps: {all: {kind: foreach, each: items, process: one}, end: {after: [all]}}}, "
+        "one: {owner: studio, steps: {do: {kind: decision, routes: {on: {}}}}}}"
     )
     work.start("p", case="1", by="Mia", variables={"items": [1, 2]})
     assert [t.step for t in work.tasks()] == ["end"]
@@ -225,7 +227,7 @@ def test_a_list_whose_instances_end_at_once_ends_its_step_once(work_with: MakeWo
 def test_cancelling_takes_finished_actions_back_in_reverse_order(work_with: MakeWork) -> None:
     """What was done for a cancelled case must not stay behind."""
     work = work_with(
-        "processes: {p: {steps: {a: {kind: auto, action: book, undo: unbook}, "
+        "processes: {p: {owner: marketing, steps: {a: {kind: auto, action: book, undo: unbook}, "
         "b: {kind: auto, action: pay, undo: refund, after: [a]}, c: {after: [b]}}}}"
     )
     instance = work.start("p", case="1", by="Mia")
@@ -247,7 +249,7 @@ def test_cancelling_takes_finished_actions_back_in_reverse_order(work_with: Make
 
 def test_an_action_that_fails_is_tried_later_and_then_waits_for_a_person(work_with: MakeWork, clock: Any) -> None:
     """Retries space out; a dead action is visible and can be started again."""
-    work = work_with("processes: {p: {steps: {a: {kind: auto, action: x, retries: 2, backoff: 10s}}}}")
+    work = work_with("processes: {p: {owner: marketing, steps: {a: {kind: auto, action: x, retries: 2, backoff: 10s}}}}")
     instance = work.start("p", case="1", by="Mia")
     for pause in (10, 20):
         (job,) = work.queued()
@@ -267,10 +269,10 @@ def test_an_action_that_fails_is_tried_later_and_then_waits_for_a_person(work_wi
 
 def test_running_instances_stay_on_their_definition_until_they_are_moved(work_with: MakeWork) -> None:
     """A changed map must not change work under way behind people's backs."""
-    old = work_with("processes: {p: {version: '1', steps: {a: {}, b: {after: [a]}}}}")
+    old = work_with("processes: {p: {owner: marketing, version: '1', steps: {a: {}, b: {after: [a]}}}}")
     instance = old.start("p", case="1", by="Mia")
-    new = work_with("processes: {p: {version: '2', steps: {a: {}, x: {after: [a]}}}}")
-    gone = work_with("processes: {p: {version: '3', steps: {z: {}}}}")
+    new = work_with("processes: {p: {owner: marketing, version: '2', steps: {a: {}, x: {after: [a]}}}}")
+    gone = work_with("processes: {p: {owner: marketing, version: '3', steps: {z: {}}}}")
     with pytest.raises(TerminalError, match="step 'a' is open and does not exist there"):
         gone.migrate(instance, by="Mia")
     other = new.start("p", case="2", by="Mia")
@@ -283,7 +285,7 @@ def test_running_instances_stay_on_their_definition_until_they_are_moved(work_wi
 
 def test_what_does_not_exist_is_named_with_what_does(work_with: MakeWork) -> None:
     """A mistyped id is the most common mistake."""
-    work = work_with("processes: {p: {steps: {a: {}}}}")
+    work = work_with("processes: {p: {owner: marketing, steps: {a: {}}}}")
     with pytest.raises(UnknownName, match="Did you mean 'p'"):
         work.start("pp", case="1", by="Mia")
     with pytest.raises(UnknownName, match="task"):
@@ -309,7 +311,7 @@ def test_a_stored_definition_reads_as_it_was(work_with: MakeWork) -> None:
     work = work_with(
         "calendars: {office: {timezone: Europe/Berlin, holidays: ['2026-05-01']}}\n"
         + CAMPAIGN
-        + "  other: {steps: {w: {kind: wait, delay: 2d}, "
+        + "  other: {owner: legal, steps: {w: {kind: wait, delay: 2d}, "
         + "f: {kind: foreach, each: items, process: campaign, after: [w], join: any, retries: 3}}}"
     )
     for process in ("campaign", "other"):

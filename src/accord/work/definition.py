@@ -17,22 +17,7 @@ from accord.model.integration_map import IntegrationMap
 from accord.model.organization import Calendar, Team
 from accord.model.process import Gate, Process, Step
 from accord.model.values import Duration
-
-BEGIN = ""  # the way into a step nothing comes before
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way from a step to the next; ``route`` is the name of a decision's route, empty for a plain ``after``."""
-
-    source: str
-    target: str
-    route: str = ""
-
-    @property
-    def name(self) -> str:
-        """How a token on this way is called in the log."""
-        return f"{self.source}/{self.route}" if self.route else self.source
+from accord.model.ways import Way, beginnings, waits_for_all, ways_of
 
 
 @dataclass(frozen=True)
@@ -61,9 +46,7 @@ class Definition:
     @cached_property
     def ways(self) -> tuple[Way, ...]:
         """Every way between steps, in the order of the map."""
-        found = [Way(before, step.name) for step in self.steps.values() for before in step.after]
-        found += [Way(step.name, route.to, route.name) for step in self.steps.values() for route in step.routes.values() if route.to]
-        return tuple(found)
+        return ways_of(self.process)
 
     @cached_property
     def ways_in(self) -> Mapping[str, tuple[Way, ...]]:
@@ -78,15 +61,11 @@ class Definition:
     @cached_property
     def beginnings(self) -> tuple[str, ...]:
         """Steps that begin with the instance: nothing leads to them, and no other step calls for them when its time is over."""
-        called = {step.on_overdue for step in self.steps.values()}
-        return tuple(name for name in self.steps if not self.ways_in[name] and name not in called)
+        return beginnings(self.process)
 
     def waits_for_all(self, step: str) -> bool:
         """Whether a step begins only when every way in was gone."""
-        given = self.steps[step].join
-        if given:
-            return given == "all"
-        return len(self.ways_in[step]) > 1 and not any(way.route for way in self.ways_in[step])
+        return waits_for_all(self.process, step, self.ways_in[step])
 
     @cached_property
     def body(self) -> dict[str, Any]:
@@ -177,4 +156,4 @@ def _built(kind: Any, value: Any) -> Any:
     return value
 
 
-__all__ = ["BEGIN", "Definition", "Way", "define", "definition_from"]
+__all__ = ["Definition", "Way", "define", "definition_from"]
