@@ -5,14 +5,16 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
 from accord.connectors.duck import open_duck
-from accord.connectors.registry import open_connector
+from accord.connectors.registry import connector_kinds, open_connector
 from accord.connectors.rest_client import Bucket, retry_after
+from accord.mapfile import load_map
 from accord.model.errors import DataRefused, MapError, SystemChanged, SystemUnreachable
 from accord.model.system import Resource, System
 
@@ -303,3 +305,16 @@ def duck() -> Iterator[duckdb.DuckDBPyConnection]:
     con = open_duck(threads=1)
     yield con
     con.close()
+
+
+def test_the_map_in_the_documentation_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """Who copies it begins with a map that loads and systems that open."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "rest.md").read_text(encoding="utf-8")
+    (tmp_path / "map.yaml").write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    monkeypatch.setenv("CRM_TOKEN", "geheim")
+
+    found = load_map(tmp_path / "map.yaml", {"data": "."}, known_connectors=set(connector_kinds()))
+    connector = open_connector(found.systems["crm"], base=tmp_path)
+
+    assert connector.kind == "rest"
+    assert "geheim" not in repr(connector)

@@ -236,6 +236,25 @@ class Logged(Protocol):
 
 
 @runtime_checkable
+class Since(Protocol):
+    """A connector whose system can list only the rows changed since a time. Deletes are not among them."""
+
+    def scan_since(self, con: duckdb.DuckDBPyConnection, resource: str, moment: str) -> str | None:
+        """As ``scan``, but only the rows the system says were changed at or after ``moment``; ``None`` when it is not asked that way.
+
+        Args:
+            con: where the rows become readable.
+            resource: the table.
+            moment: ISO 8601 with ``Z``.
+        """
+        ...
+
+    def reading_seconds(self, resource: str) -> float:
+        """Age of the first row of the last reading of the resource: no row of it is older than that."""
+        ...
+
+
+@runtime_checkable
 class Digested(Protocol):
     """A connector whose system can compute digests of rows itself, so that unchanged rows need not travel."""
 

@@ -77,10 +77,14 @@ class RestConnector:
         items = self._by_key(known, [dict(zip(asked.names, row, strict=True)) for row in asked.few or ()], by_ids=by_ids)
         return chosen(con, self._relation(con, known, reader.table_of(known, items)), asked)
 
-    def scan_since(self, con: duckdb.DuckDBPyConnection, resource: str, value: str) -> str | None:
-        """As ``scan``, but only rows the API says were changed since; ``None`` when it is not asked that way."""
+    def scan_since(self, con: duckdb.DuckDBPyConnection, resource: str, moment: str) -> str | None:
+        """As ``scan``, but only rows the API says were changed since; ``None`` where the map names no parameter for that."""
         known = self._known(resource)
-        return self._scan(con, known, [(known.updated_since, value)]) if known.updated_since else None
+        return self._scan(con, known, [(known.updated_since, moment)]) if known.updated_since else None
+
+    def reading_seconds(self, resource: str) -> float:
+        """Of the last whole reading, with the pause in it when it broke and went on."""
+        return self._opened()[1].took.get(resource, 0.0)
 
     def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
         """An API cannot be given a new collection: one that the map does not declare is taken to be there under its own name."""
@@ -141,14 +145,20 @@ class RestConnector:
     @staticmethod
     def _relation(con: duckdb.DuckDBPyConnection, resource: RestResource, rows: pa.Table) -> str:
         number = next(_names)
-        con.register(f"rest_{number}_pages", rows.append_column(_LINE, pa.array(range(rows.num_rows), pa.int64())))
+        table = f"rest_{number}"
+        con.register(f"{table}_pages", rows.append_column(_LINE, pa.array(range(rows.num_rows), pa.int64())))
         key, first = ", ".join(map(quote, resource.key)), quote(resource.key[0])
         con.execute(
-            f"CREATE TEMP TABLE rest_{number} AS SELECT * EXCLUDE ({_LINE}) FROM rest_{number}_pages "
+            f"CREATE TEMP TABLE {table} AS SELECT * EXCLUDE ({_LINE}) FROM {table}_pages "
             f"QUALIFY {first} IS NULL OR row_number() OVER (PARTITION BY {key} ORDER BY {_LINE} DESC) = 1 ORDER BY {_LINE}"
         )
-        con.unregister(f"rest_{number}_pages")
-        return f"rest_{number}"
+        con.unregister(f"{table}_pages")
+        for name in resource.key:
+            # Only as a number is a key of numbers one that single rows are asked for by; «007» is no spelling of one.
+            plain = f"bool_and(CAST(TRY_CAST({quote(name)} AS BIGINT) AS VARCHAR) = {quote(name)})"
+            if resource.columns.get(name) == "integer" and con.execute(f"SELECT {plain} FROM {table}").fetchall() != [(False,)]:
+                con.execute(f"ALTER TABLE {table} ALTER {quote(name)} TYPE BIGINT")
+        return table
 
     def _by_key(self, resource: RestResource, keys: Sequence[Mapping[str, str]], *, by_ids: bool) -> list[dict[str, Any]]:
         reader = self._opened()[1]

@@ -55,6 +55,7 @@ class Spool:
 
     folder: FilePath
     passes: list[Pass] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
     touched: float = field(default_factory=time.monotonic)
 
 
@@ -63,6 +64,7 @@ class Reader:
 
     def __init__(self, client: Client, columns: dict[str, dict[str, None]], kinds: dict[str, dict[str, str]]) -> None:
         self.client, self.columns, self.kinds = client, columns, kinds
+        self.took: dict[str, float] = {}  # seconds the last reading of a collection took, pauses included
         self._spools: dict[tuple[str, tuple[tuple[str, str], ...]], Spool] = {}
 
     def read(self, resource: RestResource, folder: FilePath, params: Sequence[tuple[str, str]] = ()) -> pa.Table:
@@ -99,6 +101,7 @@ class Reader:
             self.forget(name)
             raise
         table = self._table(resource, found)
+        self.took[resource.name] = time.monotonic() - spool.began
         self.forget(name)
         return table
 

@@ -41,6 +41,7 @@ from accord.sync.record import append, last_finished
 from accord.sync.result import FlowResult
 from accord.sync.resume import advance, agreement, believe_written, note_applied, resume
 from accord.sync.scope import begin_notes, close_logs, find_scope, first_load, read_scope, settle_logs
+from accord.sync.since import note_since
 from accord.sync.state import move_state
 from accord.sync.targets import intent_query, plan_target
 
@@ -164,6 +165,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
             cycle.progress(f"{cycle.flow.name}: reading {side.name}")
             capture(cycle.con, cycle.entity, side, drift="evolve", may_create=not dry_run)
     captured_at = cycle.clock()
+    note_since(cycle)
     judge_drift(cycle, previous)
     resume(cycle)
     identify(cycle)

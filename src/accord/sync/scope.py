@@ -35,11 +35,12 @@ from accord.sync.moved import (
     take_keys,
     tell_resnapshot,
 )
+from accord.sync.since import may_ask_since, read_since
 from accord.sync.state import note_first
 
 PART = 0.25  # of the agreed rows: with more keys than that to look at, reading everything is cheaper
 SMALL = 1000  # keys that are looked at one by one whatever their share
-CARRIED = ("positions", "basis", "sizes", "key_types", "leaned", "swept_at")
+CARRIED = ("since", "positions", "basis", "sizes", "key_types", "leaned", "swept_at")
 
 
 def begin_notes(cycle: Cycle, previous: Mapping[str, Any]) -> None:
@@ -183,6 +184,8 @@ def _told(cycle: Cycle, side: Side, previous: Mapping[str, Any], *, whole: bool)
     log = cycle.logs.get(side.name)
     if log is not None:
         return not whole and log.keys is not None and _moved_of_log(cycle, side, log.keys)
+    if may_ask_since(side):
+        return not whole and not _sweep_due(cycle, side, previous) and read_since(cycle, side, previous)
     if not may_digest(cycle, side) or not read_digests(cycle, side):
         return False
     side.digested = True

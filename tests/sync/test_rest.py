@@ -1,0 +1,141 @@
+"""An API over HTTP and a database kept in agreement, both ways."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accord.connectors.registry import open_connector
+from accord.model.entity import Entity, Field
+from accord.model.errors import SystemUnreachable
+from accord.model.flow import Binding, FieldMapping, Flow
+from accord.model.integration_map import IntegrationMap
+from accord.model.system import Resource, System
+from accord.model.values import Duration
+from accord.store import open_store
+
+FIELDS = {
+    "id": Field("id", "integer", required=True),
+    "name": Field("name"),
+    "budget": Field("budget", "number(12,2)"),
+    "due": Field("due", "timestamp"),
+    "extra": Field("extra", "json"),
+}
+OPTIONS = {"items": "data", "pages": "cursor", "cursor_path": "next", "retry_seconds": "0.01", "retries": "1", "page_size": "20"}
+
+
+@pytest.fixture
+def make(rest_api: Any, tmp_path: Path, world_class: Any) -> Iterator[Callable[..., Any]]:
+    """A table of forty rows in SQLite, an API with one more, and a two-way flow between them."""
+    opened: list[Any] = []
+
+    def build(*, resource: dict[str, str] | None = None, **api: Any) -> Any:
+        with sqlite3.connect(tmp_path / "db.db") as db:
+            db.execute("CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT, budget DECIMAL(12,2), due TIMESTAMP, extra JSON)")
+            rows = [(i, f"n{i}", f"{i}.50", "2026-01-01 00:00:00", '{"a": [1]}') for i in range(40)]
+            db.executemany("INSERT INTO things VALUES (?, ?, ?, ?, ?)", rows)
+        db.close()
+        rest_api.stamp = "updated_at"
+        rest_api.put_text(
+            "things", '{"id": 100, "name": "theirs", "budget": 7.00, "due": "2026-02-01T00:00:00Z", "extra": {"b": 2}, "more": "kept"}'
+        )
+        columns = {"id": "integer", "budget": "number(12,2)", "extra": "json"}
+        things = Resource("things", key=("id",), columns=columns, options=resource or {})
+        systems = {
+            "db": System("db", "sqlite", "db.db"),
+            "api": System("api", "rest", rest_api.url, options=OPTIONS, resources={"things": things}),
+        }
+        mapped = {n: FieldMapping(n) for n in FIELDS}
+        bindings = {"db": Binding("db", "things", mapped), "api": Binding("api", "things", mapped, **api)}
+        flows = {"things": Flow("things", "thing", bindings, authority={"*": "db", "name": "api"})}
+        map_ = IntegrationMap("test", systems=systems, entities={"thing": Entity("thing", ("id",), FIELDS)}, flows=flows)
+        connectors = {n: open_connector(s, base=tmp_path) for n, s in systems.items()}
+        store = open_store(tmp_path / "store.db", segments=tmp_path / "segments")
+        opened.extend([store, *connectors.values()])
+        return world_class(tmp_path, store, map_, connectors)
+
+    yield build
+    for thing in opened:
+        thing.close()
+
+
+def agreed(world: Any, api: Any) -> None:
+    """Both sides as other programs read them, and the proof."""
+    ours = {str(key): row[0] for key, row in world.rows("db").items()}
+    assert {key[0]: item["name"] for key, item in api.rows["things"].items()} == ours
+    proof = world.reconcile()
+    assert proof.agrees, proof.differences.to_pylist()
+
+
+def test_edits_inserts_and_deletes_go_both_ways_and_then_all_is_quiet(make: Any, rest_api: Any) -> None:
+    """The whole promise on a system without transactions; what the map does not know stays."""
+    world = make()
+
+    first = world.sync()
+    quiet = world.sync()
+    rest_api.put("things", [{**rest_api.rows["things"]["3",], "name": "edited there"}])
+    rest_api.remove("things", "5")
+    world.sql("db", "UPDATE things SET budget = 99.90 WHERE id = 4")
+    world.sql("db", "DELETE FROM things WHERE id = 6")
+    world.sql("db", "INSERT INTO things (id, name) VALUES (7000, 'new')")
+    second = world.sync()
+    writes = sum(rest_api.asked(m) for m in ("POST", "PATCH", "DELETE"))
+    last = world.sync()
+
+    assert (first.status, first.counts["inserted"], quiet.changed) == ("done", 41, False)
+    assert (second.counts["updated"], second.counts["deleted"], second.counts["inserted"]) == (2, 2, 1)
+    assert (last.changed, sum(rest_api.asked(m) for m in ("POST", "PATCH", "DELETE"))) == (False, writes)
+    assert world.rows("db")[3][0] == "edited there"
+    assert rest_api.rows["things"]["4",]["budget"] == "99.90"
+    assert rest_api.rows["things"]["100",]["more"] == "kept"
+    agreed(world, rest_api)
+
+
+def test_an_api_that_breaks_in_the_middle_of_the_writing_is_finished_by_the_next_run(make: Any, rest_api: Any) -> None:
+    """No row is lost, none is made twice, and the run says who was away."""
+    world = make()
+    sent = []
+
+    def before(method: str, path: str) -> None:
+        if method == "POST":
+            sent.append(path)
+            if len(sent) > 15:
+                rest_api.faults.append(("*", "reset"))
+
+    rest_api.before = before
+    with pytest.raises(SystemUnreachable, match="'api'"):
+        world.sync()
+    rest_api.before = lambda method, path: None
+    rest_api.faults.clear()
+    arrived = len(rest_api.rows["things"])
+
+    again = world.sync()
+
+    assert 1 < arrived < 41
+    assert again.status == "done"
+    agreed(world, rest_api)
+
+
+def test_with_updated_since_a_run_asks_for_what_changed_and_for_no_page_more(make: Any, rest_api: Any) -> None:
+    """The list of an API may have a million rows and its budget a thousand requests; deletes come with the sweep."""
+    world = make(resource={"updated_since": "since"}, capture="cursor", cursor="updated_at", overlap=Duration(3))
+    world.sync()
+    world.sync()
+    rest_api.clock += 100
+    rest_api.put("things", [{**rest_api.rows["things"]["3",], "name": "edited there"}])
+    rest_api.remove("things", "5")
+    rest_api.log.clear()
+
+    changed = world.sync()
+    listed = [path for method, path, _ in rest_api.log if "/things?" in path and "since=" not in path]
+    swept = world.sync(whole=True)
+
+    assert changed.counts["updated"] == 1
+    assert world.rows("db")[3][0] == "edited there"
+    assert listed == []
+    assert swept.counts["deleted"] == 1
+    agreed(world, rest_api)
