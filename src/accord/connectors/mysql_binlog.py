@@ -157,7 +157,7 @@ class BinlogStream:
         link.setblocking(False)
         try:
             return bool(file.peek(1)) or bool(self._ended(link))
-        except ssl.SSLWantReadError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             return False
         finally:
             link.settimeout(before)
