@@ -13,6 +13,7 @@ import duckdb
 
 DIGEST = "_digest"
 ODD = "_odd"
+VERSION = "_version"
 WRAP = 1 << 64  # digests of rows are added up and kept to 64 bits, so that their order does not matter
 
 
@@ -25,6 +26,9 @@ class Stream(Protocol):
 
     columns: Mapping[str, str]
     natives: Mapping[str, str]
+    versioned: bool
+    """Set to true, where it is not false for good, to have ``_version`` (UBIGINT) too: ``_digest`` of ``Versioned.version_rows``."""
+    may_version: bool
 
     def read(self, columns: Sequence[str], digest: Sequence[str]) -> str:
         """A relation to select from once, as one state of the resource; nothing is read before.
@@ -65,6 +69,8 @@ class Fill(Protocol):
     """An open transaction on a resource that was empty when it began; nobody else writes there until it ends."""
 
     natives: Mapping[str, str]
+    stamp: str
+    """Once committed, for ``Versioned.untouched``; empty where there is no such thing."""
 
     def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:
         """Insert the rows of a relation of ``con``.

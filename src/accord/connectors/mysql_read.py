@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 import pyarrow as pa
 
+from accord.connectors.mysql_patience import as_it_comes
 from accord.connectors.mysql_types import MyColumn
 from accord.connectors.text_values import readable_types
 from accord.connectors.types import quote
@@ -33,13 +34,11 @@ def fetch(con: duckdb.DuckDBPyConnection, db: pymysql.Connection[Any], queries: 
     Raises:
         pymysql.err.Error: the server refuses, or the connection broke.
     """
-    import pymysql.cursors
-
     table = f"mysql_{next(_names)}"
     chunk = f"{table}_chunk"
     con.execute(f"CREATE TEMP TABLE {table} ({', '.join(f'{quote(name)} VARCHAR' for name in names)})")
     for query in queries:
-        with db.cursor(pymysql.cursors.SSCursor) as cursor:
+        with as_it_comes(db) as cursor:
             cursor.execute(query)
             while rows := cursor.fetchmany(_CHUNK_ROWS):
                 columns = zip(*rows, strict=True)

@@ -27,6 +27,7 @@ from accord.connectors import (
     postgresql_few,
     postgresql_keys,
     postgresql_token,
+    postgresql_version,
     postgresql_write,
 )
 from accord.connectors.duck import load_scanner, open_duck
@@ -235,7 +236,10 @@ class PostgresConnector:
         """One COPY of the table, read as it comes."""
         with self._opened() as db:
             table = self._table(db, resource)
-            return postgresql_bulk.PgStream(con, self._dsn(), table, columns_of(db, table), listening(Doubt(self._dsn()), self._link.peer))
+            watch = listening(Doubt(self._dsn()), self._link.peer)
+            stream = postgresql_bulk.PgStream(con, self._dsn(), table, columns_of(db, table), watch)
+            stream.version = postgresql_version.expression(db, table, list(stream.columns))
+            return stream
 
     def is_empty(self, resource: str) -> bool:
         """Looks for a first row."""
@@ -285,6 +289,30 @@ class PostgresConnector:
             known = {c.name: c for c in columns_of(db, table)}
             query = postgresql_digest.rows_query(db, table, known, key, columns, where)
         return self._scanned(con, query, [known[name] for name in key], [f"{postgresql_digest.SIGNED} AS _digest"])
+
+    def version_mark(self, resource: str, columns: Sequence[str]) -> str | None:
+        """Of a table of the heap: its files, its columns, the server's start."""
+        with self._opened() as db:
+            return postgresql_version.version_mark(db, self._table(db, resource), columns)
+
+    def version_rows(self, con: duckdb.DuckDBPyConnection, resource: str, key: Sequence[str], where: str = "", *, keys: str = "") -> str:
+        """One statement: key and eight bytes per row travel, and no value is looked at."""
+        with self._opened() as db:
+            if keys:
+                shape = self._seen(db, resource)
+                asked = self._asked(con, keys, shape, resource)
+                known = {c.name: c for c in shape.columns}
+                query = postgresql_version.keys_query(con, db, shape, asked, key, where)
+            else:
+                table = self._table(db, resource)
+                known = {c.name: c for c in columns_of(db, table)}
+                query = postgresql_version.rows_query(db, table, known, key, where)
+        return self._scanned(con, query, [known[name] for name in key], [f"{postgresql_digest.SIGNED} AS _digest"])
+
+    def untouched(self, resource: str, stamp: str, rows: int) -> bool:
+        """Every row is of that one transaction."""
+        with self._opened() as db:
+            return postgresql_version.untouched(db, self._table(db, resource), stamp, rows)
 
     def digest_buckets(self, resource: str, key: Sequence[str], columns: Sequence[str], buckets: int, where: str = "") -> pa.Table:
         """One statement; a row per bucket travels."""

@@ -12,8 +12,9 @@ from typing import Any
 import duckdb
 import psycopg
 
-from accord.connectors.bulk import DIGEST, ODD, WRAP
+from accord.connectors.bulk import DIGEST, ODD, VERSION, WRAP
 from accord.connectors.duck import load_scanner
+from accord.connectors.postgresql_digest import SIGNED
 from accord.connectors.postgresql_types import PgColumn
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.errors import DataRefused
@@ -68,6 +69,12 @@ class PgStream:
             n: "TIMESTAMP" if self._of[n].base == "timestamp" and not self._of[n].is_array else t for n, t in self.columns.items()
         }
         self.natives: Mapping[str, str] = _natives(columns)
+        self.version, self.versioned = "", False
+
+    @property
+    def may_version(self) -> bool:
+        """Whether its rows have versions."""
+        return bool(self.version)
 
     def read(self, columns: Sequence[str], digest: Sequence[str]) -> str:
         """A view over one statement of the server."""
@@ -80,10 +87,13 @@ class PgStream:
             picked.append(f"hash_record_extended(ROW({', '.join(map(quote, digest))}), 0) AS {DIGEST}")
         else:
             picked.append(f"({' OR '.join(_odd(self._of[n]) for n in columns if _odd(self._of[n])) or 'false'}) AS {ODD}")
+        if self.versioned:
+            picked.append(f"{self.version} AS {VERSION}")
         query = f"SELECT {', '.join(picked)} FROM {self._table}"
         self._open.enter_context(self._watch)
+        shown = f"* REPLACE ({SIGNED.replace('_digest', VERSION)} AS {VERSION})" if self.versioned else "*"
         self._con.execute(f"ATTACH {literal(self._dsn)} AS {alias} (TYPE postgres, READ_ONLY)")
-        self._con.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM postgres_query({literal(alias)}, {literal(query)})")
+        self._con.execute(f"CREATE TEMP VIEW {view} AS SELECT {shown} FROM postgres_query({literal(alias)}, {literal(query)})")
         return view
 
     def close(self) -> None:
@@ -114,6 +124,7 @@ class PgFill:
     def __init__(self, db: psycopg.Connection[Any], table: str, columns: Sequence[PgColumn]) -> None:
         self._db, self._table = db, table
         self._of = {c.name: c for c in columns}
+        self.stamp = ""
         self.natives: Mapping[str, str] = _natives(columns)
 
     def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:
@@ -164,7 +175,9 @@ class PgFill:
 
     def commit(self) -> None:
         """Durable when it returns."""
+        found = self._db.execute("SELECT pg_current_xact_id()::xid::text").fetchone()
         self._db.execute("COMMIT")
+        self.stamp = str(found[0]) if found else ""
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def rows_query(
         UsageError: the condition cannot be evaluated there.
     """
     picked = ", ".join(f"{_of(columns, name, table).read} AS {quote(name)}" for name in key)
-    return f"SELECT {picked}, {_hash(db, columns, digested, table)} AS _digest FROM {table} t{_where(columns, where)}"
+    return f"SELECT {picked}, {_hash(db, columns, digested, table)} AS _digest FROM {table} t{condition(columns, where)}"
 
 
 def buckets(
@@ -58,7 +58,7 @@ def buckets(
     rest = [part for name in digested if name not in key for part in _parts(known[name])]
     # The hash of the key goes into the digest of the row: else two rows that exchanged their values would cancel out.
     digest = _record(db, ["_key", *rest])
-    inner = f"SELECT *, {_hash(db, columns, key, table)} AS _key FROM {table} t{_where(columns, where)} OFFSET 0"
+    inner = f"SELECT *, {_hash(db, columns, key, table)} AS _key FROM {table} t{condition(columns, where)} OFFSET 0"
     query = f"SELECT mod(mod(_key, {int(count)}) + {int(count)}, {int(count)}), count(*), bit_xor({digest}) FROM ({inner}) t GROUP BY 1"
     rows = db.execute(query.encode()).fetchall()
     found = list(zip(*rows, strict=True)) or [(), (), ()]
@@ -98,7 +98,12 @@ def _parts(column: PgColumn) -> list[str]:
     return [f'{name}::text COLLATE "C"']
 
 
-def _where(columns: Mapping[str, PgColumn], where: str) -> str:
+def condition(columns: Mapping[str, PgColumn], where: str) -> str:
+    """SQL on the server: the WHERE clause of a condition of the map; empty without one.
+
+    Raises:
+        UsageError: the condition cannot be evaluated there.
+    """
     if not where:
         return ""
 

@@ -113,7 +113,7 @@ def read_few(con: duckdb.DuckDBPyConnection, db: psycopg.Connection[Any], keys: 
 def read_many(con: duckdb.DuckDBPyConnection, keys: Keys, shape: Shape) -> str:
     """One statement for the scanner with the keys in it."""
     columns = ", ".join(f"{c.read} AS {quote(c.name)}" for c in shape.columns)
-    return f"{_as_arrays(con, keys)} SELECT {columns} FROM {shape.table} t WHERE {wanted(keys, shape, as_texts=True)}"
+    return f"{arrays(con, keys)} SELECT {columns} FROM {shape.table} t WHERE {wanted(keys, shape, as_texts=True)}"
 
 
 class Unusual(Exception):
@@ -152,7 +152,7 @@ def _relation(con: duckdb.DuckDBPyConnection, columns: Sequence[PgColumn], rows:
     return f"{raw}_view"
 
 
-def _as_arrays(con: duckdb.DuckDBPyConnection, keys: Keys) -> str:
+def arrays(con: duckdb.DuckDBPyConnection, keys: Keys) -> str:
     """SQL on the server for ``accord_keys``, one array per key column."""
     # Quoted and escaped, every text but NUL can be an element; no text of PostgreSQL holds a NUL.
     escaped = (f"replace(replace({quote(n)}, chr(92), chr(92) || chr(92)), chr(34), chr(92) || chr(34))" for n in keys.names)

@@ -271,3 +271,36 @@ class Digested(Protocol):
     def digest_buckets(self, resource: str, key: Sequence[str], columns: Sequence[str], buckets: int, where: str = "") -> pa.Table:
         """``bucket`` (0 ≤ n < buckets, by digest of the key alone), ``n`` rows, ``digest`` over all row digests of the bucket."""
         ...
+
+
+@runtime_checkable
+class Versioned(Protocol):
+    """A connector whose system knows which version of a row it holds, so that rows nobody wrote are told without looking at values."""
+
+    def version_mark(self, resource: str, columns: Sequence[str]) -> str | None:
+        """Under which mark versions may be compared: only those read after the same mark was given. ``None``: rows have no versions.
+
+        Args:
+            resource: the table.
+            columns: those whose values are read; a change of anything else that makes them show other values changes the mark.
+        """
+        ...
+
+    def version_rows(self, con: duckdb.DuckDBPyConnection, resource: str, key: Sequence[str], where: str = "", *, keys: str = "") -> str:
+        """A relation with the key columns (as ``scan`` gives them) and ``_digest`` UBIGINT, of one consistent state.
+
+        Under one mark, rows of a key whose ``_digest`` is the same have the same values, but for a chance of 2^-64. One that was written
+        with the values it had, or moved, has another. Not comparable between systems.
+
+        Args:
+            con: where the rows become readable.
+            resource: the table.
+            key: its key columns.
+            where: as for ``Digested``.
+            keys: as for ``Keyed``; only the rows of these keys.
+        """
+        ...
+
+    def untouched(self, resource: str, stamp: str, rows: int) -> bool:
+        """Whether the resource holds just the rows that a fill with this ``stamp`` wrote, and none was written since."""
+        ...

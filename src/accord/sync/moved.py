@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 
-from accord.connectors.protocol import Digested, Logged
+from accord.connectors.protocol import Digested, Logged, Versioned
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.errors import UnknownName, UsageError
 from accord.model.event import Event
@@ -183,11 +183,16 @@ def read_digests(cycle: Cycle, side: Side) -> bool:
     Returns:
         False where its system cannot evaluate the binding's condition, or lacks a column: reading the rows then says what is wrong.
     """
-    assert isinstance(side.connector, Digested)
-    keys = key_columns(cycle, side)
+    keys, connector, resource, where = key_columns(cycle, side), side.connector, side.binding.resource, side.binding.where
     try:
-        relation = side.connector.digest_rows(cycle.con, side.binding.resource, keys, digest_columns(cycle, side), where=side.binding.where)
+        side.mark = version_mark(cycle, side)
+        if side.mark and isinstance(connector, Versioned):
+            relation = connector.version_rows(cycle.con, resource, keys, where)
+        else:
+            assert isinstance(connector, Digested)
+            relation = connector.digest_rows(cycle.con, resource, keys, digest_columns(cycle, side), where=where)
     except (UsageError, UnknownName):
+        side.mark = ""
         return False
     cycle.sql(f"CREATE OR REPLACE VIEW {side.table('digest')} AS SELECT {names(keys)}, _digest FROM {relation}")
     return True
@@ -195,16 +200,41 @@ def read_digests(cycle: Cycle, side: Side) -> bool:
 
 def compare_digests(cycle: Cycle, side: Side) -> bool:
     """Fill ``redigest_<i>`` with the system's keys whose digest is another than stored; false when none is stored."""
-    shas = cycle.store.flow_state(cycle.flow.name).get(f"digest:{side.name}", ())
-    if not shas:
-        return False
     keys = key_columns(cycle, side)
+    shas = cycle.store.flow_state(cycle.flow.name).get(f"digest:{side.name}", ())
+    if not comparable(cycle, side):
+        return False
+    if not shas:
+        if not _as_filled(cycle, side):
+            return False
+        cycle.sql(f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT {names(keys)} FROM {side.table('digest')} LIMIT 0")
+        return True
     old = folded([cycle.store.read_segment(sha) for sha in shas], keys)
     cycle.sql(
         f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT DISTINCT {names(keys)} "
         f"FROM {side.table('digest')} n FULL JOIN ({old}) o USING ({names(keys)}) WHERE n._digest IS DISTINCT FROM o._digest"
     )
     return True
+
+
+def version_mark(cycle: Cycle, side: Side) -> str:
+    """The mark of the side's row versions; empty where its rows have none, or the map trusts a cursor instead."""
+    if side.binding.capture != "sweep" or not isinstance(side.connector, Versioned):
+        return ""
+    return side.connector.version_mark(side.binding.resource, digest_columns(cycle, side)) or ""
+
+
+def comparable(cycle: Cycle, side: Side) -> bool:
+    """Whether the digests that are stored may be compared with those just read."""
+    return str(cycle.notes.get("marks", {}).get(side.name, "")) == side.mark
+
+
+def _as_filled(cycle: Cycle, side: Side) -> bool:
+    """Whether a side that a first load filled still holds just what was written, so that there was no need to read it yet."""
+    filled = cycle.notes.get("fills", {}).get(side.name)
+    if not filled or not side.mark or not isinstance(side.connector, Versioned):
+        return False
+    return side.connector.untouched(side.binding.resource, str(filled["stamp"]), int(filled["rows"]))
 
 
 def compare_values(cycle: Cycle, side: Side) -> bool:

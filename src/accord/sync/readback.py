@@ -9,6 +9,7 @@ from accord.sync.capture import capture
 from accord.sync.cycle import Cycle, Side, names
 from accord.sync.moved import make_native
 from accord.sync.scope import needs_every_row
+from accord.sync.versions import note_versions
 
 PART = 0.25  # of the rows read: with more keys than that, reading everything is cheaper
 _READ_BACK = 1000  # added to a side's index for the tables of its read-back
@@ -25,6 +26,7 @@ def read_back(cycle: Cycle, side: Side) -> Side:
         return shown
     kinds = {**cycle.notes.get("key_types", {}).get(side.name, {}), **({} if cycle.partial else side.columns)}
     native = make_native(cycle, shown, "active", kinds) if keyed else ""
+    note_versions(cycle, side, native)  # before the values: whoever writes between the two shows in the next run
     if not (native or cycle.partial):
         capture(cycle.con, cycle.entity, shown, drift=cycle.flow.drift)
         return shown

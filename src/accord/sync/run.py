@@ -42,8 +42,9 @@ from accord.sync.result import FlowResult
 from accord.sync.resume import advance, agreement, believe_written, note_applied, resume
 from accord.sync.scope import begin_notes, close_logs, find_scope, first_load, read_scope, settle_logs
 from accord.sync.since import note_since
-from accord.sync.state import move_state
+from accord.sync.state import move_digests, move_state
 from accord.sync.targets import intent_query, plan_target
+from accord.sync.versions import settle_versions
 
 ROUNDS = 3  # a row that is stale after so many tries is left for the next run
 _EFFECTS = ("inserted", "updated", "deleted", "unchanged")
@@ -303,6 +304,7 @@ def _finish(
     if active:
         for side in cycle.sides:
             next_base(cycle, side, shown.get(side.name))
+            settle_versions(cycle, side, shown.get(side.name))
         next_golden(cycle)
         before = previous.get("captured_at")
         settle_due(cycle, shown, captured_at, datetime.fromisoformat(str(before)) if before else None, initial)
@@ -372,7 +374,7 @@ def _quiet(cycle: Cycle, previous: Mapping[str, Any]) -> FlowResult:
     counts = dict.fromkeys((*_EFFECTS, "refused", "stale", "quarantined", "released", "conflicts", "changes", "verified"), 0)
     rows = {s.name: 0 for s in cycle.sides}
     result = FlowResult(cycle.flow.name, cycle.run, "done", counts, tuple(cycle.findings), cycle.seconds, False, rows)
-    _finished(cycle, result, {}, cycle.clock(), previous["columns"], None, previous.get("shapes"))
+    _finished(cycle, result, move_digests(cycle), cycle.clock(), previous["columns"], None, previous.get("shapes"))
     return result
 
 

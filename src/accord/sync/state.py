@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from accord.connectors.types import quote
 from accord.store.folding import REMOVED, folded, is_change, rows_in
 from accord.sync.cycle import Cycle, Side, names
-from accord.sync.moved import key_columns, young
+from accord.sync.moved import comparable, key_columns, young
 
 APPENDED = {
     "conflicts": ("conflicts_new", "ALL"),
@@ -47,8 +47,7 @@ def move_state(cycle: Cycle, *, active: bool) -> dict[str, list[str]]:
         # Naming the base of a side closes its open intents: they are part of it now, and must not excuse a later edit of a user.
         if side.name in meant and f"base:{side.name}" not in state:
             state[f"base:{side.name}"] = list(stored.get(f"base:{side.name}", ()))
-        if side.digested:
-            _move_digests(cycle, state, side)
+    state |= move_digests(cycle)
     if differs(cycle, "quarantine", "quarantine0"):
         state["quarantine"] = [_segment(cycle, "SELECT * FROM quarantine ORDER BY binding, key, row_hash")]
     _leave_open(cycle, active=active)
@@ -118,23 +117,41 @@ def _alike(cycle: Cycle, shas: Sequence[str], table: str) -> bool:
     return all(wanted.get(name) == type_ for name, type_ in held.items())
 
 
+def move_digests(cycle: Cycle) -> dict[str, list[str]]:
+    """Keep what the systems told of their rows without showing them, as far as it differs from what is kept."""
+    state: dict[str, list[str]] = {}
+    for side in cycle.sides:
+        if side.digested:
+            _move_digests(cycle, state, side)
+    return state
+
+
 def _move_digests(cycle: Cycle, state: dict[str, list[str]], side: Side) -> None:
-    """Keep the digests of the rows as they were before they were read; rows written since show as changed once more, and are equal."""
+    """Keep the digests of the rows as they were before they were read; rows written since show as changed once more, and are equal.
+
+    Rows this run wrote itself are kept as they were when they were read back.
+    """
     role, keys = f"digest:{side.name}", names(key_columns(cycle, side))
     shas = cycle.store.flow_state(cycle.flow.name).get(role, ())
-    now, moved = side.table("digest"), side.table("redigest")
-    if shas:
-        count = cycle.count(f"SELECT count(*) FROM {moved}")
+    moved, own = f"SELECT {keys} FROM {side.table('redigest')}", side.table("rewritten")
+    now = f"SELECT {keys}, _digest FROM {side.table('digest')}"
+    if cycle.has(own):
+        now = f"{now} ANTI JOIN {own} USING ({keys}) UNION ALL SELECT {keys}, _digest FROM {own} WHERE NOT {REMOVED}"
+        moved = f"{moved} UNION SELECT {keys} FROM {own}"
+    if shas and comparable(cycle, side):
+        count = cycle.count(f"SELECT count(*) FROM ({moved})")
         if not count:
             return
         if not cycle.restated and _as_change(cycle, shas, count):
             change = (
-                f"SELECT {keys}, _digest, false AS {REMOVED} FROM {now} SEMI JOIN {moved} USING ({keys}) "
-                f"UNION ALL SELECT {keys}, CAST(0 AS UBIGINT), true FROM {moved} ANTI JOIN {now} USING ({keys})"
+                f"SELECT *, false AS {REMOVED} FROM ({now}) SEMI JOIN ({moved}) USING ({keys}) "
+                f"UNION ALL SELECT {keys}, CAST(0 AS UBIGINT), true FROM ({moved}) ANTI JOIN ({now}) USING ({keys})"
             )
             state[role] = [*shas, _segment(cycle, f"SELECT * FROM ({change}) ORDER BY {keys}")]
             return
-    state[role] = [_segment(cycle, f"SELECT {keys}, _digest FROM {now} ORDER BY {keys}")]
+    cycle.notes["marks"] = {**cycle.notes.get("marks", {}), side.name: side.mark}
+    cycle.notes["fills"] = {name: filled for name, filled in cycle.notes.get("fills", {}).items() if name != side.name}
+    state[role] = [_segment(cycle, f"SELECT {keys}, _digest FROM ({now}) ORDER BY {keys}")]
 
 
 def _leave_open(cycle: Cycle, *, active: bool) -> None:

@@ -22,7 +22,8 @@ from accord.sync.cycle import Cycle, Side, names
 from accord.sync.load.eligible import FILLS, pair, simple, understood, untouched
 from accord.sync.load.pour import OutOfOrdinaryError, Taker, Tally, pour
 from accord.sync.load.query import REASONS, Shape, needed_columns, shape_of, stream_query
-from accord.sync.load.settle import base_list, finish, golden_list, note_refused
+from accord.sync.load.settle import base_list, finish, golden_list, note_loaded, note_refused, version_list
+from accord.sync.moved import version_mark
 from accord.sync.record import append
 from accord.sync.result import FlowResult
 
@@ -46,6 +47,7 @@ class _Plan:
     stream: Stream
     con: duckdb.DuckDBPyConnection
     shas: dict[str, str]  # select list: segment
+    versions: str = ""  # select list of the source's keys with their versions; empty when they are not kept
 
 
 def load_first(cycle: Cycle) -> Loaded | None:
@@ -98,7 +100,8 @@ def _stream(cycle: Cycle, source: Side, target: Side, stream: Stream, con: duckd
     _describe(cycle, source, stream)
     if not simple(cycle, source, target):
         raise OutOfOrdinaryError("the mapping asks for more")
-    plan = _Plan(source, target, stream, con, {})
+    plan = _Plan(source, target, stream, con, {}, version_list(cycle, source, stream))
+    marks = {side.name: version_mark(cycle, side) for side in (source, target)}  # before anything of them is read or written
     columns = tuple(c.column for c in (*(target.codes[k] for k in cycle.keys), *target.written(cycle.keys)))
     assert isinstance(target.connector, Filled)
     with ExitStack() as stack:
@@ -119,6 +122,9 @@ def _stream(cycle: Cycle, source: Side, target: Side, stream: Stream, con: duckd
     if not shape.digest:
         _read_back(cycle, target, base)
     result, state = finish(cycle, source, target, plan.shas, shape, tally, captured_at)
+    note_loaded(cycle, target, marks, fill.stamp, tally.accepted)
+    if plan.versions and marks[source.name]:
+        state[f"digest:{source.name}"] = [plan.shas[plan.versions]]
     return Loaded(result, state, captured_at)
 
 
@@ -141,6 +147,7 @@ class Scan:
         self._con = con
         self.columns: Mapping[str, str] = {r[0]: r[1] for r in con.execute(f"DESCRIBE SELECT * FROM {self._relation}").fetchall()}
         self.natives: Mapping[str, str] = {}
+        self.versioned = self.may_version = False
 
     def read(self, columns: Sequence[str], digest: Sequence[str]) -> str:
         """The scanned relation; a scan reads every value exactly."""
@@ -175,7 +182,7 @@ def _describe(cycle: Cycle, source: Side, stream: Stream) -> None:
 def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:
     source, target = plan.source, plan.target
     relation = plan.stream.read(needed_columns(source), shape.digest)
-    query = stream_query(cycle, source, target, relation, shape)
+    query = stream_query(cycle, source, target, relation, shape, versioned=plan.stream.versioned)
     reader = plan.con.execute(query).to_arrow_reader(BATCH_ROWS)
     first = list(itertools.islice(reader, -(-SMALLEST_ROWS // BATCH_ROWS)))
     if sum(batch.num_rows for batch in first) < SMALLEST_ROWS:
@@ -183,7 +190,9 @@ def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:
     whole = pa.RecordBatchReader.from_batches(reader.schema, itertools.chain(first, reader))
     cycle.progress(f"{cycle.flow.name}: loading {target.name} from {source.name}")
     lists = dict.fromkeys((base_list(cycle, source, None), golden_list(cycle, source), base_list(cycle, target, shape.shown)))
-    takers = [_keep(cycle, plan, fields) for fields in lists]
+    takers = [_keep(cycle, plan, fields, f"{REASONS} IS NULL") for fields in lists]
+    if plan.versions:
+        takers.append(_keep(cycle, plan, plan.versions, "true"))
 
     def send(batches: pa.RecordBatchReader) -> None:
         con = _cursor(plan.con, batches)
@@ -196,10 +205,10 @@ def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:
     return tally
 
 
-def _keep(cycle: Cycle, plan: _Plan, fields: str) -> Taker:
+def _keep(cycle: Cycle, plan: _Plan, fields: str, which: str) -> Taker:
     def taker(batches: pa.RecordBatchReader) -> None:
         con = _cursor(plan.con, batches)
-        plan.shas[fields] = cycle.store.write_segment_from(con, f"SELECT {fields} FROM poured WHERE {REASONS} IS NULL").sha
+        plan.shas[fields] = cycle.store.write_segment_from(con, f"SELECT {fields} FROM poured WHERE {which}").sha
 
     return taker
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from accord.connectors.bulk import DIGEST, ODD
+from accord.connectors.bulk import DIGEST, ODD, VERSION
 from accord.connectors.types import literal, quote
 from accord.model.entity import Field
 from accord.model.types import CanonicalType
@@ -75,13 +75,12 @@ def needed_columns(source: Side) -> tuple[str, ...]:
     return tuple(c for c in source.columns if c.lower() in wanted)
 
 
-def stream_query(cycle: Cycle, source: Side, target: Side, relation: str, shape: Shape) -> str:
+def stream_query(cycle: Cycle, source: Side, target: Side, relation: str, shape: Shape, *, versioned: bool = False) -> str:
     """SQL over the source's relation giving one row per row of the source.
 
     Columns: every canonical field; ``n:<column>`` and ``s:<field>`` where the target holds a value in another form; ``_reasons`` (null for
     a row that keeps the contract) and ``_row`` (its own columns as JSON, of a refused row only); ``_off`` (true where the ordinary way
-    would do more than insert this row); ``_digest`` when the source
-    computes one.
+    would do more than insert this row); ``_digest`` when the source computes one; ``_version`` when asked for.
     """
     entity = cycle.entity
     canonical = [
@@ -91,7 +90,8 @@ def stream_query(cycle: Cycle, source: Side, target: Side, relation: str, shape:
     raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
     mark = DIGEST if shape.digest else ODD
     where = f"WHERE ({source.binding.where})" if source.binding.where else ""
-    inner = f"SELECT {', '.join([*canonical, *raw, mark])} FROM {relation} {where}"
+    more = [VERSION] if versioned else []
+    inner = f"SELECT {', '.join([*canonical, *raw, mark, *more])} FROM {relation} {where}"
     columns = [names(entity.fields), *_refusal(cycle, source, [raw_name(c) for c in kept])]
     stages, odd = _forms(cycle, source, target)
     written = ", ".join(["*", *(f"{sql} AS {quote(n)}" for n, sql in stages[0].items())])
@@ -101,7 +101,7 @@ def stream_query(cycle: Cycle, source: Side, target: Side, relation: str, shape:
         columns.append(DIGEST)
     else:
         odd.append(ODD)
-    columns.append(f"({' OR '.join(odd) or 'false'}) AS {OFF}")
+    columns += [*more, f"({' OR '.join(odd) or 'false'}) AS {OFF}"]
     return f"SELECT {', '.join(columns)} FROM (SELECT {back} FROM (SELECT {written} FROM ({inner}))) _x"
 
 

@@ -7,13 +7,14 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from accord.connectors.bulk import DIGEST, VERSION, Stream
 from accord.connectors.types import literal, quote
 from accord.sync.changes import note_quarantined
 from accord.sync.cycle import Cycle, Side, key_json, names, storage_type
 from accord.sync.judge import contract_findings
 from accord.sync.load.pour import Tally
-from accord.sync.load.query import REASONS, ROW, Shape, changes_query
-from accord.sync.moved import key_columns
+from accord.sync.load.query import REASONS, ROW, Shape, changes_query, same_form
+from accord.sync.moved import key_columns, version_mark
 from accord.sync.quarantine import make_waiting
 from accord.sync.result import FlowResult
 
@@ -46,6 +47,25 @@ def _fields(cycle: Cycle, held: Mapping[str, str]) -> str:
         f"CAST({quote(held[f]) if f in held else 'NULL'} AS {storage_type(cycle.entity, f)}) AS {quote(f)}"
         for f in cycle.fields
     )
+
+
+def version_list(cycle: Cycle, source: Side, stream: Stream) -> str:
+    """Select list over the stream of the source's keys, in its own columns, with their versions; empty when it has none."""
+    picked = []
+    for key in cycle.keys:
+        code = source.codes[key]
+        if not code.column or not same_form(cycle.entity.fields[key], source, code, storage_type(cycle.entity, key)):
+            return ""
+        picked.append(f"{quote(key)} AS {quote(code.column)}")
+    stream.versioned = stream.may_version and bool(version_mark(cycle, source))
+    return f"{', '.join(picked)}, {VERSION} AS {DIGEST}" if stream.versioned else ""
+
+
+def note_loaded(cycle: Cycle, target: Side, marks: Mapping[str, str], stamp: str, rows: int) -> None:
+    """What lets the next run tell which rows were written since, without reading them."""
+    cycle.notes["marks"] = {name: mark for name, mark in marks.items() if mark}
+    if stamp and marks[target.name]:
+        cycle.notes["fills"] = {target.name: {"stamp": stamp, "rows": rows}}
 
 
 def note_refused(cycle: Cycle, source: Side, target: Side, tally: Tally) -> None:

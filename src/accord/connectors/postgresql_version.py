@@ -1,0 +1,97 @@
+"""Which rows of a PostgreSQL table were written since they were last seen: by where a row stands and which transaction put it there.
+
+An update makes a new row version beside the old one, so a place in the heap (``ctid``) with the transaction that wrote it (``xmin``)
+names one version of a row and never another, until transaction ids come round or the table is rewritten. Both are in the mark under which
+versions may be compared, and so is all that could show the same row version as other values. Telling versions costs a third of hashing
+values, since no value is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import duckdb
+import psycopg
+
+from accord.connectors.keys import Keys
+from accord.connectors.postgresql_digest import condition
+from accord.connectors.postgresql_keys import Shape, arrays, mark, wanted
+from accord.connectors.postgresql_types import PgColumn
+from accord.connectors.types import quote
+
+_SINCE: Final = 140000
+# Types of users can show a stored value in another way from one day to the next (a label of an enum renamed); regclass and its like name
+# what may be renamed. A virtual column is computed when it is read. Only the heap keeps row versions in this way.
+_PLAIN: Final = """
+    SELECT c.relkind = 'p', c.relkind IN ('r', 'p') AND NOT (c.relkind = 'r' AND c.relhassubclass)
+        AND NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0
+            AND (a.attgenerated = 'v' OR a.attname = ANY(%(columns)s) AND (t.oid >= 16384 OR t.typname ~ '^_?reg')))
+        AND NOT EXISTS (SELECT FROM pg_partition_tree(c.oid) p JOIN pg_class l ON l.oid = p.relid
+            WHERE p.isleaf AND (l.relkind <> 'r' OR l.relam <> 2))
+        AND (c.relkind = 'p' OR c.relam = 2)
+    FROM pg_class c WHERE c.oid = %(table)s::regclass"""
+_FILES: Final = """
+    SELECT coalesce((SELECT string_agg(p.relid::oid || '.' || coalesce(pg_relation_filenode(p.relid), 0), ' ' ORDER BY p.relid::oid)
+        FROM pg_partition_tree(%(table)s) p), pg_relation_filenode(%(table)s::regclass)::text)"""
+
+
+def expression(db: psycopg.Connection[Any], table: str, columns: Sequence[str]) -> str:
+    """SQL on the server: the version of a row as a signed number; ``""`` where rows of this table have none that can be relied on.
+
+    Args:
+        db: an open connection.
+        table: quoted name.
+        columns: those whose values are read.
+    """
+    if db.info.server_version < _SINCE:
+        return ""
+    found = db.execute(_PLAIN, {"table": table, "columns": list(columns)}).fetchone()
+    if found is None or not found[1]:
+        return ""
+    return f"hash_record_extended(ROW({'tableoid, ' if found[0] else ''}ctid, xmin), 0)"
+
+
+def version_mark(db: psycopg.Connection[Any], table: str, columns: Sequence[str]) -> str | None:
+    """The mark of a table's row versions as of now; ``None`` where they have none.
+
+    A restart ends it, since a server restored from an older copy gives out the same transaction ids again. So do 2^31 transactions.
+    """
+    if not expression(db, table, columns):
+        return None
+    row = db.execute(
+        f"SELECT md5(concat_ws('/', pg_postmaster_start_time()::text, (SELECT oid FROM pg_database WHERE datname = current_database()), "
+        f"floor(pg_snapshot_xmax(pg_current_snapshot())::text::numeric / 2147483648), {mark(table)}, ({_FILES})))".encode(),
+        {"table": table},
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
+def rows_query(db: psycopg.Connection[Any], table: str, columns: Mapping[str, PgColumn], key: Sequence[str], where: str) -> str:
+    """SQL on the server: the key columns as ``scan`` reads them, and the version of each row.
+
+    Raises:
+        UsageError: the condition cannot be evaluated there.
+    """
+    return f"SELECT {_picked(db, table, columns, key)} FROM {table} t{condition(columns, where)}"
+
+
+def keys_query(
+    con: duckdb.DuckDBPyConnection, db: psycopg.Connection[Any], shape: Shape, keys: Keys, key: Sequence[str], where: str
+) -> str:
+    """The same of the rows of some keys."""
+    columns = {c.name: c for c in shape.columns}
+    held = condition(columns, where).replace(" WHERE ", " AND ", 1)
+    picked = _picked(db, shape.table, columns, key)
+    return f"{arrays(con, keys)} SELECT {picked} FROM {shape.table} t WHERE {wanted(keys, shape, as_texts=True)}{held}"
+
+
+def untouched(db: psycopg.Connection[Any], table: str, stamp: str, rows: int) -> bool:
+    """Whether a table holds exactly the rows one transaction wrote into it, each still in its first version."""
+    counted = db.execute(f"SELECT count(*), count(*) FILTER (WHERE xmin = %s::xid) FROM {table}".encode(), (stamp,)).fetchone()
+    return counted is not None and tuple(counted) == (rows, rows)
+
+
+def _picked(db: psycopg.Connection[Any], table: str, columns: Mapping[str, PgColumn], key: Sequence[str]) -> str:
+    read = ", ".join(f"{columns[name].read} AS {quote(name)}" for name in key)
+    return f"{read}, {expression(db, table, ()) or 'NULL::bigint'} AS _digest"
