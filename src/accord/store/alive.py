@@ -93,12 +93,13 @@ class Watched(psycopg.Connection[Any]):
         """
         db = cls.connect(conninfo, autocommit=True, **options)
         try:
-            # What the protocol says may be the number a pooler made up.
             row = db.execute("SELECT pg_backend_pid()").fetchone()
         except psycopg.Error:
             db.close()
             raise
-        db.doubt = Doubt(conninfo, pid=int(row[0]) if row else None)
+        # A pooler makes up a number of its own, and may move this session to another one of the server.
+        pid = int(row[0]) if row and row[0] == db.info.backend_pid else None
+        db.doubt = Doubt(conninfo, pid=pid)
         return db
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
