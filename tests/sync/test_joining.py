@@ -175,3 +175,21 @@ def test_an_emptied_text_and_an_edit_of_it_are_the_same_place(make_world: Any) -
 
     assert [world.rows(s) for s in "abc"] == [{"1": (None,)}] * 3
     assert recorded(world) == [("a", "b", "a longer note", "merge")]
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [(TAGS, ("a;b", "a;x", "a;b;y")), (Field("v"), ("one\ntwo", "ONE\ntwo", "one\nTWO")), (Field("v", "integer"), ("1", "2", "4"))],
+)
+def test_every_system_whose_edit_was_joined_has_changes_due(make_world: Any, field: Field, values: tuple[str, str, str]) -> None:
+    """What is due is what people changed; a join in which only one of them counts would hide the others' failures."""
+    world = three(make_world, field)
+    world.sql("a", "INSERT INTO things VALUES ('1', ?)", values[0])
+    world.sync()
+    for system, value in zip("ab", values[1:], strict=True):
+        world.sql(system, "UPDATE things SET v = ?", value)
+
+    world.sync()
+
+    due = {(c["source"], c["target"]): c["verified"] for c in world.segments("changes") if c["run"] == f"run-{world.runs}"}
+    assert due == dict.fromkeys([("a", "b"), ("b", "a"), ("a", "c"), ("b", "c")], True)

@@ -97,8 +97,8 @@ class Life:
 
 @pytest.fixture
 def begin(make_world: Any) -> Callable[[str, int], Life]:
-    def start(systems: str, seed: int, keys: int = 8) -> Life:
-        world = make_world(dict.fromkeys(systems, TABLE), FIELDS, authority={"*": "merge"})
+    def start(systems: str, seed: int, keys: int = 8, capture: str = "sweep") -> Life:
+        world = make_world(dict.fromkeys(systems, TABLE), FIELDS, {n: {"capture": capture} for n in systems}, authority={"*": "merge"})
         life = Life(world, systems, random.Random(seed), keys)
         world.sync()
         return life
@@ -127,14 +127,21 @@ def test_a_run_that_dies_between_any_two_steps_loses_and_doubles_no_edit(begin: 
     life.check()
 
 
-@pytest.mark.prove
-@pytest.mark.parametrize("seed", range(40))
-def test_runs_that_die_one_after_the_other_lose_and_double_no_edit(begin: Any, seed: int) -> None:
-    """The long form: at random, again and again."""
-    life = begin("abc"[: 2 + seed % 2], seed)
-
-    for _ in range(15):
+def die_again_and_again(life: Life, times: int) -> None:
+    for _ in range(times):
         life.work(life.rng.randint(0, 20))
         life.crash(life.rng.randint(FIRST_STEP, STEPS))
-
     life.check()
+
+
+def test_runs_that_were_told_what_moved_take_up_one_that_died(begin: Any) -> None:
+    """Such a run looks at part of the keys; those of the broken one have to be among them."""
+    die_again_and_again(begin("ab", 5, capture="cdc"), 5)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("capture", ["sweep", "cdc"])
+@pytest.mark.parametrize("seed", range(20))
+def test_runs_that_die_one_after_the_other_lose_and_double_no_edit(begin: Any, seed: int, capture: str) -> None:
+    """The long form: at random, again and again."""
+    die_again_and_again(begin("abc"[: 2 + seed % 2], seed, capture=capture), 15)

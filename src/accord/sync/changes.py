@@ -14,7 +14,7 @@ from accord.connectors.types import literal, quote
 from accord.store.records import CHANGES
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, storage_type
 from accord.sync.finish import coarser
-from accord.sync.merge import moment_of
+from accord.sync.merge import AGREED, authority_of, counts, moment_of
 
 DUE = {
     "source": "VARCHAR",
@@ -49,7 +49,7 @@ def _due_query(cycle: Cycle, source: Side, target: Side) -> str:
     i, j = source.index, target.index
     shared = [c.name for c in target.written(cycle.keys) if c.name in source.codes and source.codes[c.name].readable]
     lacks = {f: f"(NOT _in_{j} OR w.{quote(f)} IS DISTINCT FROM t.{quote(f)} OR p._noted)" for f in shared}
-    won = {f: f"(m.{quote('w.' + f)} = {i + 1} AND {lacks[f]})" for f in shared}
+    won = {f: f"({_has_part(cycle, source, f)} AND {lacks[f]})" for f in shared}
     places = _bits(cycle, target)
     fields = " | ".join(f"CASE WHEN {sql} THEN {places[f]}::HUGEINT ELSE 0::HUGEINT END" for f, sql in won.items()) or "0::HUGEINT"
     absent = f"(NOT _in_{j} AND NOT _bad_{j})"
@@ -67,6 +67,16 @@ def _due_query(cycle: Cycle, source: Side, target: Side) -> str:
         LEFT JOIN {target.table("want")} w ON w._m = m.rowid LEFT JOIN {source.table("base")} b ON {join_on(cycle.keys, "m", "b")}
         LEFT JOIN (SELECT DISTINCT {names(cycle.keys)}, true AS _noted FROM {target.table("pend")}) p ON {join_on(cycle.keys, "m", "p")}
         WHERE CASE WHEN m._held THEN _in_{i} AND (_new_{i} OR {edited}) WHEN m._exists THEN {changed} ELSE {deleted} END"""
+
+
+def _has_part(cycle: Cycle, source: Side, field: str) -> str:
+    """SQL: the source's edit is in the merged value: it won, or it was joined with others'."""
+    i, q, w, j = source.index, quote(field), f"m.{quote('w.' + field)}", f"m.{quote('j.' + field)}"
+    if authority_of(cycle, field) != "merge":
+        return f"{w} = {i + 1}"
+    joined = f"{w} <> {AGREED}" if counts(cycle, field) else f"{j} > 0"
+    edited = f"(_in_{i} AND _ba_{i} AND r.{q} IS DISTINCT FROM b.{q})"
+    return f"({w} = {i + 1} OR ({joined} AND {edited}) OR ({j} = 2 AND _new_{i} AND r.{q} IS NOT NULL))"
 
 
 def _bits(cycle: Cycle, target: Side) -> dict[str, int]:
