@@ -99,8 +99,10 @@ class Watch:
                 self._sample(now)
                 self._wake.wait(self._sleep_seconds(now))
         finally:
-            self._short.close()
-            self._feeds.close()
+            try:
+                self._short.close()
+            finally:
+                self._feeds.close()
 
     def _go_short(self) -> bool:
         """Bring over what has come; returns whether something had."""
