@@ -17,28 +17,29 @@ from accord.store.database import quote
 REMOVED = "_removed"
 
 
-def folded(paths: Sequence[Path], key: Sequence[str], *, among: str = "") -> str:
+def folded(paths: Sequence[Path], key: Sequence[str], *, among: str = "", full: str = "") -> str:
     """SQL (a SELECT) of the rows a state holds; columns are matched by name.
 
     Args:
         paths: the segments of one role, in the order in which the store names them; at least one.
         key: columns that identify a row.
         among: only the rows whose key stands in this table or view, which has the key's columns.
+        full: table that holds the wanted rows of the full segments, where they were read before.
     """
     keys = ", ".join(quote(k) for k in key)
     semi = f" SEMI JOIN {among} USING ({keys})" if among else ""
     changes = [path for path in paths if is_change(path)]
-    full = [path for path in paths if not is_change(path)]
-    rows = f"SELECT * FROM {_parquet(full)}" if full else ""
+    whole = [path for path in paths if not is_change(path)]
+    rows = f"SELECT * FROM {full}" if full else f"SELECT * FROM {_parquet(whole)}{semi}" if whole else ""
     if not changes:
-        return f"{rows}{semi}"
+        return rows
     newer = " UNION ALL BY NAME ".join(f"SELECT *, {place} AS _place FROM {_parquet([path])}{semi}" for place, path in enumerate(changes))
     last = f"SELECT * FROM ({newer}) QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY _place DESC) = 1"
     held = f"SELECT * EXCLUDE ({REMOVED}, _place) FROM ({last}) WHERE NOT {REMOVED}"
-    if not full:
+    if not rows:
         return held
     gone = " UNION ALL ".join(f"SELECT {keys} FROM {_parquet([path])}" for path in changes)
-    return f"{rows}{semi} ANTI JOIN ({gone}) USING ({keys}) UNION ALL BY NAME {held}"
+    return f"{rows} ANTI JOIN ({gone}) USING ({keys}) UNION ALL BY NAME {held}"
 
 
 def is_change(path: Path) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from accord.connectors.types import literal, quote
 from accord.model.entity import Entity
-from accord.store.folding import folded
+from accord.store.folding import folded, is_change
 from accord.sync.cycle import Cycle, Side, join_on, names, storage_type
 
 QUARANTINE = {
@@ -41,12 +42,31 @@ CONFLICTS = {
 def load_state(cycle: Cycle) -> None:
     """Fill ``base_<i>`` of every side and ``golden0`` from the store's segments, of a run over part of the keys only those in ``scope``."""
     fields = {name: storage_type(cycle.entity, name) for name in cycle.fields}
-    among = "scope" if cycle.partial else ""
+    roles = [(side.table("stored_base"), base_paths(cycle, side), {**fields, **MARKS}) for side in cycle.sides]
+    roles.append(("stored_golden", _paths(cycle, "golden"), fields))
+    shared = _share(cycle, [paths for _, paths, _ in roles])
+    for table, paths, columns in roles:
+        full = shared.get(paths[0], "") if paths else ""
+        load_segments(cycle, table, paths, columns, key=cycle.keys, among="scope" if cycle.partial else "", full=full)
     for side in cycle.sides:
-        load_segments(cycle, side.table("stored_base"), base_paths(cycle, side), {**fields, **MARKS}, key=cycle.keys, among=among)
         cycle.sql(f"CREATE OR REPLACE VIEW {side.table('base')} AS SELECT * FROM {side.table('stored_base')}")
-    load_segments(cycle, "stored_golden", _paths(cycle, "golden"), fields, key=cycle.keys, among=among)
     cycle.sql("CREATE OR REPLACE VIEW golden0 AS SELECT * FROM stored_golden")
+
+
+def _share(cycle: Cycle, states: Sequence[Sequence[Path]]) -> dict[Path, str]:
+    """Full segments that several states rest on: each with a table of its rows in ``scope``, so that it is read once.
+
+    Of all rows no table is made: writing it would cost what reading it again does.
+    """
+    if not cycle.partial:
+        return {}
+    counted = Counter(paths[0] for paths in states if paths and not is_change(paths[0]) and all(map(is_change, paths[1:])))
+    shared = {path: f"shared_{place}" for place, path in enumerate(path for path, times in counted.items() if times > 1)}
+    for path, table in shared.items():
+        cycle.sql(
+            f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM read_parquet({literal(str(path))}) SEMI JOIN scope {cycle.using()}"
+        )
+    return shared
 
 
 def load_waiting(cycle: Cycle) -> None:
@@ -72,7 +92,14 @@ def _paths(cycle: Cycle, role: str) -> list[Path]:
 
 
 def load_segments(
-    cycle: Cycle, table: str, paths: Sequence[Path], columns: Mapping[str, str], *, key: Sequence[str] = (), among: str = ""
+    cycle: Cycle,
+    table: str,
+    paths: Sequence[Path],
+    columns: Mapping[str, str],
+    *,
+    key: Sequence[str] = (),
+    among: str = "",
+    full: str = "",
 ) -> None:
     """Make ``table`` with exactly ``columns`` from Parquet files; what a file lacks is null, so that a map may gain fields.
 
@@ -83,8 +110,11 @@ def load_segments(
         columns: name and type.
         key: given, segments of changes are folded into the state they change.
         among: only rows whose key stands in this table.
+        full: as ``folded`` takes it.
     """
-    sources = [f"({folded(paths, key, among=among)})"] if key and paths else [f"read_parquet({literal(str(path))})" for path in paths]
+    sources = (
+        [f"({folded(paths, key, among=among, full=full)})"] if key and paths else [f"read_parquet({literal(str(path))})" for path in paths]
+    )
     _fill(cycle, table, sources, columns)
 
 
