@@ -171,5 +171,5 @@ PROJECTION = Projection(
     KEY,
     apply,
     types=("task.ready", "task.skipped", *_CHANGES),
-    indexes=(("instance",), ("state", "run_at"), ("team", "state"), ("message", "message_key")),
+    indexes=(("instance",), ("state", "run_at", "task"), ("team", "state"), ("message", "message_key")),
 )
