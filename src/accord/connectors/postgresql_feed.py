@@ -251,7 +251,7 @@ def lag(source: LogSource, name: str, after: str | None) -> int | None:
 
 def states(source: LogSource) -> tuple[FeedState, ...]:
     """Every feed in this database, with the bytes of log the server cannot remove because of it."""
-    with source.connect() as db:
+    with source.session() as db:
         name = db.info.dbname
     return tuple(FeedState(s.name, s.kept_bytes, "bytes", s.active, s.lost) for s in slots(source) if s.database == name)
 

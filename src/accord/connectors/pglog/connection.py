@@ -10,6 +10,7 @@ import re
 import select
 import struct
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -63,10 +64,27 @@ class LogSource:
         """
         try:
             db = Watched.open(self._with())
+            try:
+                db.execute(TEXT_SETTINGS.encode())
+            except psycopg.Error:
+                db.close()
+                raise
         except psycopg.Error as error:
             raise self.translated(error) from None
-        db.execute(TEXT_SETTINGS.encode())
         return db
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+        """As ``connect``, closed afterwards, and what fails in it is in our words.
+
+        Raises:
+            AccordError: no answer, no entry, or the server refuses.
+        """
+        with contextlib.closing(self.connect()) as db:
+            try:
+                yield db
+            except psycopg.Error as error:
+                raise self.translated(error) from None
 
     def translated(self, error: Exception) -> AccordError:
         """What a driver's error means to the caller; passwords are left out."""

@@ -138,7 +138,7 @@ def slots(source: LogSource, *, prefix: str = PREFIX) -> tuple[SlotStatus, ...]:
     Raises:
         SystemUnreachable: no answer.
     """
-    with source.connect() as db:
+    with source.session() as db:
         return _slots(db, prefix)
 
 
@@ -150,7 +150,7 @@ def check_capture(source: LogSource, capture: LogCapture, position: Position) ->
             another one or was set back.
         SystemUnreachable: no answer.
     """
-    with source.connect() as db:
+    with source.session() as db:
         found = [slot for slot in _slots(db, capture.slot) if slot.name == capture.slot]
         published = fingerprint(db, capture.publication)
         name = db.info.dbname
