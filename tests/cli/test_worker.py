@@ -1,0 +1,95 @@
+"""``accord worker``: what is due is carried out, and what cannot be is said."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from accord.cli.main import main
+from accord.mapfile import load_map
+from accord.store import open_store
+from accord.work import open_work
+
+MAP = """
+name: test
+teams: {a: {owner: Mia}}
+processes:
+  tell:
+    steps:
+      tell: {kind: auto, action: mail, arguments: {to: "'sam@example.org'", subject: "'Brief ' || case_name", text: "'Please look.'"}}
+"""
+
+
+class _Mail(socketserver.StreamRequestHandler):
+    """As much of RFC 5321 as one message needs."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        while line := self.rfile.readline():
+            if line.upper().startswith(b"DATA"):
+                self.wfile.write(b"354 go on\r\n")
+                kept = b""
+                while not kept.endswith(b"\r\n.\r\n"):
+                    kept += self.rfile.readline()
+                self.server.kept.append(kept.decode())  # type: ignore[attr-defined]
+            self.wfile.write(b"221 bye\r\n" if line.upper().startswith(b"QUIT") else b"250 fine\r\n")
+
+
+@pytest.fixture
+def mail_server() -> Iterator[tuple[str, list[str]]]:
+    """Its URL, and what it took."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Mail) as server:
+        server.kept = []  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"smtp://127.0.0.1:{server.server_address[1]}", server.kept  # type: ignore[attr-defined]
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def map_path(tmp_path: Path) -> Path:
+    """A map with one instance begun."""
+    path = tmp_path / "map.yaml"
+    path.write_text(MAP)
+    with open_store(tmp_path / ".accord" / "store.db", segments=tmp_path / ".accord" / "segments") as store:
+        open_work(load_map(path), store).start("tell", case="C", by="Mia", variables={"case_name": "Spring"})
+    return path
+
+
+def states(map_path: Path) -> list[tuple[str, str]]:
+    with open_store(map_path.parent / ".accord" / "store.db", segments=map_path.parent / ".accord" / "segments") as store:
+        return [(state, reasons) for state, reasons in store.rows("SELECT state, reasons FROM work_task")]
+
+
+def test_due_actions_are_carried_out_and_counted(
+    map_path: Path, mail_server: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The mail arrives once, with a Message-ID that a repeat would have too."""
+    url, kept = mail_server
+    assert main(["worker", str(map_path), "--json", "--mail", url, "--sender", "accord@example.org"]) == 0
+    assert json.loads(capsys.readouterr().out)["done"] == 1
+    assert main(["worker", str(map_path), "--mail", url, "--sender", "accord@example.org"]) == 0
+
+    (message,) = kept
+    assert all(part in message for part in ("Subject: Brief Spring", "To: sam@example.org", "Message-ID: <", "Please look."))
+    assert states(map_path) == [("completed", "[]")]
+
+
+def test_an_action_that_lacks_what_it_needs_waits_for_a_person(map_path: Path) -> None:
+    """Nothing is lost, and the way out stands with it."""
+    assert main(["worker", str(map_path)]) == 0
+
+    ((state, reasons),) = states(map_path)
+    assert (state, "--mail smtp://host:port" in reasons) == ("dead", True)
+
+
+def test_many_workers_need_a_store_they_all_reach(map_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file is on one machine."""
+    assert main(["worker", str(map_path), "--many"]) == 2
+    assert "postgresql://" in capsys.readouterr().err
