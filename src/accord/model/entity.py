@@ -113,7 +113,8 @@ class Entity:
     checks: Mapping[str, AggregateCheck] = field(default_factory=dict, metadata={"doc": "checks of all rows together"})
     events: tuple[EventRule, ...] = field(default=(), metadata={"doc": "events its rows stand for"})
     identity: Identity | None = field(
-        default=None, metadata={"doc": "how rows are recognized where systems have keys of their own; the entity's key is then a canonical id"}
+        default=None,
+        metadata={"doc": "how rows are recognized where systems have keys of their own; the entity's key is then a canonical id"},
     )
     version: str = field(default="1.0.0", metadata={"doc": "version of the contract"})
     description: str = field(default="", metadata={"doc": "what one row stands for"})

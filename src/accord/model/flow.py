@@ -92,11 +92,14 @@ class Binding:
         default=Duration(86_400), metadata={"doc": "for capture: cursor: how often all rows are compared, whatever their cursor says"}
     )
     own_key: str = field(
-        default="", metadata={"doc": "column by which this system knows a row, where that is not the entity's key; needs identity: of the entity"}
+        default="",
+        metadata={"doc": "column by which this system knows a row, where that is not the entity's key; needs identity: of the entity"},
     )
     new_key: str = field(
         default="",
-        metadata={"doc": "own key of a row made here: uuid, next (largest whole number + 1) or SQL over canonical fields; default: the canonical id"},
+        metadata={
+            "doc": "own key of a row made here: uuid, next (largest number + 1) or SQL over canonical fields; default: the canonical id"
+        },
     )
     where: str = field(default="", metadata={"doc": "SQL condition on the resource's columns: only these rows take part"})
     create: bool = field(default=False, metadata={"doc": "make the table or file when it is not there"})

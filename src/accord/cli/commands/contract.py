@@ -35,9 +35,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Data contracts (ODCS 3): write those of a map, or read one into a map.")
     group.command("export", help="Write the entities of a map as data contracts in ODCS 3.")(export)
     group.command("import", help="Read a data contract in ODCS 3 as entities of a map.")(import_)
-    group.command(
-        "check", help="Compare two versions of contracts: what breaks, and whether the versions say so."
-    )(check)
+    group.command("check", help="Compare two versions of contracts: what breaks, and whether the versions say so.")(check)
     app.add_typer(group, name="contract")
 
 
