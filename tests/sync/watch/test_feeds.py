@@ -140,3 +140,31 @@ def test_a_run_that_stands_elsewhere_gets_a_feed_of_its_own(held: Any) -> None:
     view(held, "p9").close()
 
     assert len(held[1].feeds) == 2
+
+
+def test_a_batch_that_has_just_come_asks_for_no_run(held: Any) -> None:
+    """Under load something has always just come; a run for it would hold up all the changes behind it. Only what is left presses."""
+    woken = held[2]
+    view(held, "p0").close()
+    held[1].feeds[0].coming.put(batch("p1", 1))
+    assert woken.wait(10)
+    feed = the_feed(held)
+    fresh = (feed.alerted, feed.pressing)
+
+    feed.went_short(1, demand=True)
+
+    assert fresh == (True, False)
+    assert feed.pressing
+
+
+def test_many_batches_that_went_the_short_way_are_kept_as_one(held: Any) -> None:
+    """Neither memory nor the time of the next run grows with the number of changes, but with that of rows."""
+    view(held, "p0").close()
+    feed = the_feed(held)
+    view(held, "p0")  # the thread keeps away
+    feed.waiting.extend(batch(f"p{number}", number % 5) for number in range(1, 601))
+
+    feed.went_short(600, demand=False)
+
+    assert [(b.position, sorted(b.keys["id"].to_pylist())) for b in feed.waiting] == [("p600", [0, 1, 2, 3, 4])]
+    assert (feed.handled, feed.pressing) == (1, False)
