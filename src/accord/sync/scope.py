@@ -40,7 +40,7 @@ from accord.sync.state import note_first
 
 PART = 0.25  # of the agreed rows: with more keys than that to look at, reading everything is cheaper
 SMALL = 1000  # keys that are looked at one by one whatever their share
-CARRIED = ("positions", "basis", "sizes", "key_types", "leaned", "swept_at", "marks", "fills")
+CARRIED = ("since", "positions", "basis", "sizes", "key_types", "leaned", "swept_at", "marks", "fills")
 
 
 def begin_notes(cycle: Cycle, previous: Mapping[str, Any]) -> None:
