@@ -83,3 +83,49 @@ def test_without_moving_the_base_two_systems_that_spell_a_value_differently_woul
 
     assert (first, found) == (1, written)
     assert (world.rows("a")["1"][0], world.rows("b")["1"][0]) == ("new", "NEW")
+
+
+class Crash(BaseException):
+    """The process ends here; nothing after it runs."""
+
+
+def die_deleting(world: Any, step: str) -> None:
+    """A run that is about to carry a delete to b, and dies when ``step`` begins."""
+
+    def die(sentence: str) -> None:
+        if sentence == f"things: {step}":
+            raise Crash
+
+    with pytest.raises(Crash):
+        world.sync(progress=die, allow_deletes=True)
+
+
+def test_an_emptied_field_is_no_echo_of_a_delete_that_never_came_to_pass(two: Any) -> None:
+    """A delete sets nothing: taken for what it wrote, somebody's empty value would be overwritten and nobody would know."""
+    two.sql("a", "INSERT INTO things VALUES ('1', 'x', 3)")
+    two.sync()
+    two.sql("a", "DELETE FROM things")
+    two.sql("b", "UPDATE things SET size = 4")
+    die_deleting(two, "writing b")
+    two.sql("a", "INSERT INTO things VALUES ('1', 'x', 3)")
+    two.sql("b", "UPDATE things SET size = NULL")
+
+    two.sync()
+
+    assert two.rows("a") == two.rows("b") == {"1": ("x", None)}
+
+
+def test_every_value_of_a_row_that_stands_after_its_delete_is_recorded_when_it_is_deleted_again(two: Any) -> None:
+    """Whether the row was made again or the delete never reached it cannot be told; all it shows that was not agreed must be found."""
+    two.sql("a", "INSERT INTO things VALUES ('1', 'x', 3)")
+    two.sync()
+    two.sql("a", "DELETE FROM things")
+    two.sql("b", "UPDATE things SET size = 4")
+    die_deleting(two, "reading back b")
+    two.sql("b", "INSERT INTO things VALUES ('1', 'y', NULL)")
+
+    two.sync(allow_deletes=True)
+
+    lost = {(r["loser"], r["field"], r["losing_value"], r["base_value"]) for r in two.segments("conflicts")}
+    assert two.rows("b") == {}
+    assert lost == {("b", "size", "4", "3"), ("b", "name", "y", "x"), ("b", "size", None, "3")}

@@ -173,6 +173,7 @@ def overlay_intents(cycle: Cycle, side: Side) -> None:
     the new one, so the next run would take our own write for an edit of a user, and, had the source been edited again meanwhile, would see
     two edits and a conflict. Therefore each field whose current value equals what a pending intent meant to write is agreed at that value.
     A field that holds anything else was edited by someone (or never reached) and is judged against the old base as ever.
+    A delete means to write no value: what a row shows that stands in spite of it, nothing included, is what someone put there.
     """
     pend, cur, base = side.table("pend"), side.table("cur"), side.table("base")
     if not cycle.count(f"SELECT count(*) FROM {pend}"):
@@ -182,7 +183,8 @@ def overlay_intents(cycle: Cycle, side: Side) -> None:
         pend = f"(SELECT * FROM {pend} ANTI JOIN {side.table('known')} {cycle.using()})"
     rest = [f for f in side.fields if f not in cycle.keys]
     match = [
-        f"bool_or(list_contains(p._set, {literal(f)}) AND p.{quote(f)} IS NOT DISTINCT FROM c.{quote(f)}) AS {quote('ok.' + f)}"
+        f"bool_or(p._op <> 'delete' AND list_contains(p._set, {literal(f)}) AND p.{quote(f)} IS NOT DISTINCT FROM c.{quote(f)}) "
+        f"AS {quote('ok.' + f)}"
         for f in rest
     ]
     picked = ", ".join(["any_value(p._op = 'insert') AS _any", "bool_or(p._op = 'insert') AS _insert", *match])
