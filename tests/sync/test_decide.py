@@ -204,3 +204,25 @@ def test_what_cannot_be_decided_or_restored_is_refused_with_the_reason(lost: Any
     lost.sync()
     with pytest.raises(UsageError, match="is gone"):
         ask(lost, restore, value.id)
+
+
+def test_a_conflict_ends_with_its_row_and_takes_no_part_when_the_row_is_made_again(make_world: Any) -> None:
+    """A read-only system goes on showing its side of it; that was lost to the delete, is recorded as such, and is no edit of today."""
+    bindings = {"a": {"fields": MAPPED, "direction": "read"}, "b": {"fields": MAPPED}, "c": {"fields": MAPPED}}
+    world = make_world(dict.fromkeys("abc", TABLE), FIELDS, bindings, authority={"name": "human"})
+    world.sql("a", INSERT)
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'x'")
+    world.sql("b", "UPDATE things SET name = 'y'")
+    world.sync()
+    world.sql("c", "DELETE FROM things")
+    world.sync()
+    deleted = sorted((v.loser, v.losing_value) for v in lost_values(world.store, ["things"]) if v.rule == "deleted")
+    assert deleted == [("a", "x"), ("b", "y")]
+    world.sql("c", "INSERT INTO things (id, name) VALUES ('1', 'new')")
+
+    world.sync()
+
+    assert open_conflicts(world.store, ["things"]) == []
+    assert shown(world) == ["x", "new", "new"]
+    assert not world.sync().changed

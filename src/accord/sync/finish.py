@@ -46,7 +46,8 @@ def _agreed_base(cycle: Cycle, side: Side, read_back: Side | None, merged: str =
             columns.append(f"{old} AS {q}")
             continue
         edited = f"((_ba_{i} AND {seen} IS DISTINCT FROM {old}) OR (_new_{i} AND {seen} IS NOT NULL))"
-        held = f"m.{quote('h.' + f)} AND {edited}" if side.codes[f].readable else "false"
+        # A row that is gone has nothing left to decide: what it lost is recorded, and is no edit any more when the row is made again.
+        held = f"m._exists AND m.{quote('h.' + f)} AND {edited}" if side.codes[f].readable else "false"
         now = f"CASE WHEN NOT _in_{i} THEN {old} WHEN {held} THEN CASE WHEN _ba_{i} THEN {old} END ELSE {seen} END"
         if f in written and apply:
             kept = f"w.{q}"
