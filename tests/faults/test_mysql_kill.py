@@ -62,6 +62,7 @@ def killed_while_writing(server: Any, kills: int) -> int:
     return cut
 
 
+@pytest.mark.prove
 def test_a_server_killed_while_it_writes_leaves_a_whole_batch_or_none(mysql_servers: Callable[..., Any]) -> None:
     """Whatever it was doing; and the connector goes on with the next call."""
     server = mysql_servers()

@@ -218,7 +218,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, seconds)
 
 
-@pytest.mark.parametrize("world", ["postgresql-cdc", "mysql-sweep"], indirect=True)
+@pytest.mark.parametrize("world", ["postgresql-cdc", pytest.param("mysql-sweep", marks=pytest.mark.prove)], indirect=True)
 def test_a_network_that_fails_is_told_and_loses_nothing(world: World, impatient: None) -> None:
     """Cut amid an answer, cut after the server did what was asked, silent: the next run makes it good."""
     ordinary = measured(world)
@@ -269,6 +269,7 @@ def garbled(world: World, moments: Sequence[float]) -> int:
     return failed
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("encrypted", ["sweep"], indirect=True)
 def test_a_line_that_flips_bits_is_found_out_by_tls(encrypted: World) -> None:
     """Nothing garbled is taken for an edit. Without TLS nobody could tell."""

@@ -101,7 +101,7 @@ def measured(found: set[tuple[str, str]], truth: set[tuple[str, str]]) -> tuple[
     return right / len(found), right / len(truth)
 
 
-@pytest.mark.parametrize("seed", [7, 8])
+@pytest.mark.parametrize("seed", [7, pytest.param(8, marks=pytest.mark.prove)])
 def test_people_with_typos_are_found_and_hardly_anyone_is_confused(registers: Any, seed: int) -> None:
     """Precision first: a person not found is proposed or stands twice, a person confused is damage."""
     world, truth = registers(3000, *RULES, seed=seed)
@@ -125,6 +125,7 @@ def test_links_are_a_function_and_one_to_one_within_a_system(registers: Any) -> 
     assert not world.sync().changed
 
 
+@pytest.mark.prove
 def test_a_trained_model_finds_them_as_well(registers: Any) -> None:
     """The optional model weighs what rules of thumb cannot; it must work with the library as it is."""
     rule = MatchRule("model", model="splink", normalized=("born",), fuzzy={"name": "jaro_winkler 0.88"}, block=("postcode",))
