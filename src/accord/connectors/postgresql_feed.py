@@ -128,6 +128,8 @@ class PostgresFeed:
             stream.ask()
             batch = stream.read(wait_seconds=PAUSE_SECONDS, rows=limit)
             found = self._taken(batch, limit)
+            if found is not None and batch.end < here:
+                return replace(found, more=True)  # what was committed before this call is not all in it
             if found is not None or batch.end >= here:
                 return found
             if batch.end > reached:

@@ -163,8 +163,8 @@ class Cycle:
         return int(row[0]) if row and row[0] is not None else 0
 
     def has(self, table: str) -> bool:
-        """Whether this cycle made such a table."""
-        here = "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database()"
+        """Whether this cycle made such a table, or a view of that name."""
+        here = "SELECT count(*) FROM information_schema.tables WHERE table_catalog = current_database()"
         return bool(self.count(f"{here} AND table_name = {literal(table)}"))
 
     def using(self) -> str:

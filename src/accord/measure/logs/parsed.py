@@ -87,7 +87,7 @@ def _check_names(raw: Raw) -> None:
 def _text(column: str) -> str:
     # Blank counts as missing; anything else is kept as it is, blanks around it included.
     text = f"CAST({quote(column)} AS VARCHAR)"
-    return f"CASE WHEN trim({text}) <> '' THEN {text} END" if column else "NULL::VARCHAR"
+    return f"CASE WHEN trim({text}, ' ') <> '' THEN {text} END" if column else "NULL::VARCHAR"
 
 
 def _shown(column: str) -> str:
