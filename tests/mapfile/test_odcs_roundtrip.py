@@ -100,7 +100,7 @@ def entities(draw: st.DrawFn) -> Entity:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(entities())
 def test_export_and_import_give_the_same_entity(entity: Entity) -> None:
     """Whoever edits a contract elsewhere and brings it back must find only his own changes."""
