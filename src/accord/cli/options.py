@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +27,58 @@ StoreUrl = Annotated[
     str, typer.Option("--store", help="PostgreSQL URL of the store; default: SQLite in the workspace.", envvar="ACCORD_STORE")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+MapOption = Annotated[Path, typer.Option("--map", help="Map: a YAML file, or a folder whose YAML files are the map.")]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where the map of a command is, what is filled into it, and where its state is kept."""
+
+    map_path: Path = HERE
+    data: Path | None = None
+    set_: list[str] = field(default_factory=list)
+    root: Path | None = None
+    store: str = ""
+
+    def opened(self, *, write: bool = True) -> AbstractContextManager[Workspace]:
+        """The workspace; see ``workspace``."""
+        return workspace(self.map_path, self.root, variables(self.data, self.set_), self.store, write=write)
+
+
+WHERE = Where()
+_LOCATION: Mapping[str, Any] = {"map_path": MapPath, "data": Data, "set_": SetVariable, "root": Root, "store": StoreUrl}
+
+
+def at_map(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare the options of ``Where`` for a command once: it takes them as its parameter ``where``, at that place among its own."""
+    return _located(command, _LOCATION)
+
+
+def at_map_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """As ``at_map`` for a command about something else than the map, which is named with ``--map``."""
+    return _located(command, {**_LOCATION, "map_path": MapOption})
+
+
+def _located(command: Callable[..., Any], location: Mapping[str, Any]) -> Callable[..., Any]:
+    defaults = {item.name: getattr(WHERE, item.name) for item in fields(Where)}
+    parameters: list[inspect.Parameter] = []
+    for own in inspect.signature(command, eval_str=True).parameters.values():
+        given = location if own.name == "where" else {own.name: own.annotation}
+        default = defaults if own.name == "where" else {own.name: own.default}
+        parameters += [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default[name], annotation=kind) for name, kind in given.items()
+        ]
+
+    def run(**given: Any) -> Any:
+        where = Where(**{name: given.pop(name) for name in location})
+        return command(where=where, **given)
+
+    run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what typer reads the options from
+    return run
 
 
 def variables(data: Path | None, given: list[str]) -> dict[str, str]:

@@ -20,19 +20,16 @@ def register(app: typer.Typer) -> None:
     app.command("apply", help="Carry out a plan of accord plan: exactly that, or nothing when anything has moved since.")(apply)
 
 
+@options.at_map
 def apply(
     file: Path = typer.Argument(help="The file written by accord plan --out, or by accord reconcile --repair."),
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
 ) -> int:
     """Compare every flow of the plan with what would be written now, then write. Exit code 1: refused, or not all could be done."""
     results: list[FlowResult] = []
     failure: AccordError | None = None
-    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace, progress(json) as bar:
+    with where.opened() as workspace, progress(json) as bar:
         plans = [plan for plan in read_plan(file, workspace) if plan.writes]
         now = clock()
         run = new_run_id(now)

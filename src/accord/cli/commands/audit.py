@@ -51,18 +51,15 @@ def _give(data: bytes, to: Path | None, json: bool, command: str) -> None:
         typer.echo(data.decode(), nl=False)
 
 
+@options.at_map
 def verify(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     against: list[Path] = typer.Option([], "--head", help="Signed head noted earlier, outside the workspace; may be repeated."),
     public_key: Path | None = typer.Option(None, "--public-key", help="Key the heads are signed with; default: the workspace's."),
 ) -> int:
     """Exit code 1 when an event does not verify, a segment is damaged, or the log does not extend a head."""
-    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+    with where.opened(write=False) as workspace:
         head_ = workspace.store.verify()
         faults = workspace.store.verify_segments()
         key = load_or_create_key(_keys(workspace))
@@ -81,63 +78,51 @@ def verify(
     return 1 if faults else 0
 
 
+@options.at_map
 def head(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     to: Path | None = To,
 ) -> None:
     """A signed head in other hands makes a cut or a rewritten log visible."""
-    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+    with where.opened(write=False) as workspace:
         _give(signed_head(workspace.store, load_or_create_key(_keys(workspace)), now=clock()), to, json, "head")
 
 
+@options.at_map
 def prove(
     event: str = typer.Argument(help="Id of the event, or its number."),
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     to: Path | None = To,
 ) -> None:
     """The proof holds the event itself, so it says as much as it shows."""
-    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+    with where.opened(write=False) as workspace:
         _give(prove_event(workspace.store, event, load_or_create_key(_keys(workspace)), now=clock()), to, json, "prove")
 
 
+@options.at_map
 def consistency(
     old: Path = typer.Argument(help="Earlier signed head."),
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     to: Path | None = To,
 ) -> None:
     """Exit code 1 when the log does not begin with what that head was signed for."""
-    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+    with where.opened(write=False) as workspace:
         key = load_or_create_key(_keys(workspace))
         body = check_document(_read(old), key.public, where=str(old))
         _give(prove_consistency(workspace.store, body, key, now=clock()), to, json, "consistency")
 
 
+@options.at_map
 def export(
     folder: Path = typer.Argument(help="New folder for the export."),
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
 ) -> None:
     """Whoever gets the folder runs ``python verify.py`` in it."""
-    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+    with where.opened(write=False) as workspace:
         keys = _keys(workspace)
         count = export_log(workspace.store, folder, load_or_create_key(keys), keys / PUBLIC, now=clock())
     if json:

@@ -36,17 +36,14 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="identity")
 
 
+@options.at_map
 def list_(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     entity: Entity = "",
 ) -> None:
     """Print links counted per resource, and the open proposals."""
-    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+    with where.opened(write=False) as workspace:
         name = _entity(workspace.map, entity)
         links, proposals = links_of(workspace.store, name).to_pylist(), proposals_of(workspace.store, name).to_pylist()
     counts: dict[str, int] = {}
@@ -61,18 +58,15 @@ def list_(
     table(f"{len(proposals):,} proposals wait for a decision", ("proposal", "one", "other", "rule", "likeness", "why"), rows, right=(4,))
 
 
+@options.at_map
 def show(
     key: str = typer.Argument(help="Canonical id, or the key of a row in some system."),
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     entity: Entity = "",
 ) -> None:
     """Print links, merges and proposals of one thing."""
-    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+    with where.opened(write=False) as workspace:
         name = _entity(workspace.map, entity)
         links = links_of(workspace.store, name, key=key).to_pylist()
         ids = {link["canonical"] for link in links} | {key}
@@ -95,91 +89,76 @@ def show(
         out().print(f"proposal {p['id']}: {_end(p, 'left')} = {_end(p, 'right')}? ({escape(p['rule'])}, {p['why']})")
 
 
+@options.at_map
 def propose(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     entity: Entity = "",
 ) -> None:
     """Run the match rules over all agreed rows; a run itself looks only at rows whose key is new."""
-    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace:
+    with where.opened() as workspace:
         name, now = _entity(workspace.map, entity), clock()
         found = find_duplicates(workspace.map, name, workspace.store, run=new_run_id(now), now=now)
     _say(json, {"command": "identity propose", "entity": name, "proposed": found}, f"{found:,} new proposals; see accord identity list")
 
 
+@options.at_map
 def accept(
     proposal: Proposal,
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     entity: Entity = "",
     by: By = "",
 ) -> None:
     """The rows wait no longer: the next sync takes them as one."""
-    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace:
+    with where.opened() as workspace:
         name = _entity(workspace.map, entity)
         id_ = accept_proposal(workspace.map, name, proposal, workspace.store, by=by or getpass.getuser(), now=clock())
     _say(json, {"command": "identity accept", "entity": name, "proposal": proposal, "canonical": id_}, f"both are {id_} now")
 
 
+@options.at_map
 def reject(
     proposal: Proposal,
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     entity: Entity = "",
     by: By = "",
 ) -> None:
     """The rows wait no longer: the next sync takes them as two, and they are not proposed again."""
-    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace:
+    with where.opened() as workspace:
         name = _entity(workspace.map, entity)
         reject_proposal(workspace.map, name, proposal, workspace.store, by=by or getpass.getuser(), now=clock())
     _say(json, {"command": "identity reject", "entity": name, "proposal": proposal}, f"{proposal} is rejected: two different things")
 
 
+@options.at_map
 def merge(
     winner: str = typer.Argument(help="Canonical id that stays."),
     loser: str = typer.Argument(help="Canonical id that goes."),
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     entity: Entity = "",
     by: By = "",
 ) -> None:
     """What the loser held differently is recorded as conflicts by the next sync."""
-    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace:
+    with where.opened() as workspace:
         name = _entity(workspace.map, entity)
         id_ = merge_ids(workspace.map, name, winner, loser, workspace.store, by=by or getpass.getuser(), now=clock())
     body = {"command": "identity merge", "entity": name, "canonical": id_, "merged": loser}
     _say(json, body, f"{loser} is {id_} now; undo with accord identity unmerge {loser}")
 
 
+@options.at_map
 def unmerge(
     loser: str = typer.Argument(help="Canonical id that was merged away."),
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     entity: Entity = "",
     by: By = "",
 ) -> None:
     """Links made or moved since stay as they are."""
-    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace:
+    with where.opened() as workspace:
         name = _entity(workspace.map, entity)
         winner = unmerge_ids(workspace.map, name, loser, workspace.store, by=by or getpass.getuser(), now=clock())
     _say(json, {"command": "identity unmerge", "entity": name, "canonical": loser, "from": winner}, f"{loser} and {winner} are two again")

@@ -15,18 +15,15 @@ def register(app: typer.Typer) -> None:
     app.command("measure", help="Measure the KPIs of a map from what its workspace holds, with intervals.")(measure)
 
 
+@options.at_map
 def measure(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     kpi: list[str] = typer.Option([], "--kpi", help="Only this KPI; may be repeated."),
     breakdown: bool = typer.Option(True, help="Also by the dimensions of each KPI."),
 ) -> int:
     """Show every figure with interval, sample and query; writes nothing. Exit code 1 when a target is missed."""
-    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+    with where.opened(write=False) as workspace:
         known = {n: k for n, k in discover_kpis(workspace.map).items() if k.applies_to(workspace.map)}
         for name in kpi:
             if name not in known:

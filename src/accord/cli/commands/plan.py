@@ -20,12 +20,9 @@ def register(app: typer.Typer) -> None:
     app.command("plan", help="Show every insert, update and delete a synchronization would make, and write them as a plan.")(plan)
 
 
+@options.at_map
 def plan(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
     file: Path | None = typer.Option(None, "--out", help="Write the plan to this file, for accord apply."),
@@ -36,7 +33,7 @@ def plan(
     plans: list[FlowPlan] = []
     failures: list[tuple[str, AccordError]] = []
     sha = ""
-    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace, progress(json) as bar:
+    with where.opened() as workspace, progress(json) as bar:
         for name in flow:
             if name not in workspace.map.flows:
                 raise UnknownName("flow", name, workspace.map.flows)

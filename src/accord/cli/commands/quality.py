@@ -25,12 +25,9 @@ def register(app: typer.Typer) -> None:
     app.command("quality", help="Score data by five validations; name every gap, its owner and what to do.")(run)
 
 
+@options.at_map
 def run(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
     dimension: list[str] = typer.Option([], "--dimension", help="Only this validation; may be repeated."),
@@ -42,7 +39,7 @@ def run(
     if gaps is not None and gaps.suffix not in _FORMS:
         raise UsageError(f"--gaps {gaps} ends in none of the known forms.", expected=f"Give a file name that ends in {', '.join(_FORMS)}.")
     moment = options.moment("--since", since)
-    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace, progress(json) as bar:
+    with where.opened() as workspace, progress(json) as bar:
         now = clock()
         run_id = new_run_id(now)
         bar.begin("quality", len(flow or workspace.map.flows))

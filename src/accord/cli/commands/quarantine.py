@@ -29,12 +29,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="quarantine")
 
 
+@options.at_map
 def list_(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     flow: str = _FLOW,
     binding: str = _BINDING,
@@ -46,7 +43,7 @@ def list_(
 ) -> int:
     """Read the state of the last run; no system is asked. Exit code 0, also when rows wait."""
     choice = Choice(flow, binding, reason, tuple(key), options.moment("--since", since), discarded)
-    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+    with where.opened(write=False) as workspace:
         found = list_quarantine(workspace.map, workspace.store, choice)
     total = found.rows.num_rows
     rows, reasons = found.rows.slice(0, limit).to_pylist(), found.reasons.to_pylist()
@@ -64,12 +61,9 @@ def list_(
     return 0
 
 
+@options.at_map
 def retry(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     flow: str = _FLOW,
     binding: str = _BINDING,
@@ -78,7 +72,7 @@ def retry(
 ) -> int:
     """Run the flows in which rows that are meant wait; exit code 1 when some of them still do."""
     choice = Choice(flow, binding, reason, tuple(key))
-    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace, progress(json) as bar:
+    with where.opened() as workspace, progress(json) as bar:
         now = clock()
         # Only a discard of rows that are named is taken back: a plain retry must not ask again what a person has answered.
         reopened = reopen(workspace.map, workspace.store, choice, by=_user(), now=now) if choice != Choice() else 0
@@ -101,12 +95,9 @@ def retry(
     return 1 if after else 0
 
 
+@options.at_map
 def discard_(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     flow: str = _FLOW,
     binding: str = _BINDING,
@@ -116,7 +107,7 @@ def discard_(
     by: str = typer.Option("", "--by", help="Who decides; default: the user of this machine."),
 ) -> int:
     """Record the decision. No system is asked or changed."""
-    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace:
+    with where.opened() as workspace:
         choice = Choice(flow, binding, reason, tuple(key))
         count = discard(workspace.map, workspace.store, choice, by=by or _user(), note=note, now=clock())
         left = list_quarantine(workspace.map, workspace.store).rows.num_rows

@@ -20,18 +20,15 @@ def register(app: typer.Typer) -> None:
     app.command("run", help="All eight steps: assess design integrate optimize coordinate improve benchmark evolve.")(run)
 
 
+@options.at_map
 def run(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     again: bool = typer.Option(False, "--again", help="Walk all steps even when nothing changed since the last run."),
     allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run delete more rows than the guard allows."),
 ) -> int:
     """Run all eight steps and show the scoreboard."""
-    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace:
+    with where.opened() as workspace:
         report, board = execute(workspace, as_json=json, again=again, choices={"allow_deletes": allow_deletes})
         if json:
             emit_json(run_json(workspace, report, board))

@@ -18,17 +18,14 @@ def register(app: typer.Typer) -> None:
     app.command("status", help="The state of a workspace: log, steps, last run; --verify checks the hash chain.")(status)
 
 
+@options.at_map
 def status(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     verify: bool = typer.Option(False, "--verify", help="Recompute the hash chain of the whole log."),
 ) -> None:
     """Show what has happened in this workspace."""
-    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+    with where.opened(write=False) as workspace:
         head = workspace.store.verify() if verify else workspace.store.head()
         steps: dict[str, str] = {}
         for stored in workspace.store.read(types=["step.finished"]):

@@ -16,12 +16,9 @@ def register(app: typer.Typer) -> None:
     app.command("sync", help="Bring the systems of the map's flows into agreement, once.")(sync)
 
 
+@options.at_map
 def sync(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what would be written and write nothing."),
@@ -36,7 +33,7 @@ def sync(
     if metrics_port is not None and not watch:
         raise UsageError("--metrics-port serves the figures of --watch.", expected="Add --watch, or leave it out.")
     results, failures = [], []
-    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace, progress(json) as bar:
+    with where.opened() as workspace, progress(json) as bar:
         for name in flow:
             if name not in workspace.map.flows:
                 raise UnknownName("flow", name, workspace.map.flows)

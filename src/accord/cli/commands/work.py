@@ -6,7 +6,6 @@ import getpass
 import json as json_module
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,18 +22,6 @@ from accord.workspace import Workspace
 _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
-@dataclass(frozen=True)
-class Where:
-    """Where the map and its state are, as every command here takes it."""
-
-    map_path: Path
-    data: Path | None
-    set_: list[str]
-    root: Path | None
-    store: str
-
-
-Map = Annotated[Path, typer.Option("--map", help="Map: a YAML file, or a folder whose YAML files are the map.")]
 By = Annotated[str, typer.Option("--by", help="Who does it; default: your user name.", envvar="ACCORD_USER")]
 TaskId = Annotated[str, typer.Argument(help="Id of the task.")]
 InstanceId = Annotated[str, typer.Argument(help="Id of the process instance.")]
@@ -67,10 +54,9 @@ def register(app: typer.Typer) -> None:
 
 
 @contextmanager
-def _work(where: Where) -> Iterator[tuple[Workspace, Work]]:
+def _work(where: options.Where) -> Iterator[tuple[Workspace, Work]]:
     """The lease is not taken: each command is one short transaction, and people work while a synchronization runs."""
-    values = options.variables(where.data, where.set_)
-    with options.workspace(where.map_path, where.root, values, where.store, write=False) as workspace:
+    with where.opened(write=False) as workspace:
         yield workspace, open_work(workspace.map, workspace.store, clock=clock, folder=workspace.map_folder)
 
 
@@ -89,12 +75,9 @@ def _tell(task: Task, json: bool, command: str, said: str) -> int:
     return 1 if refused else 0
 
 
+@options.at_map_option
 def tasks(
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     team: str = typer.Option("", "--team", help="Only tasks of this team."),
     person: str = typer.Option("", "--person", help="Only tasks of this person."),
@@ -103,7 +86,7 @@ def tasks(
     limit: int = typer.Option(100, "--limit", help="At most so many tasks."),
 ) -> None:
     """Sorted by due time."""
-    with _work(Where(map_path, data, set_, root, store)) as (workspace, work):
+    with _work(where) as (workspace, work):
         titles = {(p.name, s.name): s.title for p in workspace.map.processes.values() for s in p.steps.values()}
         states = tuple(state) or FOR_PEOPLE
         found = inbox(work.store, now=work.now(), team=team, person=person, overdue=overdue, titles=titles, limit=limit, states=states)
@@ -134,125 +117,101 @@ def _left(sla: str, hours: float | None) -> str:
     return f"overdue since {shown}" if sla == "overdue" else f"{sla}, {shown} left"
 
 
+@options.at_map_option
 def claim(
     task: TaskId,
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     by: By = "",
 ) -> int:
     """Two people cannot take the same task."""
-    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+    with _work(where) as (_, work):
         return _tell(work.claim(task, by=_by(by)), json, "claim", "yours:")
 
 
+@options.at_map_option
 def accept(
     task: TaskId,
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     by: By = "",
 ) -> int:
     """The clock of the handoff stops."""
-    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+    with _work(where) as (_, work):
         return _tell(work.accept(task, by=_by(by)), json, "accept", "accepted:")
 
 
+@options.at_map_option
 def complete(
     task: TaskId,
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     by: By = "",
     answer: Answers = [],
     answers: AnswerFile = None,
 ) -> int:
     """Exit code 1 when a gate sent it back; the reasons are printed."""
-    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+    with _work(where) as (_, work):
         given = _answers(work, task, answer, answers)
         return _tell(work.complete(task, by=_by(by), answer=given), json, "complete", "finished:")
 
 
+@options.at_map_option
 def reject(
     task: TaskId,
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     by: By = "",
     reason: str = typer.Option(..., "--reason", help="What is missing."),
 ) -> int:
     """The team it came from gets its task back; the clock of the handoff runs on."""
-    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+    with _work(where) as (_, work):
         return _tell(work.reject(task, by=_by(by), reason=reason), json, "reject", "sent back:")
 
 
+@options.at_map_option
 def release(
     task: TaskId,
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     by: By = "",
 ) -> int:
     """Anyone of the team may take it then."""
-    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+    with _work(where) as (_, work):
         return _tell(work.release(task, by=_by(by)), json, "release", "released:")
 
 
+@options.at_map_option
 def delegate(
     task: TaskId,
     to: Annotated[str, typer.Argument(help="A person, or a team of the map.")],
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     by: By = "",
 ) -> int:
     """A team's name hands the task over to that team."""
-    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+    with _work(where) as (_, work):
         return _tell(work.delegate(task, by=_by(by), to=to), json, "delegate", f"given to {to}:")
 
 
+@options.at_map_option
 def comment(
     task: TaskId,
     text: Annotated[str, typer.Argument(help="The text.")],
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     by: By = "",
 ) -> int:
     """It stays in the log with the task."""
-    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+    with _work(where) as (_, work):
         work.comment(task, by=_by(by), text=text)
         return _tell(work.task(task), json, "comment", "written to")
 
 
+@options.at_map_option
 def start(
     process: Annotated[str, typer.Argument(help="A process of the map.")],
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     by: By = "",
     case: str = typer.Option(..., "--case", help="Key of what it carries, such as a campaign's id."),
@@ -260,7 +219,7 @@ def start(
     key: str = typer.Option("", "--key", help="Makes a repeat harmless: the same key starts one instance."),
 ) -> None:
     """Its first tasks are open right away."""
-    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+    with _work(where) as (_, work):
         fields = work.library.current(process).process.variables
         values = {name: _typed(fields[name].type if name in fields else "", value) for name, value in _pairs(variable, "--variable")}
         instance = work.start(process, case=case, by=_by(by), variables=values, key=key)
@@ -270,17 +229,14 @@ def start(
         out().print(escape(f"started: {instance}"))
 
 
+@options.at_map_option
 def show_instance(
     instance: InstanceId,
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
 ) -> None:
     """Both teams of a handoff see the same."""
-    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+    with _work(where) as (_, work):
         found, events = show(work.store, instance)
         now = work.now()
     open_tasks = [item(task, now) for task in found.open_tasks()]
@@ -302,17 +258,14 @@ def show_instance(
     table("", ("when (UTC)", "what"), [(when[:19], escape(what)) for when, what in history])
 
 
+@options.at_map_option
 def running(
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     process: str = typer.Option("", "--process", help="Only instances of this process."),
 ) -> None:
     """Blocked: everything open in it waits for somebody to take it."""
-    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+    with _work(where) as (_, work):
         cards = board(work.store, process=process)
     if json:
         emit_json({"command": "work board", "instances": plain(cards)})
@@ -321,13 +274,10 @@ def running(
     table("", ("instance", "case", "status", "open", "blocked since (UTC)"), [tuple(map(escape, row)) for row in rows])
 
 
+@options.at_map_option
 def signal(
     message: Annotated[str, typer.Argument(help="Name of the message.")],
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     by: By = "",
     key: str = typer.Option(..., "--key", help="What it is about, such as the case."),
@@ -336,7 +286,7 @@ def signal(
 ) -> None:
     """Exit code 2 when nobody waits for it; that it came is recorded."""
     body = _json(content, "--content")
-    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+    with _work(where) as (_, work):
         reached = work.signal(message, key=key, content=body, by=_by(by), id=id_)
     if json:
         emit_json({"command": "work signal", "reached": list(reached)})
@@ -344,19 +294,16 @@ def signal(
         out().print(escape(f"reached: {', '.join(reached)}" if reached else "this message was delivered before; nothing was changed"))
 
 
+@options.at_map_option
 def cancel(
     instance: InstanceId,
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     by: By = "",
     reason: str = typer.Option(..., "--reason", help="Why."),
 ) -> None:
     """Steps with an undo are taken back in reverse order."""
-    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+    with _work(where) as (_, work):
         work.cancel(instance, by=_by(by), reason=reason)
         status = str(work.store.rows("SELECT status FROM work_instance WHERE instance = ?", instance)[0][0])
     if json:
@@ -365,18 +312,15 @@ def cancel(
         out().print(escape(f"{status}: {instance}"))
 
 
+@options.at_map_option
 def migrate(
     instance: InstanceId,
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     by: By = "",
 ) -> None:
     """Refused, with every reason, when an open step has no place there."""
-    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+    with _work(where) as (_, work):
         digest = work.migrate(instance, by=_by(by))
     if json:
         emit_json({"command": "work migrate", "instance": instance, "definition": digest})
@@ -384,18 +328,15 @@ def migrate(
         out().print(escape(f"{instance} runs by definition {digest[:12]}"))
 
 
+@options.at_map_option
 def restart(
     task: TaskId,
-    map_path: Map = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     by: By = "",
 ) -> int:
     """Its count of failures begins anew."""
-    with _work(Where(map_path, data, set_, root, store)) as (_, work):
+    with _work(where) as (_, work):
         return _tell(work.restart(task, by=_by(by)), json, "restart", "queued again:")
 
 
