@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import inspect
 import os
 import socket
@@ -79,6 +80,14 @@ def _located(command: Callable[..., Any], location: Mapping[str, Any]) -> Callab
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what typer reads the options from
     return run
+
+
+def person(by: str = "") -> str:
+    """Who a command is carried out for: the one named, else the user of this machine, else ``unknown``."""
+    try:
+        return by or getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name
+        return "unknown"
 
 
 def variables(data: Path | None, given: list[str]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated, Any
 
 import typer
@@ -113,7 +112,7 @@ def accept(
     """The rows wait no longer: the next sync takes them as one."""
     with where.opened() as workspace:
         name = _entity(workspace.map, entity)
-        id_ = accept_proposal(workspace.map, name, proposal, workspace.store, by=by or getpass.getuser(), now=clock())
+        id_ = accept_proposal(workspace.map, name, proposal, workspace.store, by=options.person(by), now=clock())
     _say(json, {"command": "identity accept", "entity": name, "proposal": proposal, "canonical": id_}, f"both are {id_} now")
 
 
@@ -128,7 +127,7 @@ def reject(
     """The rows wait no longer: the next sync takes them as two, and they are not proposed again."""
     with where.opened() as workspace:
         name = _entity(workspace.map, entity)
-        reject_proposal(workspace.map, name, proposal, workspace.store, by=by or getpass.getuser(), now=clock())
+        reject_proposal(workspace.map, name, proposal, workspace.store, by=options.person(by), now=clock())
     _say(json, {"command": "identity reject", "entity": name, "proposal": proposal}, f"{proposal} is rejected: two different things")
 
 
@@ -144,7 +143,7 @@ def merge(
     """What the loser held differently is recorded as conflicts by the next sync."""
     with where.opened() as workspace:
         name = _entity(workspace.map, entity)
-        id_ = merge_ids(workspace.map, name, winner, loser, workspace.store, by=by or getpass.getuser(), now=clock())
+        id_ = merge_ids(workspace.map, name, winner, loser, workspace.store, by=options.person(by), now=clock())
     body = {"command": "identity merge", "entity": name, "canonical": id_, "merged": loser}
     _say(json, body, f"{loser} is {id_} now; undo with accord identity unmerge {loser}")
 
@@ -160,7 +159,7 @@ def unmerge(
     """Links made or moved since stay as they are."""
     with where.opened() as workspace:
         name = _entity(workspace.map, entity)
-        winner = unmerge_ids(workspace.map, name, loser, workspace.store, by=by or getpass.getuser(), now=clock())
+        winner = unmerge_ids(workspace.map, name, loser, workspace.store, by=options.person(by), now=clock())
     _say(json, {"command": "identity unmerge", "entity": name, "canonical": loser, "from": winner}, f"{loser} and {winner} are two again")
 
 

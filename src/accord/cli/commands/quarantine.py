@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-
 import typer
 
 from accord.cli import options
@@ -75,7 +73,7 @@ def retry(
     with where.opened() as workspace, progress(json) as bar:
         now = clock()
         # Only a discard of rows that are named is taken back: a plain retry must not ask again what a person has answered.
-        reopened = reopen(workspace.map, workspace.store, choice, by=_user(), now=now) if choice != Choice() else 0
+        reopened = reopen(workspace.map, workspace.store, choice, by=options.person(), now=now) if choice != Choice() else 0
         before = list_quarantine(workspace.map, workspace.store, choice).rows.num_rows
         waiting = set(list_quarantine(workspace.map, workspace.store, choice).rows.column("flow").to_pylist())
         run = new_run_id(now)
@@ -109,17 +107,10 @@ def discard_(
     """Record the decision. No system is asked or changed."""
     with where.opened() as workspace:
         choice = Choice(flow, binding, reason, tuple(key))
-        count = discard(workspace.map, workspace.store, choice, by=by or _user(), note=note, now=clock())
+        count = discard(workspace.map, workspace.store, choice, by=options.person(by), note=note, now=clock())
         left = list_quarantine(workspace.map, workspace.store).rows.num_rows
     if json:
         emit_json({"command": "quarantine discard", "discarded": count, "waiting": left})
     else:
         out().print(f"{count:,} rows discarded as they are; {left:,} still wait")
     return 0
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name
-        return "unknown"

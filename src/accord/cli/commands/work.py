@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json as json_module
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -58,10 +57,6 @@ def _work(where: options.Where) -> Iterator[tuple[Workspace, Work]]:
     """The lease is not taken: each command is one short transaction, and people work while a synchronization runs."""
     with where.opened(write=False) as workspace:
         yield workspace, open_work(workspace.map, workspace.store, clock=clock, folder=workspace.map_folder)
-
-
-def _by(by: str) -> str:
-    return by or getpass.getuser()
 
 
 def _tell(task: Task, json: bool, command: str, said: str) -> int:
@@ -126,7 +121,7 @@ def claim(
 ) -> int:
     """Two people cannot take the same task."""
     with _work(where) as (_, work):
-        return _tell(work.claim(task, by=_by(by)), json, "claim", "yours:")
+        return _tell(work.claim(task, by=options.person(by)), json, "claim", "yours:")
 
 
 @options.at_map_option
@@ -138,7 +133,7 @@ def accept(
 ) -> int:
     """The clock of the handoff stops."""
     with _work(where) as (_, work):
-        return _tell(work.accept(task, by=_by(by)), json, "accept", "accepted:")
+        return _tell(work.accept(task, by=options.person(by)), json, "accept", "accepted:")
 
 
 @options.at_map_option
@@ -153,7 +148,7 @@ def complete(
     """Exit code 1 when a gate sent it back; the reasons are printed."""
     with _work(where) as (_, work):
         given = _answers(work, task, answer, answers)
-        return _tell(work.complete(task, by=_by(by), answer=given), json, "complete", "finished:")
+        return _tell(work.complete(task, by=options.person(by), answer=given), json, "complete", "finished:")
 
 
 @options.at_map_option
@@ -166,7 +161,7 @@ def reject(
 ) -> int:
     """The team it came from gets its task back; the clock of the handoff runs on."""
     with _work(where) as (_, work):
-        return _tell(work.reject(task, by=_by(by), reason=reason), json, "reject", "sent back:")
+        return _tell(work.reject(task, by=options.person(by), reason=reason), json, "reject", "sent back:")
 
 
 @options.at_map_option
@@ -178,7 +173,7 @@ def release(
 ) -> int:
     """Anyone of the team may take it then."""
     with _work(where) as (_, work):
-        return _tell(work.release(task, by=_by(by)), json, "release", "released:")
+        return _tell(work.release(task, by=options.person(by)), json, "release", "released:")
 
 
 @options.at_map_option
@@ -191,7 +186,7 @@ def delegate(
 ) -> int:
     """A team's name hands the task over to that team."""
     with _work(where) as (_, work):
-        return _tell(work.delegate(task, by=_by(by), to=to), json, "delegate", f"given to {to}:")
+        return _tell(work.delegate(task, by=options.person(by), to=to), json, "delegate", f"given to {to}:")
 
 
 @options.at_map_option
@@ -204,7 +199,7 @@ def comment(
 ) -> int:
     """It stays in the log with the task."""
     with _work(where) as (_, work):
-        work.comment(task, by=_by(by), text=text)
+        work.comment(task, by=options.person(by), text=text)
         return _tell(work.task(task), json, "comment", "written to")
 
 
@@ -222,7 +217,7 @@ def start(
     with _work(where) as (_, work):
         fields = work.library.current(process).process.variables
         values = {name: _typed(fields[name].type if name in fields else "", value) for name, value in _pairs(variable, "--variable")}
-        instance = work.start(process, case=case, by=_by(by), variables=values, key=key)
+        instance = work.start(process, case=case, by=options.person(by), variables=values, key=key)
     if json:
         emit_json({"command": "work start", "instance": instance})
     else:
@@ -287,7 +282,7 @@ def signal(
     """Exit code 2 when nobody waits for it; that it came is recorded."""
     body = _json(content, "--content")
     with _work(where) as (_, work):
-        reached = work.signal(message, key=key, content=body, by=_by(by), id=id_)
+        reached = work.signal(message, key=key, content=body, by=options.person(by), id=id_)
     if json:
         emit_json({"command": "work signal", "reached": list(reached)})
     else:
@@ -304,7 +299,7 @@ def cancel(
 ) -> None:
     """Steps with an undo are taken back in reverse order."""
     with _work(where) as (_, work):
-        work.cancel(instance, by=_by(by), reason=reason)
+        work.cancel(instance, by=options.person(by), reason=reason)
         status = str(work.store.rows("SELECT status FROM work_instance WHERE instance = ?", instance)[0][0])
     if json:
         emit_json({"command": "work cancel", "instance": instance, "status": status})
@@ -321,7 +316,7 @@ def migrate(
 ) -> None:
     """Refused, with every reason, when an open step has no place there."""
     with _work(where) as (_, work):
-        digest = work.migrate(instance, by=_by(by))
+        digest = work.migrate(instance, by=options.person(by))
     if json:
         emit_json({"command": "work migrate", "instance": instance, "definition": digest})
     else:
@@ -337,7 +332,7 @@ def restart(
 ) -> int:
     """Its count of failures begins anew."""
     with _work(where) as (_, work):
-        return _tell(work.restart(task, by=_by(by)), json, "restart", "queued again:")
+        return _tell(work.restart(task, by=options.person(by)), json, "restart", "queued again:")
 
 
 def _answers(work: Work, task: str, given: list[str], file: Path | None) -> dict[str, Any]:
