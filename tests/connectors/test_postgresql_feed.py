@@ -81,7 +81,6 @@ def test_a_new_feed_asks_for_everything_and_then_tells_what_changed(db: Any, ope
     assert keys(found) == [(3,), (4,), (5,), (11,)]
     assert found is not None
     assert found.keys is not None
-    assert not found.more
     assert found.keys.schema.field("id").type == "int64"
     assert all(abs((row["_changed_at"] - before).total_seconds()) < 60 for row in found.keys.to_pylist())
     assert feed.read() is None
