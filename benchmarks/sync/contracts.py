@@ -24,8 +24,8 @@ import duckdb
 from accord.connectors.duck import borrowed_duck
 from accord.model.entity import Entity, Field, Rule
 from accord.model.flow import Binding, FieldMapping
-from accord.sync.mapping import compile_field, raw_name
-from accord.sync.validate import find_bad
+from accord.sync.judge.validate import find_bad
+from accord.sync.mapping.fields import compile_field, raw_name
 
 ROWS = 2_000_000
 PEER_ROWS = 400_000

@@ -23,7 +23,7 @@ import psycopg
 
 from accord.connectors.registry import open_connector
 from accord.model.system import System
-from accord.sync.diff import compare_resources
+from accord.sync.proof.diff import compare_resources
 
 ROWS = int(os.environ.get("ACCORD_BENCH_ROWS", "2000000"))
 ROUNDS = 3

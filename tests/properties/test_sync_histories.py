@@ -454,10 +454,10 @@ def test_generated_histories_end_as_the_oracle_says_and_rest(tmp_path: Path, see
 @pytest.fixture
 def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is meant for large tables, on small ones."""
-    monkeypatch.setattr("accord.sync.moved.DIGEST_FROM", 1)
-    monkeypatch.setattr("accord.sync.state.CHANGES_FROM", 1)
-    monkeypatch.setattr("accord.sync.state.CHANGES_MOST", 3)
-    monkeypatch.setattr("accord.sync.state.CHANGES_SHARE", 1000)
+    monkeypatch.setattr("accord.sync.capture.moved.DIGEST_FROM", 1)
+    monkeypatch.setattr("accord.sync.state.segments.CHANGES_FROM", 1)
+    monkeypatch.setattr("accord.sync.state.segments.CHANGES_MOST", 3)
+    monkeypatch.setattr("accord.sync.state.segments.CHANGES_SHARE", 1000)
 
 
 @pytest.mark.usefixtures("small_is_large")

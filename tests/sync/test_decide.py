@@ -10,8 +10,8 @@ import pytest
 from accord.model.entity import Field
 from accord.model.errors import UsageError
 from accord.model.flow import FieldMapping
-from accord.sync.conflict_list import lost_values, open_conflicts
-from accord.sync.decide import decide, restore
+from accord.sync.merge.conflict_list import lost_values, open_conflicts
+from accord.sync.merge.decide import decide, restore
 
 TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER, editor TEXT, at TIMESTAMP)"
 FIELDS = [Field("id", required=True), Field("name"), Field("size", "integer")]

@@ -13,7 +13,7 @@ import pytest
 from accord.connectors.registry import open_connector
 from accord.model.errors import DataRefused, UnknownName
 from accord.model.system import System
-from accord.sync.diff import compare_resources
+from accord.sync.proof.diff import compare_resources
 
 COLUMNS = ("name", "amount", "active", "seen", "data")
 CREATE = """

@@ -21,7 +21,7 @@ from accord.model.integration_map import IntegrationMap
 from accord.model.system import Resource, System
 from accord.store import open_store
 from accord.sync import run_flow
-from accord.sync.drift import changed_types
+from accord.sync.capture.drift import changed_types
 
 FIELDS = {"id": Field("id", "integer", required=True), "name": Field("name"), "cents": Field("cents", "integer")}
 GOOD = {1: ("one", 100), 2: ("two", 200), 3: ("three", 300)}

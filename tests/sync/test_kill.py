@@ -23,7 +23,8 @@ from accord.model.flow import Binding, FieldMapping, Flow
 from accord.model.integration_map import IntegrationMap
 from accord.model.system import System
 from accord.store import open_store
-from accord.sync import run_flow, state
+from accord.sync import run_flow
+from accord.sync.state import segments as state
 
 folder, run, capture, whole = Path(sys.argv[1]), sys.argv[2], sys.argv[3], bool(sys.argv[4])
 state.CHANGES_FROM = 1  # segments of changes for small states, too

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from accord.model.errors import TerminalError
-from accord.sync.limit import Limit
+from accord.sync.apply.limit import Limit
 from accord.sync.result import TargetPlan
 
 ONE, TWO = '{"id":"1"}', '{"id":"2"}'

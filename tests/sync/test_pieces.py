@@ -18,8 +18,8 @@ from accord.model.entity import Entity, Field
 from accord.model.errors import MapError, Place, UnknownName
 from accord.model.flow import Binding, FieldMapping, Flow, Join, Lookup, Split
 from accord.model.types import CanonicalType
-from accord.sync.mapping import compile_field
-from accord.sync.targets import column_writes
+from accord.sync.apply.targets import column_writes
+from accord.sync.mapping.fields import compile_field
 
 ID = Field("id", required=True)
 TEXT = st.text(alphabet="abZ ;,|/ü'\"\n", max_size=8)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from accord.model.errors import GuardStopped, PlanOutdated
-from accord.sync.plan import apply_plan, check_plan, plan_flow, plan_from, plan_to
+from accord.sync.apply.plan import apply_plan, check_plan, plan_flow, plan_from, plan_to
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ import pytest
 
 from accord.model.entity import Field
 from accord.model.errors import UnknownName, UsageError
-from accord.sync.quarantine import Choice, discard, list_quarantine, reopen
+from accord.sync.judge.quarantine import Choice, discard, list_quarantine, reopen
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TEXT = "CREATE TABLE things (id TEXT, name TEXT, size TEXT)"

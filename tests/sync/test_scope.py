@@ -106,8 +106,8 @@ class Telling(SqliteConnector):
 @pytest.fixture(autouse=True)
 def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is meant for large tables, on small ones."""
-    monkeypatch.setattr("accord.sync.moved.DIGEST_FROM", 1)
-    monkeypatch.setattr("accord.sync.state.CHANGES_FROM", 1)
+    monkeypatch.setattr("accord.sync.capture.moved.DIGEST_FROM", 1)
+    monkeypatch.setattr("accord.sync.state.segments.CHANGES_FROM", 1)
 
 
 @pytest.fixture
@@ -343,7 +343,7 @@ def test_a_second_change_within_the_step_of_the_cursor_s_clock_is_seen(telling: 
 
 def test_what_changed_is_stored_as_changes_and_folded_when_it_grew(telling: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run writes what changed; the number of changes behind a full segment stays bounded."""
-    monkeypatch.setattr("accord.sync.state.CHANGES_MOST", 2)
+    monkeypatch.setattr("accord.sync.state.segments.CHANGES_MOST", 2)
     world = telling("cdc")
     counts = []
     for n in range(5):

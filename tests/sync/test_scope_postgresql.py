@@ -17,7 +17,7 @@ from accord.model.integration_map import IntegrationMap
 from accord.model.system import System
 from accord.store import open_store
 from accord.sync import run_flow
-from accord.sync.moved import feed_name, named
+from accord.sync.capture.moved import feed_name, named
 
 FIELDS = {"id": Field("id", "integer"), "name": Field("name"), "amount": Field("amount", "number(12,2)")}
 
@@ -27,7 +27,7 @@ def test_changes_told_by_the_server_arrive_and_a_look_at_everything_finds_nothin
     logical_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capture: str
 ) -> None:
     """Updates, deletes and inserts on both sides of a two-way flow, with no table read whole."""
-    monkeypatch.setattr("accord.sync.moved.DIGEST_FROM", 1)
+    monkeypatch.setattr("accord.sync.capture.moved.DIGEST_FROM", 1)
     with psycopg.connect(logical_url, autocommit=True) as db:
         for table in ("left_things", "right_things"):
             db.execute(f"CREATE TABLE {table} (id bigint PRIMARY KEY, name text, amount numeric(12,2))".encode())

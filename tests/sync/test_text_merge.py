@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accord.sync.text_merge import merge_texts
+from accord.sync.merge.text_merge import merge_texts
 
 WORDS = st.text(alphabet="ab \n", max_size=12)
 

@@ -26,9 +26,10 @@ Sync = Callable[[], tuple[Any, list[str]]]
 @pytest.fixture
 def sync(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sync]:
     """Runs a flow from table ``src`` (40 rows) to the empty ``tgt`` by a first load in one pass, then as it comes."""
-    monkeypatch.setattr("accord.sync.moved.DIGEST_FROM", 1)
+    monkeypatch.setattr("accord.sync.capture.moved.DIGEST_FROM", 1)
     monkeypatch.setattr("accord.sync.load.first.SMALLEST_ROWS", 1)
-    monkeypatch.setattr("accord.sync.idle.change_token", lambda connector, resource: None)  # else a quiet server hides what is tested
+    # else a quiet server hides what is tested
+    monkeypatch.setattr("accord.sync.capture.idle.change_token", lambda connector, resource: None)
     with psycopg.connect(postgres_url, autocommit=True) as db:
         for table in ("src", "tgt"):
             db.execute(f"DROP TABLE IF EXISTS {table}; CREATE TABLE {table} (id bigint PRIMARY KEY, name text)".encode())
@@ -95,8 +96,8 @@ def test_an_edit_between_our_write_and_the_look_at_it_is_seen_by_the_next_run(
     monkeypatch.setattr(PostgresConnector, name, edited)
     sync()
     monkeypatch.undo()
-    monkeypatch.setattr("accord.sync.moved.DIGEST_FROM", 1)
-    monkeypatch.setattr("accord.sync.idle.change_token", lambda connector, resource: None)
+    monkeypatch.setattr("accord.sync.capture.moved.DIGEST_FROM", 1)
+    monkeypatch.setattr("accord.sync.capture.idle.change_token", lambda connector, resource: None)
 
     seen, told = sync()
 

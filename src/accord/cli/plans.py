@@ -13,7 +13,7 @@ from accord.lifecycle.files import write_whole
 from accord.model.errors import DataRefused, UsageError
 from accord.model.integration_map import IntegrationMap
 from accord.store.signing import SigningKey, load_or_create_key, sign_document, verify_document
-from accord.sync.plan import FlowPlan, plan_from, plan_to
+from accord.sync.apply.plan import FlowPlan, plan_from, plan_to
 from accord.workspace import Workspace
 
 KIND = "accord plan"

@@ -13,9 +13,9 @@ from accord.model.entity import Entity
 from accord.model.errors import AccordError, UnknownName
 from accord.model.flow import Binding, Flow
 from accord.model.integration_map import IntegrationMap
-from accord.sync.capture import capture
+from accord.sync.capture.read import capture
 from accord.sync.cycle import Side
-from accord.sync.mapping import raw_name
+from accord.sync.mapping.fields import raw_name
 
 RAW = "_raw_"
 ROW = "_row"

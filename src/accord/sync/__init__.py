@@ -1,7 +1,7 @@
 """Keep systems in agreement: capture ▸ validate ▸ merge ▸ apply ▸ reconcile."""
 
 from accord.sync.order import flow_order
-from accord.sync.reconcile import reconcile
+from accord.sync.proof.reconcile import reconcile
 from accord.sync.result import FlowResult, PairResult, Reconciliation, TargetPlan
 from accord.sync.run import run_flow
 

@@ -19,7 +19,7 @@ from accord.model.flow import Binding, Flow
 from accord.model.integration_map import IntegrationMap
 from accord.model.types import CanonicalType
 from accord.store import Store
-from accord.sync.mapping import FieldCode
+from accord.sync.mapping.fields import FieldCode
 
 Progress = Callable[[str], None]
 

@@ -15,36 +15,36 @@ from accord.model.figure import Finding
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
-from accord.sync.aggregates import check_aggregates, newest_values, stale_sources
-from accord.sync.apply import apply_target
-from accord.sync.base import load_pending, load_state, load_waiting, overlay_intents
-from accord.sync.capture import capture
-from accord.sync.changes import note_due, note_quarantined, settle_due, start_due
-from accord.sync.conflicts import record_conflicts, record_stale, withdraw_stale
+from accord.sync.apply.guard import check_deletes
+from accord.sync.apply.limit import Limit, keep_held, limit_active, target_plans
+from accord.sync.apply.targets import intent_query, plan_target
+from accord.sync.apply.write import apply_target
+from accord.sync.capture.drift import judge_drift
+from accord.sync.capture.extend import extend_targets
+from accord.sync.capture.idle import same_as, seen_now
+from accord.sync.capture.read import capture
+from accord.sync.capture.readback import read_back, take_read_back
+from accord.sync.capture.scope import begin_notes, close_logs, find_scope, first_load, read_scope, settle_logs
+from accord.sync.capture.since import note_since
+from accord.sync.capture.versions import settle_versions
 from accord.sync.cycle import Cycle, Progress, Side, names
-from accord.sync.decisions import apply_decisions, load_decisions, settle_conflicts
-from accord.sync.drift import judge_drift
-from accord.sync.extend import extend_targets
-from accord.sync.finish import next_base, next_golden
-from accord.sync.guard import check_deletes
 from accord.sync.identity.links import record_links
 from accord.sync.identity.own_key import assign_keys
 from accord.sync.identity.resolve import identify, resolve_only, restore_unmerged
-from accord.sync.idle import same_as, seen_now
-from accord.sync.judge import collect_quarantine, contract_findings, judge_merged, judge_side, load_references
-from accord.sync.limit import Limit, keep_held, limit_active, target_plans
+from accord.sync.judge.aggregates import check_aggregates, newest_values, stale_sources
+from accord.sync.judge.judge import collect_quarantine, contract_findings, judge_merged, judge_side, load_references
 from accord.sync.live.fold import fold_live, pend_live
-from accord.sync.lookups import make_lookups
-from accord.sync.merge import adds_up, find_active, merge
-from accord.sync.readback import read_back, take_read_back
-from accord.sync.record import append, last_finished
+from accord.sync.mapping.lookups import make_lookups
+from accord.sync.merge.conflicts import record_conflicts, record_stale, withdraw_stale
+from accord.sync.merge.decisions import apply_decisions, load_decisions, settle_conflicts
+from accord.sync.merge.merge import adds_up, find_active, merge
 from accord.sync.result import FlowResult
-from accord.sync.resume import advance, agreement, believe_written, note_applied, resume
-from accord.sync.scope import begin_notes, close_logs, find_scope, first_load, read_scope, settle_logs
-from accord.sync.since import note_since
-from accord.sync.state import move_digests, move_state
-from accord.sync.targets import intent_query, plan_target
-from accord.sync.versions import settle_versions
+from accord.sync.state.base import load_pending, load_state, load_waiting, overlay_intents
+from accord.sync.state.changes import note_due, note_quarantined, settle_due, start_due
+from accord.sync.state.finish import next_base, next_golden
+from accord.sync.state.record import append, last_finished
+from accord.sync.state.resume import advance, agreement, believe_written, note_applied, resume
+from accord.sync.state.segments import move_digests, move_state
 
 ROUNDS = 3  # a row that is stale after so many tries is left for the next run
 _EFFECTS = ("inserted", "updated", "deleted", "unchanged")

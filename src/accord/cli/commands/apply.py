@@ -12,7 +12,7 @@ from accord.cli.plans import read_plan
 from accord.lifecycle.run import new_run_id
 from accord.model.errors import AccordError, PlanOutdated
 from accord.sync import FlowResult
-from accord.sync.plan import apply_plan, check_plan, rests_on
+from accord.sync.apply.plan import apply_plan, check_plan, rests_on
 
 
 def register(app: typer.Typer) -> None:

@@ -11,8 +11,8 @@ from accord.cli.output import clock, emit_json, escape, out, table
 from accord.lifecycle.run import new_run_id
 from accord.model.errors import UnknownName, UsageError
 from accord.sync import run_flow
-from accord.sync.conflict_list import LostValue, OpenConflict, lost_values, open_conflicts
-from accord.sync.decide import decide, restore
+from accord.sync.merge.conflict_list import LostValue, OpenConflict, lost_values, open_conflicts
+from accord.sync.merge.decide import decide, restore
 from accord.workspace import Workspace
 
 

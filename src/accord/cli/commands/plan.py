@@ -12,7 +12,7 @@ from accord.cli.plans import show_plans, write_plan
 from accord.lifecycle.run import new_run_id
 from accord.model.errors import AccordError, UnknownName
 from accord.sync import flow_order
-from accord.sync.plan import FlowPlan, plan_flow, plan_to
+from accord.sync.apply.plan import FlowPlan, plan_flow, plan_to
 
 
 def register(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
 from accord.lifecycle.run import new_run_id
 from accord.sync import flow_order, run_flow
-from accord.sync.quarantine import Choice, discard, list_quarantine, reopen
+from accord.sync.judge.quarantine import Choice, discard, list_quarantine, reopen
 
 _FLOW = typer.Option("", "--flow", help="Only rows of this flow.")
 _BINDING = typer.Option("", "--binding", help="Only rows of this side of a flow.")

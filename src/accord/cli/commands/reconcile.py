@@ -17,8 +17,8 @@ from accord.lifecycle.run import new_run_id
 from accord.model.errors import DataRefused, UnknownName, UsageError
 from accord.store.signing import PUBLIC, load_public_key, sign_document, verify_document
 from accord.sync import Reconciliation, flow_order, reconcile
-from accord.sync.plan import FlowPlan, plan_flow, unplanned
-from accord.sync.proof import KIND, proof_body, proof_markdown
+from accord.sync.apply.plan import FlowPlan, plan_flow, unplanned
+from accord.sync.proof.report import KIND, proof_body, proof_markdown
 from accord.workspace import Workspace
 
 

@@ -10,8 +10,8 @@ from accord.lifecycle.assess.units import factors
 from accord.lifecycle.observe import BROKEN, RAW, BoundRows, Observation
 from accord.model.entity import Field
 from accord.model.types import CanonicalType
-from accord.sync.mapping import expression_columns
-from accord.sync.validate import rule_broken
+from accord.sync.judge.validate import rule_broken
+from accord.sync.mapping.fields import expression_columns
 
 
 def check_contracts(observed: Observation) -> None:

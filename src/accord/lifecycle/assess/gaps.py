@@ -10,7 +10,7 @@ from accord.model.errors import nearest
 from accord.model.figure import Evidence, Finding
 from accord.model.flow import Binding
 from accord.model.integration_map import IntegrationMap
-from accord.sync.mapping import mapped_columns
+from accord.sync.mapping.fields import mapped_columns
 
 
 @dataclass(frozen=True)

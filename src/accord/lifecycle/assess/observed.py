@@ -10,7 +10,7 @@ from accord.lifecycle.observe import BoundRows, Observation
 from accord.model.event import Event, ObjectRef
 from accord.model.flow import Flow
 from accord.store import Store
-from accord.sync.validate import accepted_view, find_bad
+from accord.sync.judge.validate import accepted_view, find_bad
 
 
 def record_observed(observed: Observation, store: Store, *, run: str, now: datetime) -> tuple[str, ...]:

@@ -13,10 +13,10 @@ from accord.model.errors import UnknownName, UsageError
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
-from accord.sync.base import load_state
 from accord.sync.cycle import Cycle, names
 from accord.sync.identity.links import LINKS, append, load_links, make_proposals_table, state_of
 from accord.sync.identity.match import LARGEST_BLOCK, fields_of, find_pairs, make_rejected, proposal_id
+from accord.sync.state.base import load_state
 
 _OPEN = """
     SELECT p.* FROM p LEFT JOIN links l ON l.resource = p.left_resource AND l.own_key = p.left_key

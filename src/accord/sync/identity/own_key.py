@@ -10,7 +10,7 @@ from accord.model.entity import Entity
 from accord.model.errors import GuardStopped, alternatives
 from accord.sync.cycle import Cycle, Side, names
 from accord.sync.identity.links import LINKS, resource_of
-from accord.sync.mapping import FieldCode
+from accord.sync.mapping.fields import FieldCode
 
 HELD = "_identity"  # column of a capture: why a row waits, null for most
 NAMESPACE = uuid.UUID("6f1c1f0e-4a51-5d0e-9a4b-0c2f7c3f6a10")  # of canonical ids: never change it, or a replay gives other ids

@@ -16,7 +16,7 @@ from accord.connectors.types import literal, quote
 from accord.store.folding import REMOVED, folded, is_change
 from accord.store.records import CHANGES
 from accord.sync.cycle import Cycle, names, storage_type
-from accord.sync.record import append, last_finished
+from accord.sync.state.record import append, last_finished
 
 _APPLIED = "SELECT seq, body FROM live_change WHERE flow = ? AND kind = 'applied' ORDER BY seq, number"
 _INTENDED = "SELECT seq, body FROM live_change WHERE flow = ? AND kind = 'intended' ORDER BY seq, number"

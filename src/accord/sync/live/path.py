@@ -28,7 +28,7 @@ from accord.model.event import Event, ObjectRef
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
-from accord.sync.guard import ALWAYS_ALLOWED_ROWS, share_of
+from accord.sync.apply.guard import ALWAYS_ALLOWED_ROWS, share_of
 from accord.sync.live.agreed import Agreed, Values
 from accord.sync.live.decision import EQUAL, Change, Decider, Decision
 from accord.sync.live.rows import SideRows, Wanted

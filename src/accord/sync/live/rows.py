@@ -16,9 +16,9 @@ from accord.connectors.types import literal, quote
 from accord.model.entity import Entity
 from accord.model.flow import Binding
 from accord.sync.cycle import storage_type
+from accord.sync.judge.validate import row_checks
 from accord.sync.live.agreed import Values
-from accord.sync.mapping import FieldCode, compile_field, raw_name
-from accord.sync.validate import row_checks
+from accord.sync.mapping.fields import FieldCode, compile_field, raw_name
 
 _names = itertools.count(1)
 _RECENT = 5_000  # rows whose values are remembered: an echo of our own write comes back within milliseconds

@@ -8,7 +8,7 @@ from typing import Any, Final
 from accord.connectors.bulk import Filled
 from accord.model.errors import SystemUnreachable, UnknownName
 from accord.sync.cycle import Cycle, Side
-from accord.sync.mapping import FieldCode
+from accord.sync.mapping.fields import FieldCode
 
 # Whatever is added to the model later is unknown here, and a flow that uses it goes the ordinary way until somebody adds it.
 # fmt: off

@@ -17,15 +17,15 @@ from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import Capabilities, Connector
 from accord.connectors.types import literal, quote
 from accord.model.errors import AccordError, DataRefused, StorageFull, UnknownName
-from accord.sync.capture import capture
+from accord.sync.capture.moved import version_mark
+from accord.sync.capture.read import capture
 from accord.sync.cycle import Cycle, Side, names
 from accord.sync.load.eligible import FILLS, pair, simple, understood, untouched
 from accord.sync.load.pour import OutOfOrdinaryError, Taker, Tally, pour
 from accord.sync.load.query import REASONS, Shape, needed_columns, shape_of, stream_query
 from accord.sync.load.settle import base_list, finish, golden_list, note_loaded, note_refused, version_list
-from accord.sync.moved import version_mark
-from accord.sync.record import append
 from accord.sync.result import FlowResult
+from accord.sync.state.record import append
 
 SMALLEST_ROWS = 20_000  # fewer are loaded as fast the ordinary way
 BATCH_ROWS = 20_000

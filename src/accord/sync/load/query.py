@@ -10,8 +10,8 @@ from accord.connectors.types import literal, quote
 from accord.model.entity import Field
 from accord.model.types import CanonicalType
 from accord.sync.cycle import Cycle, Side, key_json, names, storage_type
-from accord.sync.mapping import FieldCode, compile_field, expression_columns, raw_name
-from accord.sync.validate import row_checks, row_json
+from accord.sync.judge.validate import row_checks, row_json
+from accord.sync.mapping.fields import FieldCode, compile_field, expression_columns, raw_name
 
 REASONS, ROW, OFF = "_reasons", "_row", "_off"
 

@@ -9,14 +9,14 @@ import pyarrow as pa
 
 from accord.connectors.bulk import DIGEST, VERSION, Stream
 from accord.connectors.types import literal, quote
-from accord.sync.changes import note_quarantined
+from accord.sync.capture.moved import key_columns, version_mark
 from accord.sync.cycle import Cycle, Side, key_json, names, storage_type
-from accord.sync.judge import contract_findings
+from accord.sync.judge.judge import contract_findings
+from accord.sync.judge.quarantine import make_waiting
 from accord.sync.load.pour import Tally
 from accord.sync.load.query import REASONS, ROW, Shape, changes_query, same_form
-from accord.sync.moved import key_columns, version_mark
-from accord.sync.quarantine import make_waiting
 from accord.sync.result import FlowResult
+from accord.sync.state.changes import note_quarantined
 
 _COUNTS = ("inserted", "updated", "deleted", "unchanged", "refused", "stale", "quarantined", "released", "conflicts", "changes", "verified")
 

@@ -12,18 +12,18 @@ from accord.connectors.protocol import Connector
 from accord.model.errors import UnknownName
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
-from accord.sync.capture import capture
+from accord.sync.capture.read import capture
 from accord.sync.cycle import Cycle, Progress
 from accord.sync.identity.resolve import resolve_only
-from accord.sync.judge import load_references
+from accord.sync.judge.judge import load_references
+from accord.sync.proof.reconcile import accept_rows
 from accord.sync.quality.notes import Notes
 from accord.sync.quality.pairs import judge_pairs
 from accord.sync.quality.score import GAPS, VALIDATIONS, Asked, Quality
 from accord.sync.quality.side import judge_mapping, judge_rows
 from accord.sync.quality.timely import judge_times
-from accord.sync.reconcile import accept_rows
-from accord.sync.record import append
 from accord.sync.run import open_cycle
+from accord.sync.state.record import append
 
 
 def quality(

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side
+from accord.sync.judge.quarantine import owners_of
 from accord.sync.quality.score import GAPS, Asked, validation_of
-from accord.sync.quarantine import owners_of
 
 _SHOWN = 3
 

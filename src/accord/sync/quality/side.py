@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from accord.connectors.types import literal, quote
-from accord.sync.aggregates import broken_groups, count_groups, fields_of
-from accord.sync.capture import unmapped_columns
+from accord.sync.capture.read import unmapped_columns
 from accord.sync.cycle import Side, key_json, names
-from accord.sync.mapping import FieldCode, mapped_columns
+from accord.sync.judge.aggregates import broken_groups, count_groups, fields_of
+from accord.sync.judge.validate import Check, named_set_checks, row_checks, rule_checks
+from accord.sync.mapping.fields import FieldCode, mapped_columns
 from accord.sync.quality.notes import Notes
-from accord.sync.validate import Check, named_set_checks, row_checks, rule_checks
 
 
 def judge_rows(notes: Notes, side: Side, references: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from accord.connectors.types import literal
 from accord.model.values import Duration
-from accord.sync.aggregates import newest_values
+from accord.sync.judge.aggregates import newest_values
 from accord.sync.quality.notes import Notes
 
 

@@ -25,7 +25,7 @@ from accord.model.errors import AccordError
 from accord.model.flow import Binding, Flow
 from accord.model.integration_map import IntegrationMap
 from accord.sync.live.path import Taken
-from accord.sync.mapping import mapped_columns
+from accord.sync.mapping.fields import mapped_columns
 from accord.sync.result import FlowResult
 from accord.sync.watch.observe import FlowReport
 

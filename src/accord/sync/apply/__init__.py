@@ -1,0 +1,1 @@
+"""Write to the systems what holds: plans, guards, compare-and-set."""

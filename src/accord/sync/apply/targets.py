@@ -1,0 +1,148 @@
+"""What each target must become: inserts, updates and deletes in its own columns and values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from accord.connectors.protocol import OLD, OP, ChangeBatch
+from accord.connectors.types import literal, quote
+from accord.sync.cycle import Cycle, Side, join_on, names
+from accord.sync.mapping.fields import FieldCode, raw_name
+
+
+def plan_target(cycle: Cycle, side: Side) -> None:
+    """Fill ``want_<i>`` (each agreed row as this system will show it) and ``plan_<i>`` (rows that must change, ``_op`` and ``_set``).
+
+    A value counts as different only when it still is after writing and reading it back through the mapping: a column that holds less than
+    the canonical value (whole hours, days, three decimals) is as equal as it can be, and is not written again and again.
+    ``_unfit`` holds why a row cannot be written: a value the column's type has no room for.
+    """
+    _make_wants(cycle, side)
+    if not side.writable:
+        cycle.sql(
+            f"CREATE OR REPLACE TABLE {side.table('plan')} AS "
+            f"SELECT rowid AS _m, {names(cycle.keys)}, '' AS _op, CAST([] AS VARCHAR[]) AS _set, "
+            f"'' AS _unfit{''.join(', NULL AS ' + quote('k:' + side.codes[k].column) for k in cycle.keys)} FROM merged WHERE false"
+        )
+        return
+    i, keys = side.index, cycle.keys
+    written = side.written(keys)
+    columns = column_writes(written)
+    key_codes = [side.codes[k] for k in keys]
+    editable = f"(_in_{i} OR (_bad_{i} AND NOT _dup_{i} AND _ba_{i}))"
+    # In two steps, because what differs is asked many times, and DuckDB plans each repetition anew.
+    seen = [f"m.rowid AS _m, {names(keys, 'm')}, m._exists, m._held, _in_{i} AS _in, _bad_{i} AS _bad, _ba_{i} AS _ba"]
+    seen.append(f"{side.leaves(cycle.flow.deletes)} AS _out, {editable} AS _editable")
+    for c in key_codes:
+        raw = quote(raw_name(c.column))
+        seen.append(f"w.{raw} AS {quote('wk:' + c.column)}, r.{raw} AS {quote('rk:' + c.column)}")
+    for c in written:
+        seen.append(f"({_differs(side, c)}) AS {quote('d:' + c.name)}, m.{quote(c.name)} AS {quote('m:' + c.name)}")
+    for column in columns:
+        raw = quote(raw_name(column))
+        seen.append(f"w.{raw} AS {quote('w:' + column)}, r.{raw} AS {quote('r:' + column)}")
+    cycle.sql(f"""
+        CREATE OR REPLACE TABLE {side.table("plan")} AS SELECT * FROM (SELECT {", ".join(_planned(cycle, written, key_codes))} FROM (
+            SELECT {", ".join(seen)} FROM merged m LEFT JOIN {side.table("want")} w ON w._m = m.rowid
+            LEFT JOIN {side.table("cap")} r ON r.rowid = coalesce(m._rid_{i}, m._qrid_{i})
+            LEFT JOIN {side.table("base")} b ON {join_on(keys, "m", "b")} LEFT JOIN golden0 g ON {join_on(keys, "m", "g")}
+        )) WHERE _op IS NOT NULL""")
+
+
+def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[FieldCode]) -> list[str]:
+    """Columns of ``plan_<i>`` over rows as seen: ``_editable`` (may be updated there), ``d:`` differs, ``w:`` wanted, ``r:`` read."""
+    fresh = {c.name: f"(NOT _editable OR {quote('d:' + c.name)})" for c in written}
+    any_differs = " OR ".join(quote("d:" + c.name) for c in written) or "false"
+    op = (
+        "CASE WHEN _held THEN NULL WHEN _exists AND NOT _in AND NOT _bad AND NOT _out THEN 'insert' "
+        f"WHEN _exists AND _editable AND ({any_differs}) THEN 'update' WHEN NOT _exists AND _in AND _ba THEN 'delete' END"
+    )
+    unfit = [
+        f"CASE WHEN {fresh[c.name]} AND {quote('m:' + c.name)} IS NOT NULL AND {quote('w:' + c.column)} IS NULL "
+        f"THEN {literal(f'{c.name}: {chr(39)}')} || left(CAST({quote('m:' + c.name)} AS VARCHAR), 60) || "
+        f"{literal(chr(39) + ' does not fit column ' + c.column)} END"
+        for c in written
+    ]
+    unfit += [
+        f"CASE WHEN NOT _editable AND {quote('wk:' + c.column)} IS NULL THEN {literal(f'{c.name}: the key cannot be written')} END"
+        for c in key_codes
+    ]
+    sets = ", ".join(f"CASE WHEN {fresh[c.name]} THEN {literal(c.name)} END" for c in written)
+    columns = [f"_m, {names(cycle.keys)}, {op} AS _op"]
+    columns.append(f"list_filter([{sets}], lambda x: x IS NOT NULL) AS _set" if sets else "CAST([] AS VARCHAR[]) AS _set")
+    columns.append(f"CASE WHEN _exists THEN nullif(concat_ws('; ', {', '.join(unfit)}), '') END AS _unfit")
+    for c in key_codes:
+        wanted, read = quote("wk:" + c.column), quote("rk:" + c.column)
+        columns.append(f"CASE WHEN _editable THEN {read} ELSE {wanted} END AS {quote('k:' + c.column)}")
+    for column, (_, of) in column_writes(written).items():
+        wanted, read = quote("w:" + column), quote("r:" + column)
+        some = " OR ".join(fresh[name] for name in of)
+        columns.append(f"CASE WHEN _exists THEN CASE WHEN {some} THEN {wanted} ELSE {read} END END AS {quote('n:' + column)}")
+        columns.append(f"CASE WHEN _editable THEN {read} END AS {quote('o:' + column)}")
+    return columns
+
+
+def column_writes(codes: Iterable[FieldCode]) -> dict[str, tuple[str, list[str]]]:
+    """Each column that is written: the SQL of its value, and the fields it holds (a part of)."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for code in codes:
+        for column, write in ((code.column, code.write or "NULL"), *code.more):
+            if column:
+                found.setdefault(column, (write, []))[1].append(code.name)
+    return found
+
+
+def _differs(side: Side, code: FieldCode) -> str:
+    """SQL: the field of an existing row must be written; of a quarantined row, only what others changed since it was agreed."""
+    i, f = side.index, quote(code.name)
+    held = f"m.{quote('h.' + code.name)}" if code.readable else "false"  # a side that is never believed is no party to a conflict
+    edited = f"((_ba_{i} AND r.{f} IS DISTINCT FROM b.{f}) OR (_new_{i} AND r.{f} IS NOT NULL))"
+    # Agreed, verified and not touched since: settled, even where the system shows it in a coarser form than the mapping can predict.
+    settled = f"(_set_{i} AND m._g0 AND m.{f} IS NOT DISTINCT FROM g.{f} AND r.{f} IS NOT DISTINCT FROM b.{f})"
+    accepted = f"w.{f} IS DISTINCT FROM r.{f} AND NOT ({held} AND {edited}) AND NOT {settled}"
+    return f"CASE WHEN _in_{i} THEN {accepted} ELSE w.{f} IS DISTINCT FROM b.{f} AND m.{f} IS DISTINCT FROM g.{f} END"
+
+
+def _make_wants(cycle: Cycle, side: Side) -> None:
+    """Each agreed row written to this system's columns and read back from them, without touching the system."""
+    i = side.index
+    codes = [*(side.codes[k] for k in cycle.keys), *side.written(cycle.keys)]
+    native = {column: f"CAST({write} AS {_type(side, column)})" for column, (write, _) in column_writes(codes).items()}
+    needed = dict.fromkeys(n for c in codes for n in c.needs)
+    kept = [n for n in needed if n not in native]
+    raw = "".join(f", {quote(raw_name(n))} AS {quote('kept.' + n)}" for n in kept)
+    stage = ", ".join([*(f"{sql} AS {quote(c)}" for c, sql in native.items()), *(f"{quote('kept.' + n)} AS {quote(n)}" for n in kept)])
+    shown = ", ".join([*(f"{quote(c)} AS {quote(raw_name(c))}" for c in native), *(f"{c.read} AS {quote(c.name)}" for c in codes)])
+    cycle.sql(f"""
+        CREATE OR REPLACE TABLE {side.table("want")} AS SELECT _m, {shown} FROM (
+            SELECT _m, {stage} FROM (SELECT rowid AS _m, * FROM merged WHERE _exists AND NOT _held) m
+            LEFT JOIN (SELECT rowid AS _r{raw} FROM {side.table("cap")}) r ON r._r = coalesce(m._rid_{i}, m._qrid_{i}))""")
+
+
+def _type(side: Side, column: str) -> str:
+    return next(t for c, t in side.columns.items() if c.lower() == column.lower())
+
+
+def make_batch(cycle: Cycle, side: Side, batch_id: str) -> ChangeBatch | None:
+    """The rows of ``plan_<i>`` that can be written, for the connector; ``None`` when there are none."""
+    key = tuple(side.codes[k].column for k in cycle.keys)
+    columns = tuple(column_writes(side.written(cycle.keys)))
+    picked = [f"_op AS {quote(OP)}", *(f"{quote('k:' + c)} AS {quote(c)}" for c in key)]
+    picked += [f"{quote('n:' + c)} AS {quote(c)}, {quote('o:' + c)} AS {quote(OLD + c)}" for c in columns]
+    rows: pa.Table = cycle.con.execute(
+        f"SELECT {', '.join(picked)} FROM {side.table('plan')} WHERE _unfit IS NULL ORDER BY {names(cycle.keys)}"
+    ).to_arrow_table()
+    return ChangeBatch(side.binding.resource, key, columns, rows, batch_id) if rows.num_rows else None
+
+
+def intent_query(cycle: Cycle, side: Side) -> str:
+    """SQL of what is about to be written, in canonical values: key, values as they will be read back, ``_op`` and the fields ``_set``."""
+    rest = [f for f in cycle.fields if f not in cycle.keys]
+    known = {c.name for c in side.written(cycle.keys)}
+    values = ", ".join(f"w.{quote(f)}" if f in known else f"NULL AS {quote(f)}" for f in rest)
+    return (
+        f"SELECT {names(cycle.keys, 'p')}{', ' + values if values else ''}, p._op, p._set FROM {side.table('plan')} p "
+        f"LEFT JOIN {side.table('want')} w ON w._m = p._m WHERE p._unfit IS NULL ORDER BY {names(cycle.keys, 'p')}"
+    )

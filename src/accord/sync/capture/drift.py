@@ -1,0 +1,231 @@
+"""Schema drift: columns that came, went, were renamed, retyped or narrowed since the last run, seen before anything is written.
+
+``flow.run_finished`` keeps the columns of each side with the types the system declares (``shapes``), and a fingerprint of the binding and
+the contract they were accepted for. A column whose type changed is judged against that record: ``stop`` refuses the run, ``quarantine``
+lets the run go on without the field, so that every system keeps its agreed value, ``evolve`` goes on. Editing the binding or the
+contract accepts the columns as they are now, and so does one run with ``drift: evolve``. Values that cannot be read as the field's type
+are quarantined by the contract under every policy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from accord.connectors.protocol import Shaped
+from accord.connectors.types import quote
+from accord.model.errors import GuardStopped, UnknownName, alternatives
+from accord.model.figure import Finding
+from accord.sync.capture.read import unmapped_columns
+from accord.sync.cycle import Cycle, Side
+from accord.sync.mapping.fields import compile_field, mapped_columns
+
+_TYPE: Final = re.compile(r"([a-z_][a-z0-9_ ]*)(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)([a-z\[\] ]*))?")
+# Within a group every type holds all values of those before it.
+_WIDER: Final = (("tinyint", "smallint", "integer", "bigint", "hugeint"), ("real", "double"), ("char", "varchar"))
+_ALIAS: Final = {
+    "int2": "smallint", "int": "integer", "int4": "integer", "int8": "bigint", "float4": "real", "float": "real", "float8": "double",
+    "int16": "smallint", "int32": "integer", "int64": "bigint", "decimal128": "numeric", "string": "varchar", "large_string": "varchar",
+    "text": "varchar", "double precision": "double", "character varying": "varchar", "character": "char", "decimal": "numeric",
+    "bool": "boolean",
+    "timestamptz": "timestamp with time zone", "timestamp without time zone": "timestamp",
+}  # fmt: skip
+ENOUGH: Final = 0.8  # share of equal values from which a new column is taken for the renamed old one
+
+
+def shapes_of(cycle: Cycle) -> dict[str, Any]:
+    """Side → the columns it shows with their declared types («» where the system declares none), and what they were accepted for."""
+    found: dict[str, Any] = {}
+    for side in cycle.sides:
+        declared = declared_types(side)
+        found[side.name] = {
+            "accepted": fingerprint(cycle, side),
+            "columns": {c: declared.get(c, "") for c in sorted(side.columns)},
+        }
+    return found
+
+
+def declared_types(side: Side) -> Mapping[str, str]:
+    """The types the side's system declares; empty when it declares none."""
+    if not isinstance(side.connector, Shaped):
+        return {}
+    try:
+        return side.connector.declared_types(side.binding.resource)
+    except UnknownName:
+        if side.binding.create:
+            return {}  # a dry run looks at what is not made yet
+        raise
+
+
+def fingerprint(cycle: Cycle, side: Side) -> str:
+    """Of all in the map that says how this side's columns are read."""
+    return hashlib.sha256(repr((side.binding, cycle.entity.fields, cycle.entity.key)).encode()).hexdigest()[:16]
+
+
+def judge_drift(cycle: Cycle, previous: Mapping[str, Any]) -> None:
+    """Compare every side with its columns at the last run; findings, or the end of the run, before anything is written.
+
+    Fills ``cycle.shapes``, which the run's last event keeps.
+
+    Raises:
+        GuardStopped: a mapped column is gone, or its type is another or narrower one, and the flow says stop.
+    """
+    before = previous.get("shapes")
+    known = before if isinstance(before, Mapping) else {}
+    now = shapes_of(cycle)
+    for side in cycle.sides:
+        subject = f"{side.binding.holder}/{side.binding.resource}"
+        last = known.get(side.name) or {}
+        old: Mapping[str, str] = last.get("columns") or {}
+        if side.lacking:
+            _gone(cycle, side, subject, old)
+        shown: dict[str, str] = now[side.name]["columns"]
+        accepted = not old or last.get("accepted") != now[side.name]["accepted"]
+        for column, was, is_, kind in changed_types(old, shown):
+            fields = fields_of_column(side, column)
+            if kind != "widened" and fields and not accepted:
+                _changed(cycle, side, subject, column, (was, is_), kind, fields)
+                if cycle.flow.drift == "quarantine":
+                    shown[column] = was  # what was agreed stays what the next run is held against
+            elif fields:
+                sentence = f"{subject}: column '{column}' was {was} and is {is_}; '{', '.join(fields)}' is read from it."
+                cycle.findings.append(Finding("widened_column" if kind == "widened" else "retyped_column", subject, sentence, "info"))
+        names = previous.get("columns")
+        listed = old or (names.get(side.name) if isinstance(names, Mapping) else None)
+        new = tuple(c for c in unmapped_columns(side) if listed is not None and c not in listed)
+        if new:
+            what = ", ".join(f"'{c}'" for c in new)
+            sentence = f"{subject} has new columns {what}, which no field is mapped to. Map them, or leave them."
+            cycle.findings.append(Finding("new_column", subject, sentence, "info", len(new), new))
+    cycle.shapes = now
+
+
+def _gone(cycle: Cycle, side: Side, subject: str, old: Mapping[str, str]) -> None:
+    """Mapped columns that are gone: the run ends, or goes on without their fields."""
+    what = ", ".join(f"'{c}'" for c in side.lacking)
+    hints = list(_renames(cycle, side, old))
+    if cycle.flow.drift == "stop":
+        column = side.lacking[0]
+        field = next(m for m in side.binding.fields.values() if column in mapped_columns(m))
+        raise GuardStopped(
+            "schema drift",
+            f"column '{column}' of '{side.binding.resource}' in system '{side.binding.holder}' is gone; "
+            f"field '{field.name}' is mapped to it ({field.place})",
+            f"{alternatives(column, side.columns)} {' '.join(hints)}".strip()
+            + " Correct the map, or set drift: evolve to go on without the field.",
+        )
+    sentence = f"{subject} no longer has {what}; its fields keep their agreed values. "
+    sentence += " ".join(hints) or "Correct the map or bring the column back."
+    cycle.findings.append(Finding("missing_column", subject, sentence, "problem", len(side.lacking), side.lacking))
+
+
+def _changed(cycle: Cycle, side: Side, subject: str, column: str, types: tuple[str, str], kind: str, fields: tuple[str, ...]) -> None:
+    was, is_ = types
+    read = ", ".join(f"'{f}'" for f in fields)
+    what = f"column '{column}' of {subject} was {was} and is now {is_}; {read} is mapped to it"
+    todo = "Look at the mapping: any edit of the binding or the contract accepts the column as it is, and so does a run with drift: evolve."
+    held = [f for f in fields if f in cycle.keys]
+    if cycle.flow.drift == "stop" or (cycle.flow.drift == "quarantine" and held):
+        raise GuardStopped("schema drift", what, todo)
+    said = "it goes on being read"
+    if cycle.flow.drift == "quarantine" and kind == "retyped":
+        said = "nothing is read from it or written to it until that is settled"
+        _leave_out(cycle, side, fields)
+    sentence = f"flow '{cycle.flow.name}': {what}; {said}. {todo}"
+    cycle.findings.append(Finding(f"{kind}_column", f"{subject}:{column}", sentence, "problem", 1, (f"{was} → {is_}",)))
+
+
+def _leave_out(cycle: Cycle, side: Side, fields: tuple[str, ...]) -> None:
+    """Treat fields as not provided by a side, as if it did not map them."""
+    side.withheld += fields
+    for name in fields:
+        side.codes.pop(name, None)
+        cycle.sql(f"UPDATE {side.table('cap')} SET {quote(name)} = NULL WHERE {quote(name)} IS NOT NULL")
+
+
+def fields_of_column(side: Side, column: str) -> tuple[str, ...]:
+    """The canonical fields a column of the side holds, or holds a part of."""
+    return tuple(
+        n for n, m in side.binding.fields.items() if column.lower() in {c.lower() for c in (*mapped_columns(m), m.column or m.name)}
+    )
+
+
+def changed_types(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
+    """Columns declared otherwise than before: name, old type, new type, and whether it was widened, narrowed or retyped."""
+    for column, was in old.items():
+        is_ = new.get(column, "")
+        if was and is_ and was.lower() != is_.lower() and (kind := _how(was, is_)):
+            yield column, was, is_, kind
+
+
+def _how(was: str, is_: str) -> str:
+    left, right = _parsed(was), _parsed(is_)
+    if left is None or right is None:
+        return "retyped"
+    if left == right:
+        return ""
+    (base, size), (other, wanted) = left, right
+    if base == other:
+        return "widened" if _holds(wanted, size) else "narrowed"
+    for group in _WIDER:
+        if base in group and other in group:
+            up = group.index(other) > group.index(base)
+            if not up:
+                return "narrowed"
+            return "widened" if _holds(wanted, size) else "narrowed"
+    return "retyped"
+
+
+def _holds(wider: tuple[int, ...], narrower: tuple[int, ...]) -> bool:
+    """Whether a type of this length, or precision and scale, holds all of another; without any there is no limit."""
+    if not wider:
+        return True
+    if not narrower:
+        return False
+    scale, other = (wider[1:] or (0,))[0], (narrower[1:] or (0,))[0]
+    return scale >= other and wider[0] - scale >= narrower[0] - other
+
+
+def _parsed(text: str) -> tuple[str, tuple[int, ...]] | None:
+    """A declared type as its plain name and its numbers."""
+    found = _TYPE.fullmatch(text.lower().strip())
+    if found is None:
+        return None
+    name = f"{found[1].strip()} {(found[4] or '').strip()}".strip()
+    return _ALIAS.get(name, name), tuple(int(n) for n in (found[2], found[3]) if n)
+
+
+def _renames(cycle: Cycle, side: Side, old: Mapping[str, str]) -> Iterator[str]:
+    """Sentences that name the new column which holds what a missing one held: most agreed values stand in it."""
+    new = [c for c in unmapped_columns(side) if c not in old]
+    if not (new and side.relation and all(k in side.codes for k in cycle.keys)):
+        return
+    for name, mapping in side.binding.fields.items():
+        gone = [c for c in mapped_columns(mapping) if c in side.lacking]
+        if not gone or mapping.read or name in side.codes:
+            continue
+        shares = {c: _equal_share(cycle, side, name, c) for c in new}
+        best = max(shares, key=lambda c: shares[c])
+        if shares[best] >= ENOUGH:
+            yield (
+                f"'{gone[0]}' seems to be called '{best}' now: {shares[best]:.0%} of the agreed values of '{name}' stand there. "
+                f"Map '{name}' to '{best}'."
+            )
+
+
+def _equal_share(cycle: Cycle, side: Side, name: str, column: str) -> float:
+    """How many of the agreed values of a field stand in a column, among the rows that have one."""
+    mapping = replace(side.binding.fields[name], column=column)
+    code = compile_field(cycle.entity.fields[name], mapping, side.binding, side.columns)
+    keys = ", ".join(f"{side.codes[k].read} AS {quote(k)}" for k in cycle.keys)
+    rows = f"SELECT {keys}, {code.read} AS value FROM {side.relation}"
+    field = quote(name)
+    found = cycle.sql(
+        f"SELECT count(*), count(*) FILTER (WHERE r.value IS NOT DISTINCT FROM b.{field}) FROM {side.table('stored_base')} b "
+        f"JOIN ({rows}) r {cycle.using()} WHERE b.{field} IS NOT NULL AND NOT b._gone"
+    )
+    total, equal = (int(str(v)) for v in found[0])
+    return equal / total if total else 0.0

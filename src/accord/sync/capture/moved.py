@@ -1,0 +1,281 @@
+"""Which rows of a side may have changed since the last run: by its log, by digests its system computes, or by reading all of it."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+
+from accord.connectors.protocol import Digested, Logged, Versioned
+from accord.connectors.types import duckdb_type, literal, quote
+from accord.model.errors import UnknownName, UsageError
+from accord.model.event import Event
+from accord.model.figure import Finding
+from accord.model.types import CanonicalType
+from accord.store import Store
+from accord.store.folding import folded
+from accord.sync.cycle import Cycle, Log, Side, names, storage_type
+from accord.sync.mapping.fields import FieldCode, compile_field, mapped_columns, raw_name
+from accord.sync.merge.merge import moment_of
+
+BATCHES = 64  # a system that is written faster than we read must not keep one run reading forever
+DIGEST_FROM = 10_000  # agreed rows from which digests are cheaper than reading everything
+_INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"})
+# Canonical type → types of columns whose values are the canonical ones, each exactly once.
+_SAME = {
+    "text": frozenset({"VARCHAR", "UUID"}) | _INTEGERS,
+    "integer": _INTEGERS,
+    "uuid": frozenset({"UUID"}),
+    "date": frozenset({"DATE"}),
+    "boolean": frozenset({"BOOLEAN"}),
+}
+
+
+def key_columns(cycle: Cycle, side: Side) -> tuple[str, ...]:
+    """The system's own columns that the key is read from."""
+    found = [c for k in cycle.keys if k in side.binding.fields for c in mapped_columns(side.binding.fields[k])]
+    return tuple(dict.fromkeys(found))
+
+
+def named(store: Store) -> str:
+    """The name the store's feeds are called by; empty before the first was opened."""
+    event = next(iter(store.read(types=["store.named"], limit=1)), None)
+    return str(event.event.attributes["name"]) if event is not None else ""
+
+
+def feed_name(store: Store, flow: str, binding: str) -> str:
+    """Name of the feed of a binding: the same for as long as the store lives, and another for every other store.
+
+    Two stores that shared a feed would take each other's changes away.
+    """
+    return f"accord_{hashlib.sha256(f'{named(store)}/{flow}/{binding}'.encode()).hexdigest()[:20]}"
+
+
+def name_store(cycle: Cycle) -> None:
+    """Give the store the name its feeds are called by, once."""
+    if not named(cycle.store):
+        cycle.store.append([Event("store.named", "store.named", cycle.clock(), "accord", {"name": secrets.token_hex(12)})])
+
+
+def read_log(cycle: Cycle, side: Side, after: str | None) -> Log:
+    """Open the side's feed at ``after`` and read all that has come since; the keys go to ``told_<i>``.
+
+    Raises:
+        UsageError: the system has no log.
+        DataRefused: it has one and does not write it for us; the message says what to set.
+    """
+    if not isinstance(side.connector, Logged):
+        raise UsageError(
+            f"flow '{cycle.flow.name}', binding '{side.name}': a system of kind '{side.connector.kind}' has no log of changes to read.",
+            expected="Expected capture: sweep, or cursor with a column that grows with every change.",
+        )
+    resource = side.binding.resource
+    feed = side.connector.open_feed(
+        resource, key_columns(cycle, side), name=feed_name(cycle.store, cycle.flow.name, side.name), after=after
+    )
+    log = Log(feed, after, 0)
+    cycle.logs[side.name] = log
+    parts = []
+    for _ in range(BATCHES):
+        found = feed.read()
+        if found is None:
+            break
+        log.position = found.position
+        if found.keys is None:
+            log.keys, log.reason = None, found.reason
+            return log
+        parts.append(found.keys)
+        if not found.more:
+            break
+    if parts:
+        views = [f"told_{side.index}_{n}" for n in range(len(parts))]
+        for view, part in zip(views, parts, strict=True):
+            cycle.con.register(view, part)
+        cycle.sql(f"CREATE OR REPLACE TABLE {side.table('told')} AS {' UNION ALL BY NAME '.join(f'SELECT * FROM {v}' for v in views)}")
+        for view in views:
+            cycle.con.unregister(view)
+        log.keys = cycle.count(f"SELECT count(*) FROM {side.table('told')}")
+    return log
+
+
+def key_codes(cycle: Cycle, side: Side, types: Mapping[str, str]) -> list[FieldCode] | None:
+    """How the key is read from and written to the system's columns; ``None`` when they are not all in ``types``."""
+    codes = []
+    for name in cycle.keys:
+        mapping = side.binding.fields.get(name)
+        if mapping is None:
+            return None
+        spelled = {
+            **types,
+            **{c: types[t] for c in (*mapped_columns(mapping), mapping.column or name) for t in types if t.lower() == c.lower()},
+        }
+        if any(c not in spelled for c in mapped_columns(mapping)):
+            return None
+        codes.append(compile_field(cycle.entity.fields[name], mapping, side.binding, spelled))
+    return codes
+
+
+def take_keys(cycle: Cycle, side: Side, relation: str) -> bool:
+    """Fill ``moved_<i>`` with the canonical keys of a relation of the system's key columns.
+
+    Returns:
+        False when some key cannot be read: then rows cannot be looked at one by one.
+    """
+    types = {str(row[0]): str(row[1]) for row in cycle.sql(f"DESCRIBE SELECT * FROM {relation}")}
+    codes = key_codes(cycle, side, types)
+    if codes is None:
+        return False
+    picked = ", ".join(f"CAST({c.read} AS {storage_type(cycle.entity, c.name)}) AS {quote(c.name)}" for c in codes)
+    cycle.sql(f"CREATE OR REPLACE TABLE {side.table('moved')} AS SELECT DISTINCT {picked} FROM {relation}")
+    return not cycle.count(f"SELECT count(*) FROM {side.table('moved')} WHERE {' OR '.join(f'{quote(k)} IS NULL' for k in cycle.keys)}")
+
+
+def make_native(cycle: Cycle, side: Side, keys: str, types: Mapping[str, str]) -> str:
+    """Table with the keys of table ``keys`` in the system's own columns; ``""`` where a key may stand for several of the system's.
+
+    Codes, formats and units may read two of a system's values as one; asking for only one of them would make the other look deleted.
+    """
+    codes = key_codes(cycle, side, types)
+    if codes is None:
+        return ""
+    picked = []
+    for code in codes:
+        mapping = side.binding.fields[code.name]
+        if mapping.value or mapping.read or mapping.codes or mapping.unit or mapping.timezone or mapping.format or mapping.write:
+            return ""
+        if getattr(mapping, "lookup", None) or not code.column:
+            return ""
+        kind = next(t for c, t in types.items() if c.lower() == code.column.lower())
+        if not _one_to_one(CanonicalType.parse(cycle.entity.fields[code.name].type), kind):
+            return ""
+        picked.append(f"TRY_CAST({quote(code.name)} AS {kind}) AS {quote(code.column)}")
+    table = side.table("native")
+    cycle.sql(f"CREATE OR REPLACE TABLE {table} AS SELECT DISTINCT {', '.join(picked)} FROM {keys}")
+    return table
+
+
+def _one_to_one(type_: CanonicalType, kind: str) -> bool:
+    kind = kind.upper()
+    if kind.startswith("DECIMAL") and type_.name == "number":
+        return kind == duckdb_type(type_)
+    return kind in _SAME.get(type_.name, frozenset())
+
+
+def digest_columns(cycle: Cycle, side: Side) -> tuple[str, ...]:
+    """The columns a digest of a row is taken over: all that are read, or the cursor alone where the map trusts it."""
+    if side.binding.capture == "cursor":
+        return (side.binding.cursor,)
+    found = {c for m in side.binding.fields.values() for c in mapped_columns(m)}
+    found |= {c for c in (side.binding.cursor, getattr(side.binding, "changed_by", "")) if c}
+    return tuple(sorted(found))
+
+
+def may_digest(cycle: Cycle, side: Side) -> bool:
+    """Whether the side is compared by digests once it holds enough rows to be worth it."""
+    wanted = side.binding.capture in ("sweep", "cursor") and isinstance(side.connector, Digested)
+    return wanted and bool(key_columns(cycle, side)) and cycle.sizes.get(f"base:{side.name}", 0) >= DIGEST_FROM
+
+
+def read_digests(cycle: Cycle, side: Side) -> bool:
+    """Make ``digest_<i>`` of all rows of the side as they are now.
+
+    Returns:
+        False where its system cannot evaluate the binding's condition, or lacks a column: reading the rows then says what is wrong.
+    """
+    keys, connector, resource, where = key_columns(cycle, side), side.connector, side.binding.resource, side.binding.where
+    try:
+        side.mark = version_mark(cycle, side)
+        if side.mark and isinstance(connector, Versioned):
+            relation = connector.version_rows(cycle.con, resource, keys, where)
+        else:
+            assert isinstance(connector, Digested)
+            relation = connector.digest_rows(cycle.con, resource, keys, digest_columns(cycle, side), where=where)
+    except (UsageError, UnknownName):
+        side.mark = ""
+        return False
+    cycle.sql(f"CREATE OR REPLACE VIEW {side.table('digest')} AS SELECT {names(keys)}, _digest FROM {relation}")
+    return True
+
+
+def compare_digests(cycle: Cycle, side: Side) -> bool:
+    """Fill ``redigest_<i>`` with the system's keys whose digest is another than stored; false when none is stored."""
+    keys = key_columns(cycle, side)
+    shas = cycle.store.flow_state(cycle.flow.name).get(f"digest:{side.name}", ())
+    if not comparable(cycle, side):
+        return False
+    if not shas:
+        if not _as_filled(cycle, side):
+            return False
+        cycle.sql(f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT {names(keys)} FROM {side.table('digest')} LIMIT 0")
+        return True
+    old = folded([cycle.store.read_segment(sha) for sha in shas], keys)
+    cycle.sql(
+        f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT DISTINCT {names(keys)} "
+        f"FROM {side.table('digest')} n FULL JOIN ({old}) o USING ({names(keys)}) WHERE n._digest IS DISTINCT FROM o._digest"
+    )
+    return True
+
+
+def version_mark(cycle: Cycle, side: Side) -> str:
+    """The mark of the side's row versions; empty where its rows have none, or the map trusts a cursor instead."""
+    if side.binding.capture != "sweep" or not isinstance(side.connector, Versioned):
+        return ""
+    return side.connector.version_mark(side.binding.resource, digest_columns(cycle, side)) or ""
+
+
+def comparable(cycle: Cycle, side: Side) -> bool:
+    """Whether the digests that are stored may be compared with those just read."""
+    return str(cycle.notes.get("marks", {}).get(side.name, "")) == side.mark
+
+
+def _as_filled(cycle: Cycle, side: Side) -> bool:
+    """Whether a side that a first load filled still holds just what was written, so that there was no need to read it yet."""
+    filled = cycle.notes.get("fills", {}).get(side.name)
+    if not filled or not side.mark or not isinstance(side.connector, Versioned):
+        return False
+    return side.connector.untouched(side.binding.resource, str(filled["stamp"]), int(filled["rows"]))
+
+
+def compare_values(cycle: Cycle, side: Side) -> bool:
+    """Fill ``moved_<i>`` with the keys of ``cap_<i>`` (all rows of the side) that are not as ``whole_<i>`` (its whole base) has them.
+
+    Returns:
+        False when some captured row has no readable key.
+    """
+    cap, base = side.table("cap"), side.table("whole")
+    fields = [f for f in side.fields if f not in cycle.keys]
+    differs = " OR ".join(f"c.{quote(f)} IS DISTINCT FROM b.{quote(f)}" for f in fields) or "false"
+    k0 = quote(cycle.keys[0])
+    cycle.sql(
+        f"CREATE OR REPLACE TABLE {side.table('moved')} AS SELECT DISTINCT {names(cycle.keys)} "
+        f"FROM {cap} c FULL JOIN (SELECT * FROM {base} WHERE NOT _gone) b {cycle.using()} "
+        f"WHERE c.rowid IS NULL OR b.{k0} IS NULL OR {differs}"
+    )
+    return not cycle.count(f"SELECT count(*) FROM {cap} WHERE {' OR '.join(f'{quote(k)} IS NULL' for k in cycle.keys)}")
+
+
+def tell_resnapshot(cycle: Cycle, side: Side, reason: str) -> None:
+    """Say that every row of a side had to be compared, and why."""
+    subject = f"{side.binding.holder}/{side.binding.resource}"
+    why = reason or "its log cannot tell what changed"
+    sentence = f"flow '{cycle.flow.name}': every row of {subject} was compared, because {why}."
+    cycle.findings.append(Finding("resnapshot", subject, sentence, "info"))
+
+
+def young(cycle: Cycle, side: Side) -> str:
+    """SQL of captured keys whose cursor may still stand for a later change: as young as the clock's step, or as the overlap, allows.
+
+    A row seen at 10:00:00 may be changed again within that second without its cursor showing it.
+    """
+    column = side.binding.cursor
+    if side.binding.capture != "cursor" or not column:
+        return ""
+    kind = next((t for c, t in side.columns.items() if c.lower() == column.lower()), "").upper()
+    cap = side.table("cap")
+    if kind in _INTEGERS or kind.startswith("DECIMAL") or kind in ("DOUBLE", "FLOAT"):
+        value = f"c.{quote(raw_name(column))}"
+        return f"SELECT {names(cycle.keys)} FROM {cap} c WHERE coalesce({value} = (SELECT max({quote(raw_name(column))}) FROM {cap}), true)"
+    overlap = timedelta(seconds=side.binding.overlap.seconds, days=1 if kind == "DATE" else 0)
+    since = literal((cycle.now - overlap).isoformat())
+    return f"SELECT {names(cycle.keys)} FROM {cap} c WHERE coalesce({moment_of(side, 'c')} >= TIMESTAMPTZ {since}, true)"

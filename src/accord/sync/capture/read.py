@@ -1,0 +1,192 @@
+"""Read a system once and bring its rows into canonical shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import duckdb
+
+from accord.connectors.protocol import Keyed, change_token
+from accord.connectors.types import quote
+from accord.model.entity import Entity
+from accord.model.errors import GuardStopped, MapError, UnknownName, alternatives
+from accord.model.types import CanonicalType
+from accord.sync.cycle import Side, names, storage_type
+from accord.sync.identity.own_key import own_key_code
+from accord.sync.mapping.fields import compile_field, expression_columns, mapped_columns, raw_name
+
+
+def capture(
+    con: duckdb.DuckDBPyConnection,
+    entity: Entity,
+    side: Side,
+    *,
+    drift: str = "stop",
+    may_create: bool = True,
+    among: str = "",
+    native: str = "",
+) -> None:
+    """Scan the side's resource into table ``cap_<index>``: every field of the entity, and each mapped column as ``raw.<column>``.
+
+    Fields the binding does not map, or whose column is gone, are null and not in ``side.codes``.
+
+    Args:
+        con: the cycle's connection.
+        entity: the canonical shape.
+        side: filled in: ``codes``, ``columns``, ``lacking``, ``rows``.
+        drift: what to do when a mapped column is gone: ``stop`` raises, anything else treats its field as not provided.
+        may_create: make the resource first when the map says ``create`` (a dry run does not).
+        among: only rows whose key stands in this table of canonical keys.
+        native: table with the same keys in the system's own columns; where the connector reads by key, only those rows are read.
+
+    Raises:
+        GuardStopped: a mapped column is gone and the flow says stop, or it is a key column.
+    """
+    # A run that was told what changed before it reads has to have looked at the token even before that.
+    token = side.token if among else change_token(side.connector, side.binding.resource)
+    if native and isinstance(side.connector, Keyed):
+        relation = side.connector.scan_keys(con, side.binding.resource, native)
+    else:
+        relation = _with_columns(con, side, _open(con, entity, side, may_create=may_create))
+    scanned = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+    side.columns, side.relation = scanned, relation
+    side.codes, lacking, side.doubled = {}, [], None
+    for name, field in entity.fields.items():
+        if side.binding.own_key and name in entity.key:
+            side.codes[name] = own_key_code(entity, side, scanned)
+            continue
+        mapping = side.binding.fields.get(name)
+        if mapping is None or name in side.withheld:
+            continue
+        absent = [c for c in mapped_columns(mapping) if not _present(c, scanned)]
+        if absent:
+            lacking += absent
+            if drift == "stop" or name in entity.key:
+                raise GuardStopped(
+                    "schema drift",
+                    f"column '{absent[0]}' of '{side.binding.resource}' in system '{side.binding.system or side.name}' is gone; "
+                    f"field '{name}' is mapped to it ({mapping.place})",
+                    f"{alternatives(absent[0], scanned)} Correct the map, or set drift: evolve to go on without the field.",
+                )
+            continue
+        side.codes[name] = compile_field(field, mapping, side.binding, _spelled(mapping.column or name, scanned))
+    side.lacking = tuple(lacking)
+    canonical = [
+        f"CAST({side.codes[n].read if n in side.codes else 'NULL'} AS {storage_type(entity, n)}) AS {quote(n)}" for n in entity.fields
+    ]
+    kept = dict.fromkeys(c for code in side.codes.values() for c in (*code.needs, code.column) if c and _present(c, scanned))
+    if side.binding.cursor:
+        if not _present(side.binding.cursor, scanned):
+            raise GuardStopped(
+                "schema drift",
+                f"cursor column '{side.binding.cursor}' of '{side.name}' is gone",
+                alternatives(side.binding.cursor, scanned),
+            )
+        kept[side.binding.cursor] = None
+    if side.binding.changed_by and _present(side.binding.changed_by, scanned):
+        kept[side.binding.changed_by] = None
+    raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
+    where = f"WHERE ({side.binding.where})" if side.binding.where else ""
+    rows = f"SELECT {', '.join(canonical + raw)} FROM {relation} {where}"
+    if among:
+        rows = f"SELECT * FROM ({rows}) SEMI JOIN {among} USING ({names(entity.key)})"
+    con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS {rows}")
+    found = con.execute(f"SELECT count(*) FROM {side.table('cap')}").fetchone()
+    side.rows = int(found[0]) if found else 0
+    side.token = token if token == change_token(side.connector, side.binding.resource) else None
+
+
+def _with_columns(con: duckdb.DuckDBPyConnection, side: Side, relation: str) -> str:
+    """The relation, or an empty one with the mapped columns where a system without declared columns holds no row to show them.
+
+    A file of JSON lines without a line says nothing about its columns: that is no drift. With rows, a column that is gone still is.
+    """
+    if not side.connector.capabilities.sparse or con.execute(f"SELECT 1 FROM {relation} LIMIT 1").fetchone() is not None:
+        return relation
+    there = [row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
+    mapped = [c for mapping in side.binding.fields.values() for c in mapped_columns(mapping)]
+    columns = list({c.lower(): c for c in (*mapped, *there)}.values())
+    empty = f"columnless_{side.index}"
+    con.execute(f"CREATE OR REPLACE TABLE {empty} ({', '.join(f'{quote(c)} VARCHAR' for c in columns)})")
+    return empty
+
+
+def _open(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, may_create: bool) -> str:
+    binding = side.binding
+    if not (binding.create and side.writable):
+        return side.connector.scan(con, binding.resource)
+    columns, key = created_columns(entity, side)
+    if may_create:
+        side.connector.create(binding.resource, columns, key)
+        return side.connector.scan(con, binding.resource)
+    known = {r.name for r in side.connector.describe().resources}
+    if binding.resource in known:
+        return side.connector.scan(con, binding.resource)
+    empty = f"absent_{side.index}"
+    con.execute(f"CREATE OR REPLACE TABLE {empty} ({', '.join(f'{quote(c)} VARCHAR' for c in columns)})")
+    return empty
+
+
+def created_columns(entity: Entity, side: Side) -> tuple[dict[str, CanonicalType], tuple[str, ...]]:
+    """Columns and key of a resource made by Accord: the type of each field, text where the mapping holds codes or a format.
+
+    Raises:
+        UnknownName: a key field has no column of its own in this binding.
+    """
+    columns: dict[str, CanonicalType] = {}
+    for name, field in entity.fields.items():
+        mapping = side.binding.fields.get(name)
+        if mapping is None or (mapping.value and not mapping.column) or (mapping.read and not mapping.write):
+            continue
+        if mapping.join is not None:
+            columns |= dict.fromkeys(mapping.join.columns, CanonicalType("text"))
+            continue
+        type_ = CanonicalType.parse(field.type)
+        converted = bool(mapping.unit) and mapping.unit != field.unit
+        if mapping.codes or mapping.format or mapping.read or mapping.split or mapping.lookup or mapping.separator:
+            type_ = CanonicalType("text")
+        elif converted:
+            type_ = CanonicalType("double") if type_.name == "double" else CanonicalType("number", 38, 9)
+        columns[mapping.column or name] = type_
+    if side.binding.cursor and side.binding.cursor not in columns:
+        raise MapError(
+            f"binding '{side.name}' makes its own resource and names cursor '{side.binding.cursor}', which no field is mapped to.",
+            place=side.binding.place,
+            expected="Map a field to it or leave the cursor out.",
+        )
+    if side.binding.own_key:
+        return {side.binding.own_key: CanonicalType("text"), **columns}, (side.binding.own_key,)
+    key = []
+    for name in entity.key:
+        column = side.binding.fields[name].column or name
+        if column not in columns:
+            raise UnknownName("column", column, columns, place=side.binding.place, holder=f"the key of binding '{side.name}'")
+        key.append(column)
+    return columns, tuple(key)
+
+
+def _present(column: str, scanned: Mapping[str, str]) -> bool:
+    return column in scanned or column.lower() in {c.lower() for c in scanned}
+
+
+def _spelled(column: str, scanned: Mapping[str, str]) -> dict[str, str]:
+    """The scanned types, and under the map's own spelling when it differs only in case."""
+    spelled = dict(scanned)
+    if column not in spelled:
+        spelled |= {column: t for c, t in scanned.items() if c.lower() == column.lower()}  # noqa: B035 - one at most
+    return spelled
+
+
+def unmapped_columns(side: Side) -> tuple[str, ...]:
+    """Columns of the resource that no mapping, filter or cursor of the binding uses."""
+    used: set[str] = {side.binding.cursor.lower()}
+    for mapping in side.binding.fields.values():
+        used |= {c.lower() for c in _texts(mapped_columns(mapping))}
+        used |= {(mapping.column or mapping.name).lower()}
+    if side.binding.where:
+        used |= {c.lower() for c in expression_columns(side.binding.where)}
+    return tuple(c for c in side.columns if c.lower() not in used)
+
+
+def _texts(columns: Iterable[str]) -> tuple[str, ...]:
+    return tuple(columns)

@@ -1,0 +1,63 @@
+"""Read what a system shows after it was written; only the keys this run is about, where the system can be asked by key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from accord.connectors.protocol import Keyed
+from accord.sync.capture.moved import make_native
+from accord.sync.capture.read import capture
+from accord.sync.capture.scope import needs_every_row
+from accord.sync.capture.versions import note_versions
+from accord.sync.cycle import Cycle, Side, names
+
+PART = 0.25  # of the rows read: with more keys than that, reading everything is cheaper
+_READ_BACK = 1000  # added to a side's index for the tables of its read-back
+
+
+def read_back(cycle: Cycle, side: Side) -> Side:
+    """The side as it shows itself now, in tables of its own."""
+    shown = replace(side, index=side.index + _READ_BACK, codes={}, columns={}, part=False)
+    keyed = isinstance(side.connector, Keyed) and (
+        cycle.partial or (not needs_every_row(cycle) and cycle.count("SELECT count(*) FROM active") <= PART * side.rows)
+    )
+    if not (keyed or cycle.partial):
+        capture(cycle.con, cycle.entity, shown, drift=cycle.flow.drift)
+        return shown
+    kinds = {**cycle.notes.get("key_types", {}).get(side.name, {}), **({} if cycle.partial else side.columns)}
+    native = make_native(cycle, shown, "active", kinds) if keyed else ""
+    note_versions(cycle, side, native)  # before the values: whoever writes between the two shows in the next run
+    if not (native or cycle.partial):
+        capture(cycle.con, cycle.entity, shown, drift=cycle.flow.drift)
+        return shown
+    shown.part = True
+    capture(cycle.con, cycle.entity, shown, drift=cycle.flow.drift, may_create=False, among="active", native=native)
+    return shown
+
+
+def take_read_back(cycle: Cycle, shown: dict[str, Side]) -> None:
+    """What was read back becomes the capture of the next round; our own writes in it are excused by the intents just noted."""
+    for side in cycle.sides:
+        back = shown.pop(side.name, None)
+        if back is None:
+            continue
+        if back.part and not _fits(cycle, side, back):
+            rest = "scope" if cycle.partial else ""
+            capture(cycle.con, cycle.entity, back, drift=cycle.flow.drift, may_create=False, among=rest)
+            back.part = False
+        cap = side.table("cap")
+        cycle.sql(f"DROP VIEW {side.table('cur')}")
+        if back.part:
+            keys = names(cycle.keys)
+            cycle.sql(f"DELETE FROM {cap} WHERE ({keys}) IN (SELECT ({keys}) FROM active)")
+            cycle.sql(f"INSERT INTO {cap} BY NAME SELECT * FROM {back.table('cap')}")
+        else:
+            cycle.sql(f"DROP TABLE {cap}")
+            cycle.sql(f"ALTER TABLE {back.table('cap')} RENAME TO {cap}")
+            side.rows = back.rows
+        side.codes, side.columns, side.doubled = back.codes, back.columns, None
+
+
+def _fits(cycle: Cycle, side: Side, back: Side) -> bool:
+    """Whether rows read by key have the columns and types of those read before; a column of loose type may show another now."""
+    return cycle.sql(f"DESCRIBE {side.table('cap')}") == cycle.sql(f"DESCRIBE {back.table('cap')}")

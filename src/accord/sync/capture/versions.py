@@ -1,0 +1,55 @@
+"""The versions of rows this run has written itself, so that the next one does not take them for written by others.
+
+The version of a row is read before its values are read back. When those are what is agreed from now on, then either nobody wrote the row
+since its version was read, and what the version stands for is agreed, or somebody did, and the row has another version by the next run.
+"""
+
+from __future__ import annotations
+
+from accord.connectors.protocol import Versioned
+from accord.connectors.types import quote
+from accord.store.folding import REMOVED
+from accord.sync.capture.moved import key_codes, key_columns
+from accord.sync.cycle import Cycle, Side, names, storage_type
+
+
+def note_versions(cycle: Cycle, side: Side, native: str) -> None:
+    """Fill ``reversion_<i>`` with the versions that the rows about to be read back have now.
+
+    Args:
+        cycle: the cycle.
+        side: as it was captured.
+        native: table of their keys in the system's own columns; empty when all rows are read.
+    """
+    if not (side.mark and native and isinstance(side.connector, Versioned)):
+        return
+    keys = key_columns(cycle, side)
+    relation = side.connector.version_rows(cycle.con, side.binding.resource, keys, side.binding.where, keys=native)
+    cycle.sql(f"CREATE OR REPLACE TABLE {side.table('reversion')} AS SELECT {names(keys)}, _digest FROM {relation}")
+
+
+def settle_versions(cycle: Cycle, side: Side, back: Side | None) -> None:
+    """Fill ``rewritten_<i>`` with the keys whose row, as read back, is what ``next_base_<i>`` holds: with their version, or removed."""
+    seen = side.table("reversion")
+    if back is None or not back.part or not cycle.has(seen) or not cycle.has(back.table("native")):
+        return
+    types = {str(row[0]): str(row[1]) for row in cycle.sql(f"DESCRIBE {back.table('native')}")}
+    codes = key_codes(cycle, side, types)
+    if codes is None:
+        return
+    keys = key_columns(cycle, side)
+    canonical = {name: quote(f"key.{name}") for name in cycle.keys}
+    read = ", ".join(f"CAST({c.read} AS {storage_type(cycle.entity, c.name)}) AS {canonical[c.name]}" for c in codes)
+    asked = f"(SELECT {names(keys, 'n')}, {read} FROM {back.table('native')} n)"
+
+    def on(alias: str) -> str:
+        return " AND ".join(f"{alias}.{quote(name)} = a.{column}" for name, column in canonical.items())
+
+    same = " AND ".join(f"c.{quote(f)} IS NOT DISTINCT FROM b.{quote(f)}" for f in back.fields if f not in cycle.keys) or "true"
+    agreed = f"(SELECT * FROM {side.table('next_base')} WHERE NOT _gone)"
+    cycle.sql(f"""
+        CREATE OR REPLACE TABLE {side.table("rewritten")} AS
+        SELECT {names(keys, "a")}, v._digest, false AS {REMOVED} FROM {asked} a JOIN {seen} v USING ({names(keys)})
+        JOIN {back.table("cap")} c ON {on("c")} JOIN {agreed} b ON {on("b")} WHERE b._settled AND {same}
+        UNION ALL SELECT {names(keys, "a")}, CAST(0 AS UBIGINT), true FROM {asked} a ANTI JOIN {seen} v USING ({names(keys)})
+        ANTI JOIN {back.table("cap")} c ON {on("c")} ANTI JOIN {agreed} b ON {on("b")}""")

@@ -1,0 +1,1 @@
+"""Which rows may pass: contracts, quarantine with reasons, checks over whole tables."""

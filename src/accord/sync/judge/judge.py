@@ -1,0 +1,161 @@
+"""The contract applied: each side's captured rows, and the merged rows before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from accord.connectors.types import literal, quote
+from accord.model.figure import Finding
+from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, storage_type
+from accord.sync.judge.quarantine import make_waiting
+from accord.sync.judge.validate import accepted_view, count_reported, find_bad, row_json
+from accord.sync.mapping.fields import raw_name
+from accord.sync.state.base import load_golden, load_neighbours
+
+
+def load_references(cycle: Cycle) -> dict[str, str]:
+    """Tables with the keys that reference fields may hold: field → table with one text column ``k``.
+
+    Keys come from the agreed rows of the flows that keep the referenced entity; without any, the reference cannot be judged and is not.
+    A reference to the entity itself may also name any row just captured.
+    """
+    found: dict[str, str] = {}
+    for number, (name, field) in enumerate(cycle.entity.fields.items()):
+        target = cycle.map.entities.get(field.references)
+        if target is None or len(target.key) != 1:
+            continue
+        table, key = f"reference_{number}", target.key[0]
+        agreed = load_golden(cycle, f"{table}_rows", target, {key: storage_type(target, key)})
+        if not agreed and target.name != cycle.entity.name:
+            continue
+        parts = [f"SELECT CAST({quote(key)} AS VARCHAR) AS k FROM {table}_rows"]
+        if target.name == cycle.entity.name:
+            parts += [f"SELECT CAST({quote(key)} AS VARCHAR) FROM {s.table('cap')}" for s in cycle.sides]
+        cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table} AS {' UNION '.join(parts)}")
+        found[name] = table
+    return found
+
+
+def judge_side(cycle: Cycle, side: Side, references: dict[str, str]) -> None:
+    """Split ``cap_<i>`` into ``cur_<i>`` (accepted, with ``rid``) and ``bad_<i>`` (with reasons); ``qkey_<i>`` has the keys held back.
+
+    A row whose key can no longer be read must not look like a delete: a key that went missing while an unreadable row shows all its other
+    values counts as held back too.
+    """
+    cap, bad, keys = side.table("cap"), side.table("bad"), cycle.keys
+    find_bad(cycle.con, cycle.entity, side.codes, cap, bad, references)
+    cycle.sql(f"CREATE OR REPLACE VIEW {side.table('cur')} AS {accepted_view(cap, bad)}")
+    with_key = " AND ".join(f"c.{quote(k)} IS NOT NULL" for k in keys)
+    no_key = " OR ".join(f"c.{quote(k)} IS NULL" for k in keys)
+    rest = [f for f in side.fields if f not in keys]
+    same = " AND ".join(f"c.{quote(f)} IS NOT DISTINCT FROM b.{quote(f)}" for f in rest) or "true"
+    cycle.sql(f"""
+        CREATE OR REPLACE TABLE {side.table("qkey")} AS
+        SELECT {names(keys, "c")}, min(c.rowid) AS rid, bool_or(x.ambiguous) AS ambiguous
+        FROM {cap} c JOIN {bad} x ON x.rid = c.rowid WHERE {with_key} AND x.reasons IS NOT NULL GROUP BY {names(keys, "c")}""")
+    if not cycle.count(f"SELECT count(*) FROM {cap} c WHERE {no_key}"):
+        return
+    cycle.sql(f"""
+        INSERT INTO {side.table("qkey")}
+        SELECT {names(keys, "b")}, NULL, true FROM {side.table("base")} b
+        ANTI JOIN (SELECT * FROM {cap}) k ON {join_on(keys, "b", "k")}
+        SEMI JOIN (SELECT * FROM {cap} c WHERE {no_key}) c ON {same} WHERE NOT b._gone""")
+
+
+def judge_merged(cycle: Cycle, references: dict[str, str]) -> None:
+    """Hold back merged rows that break the contract though every part of them kept it; table ``bad_merged``.
+
+    Two systems may each send an honest half (a start date here, an end date there) that make a bad whole. Such a key keeps its old state
+    everywhere until one of them mends it. Rows taken whole from one side were judged with that side.
+    """
+    fields = [f for f in cycle.fields if f not in cycle.keys]
+    provided = {n: replace(c, broken="false") for s in cycle.sides for n, c in s.codes.items() if c.readable or n in cycle.keys}
+    winners = [quote("w." + f) for f in fields if f in provided]
+    shared = [f for f in cycle.fields if cycle.entity.fields[f].unique or cycle.entity.fields[f].at_most]
+    mixed = "true"
+    if not shared:
+        seen = [
+            f"CASE WHEN m.{quote(f)} IS NOT NULL THEN m.{w} END" for f, w in zip([f for f in fields if f in provided], winners, strict=True)
+        ]
+        mixed = f"(least(NULL, {', '.join(seen)}) IS DISTINCT FROM greatest(NULL, {', '.join(seen)}))" if seen else "false"
+    changed = " OR ".join(f"m.{quote(f)} IS DISTINCT FROM g.{quote(f)}" for f in fields)
+    judged = f"({mixed} AND (g.{quote(cycle.keys[0])} IS NULL OR {changed or 'false'}))"
+    rows = (
+        f"SELECT {names(cycle.fields, 'm')}, m.rowid AS _m, {judged} AS _judged "
+        f"FROM merged m LEFT JOIN golden0 g ON {join_on(cycle.keys, 'm', 'g')} WHERE m._exists"
+    )
+    if shared:
+        rows += f" UNION ALL SELECT {names(cycle.fields, 'g')}, NULL, false FROM golden0 g ANTI JOIN active a {cycle.using()}"
+        load_neighbours(cycle, shared)
+        rows += f" UNION ALL SELECT {names(cycle.fields)}, NULL, false FROM neighbour"
+        cycle.sql(f"CREATE OR REPLACE TABLE candidate AS {rows}")
+    else:
+        cycle.sql(f"CREATE OR REPLACE TABLE candidate AS SELECT * FROM ({rows}) WHERE _judged")
+    find_bad(cycle.con, cycle.entity, provided, "candidate", "bad_candidate", references)
+    cycle.sql("""
+        CREATE OR REPLACE TABLE bad_merged AS
+        SELECT c.*, x.reasons FROM candidate c JOIN bad_candidate x ON x.rid = c.rowid WHERE c._judged AND x.reasons IS NOT NULL""")
+    cycle.sql("UPDATE merged SET _held = true FROM bad_merged x WHERE merged.rowid = x._m")
+
+
+def collect_quarantine(cycle: Cycle, shown: Mapping[str, Side]) -> int:
+    """Fill ``quarantine`` with every row held back now, keeping since when, and return how many of them are new.
+
+    ``binding`` is empty for rows that broke the contract only once merged. A held-back row into which we wrote what others changed is
+    taken as read back (``shown``), or our own write would make it look like another bad row next time.
+    """
+    parts = []
+    label = key_json(cycle.keys, "c")
+    present = " AND ".join(f"c.{quote(k)} IS NOT NULL" for k in cycle.keys)
+    for side in cycle.sides:
+        cap = side.table("cap")
+        columns = [str(row[0]) for row in cycle.sql(f"DESCRIBE {cap}")]
+        body, back = row_json(columns, "c"), ""
+        if side.name in shown:
+            body = f"CASE WHEN d._status = 'done' AND z.{quote(cycle.keys[0])} IS NOT NULL THEN {row_json(columns, 'z')} ELSE {body} END"
+            back = (
+                f"LEFT JOIN {side.table('done')} d ON {join_on(cycle.keys, 'c', 'd')} "
+                f"LEFT JOIN ({only_rows(cycle, shown[side.name])}) z ON {join_on(cycle.keys, 'c', 'z')} "
+            )
+        parts.append(
+            f"SELECT {literal(side.name)} AS binding, CASE WHEN {present} THEN {label} END AS key, x.reasons, {body} AS row "
+            f"FROM {cap} c JOIN {side.table('bad')} x ON x.rid = c.rowid {back}WHERE x.reasons IS NOT NULL"
+        )
+    merged = ", ".join(f"{quote(raw_name(f))} := CAST(c.{quote(f)} AS VARCHAR)" for f in cycle.fields)
+    parts.append(f"SELECT '', {label}, c.reasons, CAST(to_json(struct_pack({merged})) AS VARCHAR) FROM bad_merged c")
+    cycle.sql(
+        f"""
+        CREATE OR REPLACE TABLE quarantine AS
+        SELECT {literal(cycle.flow.name)} AS flow, n.binding, n.key, n.reasons, n.row, md5(n.row) AS row_hash,
+            coalesce(o.since, $now) AS since
+        FROM ({" UNION ALL ".join(parts)}) n LEFT JOIN (SELECT binding, key, row_hash, min(since) AS since FROM quarantine0 GROUP BY ALL) o
+        ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key AND o.row_hash = md5(n.row)""",
+        {"now": cycle.now},
+    )
+    make_waiting(cycle)
+    return cycle.count(
+        "SELECT count(*) FROM waiting n ANTI JOIN quarantine0 o "
+        "ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key AND o.row_hash = n.row_hash"
+    )
+
+
+def contract_findings(cycle: Cycle, references: Mapping[str, str]) -> list[Finding]:
+    """What the contract found, for people: rows held back per side, copies left out, rules that only report."""
+    found = []
+    for side in cycle.sides:
+        subject = f"{side.binding.system or side.name}/{side.binding.resource}"
+        bad = cycle.count(f"SELECT count(*) FROM waiting WHERE binding = {literal(side.name)}")
+        copies = cycle.count(f"SELECT count(*) FROM {side.table('bad')} WHERE reasons IS NULL")
+        if bad:
+            first = cycle.sql(f"SELECT DISTINCT reasons[1] FROM waiting WHERE binding = {literal(side.name)} ORDER BY 1 LIMIT 3")
+            sentence = f"flow '{cycle.flow.name}': {bad} rows of {subject} break the contract and wait in quarantine until corrected there."
+            found.append(Finding("quarantine", subject, sentence, "problem", bad, tuple(str(r[0]) for r in first)))
+        if copies:
+            sentence = (
+                f"flow '{cycle.flow.name}': {copies} rows of {subject} are copies of another row with the same key; one of each was used."
+            )
+            found.append(Finding("duplicate_row", subject, sentence, "warning", copies))
+        for rule, (count, reason) in count_reported(cycle.con, cycle.entity, side.codes, side.table("cap"), references).items():
+            found.append(Finding("contract_report", f"{subject}:{rule}", f"{subject}: {count} rows: {reason}.", "warning", count))
+    return found

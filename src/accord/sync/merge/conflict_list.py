@@ -1,0 +1,106 @@
+"""Conflicts as people ask for them: every value that ever lost, with its id, and the disagreements that wait for a decision."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from accord.connectors.duck import borrowed_duck
+from accord.store import Store
+from accord.sync.state.base import CONFLICTS
+
+_ID_PARTS = ("flow", "key", "field", "loser", "winning_value", "losing_value", "rule", "run")
+
+
+@dataclass(frozen=True, slots=True)
+class LostValue:
+    """A value that lost: of which row and field, who wrote it when, who won by which rule.
+
+    ``rule`` is authority, latest, merge, human, decided, restored, deleted, first contact, not permitted, may not delete, made again or
+    stale; ``winner`` a binding, ``agreed`` or the person who decided. ``field`` is empty where the whole row is meant.
+    """
+
+    id: str
+    flow: str
+    key: str
+    field: str
+    winner: str
+    loser: str
+    winning_value: str | None
+    losing_value: str | None
+    base_value: str | None
+    rule: str
+    run: str
+    at: datetime
+    changed_by: str | None
+    changed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenConflict:
+    """A disagreement for a person: what each binding shows; ``decided_by`` once somebody decided and the next run has not run."""
+
+    id: str
+    flow: str
+    key: str
+    field: str
+    status: str
+    values: Mapping[str, str | None]
+    opened_at: datetime
+    value: str | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+
+
+def lost_values(store: Store, flows: Sequence[str], *, key: str = "", id: str = "", limit: int = 1000) -> list[LostValue]:  # noqa: A002
+    """Recorded values of flows, newest first.
+
+    Args:
+        store: where they are kept.
+        flows: names.
+        key: only this row: its key as JSON text, or the value of one of its key fields.
+        id: only the one whose id begins so.
+        limit: at most so many.
+    """
+    found: list[LostValue] = []
+    for flow in flows:
+        paths = [str(store.read_segment(sha)) for sha in store.flow_state(flow).get("conflicts", ())]
+        if not paths:
+            continue
+        with borrowed_duck() as con:
+            con.execute(f"CREATE TABLE known ({', '.join(f'{chr(34)}{c}{chr(34)} {t}' for c, t in CONFLICTS.items())})")
+            con.execute("INSERT INTO known BY NAME SELECT * FROM read_parquet($paths, union_by_name = true)", {"paths": paths})
+            packed = ", ".join(f'CAST("{c}" AS VARCHAR)' for c in _ID_PARTS)
+            columns = ", ".join(f'"{c}"' for c in CONFLICTS)
+            rows = con.execute(
+                f"""SELECT * FROM (SELECT left(sha256(CAST(to_json([{packed}]) AS VARCHAR)), 12) AS id, {columns} FROM known
+                WHERE $key = '' OR key = $key OR list_contains(json_extract_string(key, '$.*'), $key)) WHERE starts_with(id, $id)
+                ORDER BY "at" DESC, key, field, loser, id LIMIT $limit""",
+                {"key": key, "id": id, "limit": limit},
+            ).fetchall()
+        found += [LostValue(*row) for row in rows]
+    return sorted(found, key=lambda lost: lost.at, reverse=True)[:limit]
+
+
+def open_conflicts(store: Store, flows: Sequence[str], *, key: str = "") -> list[OpenConflict]:
+    """Disagreements that wait for a person, or for the run that carries the decision out; oldest first."""
+    rows = [r for r in store.table("conflict").to_pylist() if r["flow"] in flows and r["kind"] == "human" and r["status"] != "closed"]
+    if key:
+        rows = [r for r in rows if key == r["key"] or key in json.loads(r["key"]).values()]
+    return [
+        OpenConflict(
+            r["id"],
+            r["flow"],
+            r["key"],
+            r["field"],
+            r["status"],
+            json.loads(r["values"]),
+            r["opened_at"],
+            None if r["value"] is None else json.loads(r["value"]),
+            r["decided_by"],
+            r["decided_at"],
+        )
+        for r in sorted(rows, key=lambda r: (r["opened_at"], r["id"]))
+    ]

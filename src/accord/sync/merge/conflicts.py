@@ -1,0 +1,134 @@
+"""Every value that loses is kept: what it was, who lost it to whom, and by which rule."""
+
+from __future__ import annotations
+
+from accord.connectors.types import literal, quote
+from accord.sync.cycle import Cycle, Side, join_on, key_json, names
+from accord.sync.mapping.fields import raw_name
+from accord.sync.merge.decisions import name_deciders
+from accord.sync.merge.merge import authority_of, counts, moment_of
+from accord.sync.state.base import CONFLICTS
+
+SAME = "n.key = o.key AND n.field = o.field AND n.loser = o.loser AND n.losing_value IS NOT DISTINCT FROM o.losing_value"
+
+
+def record_conflicts(cycle: Cycle) -> None:
+    """Add to ``conflicts_new`` each edited value that this cycle does not keep, and fill ``held`` with those a person must decide.
+
+    Recorded before anything is written, and named by the intent, so that a crash right after the write cannot lose the overwritten value.
+    A conflict that stays open is recorded once.
+    """
+    parts = [part for side in cycle.sides for part in (*_lost_values(cycle, side), *_lost_deletes(cycle, side))]
+    cycle.sql(f"CREATE OR REPLACE TEMP TABLE losers AS {' UNION ALL '.join(parts)}")
+    name_deciders(cycle)
+    # A row that breaks the contract once merged is looked at again as a whole: what was open there stays so.
+    broken = f"SELECT {key_json(cycle.keys)} FROM merged WHERE _held"
+    cycle.sql(f"""
+        CREATE OR REPLACE TABLE held AS
+        SELECT DISTINCT key, field, loser AS binding, losing_value AS value FROM losers WHERE rule = 'human'
+        UNION SELECT key, field, binding, value FROM held0 WHERE key IN ({broken})""")
+    cycle.sql(
+        f"""
+        INSERT INTO conflicts_new ({names(CONFLICTS)})
+        SELECT {literal(cycle.flow.name)}, key, field, winner, loser, winning_value, losing_value, base_value, rule, $run, $at,
+            changed_by, coalesce(changed_at, $at) FROM losers n
+        ANTI JOIN conflicts_new o ON {SAME} AND n.winning_value IS NOT DISTINCT FROM o.winning_value
+        ANTI JOIN held0 h ON n.rule = 'human' AND n.key = h.key AND n.field = h.field
+            AND n.loser = h.binding AND n.losing_value IS NOT DISTINCT FROM h.value""",
+        {"run": cycle.run, "at": cycle.now},
+    )
+
+
+def _lost_values(cycle: Cycle, side: Side) -> list[str]:
+    i = side.index
+    written = {c.name for c in side.written(cycle.keys)}
+    label = key_json(cycle.keys, "m")
+    called = " ".join(f"WHEN {s.index + 1} THEN {literal(s.name)}" for s in cycle.sides)
+    seen = [f"{label} AS key, m._exists, m._deleter, _ba_{i} AS _ba, _new_{i} AS _new"]
+    seen.append(f"{_who(side)} AS changed_by, {moment_of(side, 'r')} AS changed_at")
+    lost = []
+    for f, code in side.codes.items():
+        if f in cycle.keys or code.constant:
+            continue
+        column, rule = quote(f), authority_of(cycle, f)
+        shown = f"w.{column}" if f in written else f"m.{column}"
+        edited = f"(_ba_{i} AND r.{column} IS DISTINCT FROM b.{column})"
+        first = f"(_new_{i} AND r.{column} IS NOT NULL)"
+        if rule == "merge" and counts(cycle, f):
+            edited = "false"
+        elif rule == "merge":
+            # Joined edits are all in the value: nothing of them is lost.
+            edited, first = f"({edited} AND m.{quote('j.' + f)} = 0)", f"({first} AND m.{quote('j.' + f)} < 2)"
+        contested = literal(rule if rule in ("latest", "merge") else "authority")
+        x, m, r, b, h, w = (quote(p + f) for p in ("x:", "m:", "r:", "b:", "h:", "w:"))
+        why = f"CASE WHEN NOT _exists THEN 'deleted' WHEN {h} THEN 'human' WHEN _new THEN 'first contact' ELSE {contested} END"
+        if not code.readable:
+            why = "CASE WHEN NOT _exists THEN 'deleted' ELSE 'not permitted' END"
+        seen.append(
+            f"CASE WHEN m._exists THEN ({edited} OR {first}) AND {shown} IS DISTINCT FROM r.{column} ELSE {edited} END AS {x}, "
+            f"m.{column} AS {m}, r.{column} AS {r}, b.{column} AS {b}, m.{quote('h.' + f)} AS {h}, m.{quote('w.' + f)} AS {w}"
+        )
+        winner = f"CASE CASE WHEN _exists THEN {w} ELSE _deleter END {called} ELSE 'agreed' END"
+        row = f"""{{field: {literal(f)}, winner: {winner}, winning_value: CASE WHEN _exists THEN CAST({m} AS VARCHAR) END,
+            losing_value: CAST({r} AS VARCHAR), base_value: CASE WHEN _ba THEN CAST({b} AS VARCHAR) END, rule: {why}}}"""
+        lost.append((x, row))
+    if not lost:
+        return [_nothing()]
+    # One pass over the rows, whatever the number of fields; most rows have lost nothing and go no further.
+    rows = ", ".join(f"CASE WHEN {x} THEN {row} END" for x, row in lost)
+    return [
+        f"""
+        SELECT key, v.field, v.winner, {literal(side.name)} AS loser, v.winning_value, v.losing_value, v.base_value, v.rule,
+            changed_by, changed_at FROM (SELECT key, changed_by, changed_at, unnest([{rows}]) AS v FROM (
+                SELECT {", ".join(seen)} FROM merged m JOIN {side.table("cap")} r ON r.rowid = m._rid_{i}
+                LEFT JOIN {side.table("base")} b ON {join_on(cycle.keys, "m", "b")} LEFT JOIN {side.table("want")} w ON w._m = m.rowid
+                WHERE NOT m._held)
+            WHERE {" OR ".join(x for x, _ in lost)}) WHERE v IS NOT NULL"""
+    ]
+
+
+def _lost_deletes(cycle: Cycle, side: Side) -> list[str]:
+    i = side.index
+    if not side.writable:
+        return []
+    if not side.may_exist:
+        rule = "may not delete"
+    elif cycle.flow.deletes == "propagate":
+        rule = "made again"
+    else:
+        return []
+    return [
+        f"SELECT {key_json(cycle.keys, 'm')}, '', 'agreed', {literal(side.name)}, 'present', NULL, NULL, {literal(rule)}, "
+        f"{literal(side.name)}, CAST(NULL AS TIMESTAMPTZ) FROM merged m WHERE NOT m._held AND m._exists AND _del_{i}"
+    ]
+
+
+def _nothing() -> str:
+    columns = ("key", "field", "winner", "loser", "winning_value", "losing_value", "base_value", "rule")
+    texts = ", ".join(f"CAST(NULL AS VARCHAR) AS {c}" for c in (*columns, "changed_by"))
+    return f"SELECT {texts}, CAST(NULL AS TIMESTAMPTZ) AS changed_at WHERE false"
+
+
+def _who(side: Side) -> str:
+    """SQL over a captured row: who changed it last, by the system's own column; otherwise the system is all that is known."""
+    column = next((c for c in side.columns if c.lower() == side.binding.changed_by.lower()), None) if side.binding.changed_by else None
+    return f"coalesce(CAST(r.{quote(raw_name(column))} AS VARCHAR), {literal(side.name)})" if column else literal(side.name)
+
+
+def withdraw_stale(cycle: Cycle, side: Side) -> None:
+    """Take back this round's records about rows that turned out stale: nothing was overwritten there, and the row is merged anew."""
+    cycle.sql(
+        f"DELETE FROM conflicts_new WHERE run = $run AND loser = $loser AND rule <> 'human' AND key IN "
+        f"(SELECT {key_json(cycle.keys)} FROM {side.table('done')} WHERE _status = 'stale')",
+        {"run": cycle.run, "loser": side.name},
+    )
+
+
+def record_stale(cycle: Cycle, side: Side) -> None:
+    """Record rows that kept changing under our hands and were left for the next run."""
+    cycle.sql(
+        f"INSERT INTO conflicts_new ({names(CONFLICTS)}) SELECT {literal(cycle.flow.name)}, {key_json(cycle.keys)}, "
+        f"'', 'agreed', $loser, NULL, NULL, NULL, 'stale', $run, $at, $loser, $at "
+        f"FROM {side.table('done')} WHERE _status = 'stale'",
+        {"run": cycle.run, "loser": side.name, "at": cycle.now},
+    )

@@ -1,0 +1,135 @@
+"""Decisions of people carried out by a run: the value they chose is what is agreed, unless somebody edited it meanwhile.
+
+A decision names what each system showed when it was made. A system that shows anything else now (and not the decided value itself, which
+is what a run that died has left) was edited since: then the decision is void, a conflict is open again, and nothing is overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from accord.connectors.types import literal, quote
+from accord.model.event import Event, ObjectRef
+from accord.sync.cycle import Cycle, key_json, storage_type
+from accord.sync.merge.merge import authority_of, believed
+
+_RULING = "id VARCHAR, key VARCHAR, field VARCHAR, kind VARCHAR, who VARCHAR, value VARCHAR, agreed VARCHAR, outcome VARCHAR, _m BIGINT"
+
+
+def conflict_id(flow: str, key: str, field: str) -> str:
+    """The id of the disagreement about one field of one row, the same whenever it is opened again."""
+    return hashlib.sha256(json.dumps([flow, key, field]).encode()).hexdigest()[:12]
+
+
+def load_decisions(cycle: Cycle) -> None:
+    """Fill ``decision0`` and ``decision_seen`` with what people have decided and no run has carried out."""
+    rows = cycle.store.table("conflict").to_pylist()
+    mine = [r for r in rows if r["flow"] == cycle.flow.name and r["status"] == "decided" and r["field"] in cycle.fields]
+    seen = [(r["id"], binding, value) for r in mine for binding, value in json.loads(r["seen"]).items()]
+    text, flag = pa.string(), pa.bool_()
+    decided = {
+        "id": pa.array([r["id"] for r in mine], text),
+        "key": pa.array([r["key"] for r in mine], text),
+        "field": pa.array([r["field"] for r in mine], text),
+        "kind": pa.array([r["kind"] for r in mine], text),
+        "who": pa.array([r["decided_by"] for r in mine], text),
+        "value": pa.array([json.loads(r["value"]) for r in mine], text),
+        "force": pa.array([bool(r["force"]) for r in mine], flag),
+    }
+    shown = {name: pa.array([row[place] for row in seen], text) for place, name in enumerate(("id", "binding", "value"))}
+    for table, columns in (("decision0", decided), ("decision_seen", shown)):
+        cycle.con.register("given", pa.table(columns))
+        cycle.sql(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM given")
+        cycle.con.unregister("given")
+
+
+def apply_decisions(cycle: Cycle) -> None:
+    """Put decided values into ``merged`` and say in ``ruling`` what became of each decision: applied, moved or gone."""
+    cycle.sql(f"CREATE OR REPLACE TABLE ruling ({_RULING})")
+    for (field,) in cycle.sql("SELECT DISTINCT field FROM decision0"):
+        f = str(field)
+        q, kind = quote(f), storage_type(cycle.entity, f)
+        joins, moved = [], ["false"]
+        for side in believed(cycle, f):
+            i = side.index
+            now = f"CAST(c{i}.{q} AS VARCHAR)"
+            joins.append(f"LEFT JOIN {side.table('cap')} c{i} ON c{i}.rowid = m._rid_{i}")
+            joins.append(f"LEFT JOIN decision_seen s{i} ON s{i}.id = d.id AND s{i}.binding = {literal(side.name)}")
+            moved.append(f"(m._in_{i} AND s{i}.id IS NOT NULL AND {now} IS DISTINCT FROM s{i}.value AND {now} IS DISTINCT FROM d.value)")
+        cycle.sql(f"""
+            INSERT INTO ruling SELECT d.id, d.key, d.field, d.kind, d.who, d.value, CAST(g.{q} AS VARCHAR),
+                CASE WHEN NOT m._exists THEN 'gone' WHEN NOT d.force AND ({" OR ".join(moved)}) THEN 'moved' ELSE 'applied' END, m.rowid
+            FROM decision0 d JOIN merged m ON {key_json(cycle.keys, "m")} = d.key {" ".join(joins)}
+            LEFT JOIN golden0 g ON {key_json(cycle.keys, "g")} = d.key WHERE d.field = {literal(f)}""")
+        taken = f"{q} = TRY_CAST(r.value AS {kind}), {quote('w.' + f)} = 0, {quote('h.' + f)} = false"
+        if authority_of(cycle, f) == "merge":
+            taken += f", {quote('j.' + f)} = 0"
+        cycle.sql(f"UPDATE merged SET {taken} FROM ruling r WHERE merged.rowid = r._m AND r.field = {literal(f)} AND r.outcome = 'applied'")
+
+
+def name_deciders(cycle: Cycle) -> None:
+    """Say in ``losers`` who decided, and keep the agreed value a restored one replaces."""
+    if not cycle.count("SELECT count(*) FROM ruling WHERE outcome = 'applied'"):
+        return
+    rule = "CASE r.kind WHEN 'restore' THEN 'restored' ELSE 'decided' END"
+    cycle.sql(
+        f"UPDATE losers SET winner = r.who, rule = {rule} FROM ruling r "
+        "WHERE r.outcome = 'applied' AND losers.key = r.key AND losers.field = r.field"
+    )
+    cycle.sql(
+        "INSERT INTO losers SELECT key, field, who, 'agreed', value, agreed, NULL, 'restored', NULL, NULL FROM ruling "
+        "WHERE outcome = 'applied' AND kind = 'restore' AND agreed IS DISTINCT FROM value"
+    )
+
+
+def settle_conflicts(cycle: Cycle) -> None:
+    """Bring the list of disagreements to what the run that just ended left open; after its last event is in the log.
+
+    A crash in between is mended by the next run: it compares the open conflicts of the flow's state with the list, whatever it did itself.
+    """
+    events = list(_events(cycle))
+    if events:
+        cycle.store.append(events)
+
+
+def _events(cycle: Cycle) -> Iterator[Event]:
+    held = _held(cycle)
+    rows = cycle.store.table("conflict").to_pylist()
+    known = {r["id"]: r for r in rows if r["flow"] == cycle.flow.name and r["status"] != "closed"}
+    ruled: dict[str, str] = {}
+    if cycle.has("ruling"):
+        broken = "_m IN (SELECT rowid FROM merged WHERE _held)"  # a decided row that breaks the contract waits with it
+        ruled = {str(i): str(o) for i, o in cycle.sql(f"SELECT id, outcome FROM ruling WHERE NOT ({broken})")}
+    for id_, task in held.items():
+        row = known.get(id_)
+        if row is None or json.loads(row["values"]) != task["values"] or ruled.get(id_) == "moved":
+            yield _event(cycle, "conflict.opened", id_, task)
+    for id_, row in known.items():
+        waits = id_ in held if row["kind"] == "human" else id_ not in ruled
+        if not waits:
+            place = {"key": row["key"], "field": row["field"]}
+            yield _event(cycle, "conflict.closed", id_, {**place, "outcome": ruled.get(id_, "settled")})
+
+
+def _held(cycle: Cycle) -> dict[str, dict[str, Any]]:
+    """Open conflicts of the flow's state: id → key, field and what each system shows."""
+    found: dict[str, dict[str, Any]] = {}
+    for sha in cycle.store.flow_state(cycle.flow.name).get("held", ()):
+        path = str(cycle.store.read_segment(sha))
+        for key, field, binding, value in cycle.sql("SELECT key, field, binding, value FROM read_parquet($path)", {"path": path}):
+            id_ = conflict_id(cycle.flow.name, str(key), str(field))
+            task = found.setdefault(id_, {"key": key, "field": field, "values": {}})
+            task["values"][str(binding)] = value
+    return found
+
+
+def _event(cycle: Cycle, type_: str, id_: str, attributes: dict[str, Any]) -> Event:
+    number = cycle.store.head().seq + 1
+    body = {"id": id_, "flow": cycle.flow.name, "run": cycle.run, **attributes}
+    about = (ObjectRef("flow", cycle.flow.name), ObjectRef("conflict", id_))
+    return Event(f"{cycle.run}:{cycle.flow.name}:{type_}:{id_}:{number}", type_, cycle.clock(), f"flow:{cycle.flow.name}", body, about)

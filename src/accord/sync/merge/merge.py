@@ -1,0 +1,241 @@
+"""Three-way merge by value, per key and field, over any number of sides.
+
+A side's value *changed* when it differs from what was last agreed with that side. Nothing changed: the golden value stays. One value
+changed: it wins, whoever's it is. Several: the field's authority decides, and what loses is recorded. A side that shows a key for the first
+time has no base to have changed from; it joins by authority and does not overrule what others agreed.
+"""
+
+from __future__ import annotations
+
+from accord.connectors.types import literal, quote
+from accord.sync.cycle import Cycle, Side, join_on, key_json, names, storage_type
+from accord.sync.mapping.fields import raw_name
+from accord.sync.merge.sets import holds_set, set_stages, set_value
+from accord.sync.merge.weave import weave, weaves
+
+AGREED = 0  # winner: the golden value stays; the side with index i wins as i + 1
+MARK_FIELD = "deleted_at"
+
+
+def find_active(cycle: Cycle) -> int:
+    """Fill table ``active`` with the keys this cycle must look at and return how many: any side differs from its base, or is unsettled."""
+    keys = names(cycle.keys)
+    parts = []
+    for side in cycle.sides:
+        cur, base, quarantined = side.table("cur"), side.table("base"), side.table("qkey")
+        differs = " OR ".join(f"c.{quote(f)} IS DISTINCT FROM b.{quote(f)}" for f in side.fields if f not in cycle.keys) or "false"
+        parts += [
+            f"SELECT {names(cycle.keys, 'c')} FROM {cur} c LEFT JOIN {base} b ON {join_on(cycle.keys, 'c', 'b')} "
+            f"WHERE b._gone IS NULL OR b._gone OR {differs}",
+            f"SELECT {names(cycle.keys, 'b')} FROM (SELECT * FROM {base} WHERE NOT _gone) b "
+            f"ANTI JOIN {cur} c {cycle.using()} ANTI JOIN {quarantined} q {cycle.using()}",
+            f"SELECT {keys} FROM {base} WHERE NOT _settled",
+        ]
+        if side.writable:
+            parts.append(f"SELECT {names(cycle.keys, 'g')} FROM golden0 g ANTI JOIN {base} b {cycle.using()}")
+    if cycle.resumed:
+        parts.append(f"SELECT {keys} FROM resumed")
+    if cycle.count("SELECT count(*) FROM decision0"):
+        shown = " UNION ".join(f"SELECT {keys} FROM {table}" for table in ("golden0", *(s.table("cur") for s in cycle.sides)))
+        parts.append(f"SELECT {keys} FROM ({shown}) WHERE {key_json(cycle.keys)} IN (SELECT key FROM decision0)")
+    cycle.sql(f"CREATE OR REPLACE TABLE active AS {' UNION '.join(parts)}")
+    return cycle.count("SELECT count(*) FROM active")
+
+
+def authority_of(cycle: Cycle, field: str) -> str:
+    """Who wins a field: the name of a side, or latest, merge or human."""
+    first = next((s.name for s in cycle.sides if s.readable), "")
+    return cycle.flow.authority.get(field) or cycle.flow.authority.get("*") or first
+
+
+def believed(cycle: Cycle, field: str) -> list[Side]:
+    """Sides whose changes of a field count, in the order in which they win: the authority first, then as the flow lists them."""
+    named = authority_of(cycle, field)
+    sides = [s for s in cycle.sides if field in s.codes and s.codes[field].readable]
+    return sorted(sides, key=lambda s: s.name != named)
+
+
+def merge(cycle: Cycle) -> None:
+    """Fill table ``merged``: one row per active key with what is to be agreed.
+
+    Columns: the key and every canonical field; ``_exists``; ``_g0`` (was agreed before); ``_deleter`` (index + 1 of the side that deleted);
+    per side ``_in_ _rid_ _bad_ _dup_ _ba_ _gone_ _del_ _new_``; per field ``w.<f>`` (winner) and ``h.<f>`` (an open conflict for a person);
+    per field under ``merge`` ``j.<f>``: 0, or 1 where the value joins all edits, 2 where it joins newcomers too.
+    """
+    merged_fields = [f for f in cycle.fields if f not in cycle.keys]
+    stages = [_flags(cycle, merged_fields), _existence(cycle), _changed_winners(cycle, merged_fields), _all_winners(cycle, merged_fields)]
+    joined = [f for f in merged_fields if authority_of(cycle, f) == "merge"]
+    if sets := [f for f in joined if holds_set(cycle, f)]:
+        stages += [", ".join(parts) for parts in zip(*(set_stages(cycle, f, believed(cycle, f)) for f in sets), strict=True)]
+    query = stages[0]
+    for stage in stages[1:]:
+        query = f"SELECT *, {stage} FROM ({query})"
+    per_side = [
+        f"{n}{s.index}"
+        for s in cycle.sides
+        for n in ("_in_", "_rid_", "_bad_", "_qrid_", "_dup_", "_ba_", "_gone_", "_del_", "_new_", "_set_")
+    ]
+    picked = [names((*cycle.keys, "_exists", "_g0", "_deleted", "_created", "_deleter", *per_side))]
+    for f in merged_fields:
+        picked += [f"{_value(cycle, f)} AS {quote(f)}", f"{quote('w.' + f)}", f"{quote('h.' + f)}"]
+    picked += [quote("j." + f) if f in sets else f"0 AS {quote('j.' + f)}" for f in joined]
+    cycle.sql(f"CREATE OR REPLACE TABLE merged AS SELECT {', '.join(picked)}, false AS _held FROM ({query})")
+    for f in joined:
+        if weaves(cycle, f):
+            weave(cycle, f, believed(cycle, f))
+
+
+def _flags(cycle: Cycle, fields: list[str]) -> str:
+    k0 = quote(cycle.keys[0])
+    columns, joins = [names(cycle.keys, "a")], [f"LEFT JOIN golden0 g ON {join_on(cycle.keys, 'a', 'g')}"]
+    for side in cycle.sides:
+        i = side.index
+        c, b, q = f"c{i}", f"b{i}", f"q{i}"
+        joins += [f"LEFT JOIN {side.table(t)} {a} ON {join_on(cycle.keys, 'a', a)}" for t, a in (("cur", c), ("base", b), ("qkey", q))]
+        inside, bad = f"({c}.rid IS NOT NULL)", f"({q}.{k0} IS NOT NULL)"
+        based = f"({b}.{k0} IS NOT NULL AND NOT coalesce({b}._gone, false))"
+        columns += [
+            f"{inside} AS _in_{i}, {c}.rid AS _rid_{i}",
+            f"{bad} AS _bad_{i}, {q}.rid AS _qrid_{i}, coalesce({q}.ambiguous, false) AS _dup_{i}",
+            f"{based} AS _ba_{i}, coalesce({b}._settled AND NOT {b}._gone, false) AS _set_{i}",
+            f"(coalesce({b}._gone, false) AND NOT {inside} AND NOT {bad}) AS _gone_{i}",
+            f"({based} AND NOT {inside} AND NOT {bad}) AS _del_{i}, ({inside} AND NOT {based}) AS _new_{i}",
+            f"{_moment(side, c)} AS _at_{i}",
+        ]
+        columns += [f"{c}.{quote(f)} AS {quote(f'c{i}.{f}')}, {b}.{quote(f)} AS {quote(f'b{i}.{f}')}" for f in fields if f in side.codes]
+    columns += [f"g.{quote(f)} AS {quote('g.' + f)}" for f in fields]
+    return f"SELECT {', '.join(columns)}, (g.{k0} IS NOT NULL) AS _g0 FROM active a {' '.join(joins)}"
+
+
+def moment_of(side: Side, alias: str) -> str:
+    """SQL giving when the system says a row changed, for rows of ``cap_`` or ``cur_``; null where it does not say."""
+    return _moment(side, alias)
+
+
+def _moment(side: Side, alias: str) -> str:
+    column = side.binding.cursor
+    if column:
+        kind = next((t for c, t in side.columns.items() if c.lower() == column.lower()), "").upper()
+        value = f"{alias}.{quote(raw_name(column))}"
+        mapping = next((m for m in side.binding.fields.values() if (m.column or m.name).lower() == column.lower()), None)
+        zone = literal(mapping.timezone if mapping and mapping.timezone else "UTC")
+        if kind == "TIMESTAMP WITH TIME ZONE":
+            return value
+        if kind.startswith("TIMESTAMP") or kind == "DATE":
+            return f"(CAST({value} AS TIMESTAMP) AT TIME ZONE {zone})"
+        if kind == "VARCHAR":
+            return f"TRY_CAST({value} AS TIMESTAMPTZ)"
+    if "updated_at" in side.codes:
+        return f"TRY_CAST({alias}.updated_at AS TIMESTAMPTZ)"
+    return "CAST(NULL AS TIMESTAMPTZ)"
+
+
+def _existence(cycle: Cycle) -> str:
+    may = [s for s in cycle.sides if s.may_exist]
+    created = " OR ".join(f"_new_{s.index}" for s in may) or "false"
+    deleted = " OR ".join(f"_del_{s.index}" for s in may) or "false"
+    held = " OR ".join(f"_in_{s.index} OR _bad_{s.index}" for s in cycle.sides)
+    deleter = "CASE " + " ".join(f"WHEN _del_{s.index} THEN {s.index + 1}" for s in may) + " END" if may else "NULL"
+    # A key made anew since the delete is a decision taken later than it, so the new row stays.
+    gone = f"NOT ({deleted})" if cycle.flow.deletes == "propagate" else f"({held})"
+    return f"({created}) AS _created, ({deleted}) AS _deleted, {deleter} AS _deleter, (({created}) OR (_g0 AND {gone})) AS _exists"
+
+
+def _changed(side: Side, field: str) -> str:
+    i = side.index
+    return f"(_in_{i} AND _ba_{i} AND {quote(f'c{i}.{field}')} IS DISTINCT FROM {quote(f'b{i}.{field}')})"
+
+
+def _newly(side: Side, field: str) -> str:
+    return f"(_new_{side.index} AND {quote(f'c{side.index}.{field}')} IS NOT NULL)"
+
+
+def _first(sides: list[Side], condition: dict[int, str], by_time: bool) -> str:
+    """The first side, in order, whose condition holds; by time: among those with the latest moment."""
+    if not sides:
+        return f"CAST({AGREED} AS INTEGER)"
+    whens = [f"WHEN {condition[s.index]} THEN {s.index + 1}" for s in sides]
+    if by_time:
+        latest = "greatest(NULL, " + ", ".join(f"CASE WHEN {condition[s.index]} THEN _at_{s.index} END" for s in sides) + ")"
+        whens = [f"WHEN {condition[s.index]} AND _at_{s.index} = {latest} THEN {s.index + 1}" for s in sides] + whens
+    return f"CASE {' '.join(whens)} ELSE {AGREED} END"
+
+
+def _pick(sides: list[Side], field: str, winner: str) -> str:
+    cases = " ".join(f"WHEN {s.index + 1} THEN {quote(f'c{s.index}.{field}')}" for s in sides)
+    return f"CASE {winner} {cases} ELSE {quote('g.' + field)} END" if cases else quote("g." + field)
+
+
+def _changed_winners(cycle: Cycle, fields: list[str]) -> str:
+    """``w1.<f>``: the winner among edits against a base; ``x1.<f>``: edits that a person must decide between."""
+    columns = []
+    for f in fields:
+        sides = believed(cycle, f)
+        rule = authority_of(cycle, f)
+        condition = {s.index: _changed(s, f) for s in sides}
+        if rule == "human":
+            # A person decides between everything that moved; a newcomer alone does not question what is agreed.
+            moved = " OR ".join([*condition.values(), f"{quote('g.' + f)} IS NULL"])
+            condition = {s.index: f"({condition[s.index]} OR ({_newly(s, f)} AND ({moved})))" for s in sides}
+        winner = _first(sides, condition, rule in ("latest", "merge"))
+        quarrel = "false"
+        if rule == "human" and sides:
+            first = _pick(sides, f, winner)
+            quarrel = " OR ".join(f"({condition[s.index]} AND {quote(f'c{s.index}.{f}')} IS DISTINCT FROM {first})" for s in sides)
+            winner = f"CASE WHEN {quarrel} THEN {AGREED} ELSE {winner} END"
+        columns.append(f"{winner} AS {quote('w1.' + f)}, ({quarrel}) AS {quote('x1.' + f)}")
+    return ", ".join(columns) or "0 AS _no_fields"
+
+
+def _all_winners(cycle: Cycle, fields: list[str]) -> str:
+    """``w.<f>``: the winner once sides that show the key for the first time have joined; ``h.<f>``: open for a person."""
+    columns = []
+    for f in fields:
+        sides = believed(cycle, f)
+        rule = authority_of(cycle, f)
+        new = {s.index: _newly(s, f) for s in sides}
+        w1, x1 = quote("w1." + f), quote("x1." + f)
+        agreed = f"(({_pick(sides, f, w1)}) IS NOT NULL OR {w1} <> {AGREED} OR {x1})"
+        first_new = _first(sides, new, rule in ("latest", "merge"))
+        joined = f"CASE WHEN {agreed} THEN {w1} ELSE {first_new} END"
+        named = next((s for s in sides if s.name == rule), None)
+        if named is not None:
+            joined = f"CASE WHEN {new[named.index]} THEN {named.index + 1} ELSE {joined} END"
+        elif rule in ("latest", "merge") and sides:
+            fresh = "greatest(NULL, " + ", ".join(f"CASE WHEN {new[s.index]} THEN _at_{s.index} END" for s in sides) + ")"
+            known = "greatest(NULL, " + ", ".join(f"CASE WHEN _in_{s.index} AND _ba_{s.index} THEN _at_{s.index} END" for s in sides) + ")"
+            joined = f"CASE WHEN {agreed} AND {known} IS NOT NULL AND {fresh} > {known} THEN {first_new} ELSE {joined} END"
+        elif rule == "human":
+            joined = w1
+        columns.append(f"{joined} AS {quote('w.' + f)}, {x1} AS {quote('h.' + f)}")
+    return ", ".join(columns) or "0 AS _no_winners"
+
+
+def _value(cycle: Cycle, field: str) -> str:
+    sides = believed(cycle, field)
+    value = _pick(sides, field, quote("w." + field))
+    kind = storage_type(cycle.entity, field)
+    if authority_of(cycle, field) == "merge" and counts(cycle, field):
+        delta = " + ".join(
+            f"CASE WHEN {_changed(s, field)} THEN coalesce({quote(f'c{s.index}.{field}')} - {quote(f'b{s.index}.{field}')}, 0) ELSE 0 END"
+            for s in sides
+        )
+        value = f"CASE WHEN {quote('g.' + field)} IS NOT NULL THEN {quote('g.' + field)} + {delta or '0'} ELSE {value} END"
+    elif authority_of(cycle, field) == "merge" and holds_set(cycle, field):
+        value = set_value(cycle, field, value)
+    if field == MARK_FIELD and cycle.flow.deletes == "mark":
+        moment = f"CAST(TIMESTAMPTZ {literal(cycle.now.isoformat())} AS {kind})"
+        marked = f"coalesce({quote('g.' + field)}, {moment})"
+        value = f"CASE WHEN _deleted AND NOT _created THEN {marked} WHEN _created AND _g0 THEN NULL ELSE {value} END"
+    return f"CAST({value} AS {kind})"
+
+
+def counts(cycle: Cycle, field: str) -> bool:
+    """Whether a field under ``merge`` is a counter: every side's difference to its base is added."""
+    kind = storage_type(cycle.entity, field)
+    return kind in ("BIGINT", "DOUBLE") or kind.startswith("DECIMAL")
+
+
+def adds_up(cycle: Cycle) -> bool:
+    """Whether some value is made of several sides' edits, which must not be merged twice: what is agreed moves with every round."""
+    return any(authority_of(cycle, f) == "merge" for f in cycle.fields if f not in cycle.keys)

@@ -1,0 +1,1 @@
+"""Prove agreement row by row, independent of the run: digests, differences, signed reports."""

@@ -1,0 +1,417 @@
+"""What differs between two tables: digests of rows are compared, and only rows whose digests differ are looked at.
+
+Systems of one kind compute the digests themselves, so that an equal row travels as sixteen bytes; for all others the rows are read once
+and hashed here. Both ways end in the same place: the suspect rows are read again by key and compared by value, so a row is named only
+when its values differ.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import duckdb
+import pyarrow as pa
+
+from accord.connectors.bulk import DIGEST, ODD, Stream, Streamed
+from accord.connectors.duck import borrowed_duck
+from accord.connectors.protocol import Connector, Digested, Keyed, Shaped
+from accord.connectors.types import literal, quote
+from accord.model.errors import DataRefused, UnknownName
+from accord.sync.cycle import join_on, key_json, names
+from accord.sync.mapping.fields import expression_columns
+
+Method = Literal["pushed down", "portable"]
+_TABLES = ("left_digests", "right_digests")
+_numbers = itertools.count(1)
+DIFFERENCES = ("key", "kind", "field", "left_value", "right_value")
+_SUSPECT_SHARE = 4  # past a quarter of the rows, reading all of them costs less than asking for each by key
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A stream that holds something open."""
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TableSide:
+    """One of two tables to compare.
+
+    Args:
+        connector: the system that holds it.
+        resource: the table.
+        columns: field: column, for every field compared, the key's included; empty: columns are called like the fields.
+        where: SQL condition on the columns; only these rows take part.
+    """
+
+    connector: Connector
+    resource: str
+    columns: Mapping[str, str]
+    where: str = ""
+
+    def column(self, field: str) -> str:
+        """The column that holds a field."""
+        return self.columns.get(field, field)
+
+    @property
+    def place(self) -> str:
+        """System and resource, for messages."""
+        return f"{self.connector.system.name}/{self.resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two tables compared.
+
+    Args:
+        left_rows, right_rows: rows that took part.
+        both: keys in both.
+        missing: keys only in the left table.
+        extra: keys only in the right one.
+        different: keys in both with different values.
+        left_digest, right_digest: over all rows of a side, independent of their order; equal when the tables are.
+        method: where the digests were computed.
+        differences: a row per missing or extra key and per different field: key (JSON), kind, field, left_value, right_value.
+    """
+
+    left_rows: int
+    right_rows: int
+    both: int
+    missing: int
+    extra: int
+    different: int
+    left_digest: str
+    right_digest: str
+    method: Method
+    differences: pa.Table
+
+    @property
+    def agrees(self) -> bool:
+        """Zero differences."""
+        return not (self.missing or self.extra or self.different)
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Rows and digest of each of two tables of row digests; their suspect keys are in table ``suspect``."""
+
+    left_rows: int
+    right_rows: int
+    both: int
+    left_digest: str
+    right_digest: str
+
+
+def compare_resources(
+    left: Connector,
+    left_resource: str,
+    right: Connector,
+    right_resource: str,
+    *,
+    key: Sequence[str],
+    columns: Sequence[str] = (),
+    portable: bool = False,
+) -> Comparison:
+    """Compare two tables whose columns are called alike, without a map.
+
+    Args:
+        left: one system.
+        left_resource: its table.
+        right: the other system.
+        right_resource: its table.
+        key: columns that identify a row in both.
+        columns: further columns to compare; default: all that both have.
+        portable: hash here, even if the systems could do it.
+
+    Raises:
+        DataRefused: a key stands twice, or is not there in some row.
+        UnknownName: no such column.
+    """
+    sides = TableSide(left, left_resource, {}), TableSide(right, right_resource, {})
+    with borrowed_duck() as con:
+        there = [_column_names(con, side) for side in sides]
+        fields = [c for c in (columns or there[0]) if c not in key and (columns or c in there[1])]
+        for side, known in zip(sides, there, strict=True):
+            for name in (*key, *fields):
+                if name not in known:
+                    raise UnknownName("column", name, known, holder=side.place)
+        found = None if portable else pushed_down(con, *sides, key, fields)
+        return found or _portable(con, sides, key, fields)
+
+
+def _column_names(con: duckdb.DuckDBPyConnection, side: TableSide) -> tuple[str, ...]:
+    if isinstance(side.connector, Shaped):
+        return tuple(side.connector.declared_types(side.resource))
+    return tuple(_types(con, side.connector.scan(con, side.resource)))
+
+
+def pushed_down(
+    con: duckdb.DuckDBPyConnection, left: TableSide, right: TableSide, keys: Sequence[str], fields: Sequence[str]
+) -> Comparison | None:
+    """Compare by digests both systems compute, or ``None`` when they cannot be held against each other.
+
+    They can where both systems are of one kind and hold every column in the same native type, whose equal values the system hashes
+    alike. Rows are read twice, the suspect ones by key: a row that came to agree between the two reads is not named.
+
+    Args:
+        con: holds the digests meanwhile.
+        left: one side.
+        right: the other.
+        keys: fields that identify a row.
+        fields: the others.
+    """
+    sides = left, right
+    if type(left.connector) is not type(right.connector):
+        return None
+    with contextlib.ExitStack() as opened:
+        sources = [_remote(con, opened, side) for side in sides]
+        if sources[0] is None or sources[1] is None:
+            return None
+        for field in (*keys, *fields):
+            types = {source.natives.get(source.side.column(field)) for source in sources if source}
+            if None in types or len(types) > 1:
+                return None
+        for source, table in zip(sources, _TABLES, strict=True):
+            if source is None or not source.fill(table, keys, fields):
+                return None
+    digests = compare_digests(con, *_TABLES, keys, (left.place, right.place))
+    rows = [_suspects(con, side, None, keys, fields, n) for side, n in zip(sides, (digests.left_rows, digests.right_rows), strict=True)]
+    return _named(con, digests, rows, keys, fields, "pushed down")
+
+
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    """A resource whose system computes digests: in the stream of its rows, or by itself."""
+
+    con: duckdb.DuckDBPyConnection
+    side: TableSide
+    stream: Stream | None
+    natives: Mapping[str, str]
+
+    def fill(self, table: str, keys: Sequence[str], fields: Sequence[str]) -> bool:
+        """Fill ``table`` with keys and digests; false when the system cannot give them."""
+        side, connector = self.side, self.side.connector
+        columns = [side.column(f) for f in (*keys, *fields)]
+        if self.stream is not None:
+            filtered = expression_columns(side.where) if side.where else ()
+            needed = list(dict.fromkeys((*(side.column(k) for k in keys), *filtered)))
+            if not set(needed) <= set(self.stream.columns):
+                return False
+            relation = self.stream.read(needed, columns)
+        else:
+            if side.where or not isinstance(connector, Digested):
+                return False
+            relation = connector.digest_rows(self.con, side.resource, [side.column(k) for k in keys], columns)
+        picked = ", ".join(f"{quote(side.column(k))} AS {quote(k)}" for k in keys)
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {picked}, {DIGEST} FROM {relation}{_filter(side)}")
+        return True
+
+
+def _remote(con: duckdb.DuckDBPyConnection, opened: contextlib.ExitStack, side: TableSide) -> _Remote | None:
+    if isinstance(side.connector, Streamed):
+        stream = _opened(con, opened, side.connector, side.resource)
+        if stream.natives:
+            return _Remote(con, side, stream, stream.natives)
+    if isinstance(side.connector, Digested) and isinstance(side.connector, Shaped):
+        return _Remote(con, side, None, side.connector.declared_types(side.resource))
+    return None
+
+
+def _opened(con: duckdb.DuckDBPyConnection, opened: contextlib.ExitStack, connector: Streamed, resource: str) -> Stream:
+    stream = connector.stream(con, resource)
+    if isinstance(stream, Closing):
+        opened.callback(stream.close)
+    return stream
+
+
+def _portable(
+    con: duckdb.DuckDBPyConnection,
+    sides: tuple[TableSide, TableSide],
+    keys: Sequence[str],
+    fields: Sequence[str],
+    *,
+    streamed: bool = True,
+) -> Comparison:
+    """Compare by digests computed here: rows pass through once, and are not kept where the system can stream them."""
+    columns = (*keys, *fields)
+    with contextlib.ExitStack() as opened:
+        streams = [_stream(con, opened, side, columns) if streamed else None for side in sides]
+        scans = [None if s else side.connector.scan(con, side.resource) for s, side in zip(streams, sides, strict=True)]
+        types = [dict(s.columns) if s else _types(con, str(scan)) for s, scan in zip(streams, scans, strict=True)]
+        alike = _spelled_alike(sides, columns)
+        shown = [(f, quote(f) if f in alike else _comparable(f, types)) for f in columns]
+        picked = ", ".join(
+            [*(f"{sql} AS {quote(f)}" for f, sql in shown if f in keys), f"hash({', '.join(s for _, s in shown)}) AS {DIGEST}"]
+        )
+        for table, stream, scan in zip(_TABLES, streams, scans, strict=True):
+            relation = stream.read(columns, ()) if stream else scan
+            odd = f", {ODD}" if stream else ""
+            con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {picked}{odd} FROM {relation}")
+            if stream and _count(con, f"SELECT count(*) FROM {table} WHERE {ODD}"):
+                # A value the stream cannot carry exactly; a scan carries every value, at a price.
+                return _portable(con, sides, keys, fields, streamed=False)
+    digests = compare_digests(con, *_TABLES, keys, (sides[0].place, sides[1].place))
+    counts = digests.left_rows, digests.right_rows
+    rows = [_suspects(con, side, scan, keys, fields, n) for side, scan, n in zip(sides, scans, counts, strict=True)]
+    return _named(con, digests, rows, keys, fields, "portable")
+
+
+def _spelled_alike(sides: Sequence[TableSide], columns: Sequence[str]) -> frozenset[str]:
+    """Columns both systems hold as jsonb, which has one spelling for each value: no need to look for it row by row."""
+    found = [side.connector.declared_types(side.resource) if isinstance(side.connector, Shaped) else {} for side in sides]
+    return frozenset(c for c in columns if all(types.get(side.column(c)) == "jsonb" for side, types in zip(sides, found, strict=True)))
+
+
+def _stream(con: duckdb.DuckDBPyConnection, opened: contextlib.ExitStack, side: TableSide, columns: Sequence[str]) -> Stream | None:
+    """The rows on the fly, where the system can and afterwards gives single rows by key."""
+    if not (isinstance(side.connector, Streamed) and isinstance(side.connector, Keyed)):
+        return None
+    stream = _opened(con, opened, side.connector, side.resource)
+    return stream if set(columns) <= set(stream.columns) else None
+
+
+def _suspects(
+    con: duckdb.DuckDBPyConnection, side: TableSide, scan: str | None, keys: Sequence[str], fields: Sequence[str], rows: int
+) -> str:
+    """A table of a side's suspect rows: from what was read already, or read again, by key where they are few."""
+    table = f"suspects_{next(_numbers)}"
+    wanted = _count(con, "SELECT count(*) FROM suspect")
+    if not wanted:  # nothing to look at: the columns alone, without reading a row
+        con.execute(f"CREATE TEMP TABLE {table} ({', '.join(f'{quote(f)} VARCHAR' for f in (*keys, *fields))})")
+        return table
+    relation = scan
+    if relation is None and isinstance(side.connector, Keyed) and wanted * _SUSPECT_SHARE <= rows:
+        named = ", ".join(f"{quote(k)} AS {quote(side.column(k))}" for k in keys)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE suspect_keys AS SELECT DISTINCT {named} FROM suspect")
+        relation = side.connector.scan_keys(con, side.resource, "suspect_keys")
+    relation = relation or side.connector.scan(con, side.resource)
+    picked = ", ".join(f"{quote(side.column(f))} AS {quote(f)}" for f in (*keys, *fields))
+    rows_of = f"SELECT {picked} FROM {relation}{_filter(side)}"
+    con.execute(f"CREATE TEMP TABLE {table} AS SELECT s.* FROM ({rows_of}) s SEMI JOIN suspect x ON {join_on(keys, 's', 'x')}")
+    return table
+
+
+def _filter(side: TableSide) -> str:
+    return f" WHERE ({side.where})" if side.where else ""
+
+
+def _types(con: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    return {str(row[0]): str(row[1]) for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+
+
+def _comparable(field: str, types: Sequence[Mapping[str, str]]) -> str:
+    """SQL of a column in a type that both sides have; JSON by its value and not its spelling."""
+    left, right = (found[field] for found in types)
+    if "JSON" in (left, right):
+        return f"canonical_json(CAST({quote(field)} AS VARCHAR))"
+    return quote(field) if left == right else f"CAST({quote(field)} AS {_common(left, right)})"
+
+
+def _common(left: str, right: str) -> str:
+    with borrowed_duck() as con:
+        row = con.execute(f"SELECT typeof(x) FROM (SELECT CAST(NULL AS {left}) AS x UNION ALL SELECT CAST(NULL AS {right}))").fetchone()
+    return str(row[0]) if row else "VARCHAR"
+
+
+def compare_digests(con: duckdb.DuckDBPyConnection, left: str, right: str, keys: Sequence[str], places: tuple[str, str]) -> Digests:
+    """Fill ``suspect`` with the keys whose ``_digest`` is not the same in both tables.
+
+    Args:
+        con: holds the tables.
+        left: key columns and ``_digest`` of one side.
+        right: and of the other.
+        keys: the key columns.
+        places: the two sides, for messages.
+
+    Raises:
+        DataRefused: a key stands twice with different rows, so that a difference could not be told from its twin.
+    """
+    both_keys = ", ".join(f"coalesce(l.{quote(k)}, r.{quote(k)}) AS {quote(k)}" for k in keys)
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE suspect AS
+        SELECT {both_keys}, l._digest IS NOT NULL AS _left, r._digest IS NOT NULL AS _right
+        FROM {left} l FULL JOIN {right} r ON {join_on(keys, "l", "r")} WHERE l._digest IS DISTINCT FROM r._digest""")
+    told = []
+    for table in (left, right):
+        # The key is part of it: two rows that changed places are a difference.
+        found = con.execute(f"SELECT count(*), bit_xor(d), sum(d) FROM (SELECT hash({names(keys)}, _digest) AS d FROM {table})").fetchone()
+        n, mixed, added = found or (0, None, None)
+        told.append((int(n), f"{int(mixed or 0):016x}{int(added or 0) % 2**64:016x}"))
+    (left_rows, left_digest), (right_rows, right_digest) = told
+    suspects = [_count(con, f"SELECT count(*) FROM suspect WHERE {side}") for side in ("_left", "_right", "_left AND _right")]
+    twice = con.execute(f"SELECT {key_json(keys)} FROM suspect GROUP BY {names(keys)} HAVING count(*) > 1 LIMIT 1").fetchone()
+    if twice or left_rows - suspects[0] != right_rows - suspects[1]:
+        what = f"the key {twice[0]} stands twice" if twice else "a key stands twice"
+        raise DataRefused(what, " or ".join(places), "keys that identify one row each")
+    return Digests(left_rows, right_rows, left_rows - suspects[0] + suspects[2], left_digest, right_digest)
+
+
+def name_differences(
+    con: duckdb.DuckDBPyConnection, left: str, right: str, keys: Sequence[str], fields: Sequence[str], kept: str, start: str = ""
+) -> tuple[int, int, int]:
+    """Compare two relations by value and insert each difference into table ``kept``; returns missing, extra and different keys.
+
+    Args:
+        con: holds the relations.
+        left: key and field columns of one side; SQL that can stand after FROM.
+        right: and of the other, in the same types.
+        keys: the key columns.
+        fields: the others.
+        kept: table with the columns of ``DIFFERENCES`` after those of ``start``.
+        start: SQL values that come first in each row.
+    """
+    first = f"{start}, " if start else ""
+    on = join_on(keys, "l", "r")
+    counted = []
+    for kind, here, there in (("missing", f"{left} l", f"{right} r"), ("extra", f"{right} r", f"{left} l")):
+        alias = here[-1]
+        found = con.execute(
+            f"INSERT INTO {kept} SELECT {first}{key_json(keys, alias)}, {literal(kind)}, '', NULL, NULL "
+            f"FROM {here} ANTI JOIN {there} ON {on}"
+        ).fetchone()
+        counted.append(int(found[0]) if found else 0)
+    differs = {f: f"l.{quote(f)} IS DISTINCT FROM r.{quote(f)}" for f in fields}
+    if not fields:
+        return counted[0], counted[1], 0
+    named = ", ".join(
+        f"CASE WHEN {sql} THEN {{f: {literal(f)}, l: CAST(l.{quote(f)} AS VARCHAR), r: CAST(r.{quote(f)} AS VARCHAR)}} END"
+        for f, sql in differs.items()
+    )
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE different_rows AS
+        SELECT {key_json(keys, "l")} AS key, [{named}] AS v FROM {left} l JOIN {right} r ON {on} WHERE {" OR ".join(differs.values())}""")
+    con.execute(
+        f"INSERT INTO {kept} SELECT {first}key, 'different', v.f, v.l, v.r FROM (SELECT key, unnest(v) AS v FROM different_rows) "
+        "WHERE v IS NOT NULL"
+    )
+    return counted[0], counted[1], _count(con, "SELECT count(*) FROM different_rows")
+
+
+def _named(
+    con: duckdb.DuckDBPyConnection,
+    digests: Digests,
+    rows: Sequence[str],
+    keys: Sequence[str],
+    fields: Sequence[str],
+    method: Method,
+) -> Comparison:
+    types = [_types(con, table) for table in rows]
+    shown = ", ".join(f"{_comparable(f, types)} AS {quote(f)}" for f in (*keys, *fields))
+    left, right = (f"(SELECT {shown} FROM {table})" for table in rows)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE named ({', '.join(f'{quote(c)} VARCHAR' for c in DIFFERENCES)})")
+    missing, extra, different = name_differences(con, left, right, keys, fields, "named")
+    table = con.execute("SELECT * FROM named ORDER BY ALL").to_arrow_table()
+    n, m, both, mine, theirs = digests.left_rows, digests.right_rows, digests.both, digests.left_digest, digests.right_digest
+    return Comparison(n, m, both, missing, extra, different, mine, theirs, method, table)
+
+
+def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = con.execute(query).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,1 @@
+"""What a flow remembers between runs: base, agreed values, intents, recorded changes."""

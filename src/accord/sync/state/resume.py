@@ -1,0 +1,189 @@
+"""What a run that died, or a round that met newer values, had agreed on: the next one goes on from there.
+
+A value made of several sides' edits (a counter, a set, a text under ``merge``) cannot be merged twice. Once a system holds the sum of all
+edits, the golden value and the bases from before no longer tell which of them are in it: counted again they are doubled, believed anew
+they are lost. So the intent keeps the agreement the run had reached, as if every write had still been to come: the golden value is the
+merged one, and each base is what that side showed. A later edit is then an edit, whether or not the write before it came to pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from accord.connectors.types import literal, quote
+from accord.model.event import ObjectRef, StoredEvent
+from accord.sync.cycle import Cycle, Side, join_on, names, storage_type
+from accord.sync.state.base import MARKS, load_segments
+from accord.sync.state.changes import DUE
+from accord.sync.state.finish import base_rows, golden_rows, next_base, next_golden
+from accord.sync.state.record import append
+
+_ROLE = "_role"
+
+
+def agreement(cycle: Cycle) -> dict[str, str]:
+    """Segments of what this round agreed on for the rows it is about to write.
+
+    ``agreed``: golden rows, and bases without the writes; column ``_role`` says which: '' (every key it is about), ``golden`` or
+    ``base:<binding>``. ``due``: the pairs that were due so far, which a later run cannot see any more.
+    """
+    fields, keys = names(cycle.fields), names(cycle.keys)
+    planned = f"rowid IN (SELECT _m FROM ({_planned(cycle, '_m')}))"
+    parts = [
+        f"SELECT '' AS {_ROLE}, {fields}, CAST(NULL AS BOOLEAN) AS _gone, CAST(NULL AS BOOLEAN) AS _settled FROM merged WHERE {planned}",
+        f"SELECT 'golden', {fields}, NULL, NULL FROM ({golden_rows(cycle, planned)})",
+        *(f"SELECT {literal(f'base:{s.name}')}, {fields}, _gone, _settled FROM ({base_rows(cycle, s, planned)})" for s in cycle.sides),
+    ]
+    agreed = f"SELECT * FROM ({' UNION ALL '.join(parts)}) ORDER BY {_ROLE}, {keys}"
+    due = f"SELECT * FROM due SEMI JOIN (SELECT {keys} FROM merged WHERE {planned}) m {cycle.using()} ORDER BY {keys}, source, target"
+    return {name: cycle.store.write_segment_from(cycle.con, query).sha for name, query in (("agreed", agreed), ("due", due))}
+
+
+def note_applied(cycle: Cycle, side: Side, round_: int) -> None:
+    """Say in the log that a system has taken its batch, and which rows it left: a later run need not guess from values."""
+    left = f"SELECT {names(cycle.keys)} FROM {side.table('done')} WHERE _status <> 'done'"
+    sha = cycle.store.write_segment_from(cycle.con, f"{left} ORDER BY ALL").sha if cycle.count(f"SELECT count(*) FROM ({left})") else ""
+    append(cycle, "flow.applied", round=round_, target=side.name, left=sha)
+
+
+def resume(cycle: Cycle) -> None:
+    """Put what unfinished runs had agreed on into ``base_<i>`` and ``golden0``, in the order in which they did.
+
+    What a later intent says of a row holds instead of anything an earlier one said or meant to write there.
+    """
+    for stored in cycle.intents:
+        if stored.event.attributes.get("agreed"):
+            _take_up(cycle, stored)
+
+
+def advance(cycle: Cycle, shown: Mapping[str, Side]) -> None:
+    """Agree on what this round wrote and found, before its stale rows are merged again; what became of each write is known."""
+    _begin(cycle)
+    keys = names(cycle.keys)
+    cycle.sql(f"CREATE OR REPLACE TEMP TABLE planned AS SELECT DISTINCT {keys} FROM ({_planned(cycle, keys)})")
+    for side in cycle.sides:
+        next_base(cycle, side, shown.get(side.name))
+        side.own_base(cycle)
+        _replace(cycle, side.table("base"), "planned", f"SELECT * FROM {side.table('next_base')} SEMI JOIN planned {cycle.using()}")
+        cycle.sql(f"INSERT INTO {side.table('known')} SELECT * FROM planned ANTI JOIN {side.table('known')} {cycle.using()}")
+    next_golden(cycle)
+    _replace(cycle, "golden0", "planned", f"SELECT * FROM next_golden SEMI JOIN planned {cycle.using()}")
+    _remember(cycle, "planned")
+
+
+def believe_written(cycle: Cycle, side: Side) -> None:
+    """Take all of a write for done where one value of it shows: a row is written as a whole.
+
+    Of a row this run took up the base is exactly what the side showed before the write, so a value that is the written one and was
+    another before came by that write; what else the row shows was edited since.
+    """
+    if not cycle.resumed:
+        return
+    pend, cur, base = (side.table(t) for t in ("pend", "cur", "base"))
+    rest = [f for f in side.fields if f not in cycle.keys]
+    if not rest or not cycle.count(f"SELECT count(*) FROM {pend} SEMI JOIN resumed {cycle.using()}"):
+        return
+    came = " OR ".join(
+        f"(list_contains(p._set, {literal(f)}) AND p.{quote(f)} IS NOT DISTINCT FROM c.{quote(f)} "
+        f"AND p.{quote(f)} IS DISTINCT FROM b.{quote(f)})"
+        for f in rest
+    )
+    on = f"{join_on(cycle.keys, 'p', 'c')} AND {join_on(cycle.keys, 'p', 'b')}"
+    cycle.sql(f"""
+        CREATE OR REPLACE TEMP TABLE came AS SELECT p.* FROM (SELECT * FROM {pend} SEMI JOIN resumed {cycle.using()}
+            ANTI JOIN {side.table("known")} {cycle.using()}) p, {cur} c, {base} b
+        WHERE p._op = 'update' AND {on} AND ({came})""")
+    _write_into(cycle, base, rest)
+
+
+def _take_up(cycle: Cycle, stored: StoredEvent) -> None:
+    _begin(cycle)
+    fields = {name: storage_type(cycle.entity, name) for name in cycle.fields}
+    keys, path = names(cycle.keys), cycle.store.read_segment(stored.event.attributes["agreed"])
+    load_segments(cycle, "taken", [path], {_ROLE: "VARCHAR", **fields, **MARKS})
+    cycle.sql(f"DELETE FROM taken WHERE {' OR '.join(f'{quote(k)} IS NULL' for k in cycle.keys)}")  # the key has another type now
+    cycle.sql(f"CREATE OR REPLACE TEMP TABLE about AS SELECT {keys} FROM taken WHERE {_ROLE} = ''")
+    rows, columns = names((*cycle.fields, *MARKS)), {**fields, "_op": "VARCHAR", "_set": "VARCHAR[]"}
+    for side in cycle.sides:
+        side.own_base(cycle)
+        _replace(cycle, side.table("base"), "about", f"SELECT {rows} FROM taken WHERE {_ROLE} = {literal(f'base:{side.name}')}", rows)
+        sha = stored.event.attributes["segments"].get(side.name)
+        load_segments(cycle, "meant", [cycle.store.read_segment(sha)] if sha else [], columns)
+        _replace(cycle, side.table("pend"), "about", f"SELECT {names(columns)} FROM meant SEMI JOIN about {cycle.using()}", names(columns))
+    _take_known(cycle, stored)
+    _replace(cycle, "golden0", "about", f"SELECT {names(cycle.fields)} FROM taken WHERE {_ROLE} = 'golden'", names(cycle.fields))
+    load_segments(cycle, "taken", [cycle.store.read_segment(stored.event.attributes["due"])], {k: fields[k] for k in cycle.keys} | DUE)
+    cycle.sql(
+        f"INSERT INTO due ({keys}, {names(DUE)}) SELECT {keys}, {names(DUE)} FROM taken n SEMI JOIN about {cycle.using()} "
+        f"WHERE NOT EXISTS (FROM due o WHERE {join_on(cycle.keys, 'n', 'o')} AND n.source = o.source AND n.target = o.target)"
+    )
+    _remember(cycle, "about")
+
+
+def _take_known(cycle: Cycle, stored: StoredEvent) -> None:
+    """Move the bases by the writes that are known to have come to pass; systems are written one after the other."""
+    attributes, about = stored.event.attributes, ObjectRef("run", str(stored.event.attributes["run"]))
+    applied = {
+        s.event.attributes["target"]: str(s.event.attributes["left"])
+        for s in cycle.store.read(after=stored.seq, types=["flow.applied"], object=about)
+        if s.event.attributes["flow"] == cycle.flow.name and s.event.attributes["round"] == attributes["round"]
+    }
+    in_question = next((name for name in attributes["targets"] if name not in applied), None)
+    for side in cycle.sides:
+        known = side.table("known")
+        cycle.sql(f"DELETE FROM {known} k USING about a WHERE {join_on(cycle.keys, 'k', 'a')}")  # by an earlier intent
+        if side.name == in_question:
+            continue  # it was being written when the run died, or was about to be: values have to tell
+        if side.name in applied:
+            _take_written(cycle, side, applied[side.name])
+        cycle.sql(f"INSERT INTO {known} SELECT * FROM about")
+
+
+def _take_written(cycle: Cycle, side: Side, left: str) -> None:
+    base, keys, rest = side.table("base"), cycle.keys, [f for f in side.fields if f not in cycle.keys]
+    load_segments(cycle, "left_over", [cycle.store.read_segment(left)] if left else [], {k: storage_type(cycle.entity, k) for k in keys})
+    # What a system makes of a value (cut, rounded, in another case) cannot be told from an edit any more, and is taken for one.
+    cycle.sql(
+        f"CREATE OR REPLACE TEMP TABLE came AS SELECT * FROM {side.table('pend')} SEMI JOIN about {cycle.using()} "
+        f"ANTI JOIN left_over {cycle.using()}"
+    )
+    cycle.sql(f"DELETE FROM {base} b USING came p WHERE {join_on(keys, 'b', 'p')} AND (p._op = 'delete' OR (p._op = 'insert' AND b._gone))")
+    columns = names((*keys, *rest))
+    cycle.sql(
+        f"INSERT INTO {base} ({columns}, _gone, _settled) SELECT {columns}, false, false FROM came p "
+        f"ANTI JOIN {base} b ON {join_on(keys, 'b', 'p')} WHERE p._op = 'insert'"
+    )
+    _write_into(cycle, base, rest)
+
+
+def _write_into(cycle: Cycle, base: str, fields: list[str]) -> None:
+    if fields:
+        values = ", ".join(
+            f"{quote(f)} = CASE WHEN list_contains(p._set, {literal(f)}) THEN p.{quote(f)} ELSE b.{quote(f)} END" for f in fields
+        )
+        cycle.sql(f"UPDATE {base} b SET {values} FROM came p WHERE p._op = 'update' AND {join_on(cycle.keys, 'p', 'b')}")
+
+
+def _begin(cycle: Cycle) -> None:
+    if cycle.resumed:
+        return
+    cycle.resumed = True
+    kinds = ", ".join(f"{quote(k)} {storage_type(cycle.entity, k)}" for k in cycle.keys)
+    cycle.sql(f"CREATE OR REPLACE TABLE resumed ({kinds})")
+    for side in cycle.sides:
+        cycle.sql(f"CREATE OR REPLACE TABLE {side.table('known')} ({kinds})")
+    cycle.sql("DROP VIEW golden0")
+    cycle.sql("CREATE TABLE golden0 AS SELECT * FROM stored_golden")
+
+
+def _remember(cycle: Cycle, table: str) -> None:
+    cycle.sql(f"INSERT INTO resumed SELECT * FROM {table} ANTI JOIN resumed {cycle.using()}")
+
+
+def _replace(cycle: Cycle, table: str, keys: str, rows: str, columns: str = "") -> None:
+    cycle.sql(f"DELETE FROM {table} t USING {keys} k WHERE {join_on(cycle.keys, 't', 'k')}")
+    cycle.sql(f"INSERT INTO {table} {f'({columns}) {rows}' if columns else f'BY NAME {rows}'}")
+
+
+def _planned(cycle: Cycle, columns: str) -> str:
+    return " UNION ALL ".join(f"SELECT {columns} FROM {s.table('plan')} WHERE _unfit IS NULL" for s in cycle.sides)

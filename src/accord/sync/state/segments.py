@@ -1,0 +1,207 @@
+"""Move what is agreed: bases, golden rows, quarantine, conflicts and changes as segments named by one event.
+
+A state that is large is kept as one full segment and segments with only the rows that changed behind it (``store.folding``), so that a run
+writes what changed and not what exists. When the changes have grown to a share of the whole, the run that notices writes a full one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from accord.connectors.types import quote
+from accord.store.folding import REMOVED, folded, is_change, rows_in
+from accord.sync.capture.moved import comparable, key_columns, young
+from accord.sync.cycle import Cycle, Side, names
+
+APPENDED = {
+    "conflicts": ("conflicts_new", "ALL"),
+    # Total as far as rows differ, and a third of the cost of ALL.
+    "changes": ("changes_new", "key, source, target, op, quarantined, verified, freshness_seconds"),
+}
+CHANGES_FROM = 10_000  # rows: a smaller state is written anew each time
+CHANGES_MOST = 16  # segments of changes; each costs a reader one more file
+CHANGES_SHARE = 0.25  # of the rows of the full segment
+
+
+def move_state(cycle: Cycle, *, active: bool) -> dict[str, list[str]]:
+    """Write a segment for each role whose rows changed and return role → segments, as ``flow.run_finished`` names them.
+
+    Args:
+        cycle: after ``next_base`` and ``next_golden`` (when ``active``), ``collect_quarantine`` and ``record_conflicts``.
+        active: some key was merged; without any, bases and golden rows stand.
+    """
+    state: dict[str, list[str]] = {}
+    _touched(cycle, active=active)
+    if active:
+        for side in cycle.sides:
+            # The overlay of intents may have moved base_ in memory, so the comparison is with what the store holds.
+            _move(cycle, state, f"base:{side.name}", side.table("next_base"), side.table("stored_base"))
+        _move(cycle, state, "golden", "next_golden", "stored_golden")
+        if differs(cycle, "held", "held0"):
+            state["held"] = [_segment(cycle, "SELECT * FROM held ORDER BY ALL")]
+    stored = cycle.store.flow_state(cycle.flow.name)
+    meant = {name for stored in cycle.intents for name in stored.event.attributes["segments"]}
+    if not active and cycle.limited:
+        meant.clear()  # none of the keys it was limited to moved, and what became of the others' writes is for the next run to see
+    for side in cycle.sides:
+        # Naming the base of a side closes its open intents: they are part of it now, and must not excuse a later edit of a user.
+        if side.name in meant and f"base:{side.name}" not in state:
+            state[f"base:{side.name}"] = list(stored.get(f"base:{side.name}", ()))
+    state |= move_digests(cycle)
+    if differs(cycle, "quarantine", "quarantine0"):
+        state["quarantine"] = [_segment(cycle, "SELECT * FROM quarantine ORDER BY binding, key, row_hash")]
+    _leave_open(cycle, active=active)
+    if differs(cycle, "open_next", "open0"):
+        state["open"] = [_segment(cycle, f"SELECT * FROM open_next ORDER BY {names(cycle.keys)}")]
+    for role, (table, order) in APPENDED.items():
+        if cycle.count(f"SELECT count(*) FROM {table}"):
+            state[role] = [_segment(cycle, f"SELECT * FROM {table} ORDER BY {order}")]
+    _measure(cycle, active=active)
+    return state
+
+
+def differs(cycle: Cycle, left: str, right: str) -> bool:
+    """Whether two tables of the same columns hold different rows."""
+    if cycle.count(f"SELECT count(*) FROM {left}") != cycle.count(f"SELECT count(*) FROM {right}"):
+        return True
+    return bool(cycle.count(f"SELECT count(*) FROM (SELECT * FROM {left} EXCEPT SELECT * FROM {right})"))
+
+
+def _touched(cycle: Cycle, *, active: bool) -> None:
+    """Table ``touched``: the only keys whose agreed rows this run may have changed."""
+    parts = [f"SELECT {names(cycle.keys)} FROM {side.table('pend')}" for side in cycle.sides]
+    parts += [f"SELECT {names(cycle.keys)} FROM active"] if active else []
+    cycle.sql(f"CREATE OR REPLACE TABLE touched AS {' UNION '.join(parts)}")
+
+
+def _move(cycle: Cycle, state: dict[str, list[str]], role: str, following: str, stored: str) -> None:
+    keys, among = names(cycle.keys), f"SEMI JOIN touched {cycle.using()}"
+    shas = cycle.store.flow_state(cycle.flow.name).get(role, ())
+    if not shas:
+        if cycle.count(f"SELECT count(*) FROM {following}"):
+            state[role] = [_segment(cycle, f"SELECT * FROM {following} ORDER BY {keys}")]
+        return
+    cycle.sql(f"""
+        CREATE OR REPLACE TEMP TABLE change AS
+        SELECT *, false AS {REMOVED} FROM (SELECT * FROM {following} {among} EXCEPT SELECT * FROM {stored} {among})
+        UNION ALL SELECT *, true FROM {stored} {among} ANTI JOIN {following} {cycle.using()}""")
+    count = cycle.count("SELECT count(*) FROM change")
+    unlike = cycle.restated and not _alike(cycle, shas, following)
+    if not count and not unlike:
+        return
+    if not unlike and _as_change(cycle, shas, count):
+        state[role] = [*shas, _segment(cycle, f"SELECT * FROM change ORDER BY {keys}")]
+        return
+    whole = f"SELECT * FROM {following}"
+    if cycle.partial:
+        columns = ", ".join(quote(str(row[0])) for row in cycle.sql(f"DESCRIBE {following}"))
+        old = folded([cycle.store.read_segment(sha) for sha in shas], cycle.keys)
+        # A map may have gained fields since the full segment was written.
+        whole = f"SELECT {columns} FROM (SELECT * FROM ({old}) ANTI JOIN scope {cycle.using()} UNION ALL BY NAME {whole})"
+    state[role] = [_segment(cycle, f"{whole} ORDER BY {keys}")]
+
+
+def _as_change(cycle: Cycle, shas: Sequence[str], count: int) -> bool:
+    """Whether ``count`` changed rows are written as changes to a state rather than with all of it."""
+    paths = [cycle.store.read_segment(sha) for sha in shas]
+    changes = [path for path in paths if is_change(path)]
+    full = sum(rows_in(path) for path in paths if path not in changes)
+    most = CHANGES_SHARE * full
+    return full >= CHANGES_FROM and len(changes) < CHANGES_MOST and count + sum(map(rows_in, changes)) <= most
+
+
+def _alike(cycle: Cycle, shas: Sequence[str], table: str) -> bool:
+    """Whether a stored state has each of its columns in the type the table has it in; it may lack some."""
+    old = folded([cycle.store.read_segment(sha) for sha in shas], cycle.keys)
+    held, wanted = ({str(row[0]): row[1] for row in cycle.sql(f"DESCRIBE SELECT * FROM {source}")} for source in (f"({old})", table))
+    return all(wanted.get(name) == type_ for name, type_ in held.items())
+
+
+def move_digests(cycle: Cycle) -> dict[str, list[str]]:
+    """Keep what the systems told of their rows without showing them, as far as it differs from what is kept."""
+    state: dict[str, list[str]] = {}
+    for side in cycle.sides:
+        if side.digested:
+            _move_digests(cycle, state, side)
+    return state
+
+
+def _move_digests(cycle: Cycle, state: dict[str, list[str]], side: Side) -> None:
+    """Keep the digests of the rows as they were before they were read; rows written since show as changed once more, and are equal.
+
+    Rows this run wrote itself are kept as they were when they were read back.
+    """
+    role, keys = f"digest:{side.name}", names(key_columns(cycle, side))
+    shas = cycle.store.flow_state(cycle.flow.name).get(role, ())
+    moved, own = f"SELECT {keys} FROM {side.table('redigest')}", side.table("rewritten")
+    now = f"SELECT {keys}, _digest FROM {side.table('digest')}"
+    if cycle.has(own):
+        now = f"{now} ANTI JOIN {own} USING ({keys}) UNION ALL SELECT {keys}, _digest FROM {own} WHERE NOT {REMOVED}"
+        moved = f"{moved} UNION SELECT {keys} FROM {own}"
+    if shas and comparable(cycle, side):
+        count = cycle.count(f"SELECT count(*) FROM ({moved})")
+        if not count:
+            return
+        if not cycle.restated and _as_change(cycle, shas, count):
+            change = (
+                f"SELECT *, false AS {REMOVED} FROM ({now}) SEMI JOIN ({moved}) USING ({keys}) "
+                f"UNION ALL SELECT {keys}, CAST(0 AS UBIGINT), true FROM ({moved}) ANTI JOIN ({now}) USING ({keys})"
+            )
+            state[role] = [*shas, _segment(cycle, f"SELECT * FROM ({change}) ORDER BY {keys}")]
+            return
+    cycle.notes["marks"] = {**cycle.notes.get("marks", {}), side.name: side.mark}
+    cycle.notes["fills"] = {name: filled for name, filled in cycle.notes.get("fills", {}).items() if name != side.name}
+    state[role] = [_segment(cycle, f"SELECT {keys}, _digest FROM ({now}) ORDER BY {keys}")]
+
+
+def _leave_open(cycle: Cycle, *, active: bool) -> None:
+    """Table ``open_next``: keys the next run has to look at whether or not anything moves.
+
+    Not settled with some side, agreed but missing where they could be written, or too young for their cursor to be trusted.
+    """
+    kinds = f"SELECT {names(cycle.keys)} FROM open0 WHERE false"
+    parts = [kinds, *(sql for side in cycle.sides if (sql := young(cycle, side)))]
+    among = f"SEMI JOIN active {cycle.using()}"
+    for side in cycle.sides if active else ():
+        following = side.table("next_base")
+        parts.append(f"SELECT {names(cycle.keys)} FROM {following} {among} WHERE NOT _settled")
+        if side.writable:
+            parts.append(f"SELECT {names(cycle.keys)} FROM next_golden {among} ANTI JOIN {following} {cycle.using()}")
+    if cycle.limited:  # the others wait as they did
+        parts.append(f"SELECT {names(cycle.keys)} FROM open0" + (f" ANTI JOIN active {cycle.using()}" if active else ""))
+    present = " AND ".join(f"{quote(k)} IS NOT NULL" for k in cycle.keys)
+    cycle.sql(f"CREATE OR REPLACE TABLE open_next AS SELECT * FROM ({' UNION '.join(parts)}) WHERE {present}")
+
+
+def _measure(cycle: Cycle, *, active: bool) -> None:
+    """Note how many rows are agreed, with each side and at all, and what else the next run may rest on."""
+    tables = {f"base:{s.name}": (s.table("next_base"), s.table("stored_base"), "WHERE NOT _gone") for s in cycle.sides}
+    tables["golden"] = ("next_golden", "stored_golden", "")
+    for role, (following, stored, where) in tables.items():
+        count = cycle.count(f"SELECT count(*) FROM {following if active else stored} {where}")
+        before = cycle.sizes.get(role, 0) - cycle.count(f"SELECT count(*) FROM {stored} {where}") if cycle.partial else 0
+        cycle.sizes[role] = before + count
+    swept = [s for s in cycle.sides if s.binding.capture == "cursor" and (s.swept or not cycle.partial)]
+    kinds = dict(cycle.notes.get("key_types", {}))
+    for side in cycle.sides:
+        if side.swept or not cycle.partial:
+            wanted = {c.lower() for c in key_columns(cycle, side)}
+            kinds[side.name] = {c: t for c, t in side.columns.items() if c.lower() in wanted}
+    times = {**cycle.notes.get("swept_at", {}), **{s.name: cycle.now.isoformat() for s in swept}}
+    cycle.notes |= {"sizes": dict(cycle.sizes), "key_types": kinds, "swept_at": times}
+
+
+def note_first(cycle: Cycle, state: Mapping[str, Sequence[str]]) -> None:
+    """Note what a first load in one pass agreed on, as ``move_state`` does after a run."""
+    for role, shas in state.items():
+        if role == "golden" or role.startswith("base:"):
+            cycle.sizes[role] = sum(rows_in(cycle.store.read_segment(sha)) for sha in shas)
+    kinds = {}
+    for side in cycle.sides:
+        wanted = {c.lower() for c in key_columns(cycle, side)}
+        kinds[side.name] = {c: t for c, t in side.columns.items() if c.lower() in wanted}
+    cycle.notes |= {"sizes": dict(cycle.sizes), "key_types": kinds}
+
+
+def _segment(cycle: Cycle, query: str) -> str:
+    return cycle.store.write_segment_from(cycle.con, query).sha
