@@ -82,7 +82,10 @@ class Step:
     accept_within: Duration | None = field(default=None, metadata={"doc": "longest time a handoff to this step may wait for acceptance"})
     escalate_to: str = field(default="", metadata={"doc": "team or person told when the time is over; default: the team's owner"})
     on_overdue: str = field(default="", metadata={"doc": "step that begins when the time is over, instead of this one"})
-    gate: str = field(default="", metadata={"doc": "gate that must be passed to finish"})
+    gate: str = field(
+        default="",
+        metadata={"doc": "gate that must be passed to finish; a decision gives its verdict to the routes as passed"},
+    )
     accept_gate: str = field(default="", metadata={"doc": "gate that must be passed before the work is offered to this step's team"})
     form: Mapping[str, Field] = field(default_factory=dict, metadata={"doc": "what is filled in to finish: field, type and checks"})
     form_schema: str = field(default="", metadata={"doc": "JSON Schema file for the form, beside the map; instead of form"})
@@ -102,11 +105,17 @@ class Step:
     correlate: str = field(default="", metadata={"doc": "SQL over the variables the message's key must equal; default: the case"})
     process: str = field(default="", metadata={"doc": "process a subprocess or foreach step runs"})
     each: str = field(default="", metadata={"doc": "SQL over the variables giving the list a foreach step runs over, one instance each"})
+    case: str = field(
+        default="", metadata={"doc": "SQL over the variables giving the case of each instance a step runs; default: this instance's case"}
+    )
     max_times: int = field(default=100, metadata={"doc": "how often one instance may begin this step"})
     inputs: tuple[str, ...] = field(default=(), metadata={"doc": "entities it reads"})
     outputs: tuple[str, ...] = field(default=(), metadata={"doc": "entities it writes"})
     kpi: str = field(default="", metadata={"doc": "KPI it is judged by"})
     covers: tuple[str, ...] = field(default=(), metadata={"doc": "ids of a specification this step carries out"})
+    lacks: Mapping[str, str] = field(
+        default_factory=dict, metadata={"doc": "id: what of it this step does not do yet; it then counts as implemented, not demonstrated"}
+    )
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
@@ -152,6 +161,10 @@ class Process:
     steps: Mapping[str, Step] = field(default_factory=dict, metadata={"doc": "the steps as intended"})
     variables: Mapping[str, Field] = field(
         default_factory=dict, metadata={"doc": "what an instance is started with: name, type and checks"}
+    )
+    person: str = field(
+        default="",
+        metadata={"doc": "variable with the person its personal variables are about, for accord erase; default: the case"},
     )
     starts: Mapping[str, Start] = field(default_factory=dict, metadata={"doc": "what starts an instance by itself"})
     handoffs: HandoffRule | None = field(default=None, metadata={"doc": "where handoffs are read from"})

@@ -147,8 +147,12 @@ class Moves:
         """End a task, or open it again where a gate is not passed; then whatever comes next begins."""
         definition = self.definition(instance)
         variables = {**instance.variables, **outputs}
-        refused = [result for result in self._gates(definition, instance, task, variables) if not result.passed]
-        if refused:
+        results = self._gates(definition, instance, task, variables)
+        refused = [result for result in results if not result.passed]
+        if task.kind == "decision" and results:
+            # Whoever judges the work of others cannot mend it: the verdict is what the routes look at.
+            outputs = {**outputs, "passed": not refused, "failed_checks": [name for result in refused for name in result.failed]}
+        elif refused:
             reasons = [reason for result in refused for reason in result.reasons]
             self.reopen(instance, task, reasons, state="dead" if task.kind == "auto" else "started")
             return
@@ -423,7 +427,8 @@ def _children(moves: Moves, instance: Instance, step: Step, task: Task, giver: T
     for number, item in enumerate(items):
         given = dict(instance.variables) | ({"item": item, "position": number} if step.kind == "foreach" else {})
         name = f"{task.task}/{number:06d}" if step.kind == "foreach" else f"{task.task}/sub"
-        moves.start(definition, name, case=instance.case, variables=given, parent=instance.instance, parent_task=task.task)
+        case = str(evaluate(step.case, given, holder=_said(step, "case")) or instance.case) if step.case else instance.case
+        moves.start(definition, name, case=case, variables=given, parent=instance.instance, parent_task=task.task)
     moves.started(instance, task)
 
 

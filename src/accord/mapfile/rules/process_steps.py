@@ -58,6 +58,11 @@ def _kind(facts: Facts, step: Step, path: Path, holder: str) -> Iterator[Problem
         yield facts.problem((*path, "until"), f"{holder}: delay and until are both given.", "Keep one.")
     if step.kind in _CALLS and not step.process:
         yield facts.problem(path, f"{holder}: it runs no process.", "Expected process:.")
+    if step.case and step.kind not in _CALLS:
+        yield facts.problem((*path, "case"), f"{holder}: it runs no process with a case.", "Expected kind: subprocess or foreach.")
+    for name in step.lacks:
+        if name not in step.covers:
+            yield facts.problem((*path, "lacks", name), f"{holder}: it lacks something of '{name}', which it does not cover.")
     if step.kind == "foreach" and not step.each:
         yield facts.problem(path, f"{holder}: it has no list to run over.", "Expected each:.")
     if step.on_overdue and step.sla is None:
@@ -78,7 +83,7 @@ def _people(facts: Facts, process: Process, step: Step, path: Path, holder: str)
 
 
 def _expressions(facts: Facts, step: Step, path: Path, holder: str) -> Iterator[Problem]:
-    given: list[tuple[Path, str]] = [((key,), getattr(step, key)) for key in ("when", "assignee", "until", "correlate", "each")]
+    given: list[tuple[Path, str]] = [((key,), getattr(step, key)) for key in ("when", "assignee", "until", "correlate", "each", "case")]
     given += [(("routes", route.name, "when"), route.when) for route in step.routes.values()]
     given += [(("arguments", name), sql) for name, sql in step.arguments.items()]
     for key, sql in given:
