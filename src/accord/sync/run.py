@@ -142,7 +142,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
         fold_live(cycle)
     previous = last_finished(cycle)
     begin_notes(cycle, previous)
-    if not dry_run and limit == Limit() and (same := same_as(cycle, previous)) is not None:
+    if not (dry_run or whole) and limit == Limit() and (same := same_as(cycle, previous)) is not None:
         cycle.progress(f"{cycle.flow.name}: no system was written since the last run")
         _finished(cycle, same, {}, cycle.clock(), previous["columns"], previous["seen"], previous.get("shapes"))
         return same

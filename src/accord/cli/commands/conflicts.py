@@ -21,12 +21,9 @@ def register(app: typer.Typer) -> None:
     app.command("conflicts", help="List values that lost and conflicts that are open; decide them, or restore a value.")(conflicts)
 
 
+@options.at_map
 def conflicts(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
     open_: bool = typer.Option(False, "--open", help="Only conflicts that wait for a person."),
@@ -42,7 +39,7 @@ def conflicts(
 ) -> int:
     """Exit code 1: the value to restore was overtaken by a newer edit; 2: no such conflict, or it cannot be decided so."""
     writes = bool(decide_id or restore_id)
-    with options.workspace(map_path, root, options.variables(data, set_), store, write=writes) as workspace:
+    with where.opened(write=writes) as workspace:
         for name in flow:
             if name not in workspace.map.flows:
                 raise UnknownName("flow", name, workspace.map.flows)

@@ -27,12 +27,9 @@ def register(app: typer.Typer) -> None:
     app.command("reconcile", help="Prove that the systems agree: every missing, extra and different key by name.")(run)
 
 
+@options.at_map
 def run(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
     report: list[Path] = typer.Option([], "--report", help="Write the proof, signed, to this .json or .md file; may be repeated."),
@@ -43,11 +40,11 @@ def run(
 ) -> int:
     """Compare all bindings of each flow; exit code 1 when they differ. Rows in quarantine are counted apart."""
     if verify is not None:
-        folder = root or (map_path if map_path.is_dir() else map_path.parent)
+        folder = where.root or (where.map_path if where.map_path.is_dir() else where.map_path.parent)
         return _verify(verify, key or folder / ".accord" / "keys" / PUBLIC, as_json=json)
     if unknown := [file for file in report if file.suffix not in (".json", ".md")]:
         raise UsageError(f"--report {unknown[0]} is neither .json nor .md.", expected="Give a file name that ends in one of them.")
-    with options.workspace(map_path, root, options.variables(data, set_), store) as workspace, progress(json) as bar:
+    with where.opened() as workspace, progress(json) as bar:
         for name in flow:
             if name not in workspace.map.flows:
                 raise UnknownName("flow", name, workspace.map.flows)

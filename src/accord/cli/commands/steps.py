@@ -32,52 +32,42 @@ def register(app: typer.Typer) -> None:
 
 
 def _command(step: str) -> Any:
+    @options.at_map
     def command(
-        map_path: options.MapPath = options.HERE,
-        data: options.Data = None,
-        set_: options.SetVariable = [],
-        root: options.Root = None,
-        store: options.StoreUrl = "",
+        where: options.Where = options.WHERE,
         json: options.Json = False,
     ) -> int:
-        return execute(step, map_path, options.variables(data, set_), root, store, json, {})
+        return execute(step, where, json, {})
 
     if step == "design":
 
+        @options.at_map
         def design(
-            map_path: options.MapPath = options.HERE,
-            data: options.Data = None,
-            set_: options.SetVariable = [],
-            root: options.Root = None,
-            store: options.StoreUrl = "",
+            where: options.Where = options.WHERE,
             json: options.Json = False,
             write: bool = typer.Option(False, "--write", help="Apply the proposed change to the map."),
         ) -> int:
-            return execute(step, map_path, options.variables(data, set_), root, store, json, {"write": write})
+            return execute(step, where, json, {"write": write})
 
         return design
     if step == "integrate":
 
+        @options.at_map
         def integrate(
-            map_path: options.MapPath = options.HERE,
-            data: options.Data = None,
-            set_: options.SetVariable = [],
-            root: options.Root = None,
-            store: options.StoreUrl = "",
+            where: options.Where = options.WHERE,
             json: options.Json = False,
             wave: int = typer.Option(0, "--wave", help="Only the flows of this wave, 1 to 5."),
             allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run delete more rows than the guard allows."),
         ) -> int:
-            values = options.variables(data, set_)
-            return execute(step, map_path, values, root, store, json, {"wave": wave, "allow_deletes": allow_deletes})
+            return execute(step, where, json, {"wave": wave, "allow_deletes": allow_deletes})
 
         return integrate
     return command
 
 
-def execute(step: str, map_path: Any, values: dict[str, str], root: Any, store: str, json: bool, choices: dict[str, Any]) -> int:
+def execute(step: str, where: options.Where, json: bool, choices: dict[str, Any]) -> int:
     """Run one step and show it; the exit code is 3 when a system was not reached, 1 when a metric missed its target."""
-    with options.workspace(map_path, root, values, store) as workspace, progress(json) as bar:
+    with where.opened() as workspace, progress(json) as bar:
         now = clock()
         report = run_step(step, StepContext(workspace, new_run_id(now), now, bar, choices))
     if json:

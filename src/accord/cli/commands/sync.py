@@ -23,13 +23,14 @@ def sync(
     flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what would be written and write nothing."),
     allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run delete more rows than the guard allows."),
+    whole: bool = typer.Option(False, "--whole", help="Compare every row, also where a system says what changed."),
     watch: bool = typer.Option(False, "--watch", help="Keep on: run a flow when its systems change, until SIGTERM or Ctrl-C."),
     metrics_port: int | None = typer.Option(None, "--metrics-port", help="With --watch: /metrics and /health on this port of 127.0.0.1."),
     lineage: str = typer.Option("", "--lineage", help="With --watch: OpenLineage events to this file or URL.", envvar="ACCORD_LINEAGE"),
 ) -> int:
     """Run the flows in the order their references need; one that fails does not stop the others. Exit code 3 when a system was away."""
-    if watch and (dry_run or allow_deletes):
-        raise UsageError("--watch goes on by itself.", expected="Use --dry-run and --allow-deletes with a single `accord sync`.")
+    if watch and (dry_run or allow_deletes or whole):
+        raise UsageError("--watch goes on by itself.", expected="Use --dry-run, --allow-deletes and --whole with a single `accord sync`.")
     if metrics_port is not None and not watch:
         raise UsageError("--metrics-port serves the figures of --watch.", expected="Add --watch, or leave it out.")
     results, failures = [], []
@@ -57,6 +58,7 @@ def sync(
                         now=now,
                         dry_run=dry_run,
                         allow_deletes=allow_deletes,
+                        whole=whole,
                     )
                 )
             except AccordError as error:

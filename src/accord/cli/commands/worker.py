@@ -22,12 +22,9 @@ def register(app: typer.Typer) -> None:
     app.command("worker", help="Carry out timers and actions of running processes; with --watch until told to stop.")(worker)
 
 
+@options.at_map
 def worker(
-    map_path: options.MapPath = options.HERE,
-    data: options.Data = None,
-    set_: options.SetVariable = [],
-    root: options.Root = None,
-    store: options.StoreUrl = "",
+    where: options.Where = options.WHERE,
     json: options.Json = False,
     watch: bool = typer.Option(False, "--watch", help="Keep on until SIGTERM or Ctrl-C; what had begun is ended first."),
     many: bool = typer.Option(False, "--many", help="Be one of many workers on a PostgreSQL store, on any number of machines."),
@@ -36,14 +33,14 @@ def worker(
     sender: str = typer.Option("", "--sender", help="Address mails come from.", envvar="ACCORD_SENDER"),
 ) -> int:
     """Without --watch: carry out what is due now and what follows at once from it, then end."""
-    if many and not store.startswith(("postgresql://", "postgres://")):
+    if many and not where.store.startswith(("postgresql://", "postgres://")):
         raise UsageError("--many needs a store that several machines reach.", expected="Give --store postgresql://….")
-    with options.workspace(map_path, root, options.variables(data, set_), store, write=False) as workspace:
+    with where.opened(write=False) as workspace:
         work = open_work(workspace.map, workspace.store, clock=clock, folder=workspace.map_folder)
         context = action_context(workspace, mail_url=mail, sender=sender)
         runner: Runner
         if many:
-            runner = QueueRunner(work, context, store, threads=threads, failed=_told)
+            runner = QueueRunner(work, context, where.store, threads=threads, failed=_told)
         else:
             runner = EmbeddedRunner(work, context, threads=threads, failed=_told)
         done = 0
