@@ -13,6 +13,7 @@ from accord.mapfile import load_map
 from accord.model.errors import UnknownName, UsageError
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store, open_store
+from accord.store.sealing import PersonalValues
 
 
 @dataclass
@@ -122,5 +123,6 @@ def open_workspace(
     except OSError as error:
         what = f"the workspace {home} cannot hold the folder .accord: {error.strerror}."
         raise UsageError(what, expected="Name a folder that can be written with --workspace.") from error
-    store = open_store(store_url or str(state / "store.db"), segments=state / "segments")
+    store = open_store(store_url or str(state / "store.db"), segments=state / "segments", keys=state / "keys")
+    store.protect(PersonalValues(integration_map))
     return Workspace(integration_map, map_path, home, store)

@@ -41,7 +41,7 @@ class Field:
     separator: str = field(
         default="", metadata={"doc": "the text is a set of items with this between them, such as ';'; order and repeats do not count"}
     )
-    personal: bool = field(default=False, metadata={"doc": "identifies a person"})
+    personal: bool = field(default=False, metadata={"doc": "identifies a person, or says something about one; sealed in the log"})
     description: str = field(default="", metadata={"doc": "what it means"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
@@ -115,6 +115,10 @@ class Entity:
     identity: Identity | None = field(
         default=None,
         metadata={"doc": "how rows are recognized where systems have keys of their own; the entity's key is then a canonical id"},
+    )
+    person: str = field(
+        default="",
+        metadata={"doc": "field that says whom a row's personal fields are about, for accord erase; default: a key of one field"},
     )
     version: str = field(default="1.0.0", metadata={"doc": "version of the contract"})
     description: str = field(default="", metadata={"doc": "what one row stands for"})

@@ -48,15 +48,38 @@ class Event:
 
     def canonical(self) -> bytes:
         """The bytes that are hashed: sorted keys, no spaces, UTC time with microseconds."""
-        body = {
-            "id": self.id,
-            "type": self.type,
-            "time": self.time.astimezone(UTC).isoformat(timespec="microseconds"),
-            "source": self.source,
-            "attributes": self.attributes,
-            "objects": [[o.type, o.id, o.qualifier] for o in self.objects],
+        return packed_body(self).encode()
+
+
+def packed_body(event: Event) -> str:
+    """The canonical text of an event."""
+    return as_body(
+        {
+            "id": event.id,
+            "type": event.type,
+            "time": event.time.astimezone(UTC).isoformat(timespec="microseconds"),
+            "source": event.source,
+            "attributes": event.attributes,
+            "objects": [[o.type, o.id, o.qualifier] for o in event.objects],
         }
-        return _CANONICAL.encode(body).encode()
+    )
+
+
+def as_body(raw: Mapping[str, Any]) -> str:
+    """The one spelling of an event's parts."""
+    return _CANONICAL.encode(raw)
+
+
+def of_body(raw: Mapping[str, Any]) -> Event:
+    """The event of parsed parts; members it does not know are left out."""
+    return Event(
+        id=raw["id"],
+        type=raw["type"],
+        time=datetime.fromisoformat(raw["time"]),
+        source=raw["source"],
+        attributes=raw["attributes"],
+        objects=tuple(ObjectRef(*given) for given in raw["objects"]),
+    )
 
 
 @dataclass(frozen=True, slots=True)

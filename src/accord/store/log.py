@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from itertools import islice
 
 from accord.model.errors import LogTampered, TerminalError, UsageError
-from accord.model.event import GENESIS, Event, Head, ObjectRef, StoredEvent, chain_hash
+from accord.model.event import GENESIS, Event, Head, ObjectRef, StoredEvent, chain_hash, of_body
 from accord.store.database import Database, Transaction
+from accord.store.sealing import Sealer
 
 BATCH = 500
 _COLUMNS = "e.seq, e.body, e.previous, e.hash"
@@ -17,8 +17,8 @@ _EXTENT = "SELECT h.seq, h.hash, (SELECT min(seq) FROM event), (SELECT max(seq) 
 _INSERT = "INSERT INTO event (seq, id, type, body, previous, hash) VALUES (?, ?, ?, ?, ?, ?)"
 
 
-def append(tx: Transaction, events: Sequence[tuple[Event, str]]) -> tuple[Head, list[StoredEvent]]:
-    """Put events, each with its bytes from ``encode``, behind the head and return the new head and what was new.
+def append(tx: Transaction, events: Sequence[tuple[Event, str]], sealer: Sealer) -> tuple[Head, list[StoredEvent]]:
+    """Put events, each with its bytes from ``encode``, behind the head and return the new head and what was new, unsealed.
 
     Raises:
         TerminalError: an id is already taken by an event with other content.
@@ -26,18 +26,20 @@ def append(tx: Transaction, events: Sequence[tuple[Event, str]]) -> tuple[Head, 
     """
     head = _head_to_extend(tx)
     known = _bodies(tx, [event.id for event, _ in events])
-    new: list[StoredEvent] = []
-    rows = []
+    fresh: dict[str, tuple[Event, str]] = {}
     for event, body in events:
-        if known.get(event.id, body) != body:
+        stored = known.get(event.id)
+        _, said = fresh.setdefault(event.id, (event, body)) if stored is None else (event, stored)
+        if said != body and (stored is None or not sealer.repeats(tx, stored, event)):
             raise TerminalError(
                 f"event id '{event.id}' ({event.type}) is already in the log with other content. "
                 "A repeat must be the same event; give a new event a new id.",
                 left="nothing of this batch was written",
             )
-        if event.id in known:
-            continue
-        known[event.id] = body
+    new: list[StoredEvent] = []
+    rows = []
+    given = list(fresh.values())
+    for (event, _), body in zip(given, sealer.bodies(tx, given), strict=True):
         head, previous = Head(head.seq + 1, chain_hash(head.hash, body.encode())), head.hash
         new.append(StoredEvent(head.seq, event, previous, head.hash))
         rows.append((head.seq, event.id, event.type, body, previous, head.hash))
@@ -82,15 +84,7 @@ def _plain(value: object) -> bool:
 
 def decode(body: str) -> Event:
     """The event that stands in a stored text."""
-    raw = json.loads(body)
-    return Event(
-        id=raw["id"],
-        type=raw["type"],
-        time=datetime.fromisoformat(raw["time"]),
-        source=raw["source"],
-        attributes=raw["attributes"],
-        objects=tuple(ObjectRef(*given) for given in raw["objects"]),
-    )
+    return of_body(json.loads(body))
 
 
 def read_head(database: Transaction) -> Head:
@@ -101,6 +95,7 @@ def read_head(database: Transaction) -> Head:
 
 def read(
     database: Transaction,
+    sealer: Sealer,
     *,
     after: int = 0,
     types: Sequence[str] | None = None,
@@ -113,8 +108,9 @@ def read(
     left = last if limit is None else limit
     while after < last and left > 0:
         rows = database.rows(sql, after, last, *values, min(BATCH, left))
-        for seq, body, previous, digest in rows:
-            yield StoredEvent(seq, decode(body), previous, digest)
+        events = sealer.decode(database, [body for _, body, _, _ in rows])
+        for (seq, _, previous, digest), event in zip(rows, events, strict=True):
+            yield StoredEvent(seq, event, previous, digest)
         if not rows:
             return
         after, left = rows[-1][0], left - len(rows)

@@ -22,6 +22,7 @@ from accord.store.group import GroupCommit
 from accord.store.migrate import migrate
 from accord.store.postgres import PostgresDatabase
 from accord.store.projection import Projection, apply, as_table, build, discover, outdated
+from accord.store.sealing import Keyring, Marking, Sealer
 from accord.store.segments import Segment, SegmentFault, SegmentFolder
 from accord.store.sqlite import SqliteDatabase
 
@@ -54,10 +55,16 @@ class Store:
     """
 
     def __init__(
-        self, database: Database, segments: SegmentFolder, projections: Sequence[Projection], clock: Callable[[], datetime]
+        self,
+        database: Database,
+        segments: SegmentFolder,
+        projections: Sequence[Projection],
+        clock: Callable[[], datetime],
+        sealer: Sealer,
     ) -> None:
         self._database, self._segments, self._projections, self._clock = database, segments, tuple(projections), clock
         self._lease: Lease | None = None
+        self._sealer = sealer
         self._group = GroupCommit(self._transaction)
         self._hooks: list[Hook] = []
 
@@ -97,7 +104,7 @@ class Store:
             return self._append(tx, encoded)
 
     def _append(self, tx: Transaction, encoded: list[tuple[Event, str]]) -> Head:
-        head, new = log.append(tx, encoded)
+        head, new = log.append(tx, encoded, self._sealer)
         for batch in log.batches(new):
             apply(tx, self._projections, batch)
             for hook in self._hooks:
@@ -105,6 +112,10 @@ class Store:
         return head
 
     def also(self, hook: Hook) -> None:
+    def protect(self, marking: Marking) -> None:
+        """From now on seal what this finds in events before they enter the log; projections and readers get it open."""
+        self._sealer.marking = marking
+
         """From now on carry out ``hook`` on what this object appends, in the same transaction: both happen, or neither.
 
         A rebuild does not call it: it is for what follows from an event once, such as a job in a queue. Given twice it is called once.
@@ -155,7 +166,7 @@ class Store:
             object: only events about this object; its qualifier counts when it is not empty.
             limit: at most so many.
         """
-        return log.read(self._database, after=after, types=types, about=object, limit=limit)
+        return log.read(self._database, self._sealer, after=after, types=types, about=object, limit=limit)
 
     def head(self) -> Head:
         """The end of the log."""
@@ -175,7 +186,7 @@ class Store:
     def rebuild(self) -> None:
         """Compute every projection anew from the log."""
         with self._transaction() as tx:
-            build(tx, self._projections, log.batches(log.read(tx)))
+            build(tx, self._projections, log.batches(log.read(tx, self._sealer)))
 
     def table(self, projection: str) -> pa.Table:
         """A projection (or view of one) as Arrow: times as timestamp[us, UTC], JSON as text.
@@ -323,6 +334,7 @@ def _utc_now() -> datetime:
 def open_store(
     url: str | Path,
     *,
+    keys: Path | None = None,
     segments: Path,
     projections: Sequence[Projection] | None = None,
     clock: Callable[[], datetime] = _utc_now,
@@ -331,6 +343,7 @@ def open_store(
 
     Args:
         url: path of an SQLite file, ``sqlite:///path``, or ``postgresql://…``.
+        keys: folder for the key that seals personal values; default: ``keys`` beside the segments. Made with the first such value.
         segments: folder for bulk data; made with the first segment.
         projections: default: all found in ``store/projections``.
         clock: gives the time by which leases expire.
@@ -338,6 +351,7 @@ def open_store(
     Raises:
         UsageError: a URL of another kind.
         SystemUnreachable: no such server, or a file that cannot be written to.
+    sealer = Sealer(Keyring(keys or Path(segments).parent / "keys"))
         DataRefused: written by a newer Accord, or not a store.
     """
     database = _database(str(url))
@@ -346,11 +360,11 @@ def open_store(
         found = discover() if projections is None else tuple(projections)
         if outdated(database, found):
             with database.write() as tx:
-                build(tx, found, log.batches(log.read(tx)))
+                build(tx, found, log.batches(log.read(tx, sealer)))
     except BaseException:
         database.close()
         raise
-    return Store(database, SegmentFolder(Path(segments)), found, clock)
+    return Store(database, SegmentFolder(Path(segments)), found, clock, sealer)
 
 
 def _database(url: str) -> Database:

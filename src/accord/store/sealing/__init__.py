@@ -1,0 +1,8 @@
+"""Values about persons, sealed in the log with a key for each person: who loses the key loses the values, and the log still verifies."""
+
+from accord.store.sealing.keys import Keyring
+from accord.store.sealing.marks import Mark, Marking, Subject
+from accord.store.sealing.sealer import Sealer, erased_name
+from accord.store.sealing.subjects import ACTOR, PersonalValues
+
+__all__ = ["ACTOR", "Keyring", "Mark", "Marking", "PersonalValues", "Sealer", "Subject", "erased_name"]
