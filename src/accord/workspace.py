@@ -12,8 +12,11 @@ from accord.connectors.registry import connector_kinds, open_connector
 from accord.mapfile import load_map
 from accord.model.errors import UnknownName, UsageError
 from accord.model.integration_map import IntegrationMap
+from accord.model.task_rows import KIND as OWN_TASKS
 from accord.store import Store, open_store
 from accord.store.sealing import PersonalValues
+from accord.work import Work, open_work
+from accord.work.tracker import WorkTracker
 
 
 @dataclass
@@ -52,8 +55,14 @@ class Workspace:
         if system not in self.map.systems:
             raise UnknownName("system", system, self.map.systems)
         if system not in self._open:
-            self._open[system] = open_connector(self.map.systems[system], base=self.map_folder)
+            declared = self.map.systems[system]
+            own = declared.connector == OWN_TASKS
+            self._open[system] = WorkTracker(declared, self.work()) if own else open_connector(declared, base=self.map_folder)
         return self._open[system]
+
+    def work(self) -> Work:
+        """The processes of the map on its store."""
+        return open_work(self.map, self.store, folder=self.map_folder)
 
     def connectors(self) -> Mapping[str, Connector]:
         """Every system's connector, made when it is asked for."""
@@ -89,6 +98,11 @@ class _Lazy(Mapping[str, Connector]):
         return len(self._workspace.map.systems)
 
 
+def known_connectors() -> set[str]:
+    """Every kind of system a map may name: those there is a connector for, and Accord's own tasks."""
+    return {*connector_kinds(), OWN_TASKS}
+
+
 def _check_used(variables: Mapping[str, str], integration_map: IntegrationMap) -> None:
     """Refuse a value for a name the map never mentions: it is most likely misspelled. ``data`` may be given to any map."""
     texts = [Path(name).read_text(encoding="utf-8") for name in integration_map.files]
@@ -115,7 +129,7 @@ def open_workspace(
     """
     folder = map_path if map_path.is_dir() else map_path.parent
     home = (root or folder).resolve()
-    integration_map = load_map(map_path, {"workspace": str(home), **(variables or {})}, known_connectors=set(connector_kinds()))
+    integration_map = load_map(map_path, {"workspace": str(home), **(variables or {})}, known_connectors=known_connectors())
     _check_used(variables or {}, integration_map)
     state = home / ".accord"
     try:

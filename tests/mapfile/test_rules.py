@@ -135,6 +135,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("process_steps", "produce: {team: operations,", "produce: {kind: foreach, process: support,", "it has no list", "each:"),
     ("process_steps", "produce: {team: operations,", "produce: {kind: subprocess, process: suport,", "process: process 'suport' does not exist", "'support'"),
     ("process_steps", "brief: {team: marketing,", "brief: {team: marketing, max_times: 0,", "max_times is 0", "1 or more"),
+    ("own_tasks", "connector: jsonl", "connector: accord", "resource 'items' does not exist", "Known: handoffs, tasks"),
     ("process_paths", "stop: {when: budget > 10000}, go: {}}}", "stop: {to: ghost, when: budget > 10000}, go: {}}}\n      ghost: {team: marketing, after: [brief], join: all}", "step 'ghost' waits for ever after brief → produce → launch (go)", "join: any"),
     ("targets", "at_least: 0.95", "at_least: 0.95, at_most: 1", "at_least and at_most are given", "exactly one"),
     ("targets", ", at_least: 0.95", "", "target 'sync': it has no goal", "exactly one"),
@@ -160,7 +161,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("logs", "    activity: Activity\n", "    activity: Activity\n    separator: ;;\n", "is not one character", "such as"),
 ]  # fmt: skip
 KPIS = ("sync_success", "handoff_time", "throughput_time")
-KINDS = ("sqlite", "postgresql", "jsonl")
+KINDS = ("sqlite", "postgresql", "jsonl", "accord")
 
 
 @pytest.mark.parametrize(("rule", "old", "new", "message", "expected"), CASES, ids=[f"{c[0]}-{i}" for i, c in enumerate(CASES)])

@@ -21,6 +21,8 @@ from accord.mapfile import load_map
 from accord.model.errors import AccordError
 from accord.model.integration_map import IntegrationMap
 from accord.model.system import System, SystemDescription
+from accord.model.task_rows import KIND as OWN_TASKS
+from accord.workspace import known_connectors
 
 
 def register(app: typer.Typer) -> None:
@@ -46,9 +48,12 @@ def doctor(
     ]
     unreachable = False
     if map_path is not None:
-        integration_map = load_map(map_path, variables=options.variables(data, set_), known_connectors=set(connector_kinds()))
+        integration_map = load_map(map_path, variables=options.variables(data, set_), known_connectors=known_connectors())
         base = map_path if map_path.is_dir() else map_path.parent
         for system in integration_map.systems.values():
+            if system.connector == OWN_TASKS:
+                checks.append((f"system {system.name}", "ok", "the tasks and handoffs of this workspace"))
+                continue
             connector = open_connector(system, base=base)
             try:
                 described = connector.describe()

@@ -6,9 +6,9 @@ import typer
 
 from accord.cli import options
 from accord.cli.output import emit_json, escape, out
-from accord.connectors.registry import connector_kinds
 from accord.mapfile import lint as lint_map
 from accord.measure.discovery import known_kpis
+from accord.workspace import known_connectors
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def lint(
     """Show all problems; exit code 2 when there are any."""
     folder = map_path if map_path.is_dir() else map_path.parent
     problems = lint_map(
-        map_path, variables=options.variables(data, set_), known_kpis=known_kpis(folder), known_connectors=set(connector_kinds())
+        map_path, variables=options.variables(data, set_), known_kpis=known_kpis(folder), known_connectors=known_connectors()
     )
     if json:
         emit_json(

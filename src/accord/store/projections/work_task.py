@@ -40,6 +40,7 @@ COLUMNS: dict[str, ColumnType] = {
     "ended_at": "time",
     "ended_by": "text",
     "escalated_at": "time",
+    "changed_at": "time",
     "seq": "integer",
 }
 KEY = ("task",)
@@ -56,7 +57,7 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
             tx.run(_INSERT, *_first(stored))
         else:
             columns, values = _CHANGES[stored.event.type](stored)
-            tx.run(f"UPDATE work_task SET {columns} WHERE task = ?", *values, text(stored.event, "task"))
+            tx.run(f"UPDATE work_task SET {columns}, changed_at = ? WHERE task = ?", *values, stamp(stored), text(stored.event, "task"))
 
 
 def _first(stored: StoredEvent) -> tuple[str | int | None, ...]:
@@ -94,6 +95,7 @@ def _first(stored: StoredEvent) -> tuple[str | int | None, ...]:
         now if skipped else None,
         "",
         None,
+        now,
         stored.seq,
     )
 
