@@ -34,6 +34,7 @@ class Measure:
         self.sources, self.con = sources, con
         self._views: dict[str, View] = {}
         self._computed: set[str] = set()
+        self._registered: set[str] = set()
         for name in (*(f"entity_{e}" for e in sources.map.entities), *STANDARD_VIEWS):
             self._make(name)
         # From here on no query reaches any file but the segments the views stand on, whatever it says.
@@ -73,6 +74,10 @@ class Measure:
         view = build_view(name, self.sources)
         for need in view.needs:
             self._make(need)
+        for table, rows in view.tables.items():
+            if table not in self._registered:
+                self._registered.add(table)
+                self.con.register(table, rows)
         self.con.execute(f"CREATE TEMP VIEW {quote(name)} AS {view.sql}")
         self._views[name] = view
 

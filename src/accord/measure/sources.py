@@ -8,9 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from accord.connectors.types import duckdb_type, literal, quote
+from accord.measure.carried_out import carried_out
 from accord.model.errors import UnknownName
 from accord.model.integration_map import IntegrationMap
 from accord.model.types import CanonicalType
@@ -19,11 +21,12 @@ from accord.store import Store
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view before it is made: its SELECT, the views that one reads, and why it may be empty."""
+    """A view before it is made: its SELECT, the views that one reads, why it may be empty, and tables it reads beside files."""
 
     sql: str
     needs: tuple[str, ...] = ()
     why_empty: str = ""
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,21 @@ class Sources:
             seen = (e.event.attributes for e in self.store.read(types=["entity.observed"]))
             self._cache["observed"] = {str(a["flow"]): str(a["sha"]) for a in seen}
         found: Mapping[str, str] = self._cache["observed"]
+        return found
+
+    def work(self) -> Mapping[str, pa.Table]:
+        """What the processes that Accord carries out left: ``work log``, ``work handoffs``, ``work gates``; none when there are none."""
+        if "work" not in self._cache:
+            self._cache["work"] = carried_out(self.store)
+        found: Mapping[str, pa.Table] = self._cache["work"]
+        return found
+
+    def simulated(self) -> tuple[datetime, ...]:
+        """When simulated people began to carry out processes, for each time they did."""
+        if "simulated" not in self._cache:
+            seen = self.store.read(types=["work.simulated"])
+            self._cache["simulated"] = tuple(datetime.fromisoformat(str(e.event.attributes["since"])) for e in seen)
+        found: tuple[datetime, ...] = self._cache["simulated"]
         return found
 
     def logs(self) -> Mapping[str, Mapping[str, Any]]:

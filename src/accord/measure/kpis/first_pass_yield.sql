@@ -8,10 +8,10 @@
 -- dims: gate
 -- covers: F10
 -- source: F10 of the marketing-operations specification (Six Sigma; ISO 22400-2)
--- note: Of the objects a gate has judged, those that passed it at attempt 1. Needs the entity gate_result with gate, object, at, passed
---   and attempt.
+-- note: Of the objects a gate has judged, those that passed it at attempt 1: gates of processes that Accord carries out, and rows of the
+--   entity gate_result with gate, object, at, passed and attempt where the map has one.
 -- example:
---   entity_gate_result(gate, object, at TIMESTAMPTZ, passed BOOLEAN, attempt BIGINT): ('g', 'a', '2025-01-01', true, 1), ('g', 'b', '2025-01-01', false, 1), ('g', 'b', '2025-01-02', true, 2)
+--   gate_result(gate, object, at, passed, attempt): ('g', 'a', '2025-01-01', true, 1), ('g', 'b', '2025-01-01', false, 1), ('g', 'b', '2025-01-02', true, 2)
 --   expect: 0.5
 SELECT
     gate,
@@ -19,5 +19,5 @@ SELECT
     max(CASE WHEN passed AND attempt = 1 THEN 1 ELSE 0 END) AS numerator,
     1 AS denominator,
     max("at") AS at
-FROM entity_gate_result
+FROM gate_result
 GROUP BY gate, object

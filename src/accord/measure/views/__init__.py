@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from accord.measure.sources import Sources, View
-from accord.measure.views import change_target, check_result, clock, completeness, entity, event_log, handoff
+from accord.measure.views import change_target, check_result, clock, completeness, entity, event_log, gate_result, handoff
 
 STANDARD_VIEWS: Mapping[str, tuple[Mapping[str, str], Callable[[Sources], View]]] = {
     "event_log": (event_log.COLUMNS, event_log.build),
     "handoff": (handoff.COLUMNS, handoff.build),
+    "gate_result": (gate_result.COLUMNS, gate_result.build),
     "change_target": (change_target.COLUMNS, change_target.build),
     "completeness": (completeness.COLUMNS, completeness.build),
     "check_result": (check_result.COLUMNS, check_result.build),

@@ -1,4 +1,8 @@
-"""``event_log``: what happened in each case of each process, from imported logs and from the entities' own rows."""
+"""``event_log``: what happened in each case of each process: from imported logs, the entities' own rows, and the steps Accord carried out.
+
+A step that Accord carried out and that a flow keeps in a system too stands here once, as the log tells it: a row of an entity whose key
+is the id of a task or handoff of Accord's own is left out.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,8 @@ _RULE_STRIDE = 1_000_000_000_000
 def build(sources: Sources) -> View:
     """The view. Within a case, events are ordered by (complete_at, seq); ``seq`` is the order of the source.
 
-    A process that names a log has its history from that log alone. A log that no process names is a process of its own name.
+    A process that names a log has its history from that log and from what Accord carried out. A log that no process names is a process
+    of its own name.
     """
     parts: list[str] = []
     needs: list[str] = []
@@ -43,8 +48,10 @@ def build(sources: Sources) -> View:
         for rule in entity.events:
             ordinal += 1
             if rule.process and rule.process not in with_log:
-                parts.append(_from_entity(entity, rule, ordinal))
+                parts.append(_from_entity(entity, rule, ordinal) + own_rows_left_out(sources, key_text(entity)))
                 needs.append(f"entity_{entity.name}")
+    if sources.work():
+        parts.append(typed(COLUMNS, {name: quote(name) for name in COLUMNS}, 'FROM "work log"'))
     if not parts:
         waiting = sorted(claimed - set(imported))
         why = (
@@ -53,7 +60,17 @@ def build(sources: Sources) -> View:
             else "the map declares no event rule with a process, and no log was imported"
         )
         return View(empty(COLUMNS), why_empty=why)
-    return View(" UNION ALL ".join(parts), tuple(dict.fromkeys(needs)), "no row of the entities with event rules holds a time")
+    return View(
+        " UNION ALL ".join(parts), tuple(dict.fromkeys(needs)), "no row of the entities with event rules holds a time", sources.work()
+    )
+
+
+def own_rows_left_out(sources: Sources, key: str) -> str:
+    """The condition that a row is not a copy of a task or handoff of Accord's own; empty when it has none."""
+    if not sources.work():
+        return ""
+    told = 'SELECT attributes ->> \'$.task\' FROM "work log" UNION ALL SELECT handoff_id FROM "work handoffs"'
+    return f" AND {key} NOT IN ({told})"
 
 
 def _from_log(process: str, log: Mapping[str, Any], sources: Sources) -> str:

@@ -4,6 +4,9 @@ The clock runs from the first offer to the final acceptance, nights and holidays
 work starts within the grace time; otherwise it runs until work starts. A handoff that is not accepted is open: it has no ``wait_hours``.
 A negative wait stays in the view and is marked ``valid = false``, so that it is counted and never averaged.
 
+The handoffs of processes that Accord carries out stand beside those read from systems; one that a flow keeps in a system too stands here
+once, as the log tells it.
+
 Source: F2 of the marketing-operations specification (waiting-time analysis in process mining; ITIL response time).
 """
 
@@ -12,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from accord.connectors.types import literal, quote
+from accord.measure.carried_out import AFTER_ALL_RULES
 from accord.measure.sources import Sources, View, empty, typed
-from accord.measure.views.event_log import key_text
+from accord.measure.views.event_log import key_text, own_rows_left_out
 from accord.model.process import HandoffRule, Process
 
 COLUMNS: Mapping[str, str] = {
@@ -35,11 +39,12 @@ COLUMNS: Mapping[str, str] = {
     "valid": "BOOLEAN",
 }
 _READ = ("process", "handoff_id", "case_id", "step", "from_team", "to_team", "offered_at", "accepted_at", "started_at")
+_KEPT = {name: COLUMNS[name] for name in (*_READ, "attempts", "sla_hours", "automatic")}
 _MICROSECONDS_PER_HOUR = 3_600_000_000
 
 
 def build(sources: Sources) -> View:
-    """The view over all processes with a handoff rule."""
+    """The view over all processes with a handoff rule or handoffs of Accord's own."""
     parts, needs = [], []
     for process in sources.map.processes.values():
         rule = process.handoffs
@@ -51,9 +56,14 @@ def build(sources: Sources) -> View:
         elif rule.entity:
             parts.append(_clocked(_from_entity(process, rule, sources), rule))
             needs.append(f"entity_{rule.entity}")
+    for process_name in sorted({str(name) for name in sources.work()["work handoffs"]["process"].to_pylist()}) if sources.work() else ():
+        declared = sources.map.processes.get(process_name)
+        own = f'FROM "work handoffs" WHERE process = {literal(process_name)}'
+        rule = (declared.handoffs if declared else None) or HandoffRule()
+        parts.append(_clocked(typed(_KEPT, {name: quote(name) for name in _KEPT}, own), rule))
     if not parts:
         return View(empty(COLUMNS), why_empty="no process of the map says where its handoffs are read from")
-    return View(" UNION ALL ".join(parts), tuple(dict.fromkeys(needs)), "no work passed between two teams")
+    return View(" UNION ALL ".join(parts), tuple(dict.fromkeys(needs)), "no work passed between two teams", sources.work())
 
 
 def _from_entity(process: Process, rule: HandoffRule, sources: Sources) -> str:
@@ -72,9 +82,9 @@ def _from_entity(process: Process, rule: HandoffRule, sources: Sources) -> str:
     }
     columns = {"case_id": key} | {name: quote(field) for name, field in fields.items() if field}
     columns |= {"process": literal(process.name), "handoff_id": key}
-    kept = {name: COLUMNS[name] for name in (*_READ, "attempts", "sla_hours", "automatic")}
     # A row without an offer is no handoff yet.
-    return typed(kept, columns, f"FROM {quote('entity_' + rule.entity)} WHERE {columns.get('offered_at', 'NULL')} IS NOT NULL")
+    rows = f"FROM {quote('entity_' + rule.entity)} WHERE {columns.get('offered_at', 'NULL')} IS NOT NULL"
+    return typed(_KEPT, columns, rows + own_rows_left_out(sources, key))
 
 
 def _between(process: Process, rule: HandoffRule) -> str:
@@ -93,13 +103,14 @@ def _between(process: Process, rule: HandoffRule) -> str:
         "accepted_at": "coalesce(start_at, complete_at)",
         "started_at": "start_at",
     }
-    kept = {name: COLUMNS[name] for name in (*_READ, "attempts", "sla_hours", "automatic")}
+    # What Accord carried out itself has handoffs of its own and is not derived again.
     events = (
         f"SELECT process, case_id, activity, start_at, complete_at, {owner} AS owner, lag({owner}) OVER w AS giver, "
-        f"lag(complete_at) OVER w AS offered, row_number() OVER w AS position FROM event_log WHERE process = {literal(process.name)} "
+        f"lag(complete_at) OVER w AS offered, row_number() OVER w AS position "
+        f"FROM event_log WHERE process = {literal(process.name)} AND seq < {AFTER_ALL_RULES} "
         "WINDOW w AS (PARTITION BY case_id ORDER BY complete_at, seq)"
     )
-    return typed(kept, columns, f"FROM ({events}) WHERE owner <> giver{condition}")
+    return typed(_KEPT, columns, f"FROM ({events}) WHERE owner <> giver{condition}")
 
 
 def _clocked(handoffs: str, rule: HandoffRule) -> str:
