@@ -14,7 +14,7 @@ from types import ModuleType
 
 import accord.connectors
 from accord.connectors.protocol import Connector
-from accord.model.errors import UnknownName, UsageError
+from accord.model.errors import Place, UnknownName, UsageError
 from accord.model.system import System
 
 _ENVIRONMENT = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -60,8 +60,8 @@ def open_connector(system: System, *, base: Path) -> Connector:
         raise UnknownName("connector", system.connector, kinds, place=system.place, holder=f"system '{system.name}'")
     resolved = replace(
         system,
-        at=_from_environment(system.at, system),
-        options={name: _from_environment(value, system) for name, value in system.options.items()},
+        at=from_environment(system.at, f"system '{system.name}'", system.place),
+        options={name: from_environment(value, f"system '{system.name}'", system.place) for name, value in system.options.items()},
     )
     return kinds[system.connector](resolved, base=base)
 
@@ -71,13 +71,19 @@ def open_connectors(systems: Mapping[str, System], *, base: Path) -> dict[str, C
     return {name: open_connector(system, base=base) for name, system in systems.items()}
 
 
-def _from_environment(text: str, system: System) -> str:
+def from_environment(text: str, holder: str, place: Place) -> str:
+    """A text of the map with ``${env:NAME}`` filled in; for use at once, never to be kept.
+
+    Raises:
+        UsageError: an environment variable is not set.
+    """
+
     def value(found: re.Match[str]) -> str:
         name = found[1]
         if name not in os.environ:
             raise UsageError(
-                f"system '{system.name}' needs the environment variable {name}, which is not set.",
-                place=system.place,
+                f"{holder} needs the environment variable {name}, which is not set.",
+                place=place,
                 expected=f"Set it, for example: export {name}=…",
             )
         return os.environ[name]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import pkgutil
-import smtplib
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,16 +17,17 @@ from email.utils import formatdate
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from accord.lifecycle.run import new_run_id
-from accord.model.errors import TerminalError, TransientError, UsageError
+from accord.model.errors import UsageError
 from accord.packs import installed_packs
+from accord.store.signing import load_or_create_key
 from accord.sync import run_flow
+from accord.work import Work
 from accord.work.action import Context, Function
+from accord.work.couriers import Courier
+from accord.work.mail import Mailbox, Post
 from accord.workspace import Workspace
-
-_SMTP_SECONDS = 30
 
 
 def action_context(workspace: Workspace, *, mail_url: str = "", sender: str = "") -> Context:
@@ -51,6 +51,23 @@ def action_context(workspace: Workspace, *, mail_url: str = "", sender: str = ""
         send_mail(mail_url, sender, to, subject, text, key=key)
 
     return Context(sync=sync, plan=plan, mail=mail, secret=secret, clock=time.time, functions=registered_functions())
+
+
+def couriers_of(workspace: Workspace, work: Work, *, mail_url: str = "", sender: str = "", pages: str = "") -> list[Courier]:
+    """The outboxes of a workspace: mail about tasks, when a mail server is given.
+
+    Args:
+        workspace: opened.
+        work: its processes.
+        mail_url: as ``action_context`` takes it.
+        sender: address messages come from.
+        pages: address in front of the token of a link.
+    """
+    couriers: list[Courier] = []
+    if mail_url and sender:
+        key = load_or_create_key(workspace.root / ".accord" / "keys")
+        couriers.append(Mailbox(work, Post(mail_url), sender=sender, key=key, pages=pages))
+    return couriers
 
 
 def secret(name: str) -> str:
@@ -85,12 +102,9 @@ def send_mail(url: str, sender: str, to: str, subject: str, text: str, *, key: s
         TransientError: the server does not answer, or says that it may take it later.
         TerminalError: it refuses the message.
     """
-    server = urlsplit(url)
-    if server.scheme not in ("smtp", "smtps") or not server.hostname or not sender:
-        raise UsageError(
-            "no mail can be sent.", expected="Give --mail smtp://host:port and --sender address, or ACCORD_MAIL and ACCORD_SENDER."
-        )
-    message = EmailMessage()
+    post, message = Post(url), EmailMessage()
+    if not sender:
+        raise UsageError("no mail can be sent.", expected="Give --sender address, or ACCORD_SENDER.")
     try:
         message["From"], message["To"], message["Subject"], message["Date"] = sender, to, subject, formatdate()
     except ValueError as error:
@@ -99,18 +113,5 @@ def send_mail(url: str, sender: str, to: str, subject: str, text: str, *, key: s
         ) from error
     message["Message-ID"] = f"<{hashlib.sha256(key.encode()).hexdigest()[:40]}@{sender.rpartition('@')[2]}>"
     message.set_content(text)
-    kind = smtplib.SMTP_SSL if server.scheme == "smtps" else smtplib.SMTP
-    try:
-        with kind(server.hostname, server.port or 0, timeout=_SMTP_SECONDS) as connection:
-            if server.username:
-                if server.scheme == "smtp":
-                    connection.starttls()
-                connection.login(unquote(server.username), unquote(server.password or ""))
-            connection.send_message(message)
-    except smtplib.SMTPResponseException as error:
-        said = f"the mail server answered {error.smtp_code}: {error.smtp_error!r}."
-        raise (TerminalError(said, left="it is not tried again") if error.smtp_code >= 500 else TransientError(said)) from error
-    except smtplib.SMTPRecipientsRefused as error:
-        raise TerminalError(f"the mail server refuses {', '.join(error.recipients)}.", left="nothing was sent") from error
-    except (OSError, smtplib.SMTPException) as error:
-        raise TransientError(f"the mail server at {server.hostname} cannot be reached: {error}.") from error
+    with post:
+        post.send(message)

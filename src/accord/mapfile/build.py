@@ -36,6 +36,8 @@ _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,15}")
 _DECIMAL: Final = re.compile(r"[-+]?[0-9]{1,25}(\.[0-9]{1,20})?")
 _NUMBER: Final = re.compile(r"[-+]?[0-9]{1,25}(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,3})?")
 _BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+# Where ${env:NAME} may stand: it is filled in when the value is used, and never before.
+_SECRETS: Final = {"systems": ("at", "options"), "webhooks": ("url", "secret")}
 _MEANT: Final = {"yes": "true", "on": "true", "1": "true", "y": "true", "no": "false", "off": "false", "0": "false", "n": "false"}
 _WANTED: Final = {
     "text": "a text",
@@ -167,12 +169,12 @@ class Builder:
             return default
         keep = isinstance(shape, ScalarShape) and shape.kind == "text" and (self.as_written or path[0] == "variables")
         text = node.text if keep else self.variables.fill(node.text, self._reporter(node.place, holder))
-        if IN_ENVIRONMENT in text and not keep and not (path[0] == "systems" and path[2] in ("at", "options")):
+        if IN_ENVIRONMENT in text and not keep and not any(path[0] == section and path[2] in keys for section, keys in _SECRETS.items()):
             self._problem(
                 node.place,
                 holder,
-                "a secret is filled in only where a system is opened.",
-                "Expected ${env:…} in at: or options: of a system only.",
+                "a secret is filled in only where a system is opened or a webhook is signed.",
+                "Expected ${env:…} in at: or options: of a system, or in url: or secret: of a webhook, only.",
             )
         if isinstance(shape, ChoiceShape):
             if text in shape.words and text:

@@ -24,8 +24,8 @@ This page is written from the model by `accord.mapfile.reference_page()` and che
 - A text needs no quotes; `version: 1.0` is the text «1.0». A key without a value counts as not given. Durations are written `90s`,
   `15m`, `4h`, `2d`, `1w` or `1d 4h`.
 - `${name}` is filled in from `--data`/`--set`, then from `variables:`; `${map}` is the folder of the map. Names of keys are not filled in.
-- `${env:NAME}` in `at:` and `options:` of a system is filled in from the environment only while the system is opened, so secrets are in no
-  log, hash or report.
+- `${env:NAME}` in `at:` and `options:` of a system, and in `url:` and `secret:` of a webhook, is filled in from the environment only
+  while it is used, so secrets are in no log, hash or report.
 - The content hash is over the meaning as written: order of keys, comments, split into files and values of variables do not change it.
 - Aliases (`*name`) and merges (`<<: *name`) are allowed, tags are not. A file holds at most 5 MB.
 

@@ -11,8 +11,10 @@ from accord.model.errors import NOWHERE, Place
 from accord.model.flow import Flow
 from accord.model.goals import Link, Objective, Review, Risk, Target, UnitValue
 from accord.model.organization import Calendar, Team
+from accord.model.people import Person
 from accord.model.process import Gate, Log, Process
 from accord.model.system import System
+from accord.model.webhook import Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,13 @@ class IntegrationMap:
     variables: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "defaults of ${names}; --data and --set override"})
     calendars: Mapping[str, Calendar] = field(default_factory=dict, metadata={"doc": "working hours"})
     teams: Mapping[str, Team] = field(default_factory=dict, metadata={"doc": "who answers for what"})
+    people: Mapping[str, Person] = field(default_factory=dict, metadata={"doc": "who does the steps, and where they are reached"})
     systems: Mapping[str, System] = field(default_factory=dict, metadata={"doc": "what holds the data"})
     entities: Mapping[str, Entity] = field(default_factory=dict, metadata={"doc": "business nouns and their contracts"})
     flows: Mapping[str, Flow] = field(default_factory=dict, metadata={"doc": "what is kept in agreement"})
     processes: Mapping[str, Process] = field(default_factory=dict, metadata={"doc": "work across teams"})
     gates: Mapping[str, Gate] = field(default_factory=dict, metadata={"doc": "what must be true before work goes on"})
+    webhooks: Mapping[str, Webhook] = field(default_factory=dict, metadata={"doc": "who is told what happens, and who may tell us"})
     logs: Mapping[str, Log] = field(default_factory=dict, metadata={"doc": "foreign event logs to read"})
     targets: Mapping[str, Target] = field(default_factory=dict, metadata={"doc": "goals for KPIs"})
     objectives: Mapping[str, Objective] = field(default_factory=dict, metadata={"doc": "what the organization wants"})

@@ -32,4 +32,5 @@ class Team:
     owner: str = field(default="", metadata={"doc": "the person who answers for it"})
     backup: str = field(default="", metadata={"doc": "who steps in when the owner is away"})
     calendar: str = field(default="", metadata={"doc": "a calendar of the map; empty counts every hour"})
+    email: str = field(default="", metadata={"doc": "address shared by the team; without one each of its people is written to"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)

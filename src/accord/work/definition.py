@@ -95,7 +95,8 @@ def define(integration_map: IntegrationMap, process: str, schemas: Mapping[str, 
     found = integration_map.processes[process]
     gates = {name for step in found.steps.values() for name in (step.gate, step.accept_gate)}
     teams = {step.team for step in found.steps.values()} | {found.owner}
-    known = {name: team for name, team in integration_map.teams.items() if name in teams}
+    # An address is looked up in the map when it is needed: it makes no other version of the process, and stands in no log.
+    known = {name: dataclasses.replace(team, email="") for name, team in integration_map.teams.items() if name in teams}
     calendars = {team.calendar for team in known.values()}
     return Definition(
         found,

@@ -14,8 +14,10 @@ from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, table
 from accord.model.errors import UsageError
 from accord.model.types import CanonicalType
+from accord.store.signing import load_or_create_key
 from accord.work import Task, Work, open_work
 from accord.work.inbox import FOR_PEOPLE, board, inbox, item, offers, sentence, show
+from accord.work.links import Links
 from accord.workspace import Workspace
 
 _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
@@ -47,6 +49,7 @@ def register(app: typer.Typer) -> None:
         ("cancel", cancel, "End an instance early; what can be undone is undone."),
         ("migrate", migrate, "Move an instance to the present version of its process."),
         ("restart", restart, "Try an action again that failed too often."),
+        ("redeem", redeem, "Use a one-time link from a mail."),
     ):
         group.command(name, help=told)(function)
     app.add_typer(group, name="work")
@@ -333,6 +336,31 @@ def restart(
     """Its count of failures begins anew."""
     with _work(where) as (_, work):
         return _tell(work.restart(task, by=options.person(by)), json, "restart", "queued again:")
+
+
+@options.at_map_option
+def redeem(
+    token: Annotated[str, typer.Argument(help="The link, or what stands behind the last slash of it.")],
+    where: options.Where = options.WHERE,
+    json: options.Json = False,
+    reason: str = typer.Option("", "--reason", help="What is missing, to send work back."),
+    look: bool = typer.Option(False, "--look", help="Only say what it would do."),
+    answer: Answers = [],
+    answers: AnswerFile = None,
+) -> int:
+    """It acts as the person the mail went to, once; a link that is forged, old or used is refused and changes nothing."""
+    token = token.rpartition("/")[2]
+    with _work(where) as (workspace, work):
+        links = Links(work, load_or_create_key(workspace.root / ".accord" / "keys"))
+        found = links.look(token)
+        if not look:
+            given = _answers(work, found.task.task, answer, answers)
+            return _tell(links.redeem(token, answer=given, reason=reason), json, found.action, f"{found.action} as {found.person}:")
+    if json:
+        emit_json({"command": "work redeem", **plain(found)})
+    else:
+        out().print(escape(f"{found.action} '{found.title}' of {found.task.case} as {found.person} ({found.task.task})"))
+    return 0
 
 
 def _answers(work: Work, task: str, given: list[str], file: Path | None) -> dict[str, Any]:

@@ -10,9 +10,10 @@ import typer
 
 from accord.cli import options
 from accord.cli.output import clock, emit_error, emit_json, out
-from accord.lifecycle.acting import action_context
+from accord.lifecycle.acting import action_context, couriers_of
 from accord.model.errors import AccordError, UsageError
 from accord.work import open_work
+from accord.work.couriers import carry_out_once, carrying
 from accord.work.queue_runner import QueueRunner
 from accord.work.runner import EmbeddedRunner, Runner
 
@@ -31,6 +32,7 @@ def worker(
     threads: int = typer.Option(4, "--threads", min=1, max=64, help="Actions carried out at once."),
     mail: str = typer.Option("", "--mail", help="Mail server: smtp://user:password@host:port or smtps://….", envvar="ACCORD_MAIL"),
     sender: str = typer.Option("", "--sender", help="Address mails come from.", envvar="ACCORD_SENDER"),
+    links: str = typer.Option("", "--links", help="Web address before the links in mails; default: the command.", envvar="ACCORD_LINKS"),
 ) -> int:
     """Without --watch: carry out what is due now and what follows at once from it, then end."""
     if many and not where.store.startswith(("postgresql://", "postgres://")):
@@ -43,11 +45,15 @@ def worker(
             runner = QueueRunner(work, context, where.store, threads=threads, failed=_told)
         else:
             runner = EmbeddedRunner(work, context, threads=threads, failed=_told)
+        couriers = couriers_of(workspace, work, mail_url=mail, sender=sender, pages=links)
         done = 0
         if watch:
-            runner.run(_until_told())
+            stop = _until_told()
+            with carrying(couriers, stop, _told):
+                runner.run(stop)
         else:
             done = runner.drain()
+            done += carry_out_once(couriers, _told)
     if json:
         emit_json({"command": "worker", "done": done})
     elif not watch:

@@ -12,12 +12,14 @@ from accord.model.entity import Entity, EventRule
 from accord.model.flow import Flow
 from accord.model.goals import Objective, Review, Risk, Target
 from accord.model.organization import Team
-from accord.model.process import HandoffRule, Process, Step
+from accord.model.people import Person
+from accord.model.process import HandoffRule, Process, Start, Step
 from accord.model.system import System
 
 # (record, key): the section its value must name. A new reference is one line here.
 REFERENCES: Final[dict[tuple[type, str], str]] = {
     (Team, "calendar"): "calendars",
+    (Person, "team"): "teams",
     (System, "owner"): "teams",
     (Entity, "owner"): "teams",
     (Flow, "owner"): "teams",
@@ -25,6 +27,7 @@ REFERENCES: Final[dict[tuple[type, str], str]] = {
     (Process, "owner"): "teams",
     (Process, "case"): "entities",
     (Process, "log"): "logs",
+    (Start, "entity"): "entities",
     (Step, "team"): "teams",
     (Step, "inputs"): "entities",
     (Step, "outputs"): "entities",
