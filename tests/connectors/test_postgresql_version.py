@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
+from accord.connectors import postgresql_packed, postgresql_version
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.postgresql import PostgresConnector
 from accord.connectors.postgresql_version import expression, untouched
@@ -63,6 +67,64 @@ def test_some_keys_have_the_versions_they_have_among_all(versions: Versions) -> 
 
     assert versions(keys="7, 9, 1000") == {key: everything[key] for key in (7, 9)}
     assert versions(where="name <> 'n9'", keys="7, 9") == {7: everything[7]}
+
+
+@pytest.mark.parametrize("where", ["", "name <> 'n9'", "name = 'nobody'"])
+def test_the_sum_of_versions_is_that_of_the_versions_of_rows(
+    connector: PostgresConnector, versions: Versions, postgres_url: str, where: str
+) -> None:
+    """For an even number of rows, an odd one and none: what the server adds up is compared with what was added up here."""
+    shown = versions(where)
+
+    assert connector.version_sum("versioned", where) == (len(shown), functools.reduce(operator.xor, shown.values(), 0))
+
+
+def test_a_write_of_any_kind_moves_the_sum(connector: PostgresConnector, postgres_url: str) -> None:
+    """Also one after which there are as many rows with the same values."""
+    seen = [connector.version_sum("versioned")]
+    with psycopg.connect(postgres_url, autocommit=True) as db:
+        for write in (
+            "UPDATE versioned SET name = name WHERE id = 1",
+            "DELETE FROM versioned WHERE id = 2",
+            "INSERT INTO versioned VALUES (2, 'n2')",
+        ):
+            db.execute(write.encode())
+            seen.append(connector.version_sum("versioned"))
+
+    assert len(set(seen)) == 4
+
+
+@pytest.mark.parametrize("key", ["id", "other", "small, id"])
+def test_rows_travel_in_arrays_as_they_do_one_by_one(
+    connector: PostgresConnector, postgres_url: str, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Keys of every type that has an array of fixed size, a null, and pages without a row; the table grows after its size was asked for."""
+    names = tuple(key.split(", "))
+    with psycopg.connect(postgres_url, autocommit=True) as db:
+        db.execute("ALTER TABLE versioned ADD COLUMN other uuid, ADD COLUMN small int2")
+        db.execute("INSERT INTO versioned SELECT i, repeat('x', 900), md5(i::text)::uuid, i % 7 FROM generate_series(51, 90) i")
+        db.execute("DELETE FROM versioned WHERE id BETWEEN 55 AND 75")
+
+    def read(packed: Any) -> list[tuple[Any, ...]]:
+        monkeypatch.setattr(postgresql_version, "packed", packed)
+        with borrowed_duck() as con:
+            relation = connector.version_rows(con, "versioned", names)
+            described = con.execute(f"DESCRIBE {relation}").fetchall()
+            return [*described, *con.execute(f"SELECT * FROM {relation} ORDER BY ALL").fetchall()]
+
+    def grown(*arguments: Any) -> Any:
+        found = postgresql_packed.packed(*arguments)
+        with psycopg.connect(postgres_url, autocommit=True) as db:
+            db.execute("INSERT INTO versioned SELECT i, repeat('y', 2000) FROM generate_series(100, 120) i")
+        assert found is not None
+        assert found[0].count("UNION ALL") > 2
+        return found
+
+    monkeypatch.setattr(postgresql_packed, "_STEP", 1)
+    in_arrays = read(grown)
+
+    assert in_arrays == read(lambda *arguments: None)
+    assert len(in_arrays) == len(names) + 1 + 90
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,9 @@ class PostgresConnector:
                 shape = seen
         return None, self._asked(con, keys, shape, resource), shape
 
-    def _scanned(self, con: duckdb.DuckDBPyConnection, query: str, columns: Sequence[PgColumn], more: Sequence[str] = ()) -> str:
+    def _scanned(
+        self, con: duckdb.DuckDBPyConnection, query: str, columns: Sequence[PgColumn], more: Sequence[str] = (), *, picked: str = "*"
+    ) -> str:
         """What a query on the server gives, through DuckDB's scanner, in the types of ``columns``; then ``more``, which is SQL over it."""
         load_scanner(con, "postgres")
         number = next(_names)
@@ -165,7 +167,7 @@ class PostgresConnector:
             with listening(Doubt(self._dsn(), mark=mark), self._link.peer):
                 con.execute(f"ATTACH {literal(self._dsn())} AS {alias} (TYPE postgres, READ_ONLY)")
                 try:
-                    con.execute(f"CREATE TEMP TABLE {raw} AS SELECT * FROM postgres_query({literal(alias)}, {literal(marked)})")
+                    con.execute(f"CREATE TEMP TABLE {raw} AS SELECT {picked} FROM postgres_query({literal(alias)}, {literal(marked)})")
                 finally:
                     con.execute(f"DETACH {alias}")
         except duckdb.Error as error:
@@ -288,7 +290,8 @@ class PostgresConnector:
             table = self._table(db, resource)
             known = {c.name: c for c in columns_of(db, table)}
             query = postgresql_digest.rows_query(db, table, known, key, columns, where)
-        return self._scanned(con, query, [known[name] for name in key], [f"{postgresql_digest.SIGNED} AS _digest"])
+            arrays = postgresql_digest.packed_query(db, table, known, key, columns, where)
+        return self._digests(con, query, arrays, [known[name] for name in key])
 
     def version_mark(self, resource: str, columns: Sequence[str]) -> str | None:
         """Of a table of the heap: its files, its columns, the server's start."""
@@ -302,12 +305,19 @@ class PostgresConnector:
                 shape = self._seen(db, resource)
                 asked = self._asked(con, keys, shape, resource)
                 known = {c.name: c for c in shape.columns}
-                query = postgresql_version.keys_query(con, db, shape, asked, key, where)
+                query, arrays = postgresql_version.keys_query(con, db, shape, asked, key, where), None
             else:
                 table = self._table(db, resource)
                 known = {c.name: c for c in columns_of(db, table)}
                 query = postgresql_version.rows_query(db, table, known, key, where)
-        return self._scanned(con, query, [known[name] for name in key], [f"{postgresql_digest.SIGNED} AS _digest"])
+                arrays = postgresql_version.packed_query(db, table, known, key, where)
+        return self._digests(con, query, arrays, [known[name] for name in key])
+
+    def version_sum(self, resource: str, where: str = "") -> tuple[int, int]:
+        """One statement, and one row of it travels."""
+        with self._opened() as db:
+            table = self._table(db, resource)
+            return postgresql_version.sum_of(db, table, {c.name: c for c in columns_of(db, table)}, where)
 
     def untouched(self, resource: str, stamp: str, rows: int) -> bool:
         """Every row is of that one transaction."""
@@ -324,6 +334,12 @@ class PostgresConnector:
     def close(self) -> None:
         """Ends the connection that is kept between calls; an embedded server ends with the process."""
         self._link.close()
+
+    def _digests(self, con: duckdb.DuckDBPyConnection, query: str, arrays: tuple[str, list[str]] | None, key: Sequence[PgColumn]) -> str:
+        shown = [f"{postgresql_digest.SIGNED} AS _digest"]
+        if arrays is None:
+            return self._scanned(con, query, key, shown)
+        return self._scanned(con, arrays[0], key, shown, picked=", ".join(arrays[1]))
 
     def _asked(self, con: duckdb.DuckDBPyConnection, keys: str, shape: Shape, resource: str) -> Keys:
         holder = f"the keys for '{self.system.name}.{resource}'"

@@ -14,6 +14,7 @@ import psycopg
 import pyarrow as pa
 
 from accord.connectors.condition import translated
+from accord.connectors.postgresql_packed import packed
 from accord.connectors.postgresql_types import PgColumn
 from accord.connectors.types import quote
 from accord.model.errors import DataRefused, UnknownName
@@ -37,6 +38,15 @@ def rows_query(
     """
     picked = ", ".join(f"{_of(columns, name, table).read} AS {quote(name)}" for name in key)
     return f"SELECT {picked}, {_hash(db, columns, digested, table)} AS _digest FROM {table} t{condition(columns, where)}"
+
+
+def packed_query(
+    db: psycopg.Connection[Any], table: str, columns: Mapping[str, PgColumn], key: Sequence[str], digested: Sequence[str], where: str
+) -> tuple[str, list[str]] | None:
+    """The same in arrays, as ``packed`` gives it; ``None`` where that cannot be."""
+    if db.info.server_version < _SINCE:
+        return None
+    return packed(db, table, columns, key, _hash(db, columns, digested, table), condition(columns, where))
 
 
 def buckets(

@@ -17,6 +17,7 @@ import psycopg
 from accord.connectors.keys import Keys
 from accord.connectors.postgresql_digest import condition
 from accord.connectors.postgresql_keys import Shape, arrays, mark, wanted
+from accord.connectors.postgresql_packed import packed
 from accord.connectors.postgresql_types import PgColumn
 from accord.connectors.types import quote
 
@@ -74,6 +75,27 @@ def rows_query(db: psycopg.Connection[Any], table: str, columns: Mapping[str, Pg
         UsageError: the condition cannot be evaluated there.
     """
     return f"SELECT {_picked(db, table, columns, key)} FROM {table} t{condition(columns, where)}"
+
+
+def packed_query(
+    db: psycopg.Connection[Any], table: str, columns: Mapping[str, PgColumn], key: Sequence[str], where: str
+) -> tuple[str, list[str]] | None:
+    """The same in arrays, as ``packed`` gives it; ``None`` where that cannot be."""
+    version = expression(db, table, ())
+    return packed(db, table, columns, key, version, condition(columns, where)) if version else None
+
+
+def sum_of(db: psycopg.Connection[Any], table: str, columns: Mapping[str, PgColumn], where: str) -> tuple[int, int]:
+    """How many rows there are, and all their versions as one number, which does not depend on their order.
+
+    Raises:
+        UsageError: the condition cannot be evaluated there.
+    """
+    version = expression(db, table, ()) or "NULL::bigint"
+    row = db.execute(f"SELECT count(*), coalesce(bit_xor({version}), 0) FROM {table} t{condition(columns, where)}".encode()).fetchone()
+    rows, folded = (int(row[0]), int(row[1])) if row else (0, 0)
+    # Unsigned, each of them is larger by half of 2^64, which shows once for an odd number of them.
+    return rows, (folded % (1 << 64)) ^ ((rows % 2) << 63)
 
 
 def keys_query(

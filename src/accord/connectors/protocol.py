@@ -304,3 +304,12 @@ class Versioned(Protocol):
     def untouched(self, resource: str, stamp: str, rows: int) -> bool:
         """Whether the resource holds just the rows that a fill with this ``stamp`` wrote, and none was written since."""
         ...
+
+
+@runtime_checkable
+class Summed(Protocol):
+    """A ``Versioned`` connector whose system can add up the versions of all rows itself, so that none has to travel."""
+
+    def version_sum(self, resource: str, where: str = "") -> tuple[int, int]:
+        """Number of rows, and the exclusive or of what ``version_rows`` gives as ``_digest``, of one consistent state."""
+        ...

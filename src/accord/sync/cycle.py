@@ -59,6 +59,7 @@ class Side:
     part: bool = False  # ``cap_`` holds only the rows of keys in ``active``
     mark: str = ""  # under which the versions of its rows were read; empty: digests of values
     digested: bool = False  # its system computed digests of all its rows before they were read
+    summed: bool = False  # and only told that together they are as they are kept
 
     @property
     def name(self) -> str:

@@ -374,7 +374,8 @@ def _quiet(cycle: Cycle, previous: Mapping[str, Any]) -> FlowResult:
     counts = dict.fromkeys((*_EFFECTS, "refused", "stale", "quarantined", "released", "conflicts", "changes", "verified"), 0)
     rows = {s.name: 0 for s in cycle.sides}
     result = FlowResult(cycle.flow.name, cycle.run, "done", counts, tuple(cycle.findings), cycle.seconds, False, rows)
-    _finished(cycle, result, move_digests(cycle), cycle.clock(), previous["columns"], None, previous.get("shapes"))
+    seen = seen_now(cycle, result)  # its tokens were taken before anything was asked
+    _finished(cycle, result, move_digests(cycle), cycle.clock(), previous["columns"], seen, previous.get("shapes"))
     return result
 
 

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 
-from accord.connectors.protocol import Digested, Logged, Versioned
+from accord.connectors.protocol import Digested, Logged, Summed, Versioned
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.errors import UnknownName, UsageError
 from accord.model.event import Event
@@ -177,6 +177,28 @@ def may_digest(cycle: Cycle, side: Side) -> bool:
     return wanted and bool(key_columns(cycle, side)) and cycle.sizes.get(f"base:{side.name}", 0) >= DIGEST_FROM
 
 
+def same_sum(cycle: Cycle, side: Side) -> bool:
+    """Whether all rows of a side together have the versions that are kept of them, so that none of them moved.
+
+    ``redigest_<i>`` is then empty, and there is no ``digest_<i>``.
+    """
+    kept = cycle.notes.get("sums", {}).get(side.name)
+    shas = cycle.store.flow_state(cycle.flow.name).get(f"digest:{side.name}", ())
+    connector, keys = side.connector, names(key_columns(cycle, side))
+    if not (kept and shas and isinstance(connector, Summed)):
+        return False
+    try:
+        side.mark = version_mark(cycle, side)
+        if not side.mark or not comparable(cycle, side) or list(connector.version_sum(side.binding.resource, side.binding.where)) != kept:
+            return False
+    except (UsageError, UnknownName):
+        return False
+    stored = f"read_parquet({literal(str(cycle.store.read_segment(shas[0])))})"
+    cycle.sql(f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT {keys}, _digest FROM {stored} LIMIT 0")
+    side.digested = side.summed = True
+    return True
+
+
 def read_digests(cycle: Cycle, side: Side) -> bool:
     """Make ``digest_<i>`` of all rows of the side as they are now.
 
@@ -199,7 +221,7 @@ def read_digests(cycle: Cycle, side: Side) -> bool:
 
 
 def compare_digests(cycle: Cycle, side: Side) -> bool:
-    """Fill ``redigest_<i>`` with the system's keys whose digest is another than stored; false when none is stored."""
+    """Fill ``redigest_<i>`` with the system's keys whose digest is another than stored, and with it; false when none is stored."""
     keys = key_columns(cycle, side)
     shas = cycle.store.flow_state(cycle.flow.name).get(f"digest:{side.name}", ())
     if not comparable(cycle, side):
@@ -207,11 +229,11 @@ def compare_digests(cycle: Cycle, side: Side) -> bool:
     if not shas:
         if not _as_filled(cycle, side):
             return False
-        cycle.sql(f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT {names(keys)} FROM {side.table('digest')} LIMIT 0")
+        cycle.sql(f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT * FROM {side.table('digest')} LIMIT 0")
         return True
     old = folded([cycle.store.read_segment(sha) for sha in shas], keys)
     cycle.sql(
-        f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT DISTINCT {names(keys)} "
+        f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT DISTINCT {names(keys)}, n._digest "
         f"FROM {side.table('digest')} n FULL JOIN ({old}) o USING ({names(keys)}) WHERE n._digest IS DISTINCT FROM o._digest"
     )
     return True

@@ -27,6 +27,7 @@ from accord.sync.capture.moved import (
     name_store,
     read_digests,
     read_log,
+    same_sum,
     take_keys,
     tell_resnapshot,
 )
@@ -40,7 +41,7 @@ from accord.sync.state.segments import note_first
 
 PART = 0.25  # of the agreed rows: with more keys than that to look at, reading everything is cheaper
 SMALL = 1000  # keys that are looked at one by one whatever their share
-CARRIED = ("since", "positions", "basis", "sizes", "key_types", "leaned", "swept_at", "marks", "fills")
+CARRIED = ("since", "positions", "basis", "sizes", "key_types", "leaned", "swept_at", "marks", "fills", "sums")
 
 
 def begin_notes(cycle: Cycle, previous: Mapping[str, Any]) -> None:
@@ -186,7 +187,11 @@ def _told(cycle: Cycle, side: Side, previous: Mapping[str, Any], *, whole: bool)
         return not whole and log.keys is not None and _moved_of_log(cycle, side, log.keys)
     if may_ask_since(side):
         return not whole and not _sweep_due(cycle, side, previous) and read_since(cycle, side, previous)
-    if not may_digest(cycle, side) or not read_digests(cycle, side):
+    if not may_digest(cycle, side):
+        return False
+    if not whole and same_sum(cycle, side):
+        return take_keys(cycle, side, side.table("redigest"))
+    if not read_digests(cycle, side):
         return False
     side.digested = True
     stored = compare_digests(cycle, side)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from accord.connectors.protocol import Summed
 from accord.connectors.types import quote
 from accord.store.folding import REMOVED, folded, is_change, rows_in
 from accord.sync.capture.moved import comparable, key_columns, young
@@ -133,25 +134,43 @@ def _move_digests(cycle: Cycle, state: dict[str, list[str]], side: Side) -> None
     """
     role, keys = f"digest:{side.name}", names(key_columns(cycle, side))
     shas = cycle.store.flow_state(cycle.flow.name).get(role, ())
-    moved, own = f"SELECT {keys} FROM {side.table('redigest')}", side.table("rewritten")
-    now = f"SELECT {keys}, _digest FROM {side.table('digest')}"
-    if cycle.has(own):
-        now = f"{now} ANTI JOIN {own} USING ({keys}) UNION ALL SELECT {keys}, _digest FROM {own} WHERE NOT {REMOVED}"
-        moved = f"{moved} UNION SELECT {keys} FROM {own}"
+    moved, own = f"SELECT {keys}, _digest FROM {side.table('redigest')}", side.table("rewritten")
+    rewritten = cycle.has(own)
+    if rewritten:
+        ours = f"SELECT {keys}, CASE WHEN NOT {REMOVED} THEN _digest END AS _digest FROM {own}"
+        moved = f"{moved} ANTI JOIN {own} USING ({keys}) UNION ALL {ours}"
     if shas and comparable(cycle, side):
-        count = cycle.count(f"SELECT count(*) FROM ({moved})")
+        cycle.sql(f"CREATE OR REPLACE TEMP TABLE redigested AS {moved}")
+        count = cycle.count("SELECT count(*) FROM redigested")
         if not count:
+            if not side.summed:
+                _sum(cycle, side, shas)
             return
         if not cycle.restated and _as_change(cycle, shas, count):
-            change = (
-                f"SELECT *, false AS {REMOVED} FROM ({now}) SEMI JOIN ({moved}) USING ({keys}) "
-                f"UNION ALL SELECT {keys}, CAST(0 AS UBIGINT), true FROM ({moved}) ANTI JOIN ({now}) USING ({keys})"
-            )
-            state[role] = [*shas, _segment(cycle, f"SELECT * FROM ({change}) ORDER BY {keys}")]
+            change = f"SELECT {keys}, coalesce(_digest, 0) AS _digest, _digest IS NULL AS {REMOVED} FROM redigested ORDER BY {keys}"
+            state[role] = [*shas, _segment(cycle, change)]
+            _sum(cycle, side, state[role])
             return
+    if side.summed:
+        old = folded([cycle.store.read_segment(sha) for sha in shas], key_columns(cycle, side))
+        now = f"SELECT {keys}, _digest FROM ({old}) ANTI JOIN redigested USING ({keys}) UNION ALL FROM redigested WHERE _digest IS NOT NULL"
+    else:
+        now = f"SELECT {keys}, _digest FROM {side.table('digest')}"
+        if rewritten:
+            now = f"{now} ANTI JOIN {own} USING ({keys}) UNION ALL SELECT {keys}, _digest FROM {own} WHERE NOT {REMOVED}"
     cycle.notes["marks"] = {**cycle.notes.get("marks", {}), side.name: side.mark}
     cycle.notes["fills"] = {name: filled for name, filled in cycle.notes.get("fills", {}).items() if name != side.name}
     state[role] = [_segment(cycle, f"SELECT {keys}, _digest FROM ({now}) ORDER BY {keys}")]
+    _sum(cycle, side, state[role])
+
+
+def _sum(cycle: Cycle, side: Side, shas: Sequence[str]) -> None:
+    """Note all versions that are kept of a side as one number."""
+    cycle.notes["sums"] = {name: sum_ for name, sum_ in cycle.notes.get("sums", {}).items() if name != side.name}
+    if side.mark and isinstance(side.connector, Summed):
+        rows = folded([cycle.store.read_segment(sha) for sha in shas], key_columns(cycle, side))
+        ((count, sum_),) = cycle.sql(f"SELECT count(*), coalesce(bit_xor(_digest), 0) FROM ({rows})")
+        cycle.notes["sums"][side.name] = [count, sum_]
 
 
 def _leave_open(cycle: Cycle, *, active: bool) -> None:
@@ -193,6 +212,10 @@ def _measure(cycle: Cycle, *, active: bool) -> None:
 
 def note_first(cycle: Cycle, state: Mapping[str, Sequence[str]]) -> None:
     """Note what a first load in one pass agreed on, as ``move_state`` does after a run."""
+    for side in cycle.sides:
+        side.mark = str(cycle.notes.get("marks", {}).get(side.name, ""))
+        if f"digest:{side.name}" in state:
+            _sum(cycle, side, state[f"digest:{side.name}"])
     for role, shas in state.items():
         if role == "golden" or role.startswith("base:"):
             cycle.sizes[role] = sum(rows_in(cycle.store.read_segment(sha)) for sha in shas)
