@@ -135,6 +135,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("process_steps", "produce: {team: operations,", "produce: {kind: foreach, process: support,", "it has no list", "each:"),
     ("process_steps", "produce: {team: operations,", "produce: {kind: subprocess, process: suport,", "process: process 'suport' does not exist", "'support'"),
     ("process_steps", "brief: {team: marketing,", "brief: {team: marketing, max_times: 0,", "max_times is 0", "1 or more"),
+    ("process_starts", "support: {log", "support: {starts: {x: {message: go}}, log", "process 'support', start 'x': it has no steps to begin", "Expected steps"),
     ("own_tasks", "connector: jsonl", "connector: accord", "resource 'items' does not exist", "Known: handoffs, tasks"),
     ("process_paths", "stop: {when: budget > 10000}, go: {}}}", "stop: {to: ghost, when: budget > 10000}, go: {}}}\n      ghost: {team: marketing, after: [brief], join: all}", "step 'ghost' waits for ever after brief → produce → launch (go)", "join: any"),
     ("people", "ana@example.org", "ana at work", "people: 'Ana' has the address 'ana at work', which is none.", "mia@example.org"),

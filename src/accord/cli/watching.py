@@ -25,6 +25,8 @@ from accord.sync.watch.health import serve
 from accord.sync.watch.lineage import Emit, Lineage, Poster, to_file
 from accord.sync.watch.metrics import Metrics
 from accord.sync.watch.telemetry import Telemetry, send_telemetry
+from accord.work import Work
+from accord.work.starts import Begun, start_from_entities
 from accord.workspace import Workspace
 
 
@@ -72,10 +74,58 @@ class Told:
         self.say("state", f"{report.flow} {what.get(report.state, 'goes on')}", flow=report.flow, state=report.state, reason=report.reason)
 
 
+def begun_sentence(begun: Begun) -> str:
+    """What a change of an entity led to, in words."""
+    if begun.reason:
+        return f"not started: process '{begun.process}' by {begun.start} {begun.key}: {begun.reason}".replace("  ", " ")
+    return f"started: {begun.instance}"
+
+
+class Starter:
+    """Starts the instances that agreed rows call for, whenever a flow has agreed on some."""
+
+    def __init__(self, work: Work, told: Told) -> None:
+        self._work, self._told = work, told
+        self._looked: set[str] = set()
+
+    def started(self, flow: Flow, run: str, now: datetime) -> None:
+        """Nothing is agreed yet."""
+
+    def finished(self, flow: Flow, result: FlowResult, now: datetime, stages: Mapping[str, float]) -> None:
+        """The first run of a watch also takes up what a process that died left."""
+        if result.changed or flow.entity not in self._looked:
+            self._look(flow.entity)
+
+    def applied(self, flow: Flow, taken: Taken) -> None:
+        """Rows that went the short way are agreed as well."""
+        if taken.inserted or taken.updated or taken.deleted:
+            self._look(flow.entity)
+
+    def short_way(self, flow: Flow, reason: str) -> None:
+        """How rows go says nothing about them."""
+
+    def failed(self, flow: Flow, run: str, error: AccordError, now: datetime) -> None:
+        """Nothing was agreed."""
+
+    def state(self, report: FlowReport) -> None:
+        """Nothing to do with rows."""
+
+    def _look(self, entity: str) -> None:
+        self._looked.add(entity)
+        try:
+            found = start_from_entities(self._work, entities={entity})
+        except AccordError as error:
+            # The loop meets what ends it by itself; the next change of the entity looks again.
+            self._told.say("start_failed", f"{entity}: {error}", entity=entity, kind=type(error).__name__, message=str(error))
+            return
+        for begun in found:
+            self._told.say("not_started" if begun.reason else "process_started", begun_sentence(begun), **plain(begun))
+
+
 def watch(workspace: Workspace, flows: Sequence[str], lease: Lease, *, as_json: bool, metrics_port: int | None, lineage: str) -> int:
     """Keep the flows until SIGTERM or Ctrl-C; the present run is finished first. Returns the exit code."""
     told, metrics = Told(as_json), Metrics()
-    observers: list[Observer] = [told, metrics, Telemetry()]
+    observers: list[Observer] = [told, metrics, Telemetry(), Starter(workspace.work(), told)]
     with contextlib.ExitStack() as stack:
         send_telemetry()
         if lineage:

@@ -57,6 +57,9 @@ class Start:
     message: str = field(default="", metadata={"doc": "message that starts an instance; its content becomes variables"})
     entity: str = field(default="", metadata={"doc": "entity whose agreed rows start an instance, once for each key"})
     when: str = field(default="", metadata={"doc": "SQL over the entity's fields, or over the message's content: only then"})
+    existing: Literal["skip", "start"] = field(
+        default="skip", metadata={"doc": "with entity: rows that meet the condition when it is first looked at start no instance, or do"}
+    )
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 

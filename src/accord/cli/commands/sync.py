@@ -9,6 +9,7 @@ from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, 
 from accord.lifecycle.run import new_run_id
 from accord.model.errors import AccordError, UnknownName, UsageError
 from accord.sync import flow_order, run_flow
+from accord.work.starts import start_from_entities
 
 
 def register(app: typer.Typer) -> None:
@@ -66,8 +67,9 @@ def sync(
                 if error.exit_code == 2:
                     raise
                 failures.append((name, error))
+        begun = [] if dry_run else start_from_entities(workspace.work(), entities={workspace.map.flows[n].entity for n in chosen})
     if json:
-        body = {"command": "sync", "run": run, "dry_run": dry_run, "changed": any(r.changed for r in results)}
+        body = {"command": "sync", "run": run, "dry_run": dry_run, "changed": any(r.changed for r in results), "started": plain(begun)}
         emit_json(body | {"flows": plain(results), "failed": [{"flow": n, "error": str(e)} for n, e in failures]})
     else:
         rows: list[tuple[str, str, str]] = []
@@ -78,6 +80,8 @@ def sync(
         table("dry run: nothing was written" if dry_run else "", ("flow", "status", "counts"), [(a, b, escape(c)) for a, b, c in rows])
         if results and not any(r.changed for r in results) and not failures:
             out().print("no change: the systems agree with the last synchronization")
+        for one in begun:
+            out().print(escape(watching.begun_sentence(one)))
     for name, failure in failures:
         emit_error(type(failure).__name__, f"flow '{name}': {failure}", as_json=False, code=failure.exit_code)
     return 3 if any(error.exit_code == 3 for _, error in failures) else 1 if failures else 0

@@ -29,6 +29,12 @@ def check(facts: Facts) -> Iterator[Problem]:
             yield from _expression(
                 facts, path, f"entity '{entity.name}', event '{event.type}', when", event.when, entity.fields, types, condition=True
             )
+    for process in facts.map.processes.values():
+        for start in process.starts.values():
+            if (started := facts.entity(start.entity)) is not None:
+                path = ("processes", process.name, "starts", start.name, "when")
+                types, holder = _types({f.name: f.type for f in started.fields.values()}), f"process '{process.name}', start '{start.name}'"
+                yield from _expression(facts, path, f"{holder}, when", start.when, started.fields, types, condition=True)
     for flow in facts.map.flows.values():
         for binding in flow.bindings.values():
             yield from _binding(facts, flow, binding, facts.entity_of(flow))
