@@ -42,6 +42,7 @@ class Wire:
     def __init__(self, target: str | tuple[str, int]) -> None:
         self._target = target
         self._cuts = 0
+        self._cutting = threading.Lock()
         self._threads: list[threading.Thread] = []
         self.port = 0
         self.clear()
@@ -65,16 +66,18 @@ class Wire:
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
         self._listener.settimeout(_LOOK_SECONDS)
         self.port = self._listener.getsockname()[1]
-        self._start(self._accept, self._listener)
+        self._accepting = self._start(self._accept, self._listener)
 
     def refuse(self) -> None:
         """Nobody listens any more, and what was open ends."""
         self._listener.close()
+        self._accepting.join()  # until it looks again, the kernel takes connections for it
         self.cut()
 
-    def cut(self) -> None:
-        """End all connections now."""
-        self._cuts += 1
+    def cut(self, cuts: int | None = None) -> None:
+        """End all connections now; of those that were open after so many cuts, only if none has come since."""
+        with self._cutting:
+            self._cuts += cuts is None or cuts == self._cuts
 
     def close(self) -> None:
         """End everything and wait for it."""
@@ -83,10 +86,11 @@ class Wire:
         for thread in self._threads:
             thread.join()
 
-    def _start(self, call: Callable[..., None], *arguments: object) -> None:
+    def _start(self, call: Callable[..., None], *arguments: object) -> threading.Thread:
         thread = threading.Thread(target=call, args=arguments, daemon=True)
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -114,7 +118,7 @@ class Wire:
                     if source is server and self.deaf_after is not None and self.received + len(data) > self.deaf_after:
                         server.close()
                         deaf = True
-                    if not deaf and not self._pass(data, server if source is client else client, answer=source is server):
+                    if not deaf and not self._pass(data, server if source is client else client, cuts, answer=source is server):
                         break
                 if self._mute:
                     time.sleep(_LOOK_SECONDS)
@@ -125,8 +129,11 @@ class Wire:
     def _mute(self) -> bool:
         return self.mute_after is not None and self.received >= self.mute_after
 
-    def _pass(self, data: bytes, sink: socket.socket, *, answer: bool) -> bool:
-        """Send on what came, as the faults want it; whether the connection goes on."""
+    def _pass(self, data: bytes, sink: socket.socket, cuts: int, *, answer: bool) -> bool:
+        """Send on what came, as the faults want it; whether the connection goes on.
+
+        A fault ends the connections it struck, and none that was made after the test had ended them and the fault.
+        """
         if self.delay_seconds or self.bytes_per_second:
             time.sleep(self.delay_seconds + (len(data) / self.bytes_per_second if self.bytes_per_second else 0))
         if not answer:
@@ -134,7 +141,7 @@ class Wire:
             sink.sendall(data)
             if self.cut_sent is not None and self.sent > self.cut_sent:
                 time.sleep(0.05)  # the server gets it and acts; only the answer is lost
-                self.cut()
+                self.cut(cuts)
                 return False
             return True
         self.received += len(data)
@@ -143,7 +150,7 @@ class Wire:
             data = data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]
         if self.cut_after is not None and self.received > self.cut_after:
             sink.sendall(data[: max(0, len(data) - (self.received - self.cut_after))])
-            self.cut()
+            self.cut(cuts)
             return False
         sink.sendall(data)
         return True
