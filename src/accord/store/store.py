@@ -111,11 +111,11 @@ class Store:
                 hook(tx, batch)
         return head
 
-    def also(self, hook: Hook) -> None:
     def protect(self, marking: Marking) -> None:
         """From now on seal what this finds in events before they enter the log; projections and readers get it open."""
         self._sealer.marking = marking
 
+    def also(self, hook: Hook) -> None:
         """From now on carry out ``hook`` on what this object appends, in the same transaction: both happen, or neither.
 
         A rebuild does not call it: it is for what follows from an event once, such as a job in a queue. Given twice it is called once.
