@@ -105,6 +105,10 @@ class SegmentFolder:
             return frozenset()
         return frozenset(path.stem for path in self.folder.iterdir() if path.suffix == _SUFFIX and _is_sha(path.stem))
 
+    def there(self, sha: str) -> bool:
+        """Whether there is a file of this name."""
+        return self._named(sha).is_file()
+
     def size(self, sha: str) -> int:
         """Size of a segment in bytes."""
         return self.path(sha).stat().st_size

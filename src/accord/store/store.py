@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,8 @@ from accord.store.group import GroupCommit
 from accord.store.migrate import migrate
 from accord.store.postgres import PostgresDatabase
 from accord.store.projection import Projection, apply, as_table, build, discover, outdated
-from accord.store.sealing import Keyring, Marking, Sealer
+from accord.store.scrub import scrub
+from accord.store.sealing import Keyring, Marking, Sealer, Subject
 from accord.store.segments import Segment, SegmentFault, SegmentFolder
 from accord.store.sqlite import SqliteDatabase
 
@@ -225,15 +226,32 @@ class Store:
     def read_segment(self, sha: str) -> Path:
         """The Parquet file of a segment.
 
+        while not self._segments.there(sha):
+            found = self._database.rows("SELECT replacement FROM erased_segment WHERE sha = ?", sha)
+            if not found:
+                break
+            sha = str(found[0][0])  # rows of a person were taken out of it; the log names it as it was
         Raises:
             DataRefused: it is missing.
         """
         return self._segments.path(sha)
+    def segment_names(self) -> frozenset[str]:
+        """The segments that are there, named by an event or not."""
+        return self._segments.names()
+
+    def event_bodies(self) -> Iterator[str]:
+        """The text of every event as it is hashed, in order."""
+        return log.bodies(self._database)
+
 
     segment_path = read_segment
 
     def verify_segments(self) -> tuple[SegmentFault, ...]:
-        """Segments the log rests on that are missing, and segments whose bytes changed; reads all of them."""
+        """Segments the log rests on that are missing, and segments whose bytes changed; reads all of them.
+
+        erased: dict[str, str] = dict(self._database.rows("SELECT sha, replacement FROM erased_segment"))
+        One that was erased is not missing: the event that says so names the one that stands for it, which must be there.
+        """
         named = {str(sha) for (sha,) in self._database.rows("SELECT DISTINCT sha FROM segment")}
         there = self._segments.names()
         missing = [SegmentFault(sha, "missing") for sha in sorted(named - there)]
@@ -256,6 +274,47 @@ class Store:
             removed = [sha for sha in self.unused_segments() if self._segments.age_seconds(sha) >= older_than_seconds]
             for sha in removed:
                 self._segments.remove(sha)
+    def pseudonyms(self, subjects: Iterable[Subject]) -> dict[Subject, str]:
+        """The pseudonyms of those persons for whom something was sealed."""
+        return self._sealer.keyring.known(self._database, subjects)
+
+    def shred(self, subjects: Iterable[Subject], said: Callable[[Sequence[str]], Event]) -> None:
+        """Shred the keys of persons: what was sealed for them can no longer be read. ``scrub`` has to follow.
+
+        Args:
+            subjects: who; those without a key are passed over.
+            said: the event that goes into the log with it, given their pseudonyms.
+        """
+        who, keyring = list(subjects), self._sealer.keyring
+        with self._transaction() as tx:
+            self._append(tx, [log.encode(said(sorted(keyring.known(tx, who).values())))])
+            old = keyring.shred(tx, keyring.known(tx, who).values())  # asked again: the event itself may name one of them
+            tx.run("INSERT INTO erasure (kek) VALUES (?) ON CONFLICT (kek) DO NOTHING", old)
+
+    def unscrubbed(self) -> bool:
+        """Whether keys were shredded and what was computed from their values may still be there."""
+        return bool(self._database.rows("SELECT 1 FROM erasure"))
+
+    def scrub(self) -> None:
+        """After ``shred``: destroy the key file of before, compute every projection anew, and leave no old page in the database.
+
+        Raises:
+            LeaseHeld: somebody reads the database; nothing is lost, and it has to be called again.
+        """
+        scrub(self._database, self._sealer.keyring, self.rebuild)
+
+    def replace_segments(self, replaced: Mapping[str, tuple[str, int]], event: Event) -> None:
+        """Take segments away for ever; who asks for one of them gets its replacement, and ``verify_segments`` does not miss it.
+
+        Args:
+            replaced: segment and the one with its other rows, which was written already, and the number of rows it lacks.
+            event: of type ``segment.erased``, naming them as (sha, replacement, rows).
+        """
+        self.append([event])
+        for sha, (replacement, _) in replaced.items():
+            if sha != replacement:
+                self._segments.remove(sha)
+
             self._segments.remove_partial(older_than_seconds)
         return tuple(removed)
 

@@ -16,12 +16,15 @@ from accord.store.sealing.marks import Mark, Path, Subject
 
 ACTOR: Final = ""
 """The kind of people who act: whoever stands in ``by``."""
+FINDINGS: Final = Subject("accord findings", "")
+"""Whose the examples of findings and the reasons of failures are: everybody's, so their key is shredded with each erasure."""
 _NOBODY: Final = frozenset({"", "accord", "clock", "unknown"})
-_ACTING: Final = ("by", "assignee", "to")
+_ACTING: Final = ("by", "assignee", "to", "person")
 _WORDS: Final = ("text", "reason", "reasons")  # what people write freely about a case
 _GIVEN: Final = ("variables", "content")
 _CASE: Final = ("case", "message_key")
 _LIVE: Final = frozenset({"flow.live_intended", "flow.live_applied"})
+_RUN: Final = frozenset({"flow.run_finished", "flow.state_changed"})
 _CONFLICT: Final = frozenset({"conflict.opened", "conflict.decided", "conflict.restored", "conflict.closed"})
 _QUARANTINE: Final = frozenset({"quarantine.discarded", "quarantine.reopened"})
 
@@ -110,10 +113,25 @@ class PersonalValues:
             yield from self._conflict(attributes)
         elif event.type in _QUARANTINE:
             yield from self._quarantine(attributes)
+        elif event.type == "finding.seen":
+            yield from (Mark(("attributes", name), FINDINGS) for name in ("examples", "detail") if self._entities and attributes.get(name))
+        elif event.type in _RUN:
+            # Findings quote values that broke a rule. A run that finds nothing here looks again by itself.
+            yield from (
+                Mark(("attributes", name), FINDINGS) for name in ("seen", "reason") if self._entity(attributes) and attributes.get(name)
+            )
         elif event.type.startswith("message."):
             yield from self._message(attributes)
         elif "instance" in attributes:
             yield from self._work(event, batch)
+
+    def kinds(self) -> frozenset[str]:
+        """Every kind of person values may be sealed for."""
+        found = {ACTOR, *self._entities, *(entity.kind for entity in self._entities.values())}
+        for process in self._map.processes.values():
+            field = process.variables.get(process.person)
+            found |= {f"process:{process.name}", (field.references if field else "") or process.case or process.name}
+        return frozenset(found)
 
     def _acting(self, event: Event) -> Iterator[Mark]:
         by = event.attributes.get("by")
