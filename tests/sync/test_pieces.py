@@ -284,7 +284,7 @@ def test_a_table_of_codes_that_cannot_be_used_is_refused_by_name(
 ) -> None:
     """A map may read what lies beside it, and nothing else on the machine."""
     (tmp_path / "teams.csv").write_text("code,name\n1,Sales\n")
-    at = Lookup(lookup.code, lookup.value, lookup.entity, lookup.file, Place(str(tmp_path / "map.yaml")))
+    at = Lookup(lookup.code, lookup.value, lookup.entity, lookup.file, place=Place(str(tmp_path / "map.yaml")))
     world = looked_up(make_world, at)
 
     with pytest.raises(error, match=message):

@@ -32,12 +32,19 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A table of codes: the rows of an entity as agreed, or a CSV file; read from left to right, written from right to left."""
+    """A table of codes; read from left to right, written from right to left.
 
-    code: str = field(metadata={"doc": "column or field that holds what stands in the system"})
-    value: str = field(metadata={"doc": "column or field that holds the canonical value; must be one-to-one to be written"})
+    It is the rows of an entity as agreed, a CSV file, or the links between the own keys of a system and the canonical ids of an entity.
+    """
+
+    code: str = field(default="", metadata={"doc": "column or field that holds what stands in the system"})
+    value: str = field(default="", metadata={"doc": "column or field that holds the canonical value; must be one-to-one to be written"})
     entity: str = field(default="", metadata={"doc": "entity whose agreed rows are the table"})
     file: str = field(default="", metadata={"doc": "CSV file with a header, beside the map"})
+    own_key: str = field(
+        default="",
+        metadata={"doc": "system/resource whose own keys stand in the column, for rows of the entity; in place of code and value"},
+    )
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 

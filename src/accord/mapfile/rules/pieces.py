@@ -8,7 +8,7 @@ from itertools import pairwise
 from accord.mapfile.problems import Problem
 from accord.mapfile.rules.facts import Facts, can_write
 from accord.model.entity import Entity
-from accord.model.flow import Binding, FieldMapping, Flow
+from accord.model.flow import Binding, FieldMapping, Flow, Lookup
 
 _KINDS = ("split", "join", "lookup", "codes", "read")
 
@@ -41,22 +41,43 @@ def _mapping(facts: Facts, flow: Flow, binding: Binding, mapping: FieldMapping, 
         yield facts.problem((*path, "join", "columns"), f"{holder}: a join of one column joins nothing.", "Expected two columns or more.")
     if mapping.join is not None and mapping.column:
         yield facts.problem((*path, "column"), f"{holder}: 'join' names its columns itself.", "Keep one of the two.")
-    lookup = mapping.lookup
+    yield from _lookup(facts, path, holder, mapping.lookup)
+    field = entity.fields.get(mapping.name) if entity is not None else None
+    if mapping.separator and field is not None and not field.separator and field.type != "json":
+        yield facts.problem(
+            (*path, "separator"), f"{holder}: the field is no set.", "Give the field of the entity a separator:, or type: json."
+        )
+
+
+def _lookup(facts: Facts, path: tuple[str, ...], holder: str, lookup: Lookup | None) -> Iterator[Problem]:
     if lookup is not None and bool(lookup.entity) == bool(lookup.file):
         yield facts.problem((*path, "lookup"), f"{holder}: a lookup needs one table.", "Expected entity: or file:, one of them.")
     elif lookup is not None and lookup.entity:
         table = facts.entity(lookup.entity)
         if lookup.entity not in facts.map.entities:
             yield facts.unknown((*path, "lookup", "entity"), f"{holder}: lookup", "entity", lookup.entity, facts.map.entities)
+        if lookup.own_key:
+            yield from _own_key(facts, path, holder, lookup)
+            return
         for side in ("code", "value"):
             name = getattr(lookup, side)
-            if table is not None and name not in table.fields:
+            if not name:
+                yield facts.problem((*path, "lookup"), f"{holder}: a lookup without '{side}'.", "Expected code: and value:, or own_key:.")
+            elif table is not None and name not in table.fields:
                 yield facts.unknown((*path, "lookup", side), f"{holder}: lookup", f"field of entity '{table.name}'", name, table.fields)
-    field = entity.fields.get(mapping.name) if entity is not None else None
-    if mapping.separator and field is not None and not field.separator and field.type != "json":
-        yield facts.problem(
-            (*path, "separator"), f"{holder}: the field is no set.", "Give the field of the entity a separator:, or type: json."
-        )
+    elif lookup is not None and not (lookup.code and lookup.value):
+        yield facts.problem((*path, "lookup"), f"{holder}: a lookup needs two columns of its file.", "Expected code: and value:.")
+
+
+def _own_key(facts: Facts, path: tuple[str, ...], holder: str, lookup: Lookup) -> Iterator[Problem]:
+    bound = {
+        f"{b.holder}/{b.resource}" for f in facts.map.flows.values() if f.entity == lookup.entity for b in f.bindings.values() if b.own_key
+    }
+    if lookup.code or lookup.value:
+        yield facts.problem((*path, "lookup", "own_key"), f"{holder}: own_key stands in place of code and value.", "Keep one of the two.")
+    if lookup.own_key not in bound:
+        what = f"system/resource with own keys of entity '{lookup.entity}'"
+        yield facts.unknown((*path, "lookup", "own_key"), f"{holder}: lookup", what, lookup.own_key, bound)
 
 
 def _parts(facts: Facts, flow: Flow, binding: Binding) -> Iterator[Problem]:

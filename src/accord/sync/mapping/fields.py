@@ -193,7 +193,8 @@ def _complaint(field: Field, mapping: FieldMapping, type_: CanonicalType) -> str
     if mapping.codes:
         return " is not one of the known codes"
     if mapping.lookup is not None:
-        return f" is no known {mapping.lookup.code} of {mapping.lookup.entity or mapping.lookup.file}"
+        table = mapping.lookup
+        return f" is no known {f'key of {table.own_key}' if table.own_key else f'{table.code} of {table.entity or table.file}'}"
     if mapping.value:
         return f" is not {mapping.value}, which always stands here"
     if mapping.separator or field.separator:

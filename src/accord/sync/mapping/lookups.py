@@ -1,4 +1,4 @@
-"""Tables of codes that mappings look values up in: an entity's agreed rows, or a CSV file beside the map.
+"""Tables of codes that mappings look values up in: an entity's agreed rows, its keys in one system, or a CSV file beside the map.
 
 Each becomes two tables of one cycle: by code, for reading, and by value, for writing. A code that means two things is in neither direction
 usable, and is left out: such a value is refused with the reason instead of being guessed.
@@ -13,6 +13,7 @@ from accord.connectors.types import path_literal, quote
 from accord.model.errors import MapError, UnknownName, alternatives
 from accord.model.flow import Lookup
 from accord.sync.cycle import Cycle, storage_type
+from accord.sync.identity.links import LINKS, state_of
 from accord.sync.mapping.pieces import lookup_table
 from accord.sync.state.base import load_golden
 
@@ -31,6 +32,9 @@ def make_lookups(cycle: Cycle) -> None:
         UnknownName: an entity or field the map does not hold.
     """
     for table, lookup in lookups_of(cycle).items():
+        if lookup.own_key:
+            _links(cycle, lookup, table)
+            continue
         source = _rows_of_entity(cycle, lookup, table) if lookup.entity else _rows_of_file(cycle, lookup)
         code, value = (f"CAST({quote(c)} AS VARCHAR)" for c in (lookup.code, lookup.value))
         pairs = f"SELECT DISTINCT {code} AS accord_code, {value} AS accord_value FROM {source}"
@@ -40,6 +44,26 @@ def make_lookups(cycle: Cycle) -> None:
                 f"any_value(accord_value) AS accord_value FROM ({pairs}) WHERE accord_code IS NOT NULL AND accord_value IS NOT NULL "
                 f"GROUP BY {by} HAVING count(*) = 1"
             )
+
+
+def _links(cycle: Cycle, lookup: Lookup, table: str) -> None:
+    """The keys a resource has for the rows of an entity with identity.
+
+    Several keys may mean one id, where two rows of a system were found to be the same: each is read, and the one that stands is written.
+    """
+    shas = state_of(cycle.store, lookup.entity, "links")
+    columns = ", ".join(f"{quote(name)} {kind}" for name, kind in LINKS.items())
+    cycle.sql(f"CREATE OR REPLACE TABLE {table}_links ({columns}, n INTEGER)")
+    for n, sha in enumerate(shas):
+        file = path_literal(cycle.store.read_segment(sha))
+        cycle.sql(
+            f"INSERT INTO {table}_links BY NAME SELECT *, {n} AS n FROM read_parquet({file}) WHERE resource = $r", {"r": lookup.own_key}
+        )
+    last = f"SELECT * FROM {table}_links QUALIFY row_number() OVER (PARTITION BY own_key ORDER BY n DESC) = 1"
+    pairs = f"SELECT own_key AS accord_code, canonical AS accord_value FROM ({last})"
+    cycle.sql(f"CREATE OR REPLACE TABLE {table}_read AS {pairs}")
+    best = "QUALIFY row_number() OVER (PARTITION BY canonical ORDER BY n DESC, own_key) = 1"
+    cycle.sql(f"CREATE OR REPLACE TABLE {table}_write AS {pairs} WHERE NOT coalesce(retired, false) {best}")
 
 
 def _rows_of_entity(cycle: Cycle, lookup: Lookup, table: str) -> str:
@@ -54,7 +78,9 @@ def _rows_of_entity(cycle: Cycle, lookup: Lookup, table: str) -> str:
 
 
 def lookup_segments(cycle: Cycle, lookup: Lookup) -> tuple[str, ...]:
-    """The segments with the agreed rows of the entity of a lookup."""
+    """The segments with the agreed rows of the entity of a lookup, or with the links of its keys."""
+    if lookup.own_key:
+        return tuple(state_of(cycle.store, lookup.entity, "links"))
     flows = [flow.name for flow in cycle.map.flows.values() if flow.entity == lookup.entity]
     return tuple(sha for name in flows for sha in cycle.store.flow_state(name).get("golden", ()))
 

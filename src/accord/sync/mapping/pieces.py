@@ -89,5 +89,5 @@ def lookup_code(lookup: Lookup, value: str) -> str:
 
 def lookup_table(lookup: Lookup) -> str:
     """The name of the tables a lookup is looked up in, without what they are for."""
-    parts = repr((lookup.entity, lookup.file, lookup.code, lookup.value))
+    parts = repr((lookup.entity, lookup.file, lookup.code, lookup.value, lookup.own_key))
     return "lookup_" + hashlib.sha256(parts.encode()).hexdigest()[:16]
