@@ -64,8 +64,8 @@ class Store:
         sealer: Sealer,
     ) -> None:
         self._database, self._segments, self._projections, self._clock = database, segments, tuple(projections), clock
-        self._lease: Lease | None = None
         self._sealer = sealer
+        self._lease: Lease | None = None
         self._group = GroupCommit(self._transaction)
         self._hooks: list[Hook] = []
 
@@ -226,15 +226,18 @@ class Store:
     def read_segment(self, sha: str) -> Path:
         """The Parquet file of a segment.
 
+        Raises:
+            DataRefused: it is missing.
+        """
         while not self._segments.there(sha):
             found = self._database.rows("SELECT replacement FROM erased_segment WHERE sha = ?", sha)
             if not found:
                 break
             sha = str(found[0][0])  # rows of a person were taken out of it; the log names it as it was
-        Raises:
-            DataRefused: it is missing.
-        """
         return self._segments.path(sha)
+
+    segment_path = read_segment
+
     def segment_names(self) -> frozenset[str]:
         """The segments that are there, named by an event or not."""
         return self._segments.names()
@@ -243,18 +246,15 @@ class Store:
         """The text of every event as it is hashed, in order."""
         return log.bodies(self._database)
 
-
-    segment_path = read_segment
-
     def verify_segments(self) -> tuple[SegmentFault, ...]:
         """Segments the log rests on that are missing, and segments whose bytes changed; reads all of them.
 
-        erased: dict[str, str] = dict(self._database.rows("SELECT sha, replacement FROM erased_segment"))
         One that was erased is not missing: the event that says so names the one that stands for it, which must be there.
         """
         named = {str(sha) for (sha,) in self._database.rows("SELECT DISTINCT sha FROM segment")}
+        erased: dict[str, str] = dict(self._database.rows("SELECT sha, replacement FROM erased_segment"))
         there = self._segments.names()
-        missing = [SegmentFault(sha, "missing") for sha in sorted(named - there)]
+        missing = [SegmentFault(sha, "missing") for sha in sorted((named | set(erased.values())) - erased.keys() - there)]
         return (*missing, *(SegmentFault(sha, "corrupt") for sha in sorted(there) if self._segments.corrupt(sha)))
 
     def unused_segments(self) -> tuple[str, ...]:
@@ -274,6 +274,9 @@ class Store:
             removed = [sha for sha in self.unused_segments() if self._segments.age_seconds(sha) >= older_than_seconds]
             for sha in removed:
                 self._segments.remove(sha)
+            self._segments.remove_partial(older_than_seconds)
+        return tuple(removed)
+
     def pseudonyms(self, subjects: Iterable[Subject]) -> dict[Subject, str]:
         """The pseudonyms of those persons for whom something was sealed."""
         return self._sealer.keyring.known(self._database, subjects)
@@ -314,9 +317,6 @@ class Store:
         for sha, (replacement, _) in replaced.items():
             if sha != replacement:
                 self._segments.remove(sha)
-
-            self._segments.remove_partial(older_than_seconds)
-        return tuple(removed)
 
     @contextlib.contextmanager
     def lease(self, holder: str, *, seconds: float = leases.DEFAULT_SECONDS) -> Iterator[Lease]:
@@ -393,27 +393,27 @@ def _utc_now() -> datetime:
 def open_store(
     url: str | Path,
     *,
-    keys: Path | None = None,
     segments: Path,
     projections: Sequence[Projection] | None = None,
     clock: Callable[[], datetime] = _utc_now,
+    keys: Path | None = None,
 ) -> Store:
     """Open a store, making or migrating it where needed.
 
     Args:
         url: path of an SQLite file, ``sqlite:///path``, or ``postgresql://…``.
-        keys: folder for the key that seals personal values; default: ``keys`` beside the segments. Made with the first such value.
         segments: folder for bulk data; made with the first segment.
         projections: default: all found in ``store/projections``.
         clock: gives the time by which leases expire.
+        keys: folder for the key that seals personal values; default: ``keys`` beside the segments. Made with the first such value.
 
     Raises:
         UsageError: a URL of another kind.
         SystemUnreachable: no such server, or a file that cannot be written to.
-    sealer = Sealer(Keyring(keys or Path(segments).parent / "keys"))
         DataRefused: written by a newer Accord, or not a store.
     """
     database = _database(str(url))
+    sealer = Sealer(Keyring(keys or Path(segments).parent / "keys"))
     try:
         migrate(database)
         found = discover() if projections is None else tuple(projections)
