@@ -2,5 +2,6 @@
 
 from accord.store.segments import Segment, SegmentFault
 from accord.store.store import Lease, Store, open_store
+from accord.store.turn import Ahead
 
-__all__ = ["Lease", "Segment", "SegmentFault", "Store", "open_store"]
+__all__ = ["Ahead", "Lease", "Segment", "SegmentFault", "Store", "open_store"]

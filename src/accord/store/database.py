@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 Value = str | int | float | None
 Row = tuple[Any, ...]
+Query = tuple[str, Sequence[Value]]
 
 
 class Rows(Protocol):
@@ -20,6 +21,10 @@ class Rows(Protocol):
 
 class Transaction(Rows, Protocol):
     """Statements in the SQL that SQLite and PostgreSQL share."""
+
+    def several(self, queries: Sequence[Query]) -> list[list[Row]]:
+        """All rows of several queries, where the database is far away without waiting for each."""
+        ...
 
     def run(self, sql: str, *values: Value) -> None:
         """Carry out one statement."""

@@ -1,54 +1,61 @@
-"""Group commit: transactions that arrive while another commits share the next one, and with it one wait for the disk.
+"""Group commit: decisions that arrive while others are written share the next transaction, and with it one wait for the disk.
 
-The first thread to find nobody at work leads: it takes everything that waits, carries it out in one database transaction, each piece in
-a savepoint of its own, and commits once. A piece that fails is rolled back alone and gets its own error; the others do not notice. When
-the commit itself fails, all of them failed. Who comes meanwhile waits on a lock of its own, so that the end of a transaction wakes
-exactly those it concerns: the ones that are done, and one that leads next.
+The first thread to find nobody at work leads: it takes everything that waits and carries it out in one transaction. A decision that is
+refused writes nothing and gets its own error; the others do not notice. Where events are refused only when they are written, the whole
+transaction is undone and each decision gets one of its own, so that again only the guilty fails. When the commit itself fails, all of
+them failed. Who comes meanwhile waits on a lock of its own, so that the end of a transaction wakes exactly those it concerns: the ones
+that are done, and one that leads next.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from accord.store.database import Transaction
+from accord.model.errors import LeaseHeld, StorageFull, SystemUnreachable
+from accord.model.event import Event
+from accord.store.database import Rows, Transaction
+from accord.store.turn import Ahead, Appender, Turn
 
 T = TypeVar("T")
-MOST = 256  # pieces in one transaction: what a crash may undo at once, and how long the last of them waits for the first
+Decide = Callable[[Rows], tuple[Iterable[Event], T]]
+MOST = 256  # decisions in one transaction: what a crash may undo at once, and how long the last of them waits for the first
+_FOR_ALL = (LeaseHeld, StorageFull, SystemUnreachable)  # what no decision is guilty of
 
 
 class _Piece:
-    __slots__ = ("done", "error", "result", "turn", "work")
+    __slots__ = ("ahead", "decide", "done", "error", "result", "turn")
 
-    def __init__(self, work: Callable[[Transaction], Any]) -> None:
-        self.work, self.done = work, False
+    def __init__(self, decide: Decide[Any], ahead: Ahead | None) -> None:
+        self.decide, self.ahead, self.done = decide, ahead, False
         self.result: Any = None
         self.error: BaseException | None = None
         self.turn = threading.Lock()
 
 
 class GroupCommit:
-    """Runs pieces of work of many threads in few transactions.
+    """Carries out decisions of many threads in few transactions.
 
     Args:
         transaction: opens the one writing transaction of the store.
+        append: adds events to the log and the projections.
     """
 
-    def __init__(self, transaction: Callable[[], AbstractContextManager[Transaction]]) -> None:
-        self._transaction = transaction
+    def __init__(self, transaction: Callable[[], AbstractContextManager[Transaction]], append: Appender) -> None:
+        self._transaction, self._append = transaction, append
         self._waiting: deque[_Piece] = deque()
         self._leader: _Piece | None = None
         self._guard = threading.Lock()
 
-    def run(self, work: Callable[[Transaction], T]) -> T:
-        """What ``work`` returns, once it is durable; whatever it raises, with nothing of it kept.
+    def run(self, decide: Decide[T], ahead: Ahead | None = None) -> T:
+        """What ``decide`` gives beside its events, once they are durable; whatever it raises, with nothing of it kept.
 
-        ``work`` must not call the store's writing methods: it runs inside their transaction, on the thread of whoever leads.
+        ``decide`` must not call the store's writing methods: it runs inside their transaction, on the thread of whoever leads.
         """
-        piece = _Piece(work)
+        piece = _Piece(decide, ahead)
         piece.turn.acquire()
         with self._guard:
             self._waiting.append(piece)
@@ -64,7 +71,7 @@ class GroupCommit:
             raise
         if piece.error is not None:
             raise piece.error
-        return piece.result  # type: ignore[no-any-return] # the piece keeps what its own work returned
+        return piece.result  # type: ignore[no-any-return] # the piece keeps what its own decision returned
 
     def _lead(self, own: _Piece) -> None:
         taken: list[_Piece] = []
@@ -92,25 +99,30 @@ class GroupCommit:
         if self._leader is not None:
             self._leader.turn.release()
 
-    def _carry_out(self, pieces: list[_Piece]) -> None:
+    def _carry_out(self, pieces: Sequence[_Piece]) -> None:
         try:
             with self._transaction() as tx:
+                turn = Turn(tx, self._append, [piece.ahead for piece in pieces if piece.ahead is not None])
                 for piece in pieces:
-                    _attempt(tx, piece, alone=len(pieces) == 1)
+                    _decide(turn, piece)
+                turn.write()
         except BaseException as error:  # noqa: BLE001 - not swallowed: each piece raises it on its own thread
+            if len(pieces) > 1 and isinstance(error, Exception) and not isinstance(error, _FOR_ALL):
+                # Events of one of them were refused; which one shows when each is alone.
+                for piece in pieces:
+                    piece.result = piece.error = None
+                    self._carry_out([piece])
+                return
             for piece in pieces:
                 if piece.error is None:
                     piece.result, piece.error = None, error
 
 
-def _attempt(tx: Transaction, piece: _Piece, *, alone: bool) -> None:
-    if alone:
-        piece.result = piece.work(tx)  # its error rolls the whole transaction back, which is it alone
-        return
-    tx.run("SAVEPOINT piece")
+def _decide(turn: Turn, piece: _Piece) -> None:
     try:
-        piece.result = piece.work(tx)
+        events, piece.result = piece.decide(turn)
+        turn.take(list(events))
     except Exception as error:  # noqa: BLE001 - not swallowed: raised on the thread of whoever gave the piece
-        tx.run("ROLLBACK TO SAVEPOINT piece")
-        piece.error = error
-    tx.run("RELEASE SAVEPOINT piece")
+        piece.result, piece.error = None, error
+    if turn.failed is not None:  # what was decided before could not be written: no decision after it rests on anything
+        raise turn.failed

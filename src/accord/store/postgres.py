@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from accord.model.errors import AccordError, DataRefused, LeaseHeld, StorageFull, SystemUnreachable, UsageError
 from accord.store.alive import LINK, Watched
-from accord.store.database import BUSY_SECONDS, Row, Transaction, Value, bindable, quote
+from accord.store.database import BUSY_SECONDS, NUL_SHOWN, Query, Row, Transaction, Value, bindable, quote
+from accord.store.pipeline import Pipeline
 
 SCHEMA = "accord"
 _CONNECT_SECONDS = 10
+_FEW = 3  # rows up to which each goes as a statement of its own
+# The same meaning as SQLite's BEGIN IMMEDIATE: one writer per store, and it sees what the last one committed.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('accord.store'), hashtext(current_schema()))"
+_INSERT = re.compile(r"INSERT INTO (\S+) \(([^()]*)\) VALUES \([?, ]*\)(?: (ON CONFLICT \(([^()]*)\) .*))?", re.DOTALL)
 
 
 class PostgresDatabase:
@@ -35,13 +43,14 @@ class PostgresDatabase:
         self._conninfo = make_conninfo(url, connect_timeout=_CONNECT_SECONDS, client_encoding="UTF8", **link)
         self._lock = threading.RLock()
         self._connection: psycopg.Connection[Row] | None = None
-        self._writing = False
+        self._line: Pipeline | None = None  # that of the transaction that is open
+        self._lines: WeakKeyDictionary[psycopg.Connection[Row], Pipeline] = WeakKeyDictionary()
         with self._errors():
             self._open()
 
     def _open(self) -> psycopg.Connection[Row]:
         # Never a new connection inside a transaction: its statements would be committed one by one.
-        if self._connection is not None and (self._writing or not self._connection.closed):
+        if self._connection is not None and (self._line is not None or not self._connection.closed):
             return self._connection
         connection: psycopg.Connection[Row] = Watched.open(self._conninfo)
         try:
@@ -53,38 +62,76 @@ class PostgresDatabase:
         return connection
 
     def run(self, sql: str, *values: Value) -> None:
-        """Carry out one statement."""
+        """Carry out one statement; within ``write`` its error may only show with a later one."""
         with self._lock, self._errors():
-            self._open().execute(_placeholders(sql), bindable(values))
+            if self._line is not None:
+                self._line.put(sql, values)
+            else:
+                self._open().execute(_placeholders(sql), bindable(values))
 
     def many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
         """Carry out one statement for each row of values, in order."""
         if not rows:
             return
-        with self._lock, self._errors(), self._open().cursor() as cursor:
-            cursor.executemany(_placeholders(sql), [bindable(row) for row in rows])
+        with self._lock, self._errors():
+            if self._line is None:
+                with self._open().cursor() as cursor:
+                    cursor.executemany(_placeholders(sql), [bindable(row) for row in rows])
+            elif len(rows) > _FEW and (whole := _at_once(sql, rows)) is not None:
+                self._line.put(*whole)
+            else:
+                for row in rows:
+                    self._line.put(sql, row)
 
     def rows(self, sql: str, *values: Value) -> list[Row]:
         """All rows of a query."""
         with self._lock, self._errors():
+            if self._line is not None:
+                return self._line.ask([(sql, values)])[0]
             return self._open().execute(_placeholders(sql), bindable(values)).fetchall()
+
+    def several(self, queries: Sequence[Query]) -> list[list[Row]]:
+        """The rows of several queries; within ``write`` in one round trip."""
+        with self._lock, self._errors():
+            if self._line is not None:
+                return self._line.ask(queries)
+            return [self.rows(sql, *values) for sql, values in queries]
 
     def script(self, text: str) -> None:
         """Carry out several statements without values."""
         with self._lock, self._errors():
-            self._open().execute(text.encode())
+            if self._line is None:
+                self._open().execute(text.encode())
+                return
+            # Several statements in one text cannot stand in line.
+            self._line.wait()
+            self._line.close()
+            try:
+                self._open().execute(text.encode())
+            finally:
+                self._line.open()
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """The one writing transaction."""
-        with self._lock, self._errors(), self._open().transaction():
-            self._writing = True
+        with self._lock, self._errors():
+            connection = self._open()
+            line = self._lines.get(connection) or self._lines.setdefault(connection, Pipeline(connection))
+            line.open()
+            self._line = line
             try:
-                # The same meaning as SQLite's BEGIN IMMEDIATE: one writer per store, and it sees what the last one committed.
-                self.run("SELECT pg_advisory_xact_lock(hashtext('accord.store'), hashtext(current_schema()))")
+                line.put("BEGIN")
+                line.put(_LOCK)
+                line.wait()
                 yield self
+                line.put("COMMIT")
+                line.wait()
+                line.close()
+            except BaseException:
+                _back_out(connection, line)
+                raise
             finally:
-                self._writing = False
+                self._line = None
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -148,3 +195,54 @@ def _without_password(url: str) -> str:
 @lru_cache(maxsize=512)
 def _placeholders(sql: str) -> bytes:
     return sql.replace("%", "%%").replace("?", "%s").encode()
+
+
+def _back_out(connection: psycopg.Connection[Row], line: Pipeline) -> None:
+    """Undo what was begun; a connection on which that cannot be done is closed, which undoes it, too."""
+    try:
+        line.back_out()
+    except BaseException:  # noqa: BLE001 - not swallowed: the caller raises what made it back out
+        connection.close()
+
+
+def _at_once(sql: str, rows: Sequence[Sequence[Value]]) -> tuple[str, tuple[str]] | None:
+    """One statement that adds all rows, where ``sql`` adds one; ``None`` when it is another statement, or rows may meet each other."""
+    kinds = tuple(_kind(column) for column in zip(*rows, strict=True))
+    made = _set_based(sql, kinds) if "" not in kinds else None
+    if made is None:
+        return None
+    whole, key = made
+    if key and len({tuple(row[n] for n in key) for row in rows}) < len(rows):
+        return None  # PostgreSQL does not touch a row twice in one statement
+    try:
+        packed = _PACKED.encode(rows)
+    except ValueError:  # a number that is none
+        return None
+    return whole, (packed.replace("\\u0000", NUL_SHOWN),)
+
+
+_PACKED = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _kind(column: Sequence[Value]) -> str:
+    """SQL type that holds all values of a column, ``NULL`` where there are none; empty when no type does."""
+    kinds = {type(value) for value in column}
+    kinds.discard(type(None))
+    if not kinds:
+        return "NULL"
+    return _TYPES.get(kinds.pop(), "") if len(kinds) == 1 else ""
+
+
+_TYPES: dict[type, str] = {str: "TEXT", int: "BIGINT", float: "DOUBLE PRECISION"}
+
+
+@lru_cache(maxsize=1024)
+def _set_based(sql: str, kinds: tuple[str, ...]) -> tuple[str, tuple[int, ...]] | None:
+    found = _INSERT.fullmatch(sql.strip())
+    if found is None:
+        return None
+    table, names, conflict, keys = found.groups()
+    columns = [name.strip() for name in names.split(",")]
+    values = ", ".join(kind if kind == "NULL" else f"CAST(v->>{n} AS {kind})" for n, kind in enumerate(kinds))
+    key = tuple(columns.index(name.strip()) for name in keys.split(",")) if keys else ()
+    return f"INSERT INTO {table} ({names}) SELECT {values} FROM json_array_elements(CAST(? AS json)) v {conflict or ''}", key

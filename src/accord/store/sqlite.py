@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from accord.model.errors import AccordError, DataRefused, LeaseHeld, StorageFull, SystemUnreachable
-from accord.store.database import BUSY_SECONDS, Row, Transaction, Value, bindable
+from accord.store.database import BUSY_SECONDS, Query, Row, Transaction, Value, bindable
 
 _PREPARED = 512  # statements kept ready; the projections of one step need more than the 128 of the default
 
@@ -28,7 +28,7 @@ class SqliteDatabase:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Several threads may use it: the lock above, not the connection's owner check, keeps them apart.
             self._connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=_PREPARED
             )
             try:
                 self._configure()
@@ -63,6 +63,10 @@ class SqliteDatabase:
                 return self._connection.execute(sql, bindable(values)).fetchall()
             except sqlite3.Error as error:
                 raise self._translated(error) from error
+
+    def several(self, queries: Sequence[Query]) -> list[list[Row]]:
+        """The rows of several queries."""
+        return [self.rows(sql, *values) for sql, values in queries]
 
     def _execute(self, sql: str, values: Sequence[Value]) -> None:
         # Not through ``_errors``: this is called for each row of a step, and a context manager costs more than the statement.

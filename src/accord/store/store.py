@@ -26,6 +26,7 @@ from accord.store.scrub import scrub
 from accord.store.sealing import Keyring, Marking, Sealer, Subject
 from accord.store.segments import Segment, SegmentFault, SegmentFolder
 from accord.store.sqlite import SqliteDatabase
+from accord.store.turn import Ahead
 
 _SHA = re.compile(r"[0-9a-f]{64}")
 _DAY_SECONDS = 86_400.0
@@ -66,7 +67,7 @@ class Store:
         self._database, self._segments, self._projections, self._clock = database, segments, tuple(projections), clock
         self._sealer = sealer
         self._lease: Lease | None = None
-        self._group = GroupCommit(self._transaction)
+        self._group = GroupCommit(self._transaction, self._append)
         self._hooks: list[Hook] = []
 
     @property
@@ -124,14 +125,16 @@ class Store:
         if hook not in self._hooks:
             self._hooks.append(hook)
 
-    def transact(self, decide: Callable[[Rows], tuple[Iterable[Event], T]]) -> T:
+    def transact(self, decide: Callable[[Rows], tuple[Iterable[Event], T]], *, ahead: Ahead | None = None) -> T:
         """Read, decide and append as one: nobody else writes between what ``decide`` reads and the events it gives.
 
-        Calls of several threads that come together share one commit. ``decide`` may be called on another thread; it must read only
-        through what it is given, and not call the store.
+        Calls of several threads that come together share one transaction, in which each sees what those before it decided. ``decide``
+        may be called on another thread, and again where others made the transaction fail; it must read only through what it is given,
+        and not call the store.
 
         Args:
             decide: reads projections and gives the events to append and what to return; when it raises, nothing is written.
+            ahead: what it will read, as far as that is known: fetched at once for all that share the transaction.
 
         Returns:
             What ``decide`` gave as second, once the events are durable.
@@ -139,13 +142,7 @@ class Store:
         Raises:
             As ``append``, and whatever ``decide`` raises.
         """
-
-        def work(tx: Transaction) -> T:
-            events, result = decide(tx)
-            self._append(tx, [log.encode(event) for event in events])
-            return result
-
-        return self._group.run(work)
+        return self._group.run(decide, ahead)
 
     def rows(self, sql: str, *values: Value) -> list[Row]:
         """Rows of a query on projections, in the SQL both databases share; for reading by key what ``table`` would give whole."""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from accord.model.errors import MapError, TerminalError, UsageError
 from accord.model.event import Event
 from accord.model.integration_map import IntegrationMap
-from accord.store import Store
+from accord.store import Ahead, Store
 from accord.store.database import Rows
 from accord.store.sealing import PersonalValues
 from accord.work import people
@@ -24,7 +24,7 @@ from accord.work.forms import check_variables
 from accord.work.jobs import enqueue, has_queue
 from accord.work.library import Library
 from accord.work.moves import Moves, stamp
-from accord.work.state import Task, find_tasks, load_task
+from accord.work.state import Task, before_changing, before_starting, begun, find_tasks, load_task
 
 T = TypeVar("T")
 _DUE = "SELECT task, kind FROM work_timer WHERE due_at <= ? ORDER BY due_at, task LIMIT ?"
@@ -75,12 +75,15 @@ class Work:
         check_variables(definition.process.variables, given, holder=f"process '{process}'")
         instance = f"{process}-{key}" if key else f"{process}-{uuid.uuid4().hex[:12]}"
 
-        def decide(moves: Moves) -> str:
-            if not moves.rows.rows("SELECT 1 FROM work_instance WHERE instance = ?", instance):
-                moves.start(definition, instance, case=case, variables=given)
-            return instance
+        def decide(moves: Moves) -> bool:
+            if begun(moves.rows, instance):
+                return False
+            moves.start(definition, instance, case=case, variables=given)
+            return True
 
-        return self.command(decide, by=by)
+        if self.command(decide, by=by, ahead=before_starting(instance)):
+            self.library.settled(definition)
+        return instance
 
     def accept(self, task: str, *, by: str) -> Task:
         """Accept the handoff a task came with; its team has it from now on.
@@ -89,7 +92,7 @@ class Work:
             UnknownName: there is no such task.
             TerminalError: it is not on offer.
         """
-        return self.command(lambda moves: people.accept(moves, task), by=by)
+        return self.command(lambda moves: people.accept(moves, task), by=by, ahead=before_changing(task))
 
     def claim(self, task: str, *, by: str) -> Task:
         """Take a task; an offered one is accepted with it. Taking what one has already is harmless.
@@ -98,7 +101,7 @@ class Work:
             UnknownName: there is no such task.
             TerminalError: somebody else has it, or it is over.
         """
-        return self.command(lambda moves: people.claim(moves, task), by=by)
+        return self.command(lambda moves: people.claim(moves, task), by=by, ahead=before_changing(task))
 
     def complete(self, task: str, *, by: str, answer: Mapping[str, Any] | None = None) -> Task:
         """Finish a task with what was filled in; where a gate is not passed it comes back, open, with the reasons.
@@ -108,7 +111,7 @@ class Work:
             UsageError: the form is not filled in right; nothing was changed.
             TerminalError: somebody else has it, it is over, or its instance has ended.
         """
-        return self.command(lambda moves: people.complete(moves, task, dict(answer or {})), by=by)
+        return self.command(lambda moves: people.complete(moves, task, dict(answer or {})), by=by, ahead=before_changing(task))
 
     def reject(self, task: str, *, by: str, reason: str) -> Task:
         """Send offered work back to the team it came from; their task opens again with the reason.
@@ -117,19 +120,19 @@ class Work:
             UsageError: no reason was given.
             TerminalError: the task is not on offer, or nobody gave it who could do it again.
         """
-        return self.command(lambda moves: people.reject(moves, task, reason), by=by)
+        return self.command(lambda moves: people.reject(moves, task, reason), by=by, ahead=before_changing(task))
 
     def release(self, task: str, *, by: str) -> Task:
         """Give a claimed task back to its team."""
-        return self.command(lambda moves: people.release(moves, task), by=by)
+        return self.command(lambda moves: people.release(moves, task), by=by, ahead=before_changing(task))
 
     def delegate(self, task: str, *, by: str, to: str) -> Task:
         """Give a task to a person, or to another team by its name in the map."""
-        return self.command(lambda moves: people.delegate(moves, task, to, self.map), by=by)
+        return self.command(lambda moves: people.delegate(moves, task, to, self.map), by=by, ahead=before_changing(task))
 
     def comment(self, task: str, *, by: str, text: str) -> None:
         """Write something to a task that stays in the log with it."""
-        self.command(lambda moves: people.comment(moves, task, text), by=by)
+        self.command(lambda moves: people.comment(moves, task, text), by=by, ahead=before_changing(task))
 
     def signal(self, message: str, *, key: str, content: Mapping[str, Any] | None = None, by: str, id: str = "") -> tuple[str, ...]:  # noqa: A002 - CloudEvents' word
         """Deliver a message: steps that wait for it with this key go on, and processes it starts begin.
@@ -215,7 +218,7 @@ class Work:
 
     def finished(self, task: str, outputs: Mapping[str, Any], *, attempt: int) -> Task:
         """Record that an action was carried out; a repeat, or one that comes too late, changes nothing."""
-        return self.command(lambda moves: people.finished(moves, task, dict(outputs), attempt), by="accord")
+        return self.command(lambda moves: people.finished(moves, task, dict(outputs), attempt), by="accord", ahead=before_changing(task))
 
     def failed(self, task: str, error: str, *, attempt: int, final: bool = False, after_seconds: float = 0.0) -> Task:
         """Record that an action failed; it is tried again later, or waits for a person after too many tries or when ``final``.
@@ -227,7 +230,9 @@ class Work:
             final: another try would not help.
             after_seconds: the other side asked not to be called again before.
         """
-        return self.command(lambda moves: people.failed(moves, task, error, attempt, final, after_seconds), by="accord")
+        return self.command(
+            lambda moves: people.failed(moves, task, error, attempt, final, after_seconds), by="accord", ahead=before_changing(task)
+        )
 
     def restart(self, task: str, *, by: str) -> Task:
         """Try a dead action again.
@@ -235,15 +240,16 @@ class Work:
         Raises:
             TerminalError: it is not dead.
         """
-        return self.command(lambda moves: people.restart(moves, task), by=by)
+        return self.command(lambda moves: people.restart(moves, task), by=by, ahead=before_changing(task))
 
-    def command(self, decide: Callable[[Moves], T], *, by: str, key: str = "") -> T:
+    def command(self, decide: Callable[[Moves], T], *, by: str, key: str = "", ahead: Ahead | None = None) -> T:
         """Carry out one command in one transaction.
 
         Args:
             decide: reads and changes instances through the moves it is given.
             by: who asked for it.
             key: of the events; by default a new one.
+            ahead: what it will read, as far as that is known.
         """
         if not by:
             raise UsageError("nobody is named.", expected="Say who does it.")
@@ -254,7 +260,7 @@ class Work:
             result = decide(moves)
             return moves.taken(), result
 
-        return self.store.transact(within)
+        return self.store.transact(within, ahead=ahead)
 
 
 def open_work(

@@ -25,6 +25,7 @@ class Library:
         self._map, self._folder = map, folder
         self._current: dict[str, Definition] = {}
         self._stored: dict[str, Definition] = {}
+        self._settled: set[str] = set()
 
     def current(self, process: str) -> Definition:
         """The definition new instances start by.
@@ -61,7 +62,11 @@ class Library:
 
     def known(self, rows: Rows, digest: str) -> bool:
         """Whether the log holds a definition."""
-        return bool(rows.rows("SELECT 1 FROM work_definition WHERE definition = ?", digest))
+        return digest in self._settled or bool(rows.rows("SELECT 1 FROM work_definition WHERE definition = ?", digest))
+
+    def settled(self, definition: Definition) -> None:
+        """An instance of it was begun and is durable: from now on the log holds it, whatever else happens."""
+        self._settled.add(definition.hash)
 
     def starts(self, message: str) -> list[tuple[str, list[Start]]]:
         """Processes that a message starts, with the starts that name it."""

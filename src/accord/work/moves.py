@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -20,7 +22,7 @@ from accord.work.calendar import due
 from accord.work.definition import Definition, Way
 from accord.work.expression import evaluate, holds
 from accord.work.gates import GateResult, evaluate_gate
-from accord.work.state import Handoff, Instance, Task, load_instance
+from accord.work.state import OBJECT, Handoff, Instance, Task, load_instance
 
 
 class Definitions(Protocol):
@@ -60,6 +62,7 @@ class Moves:
         self._instances: dict[str, Instance] = {}
         self._moved: dict[str, tuple[list[list[str]], list[list[str]]]] = {}
         self._defined: set[str] = set()
+        self._leaving: Counter[str] = Counter()
         self._starting: set[str] = set()  # tasks whose instances are being started: the first may end before the last begins
 
     def instance(self, name: str) -> Instance:
@@ -78,7 +81,7 @@ class Moves:
 
     def emit(self, type_: str, instance: Instance, /, **attributes: Any) -> None:
         """Collect an event about an instance and its case."""
-        about = [ObjectRef("process_instance", instance.instance)]
+        about = [ObjectRef(OBJECT, instance.instance)]
         if instance.case:
             about.append(ObjectRef("case", instance.case))
         body = {"instance": instance.instance, "process": instance.process, **attributes}
@@ -119,9 +122,10 @@ class Moves:
             self.emit("process.defined", made, definition=definition.hash, version=process.version, body=definition.body)
         given = {"definition": definition.hash, "case": case, "by": self.by, "variables": dict(variables)}
         self.emit("process.started", made, **given, **({"parent": parent, "parent_task": parent_task} if parent else {}))
-        for step in definition.beginnings:
-            self.begin(made, definition.steps[step], None)
-        self._settle(made)
+        with self._under_way(made):
+            for step in definition.beginnings:
+                self.begin(made, definition.steps[step], None)
+        self.settle(made)
         return made
 
     def begin(self, instance: Instance, step: Step, giver: Task | None) -> None:
@@ -169,7 +173,7 @@ class Moves:
             self.undo_next(instance)
             return
         self._leave(instance, task)
-        self._settle(instance)
+        self.settle(instance)
 
     def reopen(self, instance: Instance, task: Task, reasons: Iterable[str], *, state: str) -> None:
         """Open a task again, with the reasons why."""
@@ -239,8 +243,18 @@ class Moves:
                 self.stuck(instance, f"decision '{step.name}': no route is open; give one without 'when'")
                 return
             ways = (*ways, *((Way(step.name, taken.to, taken.name),) if taken.to else ()))
-        for way in ways:
-            self._arrive(instance, definition, way, task)
+        with self._under_way(instance):
+            for way in ways:
+                self._arrive(instance, definition, way, task)
+
+    @contextmanager
+    def _under_way(self, instance: Instance) -> Iterator[None]:
+        """Until the last way out is gone nothing is over: a step on the first may end on the spot."""
+        self._leaving[instance.instance] += 1
+        try:
+            yield
+        finally:
+            self._leaving[instance.instance] -= 1
 
     def _arrive(self, instance: Instance, definition: Definition, way: Way, giver: Task) -> None:
         target = definition.steps[way.target]
@@ -256,9 +270,9 @@ class Moves:
             used.extend([list(place) for place in needed])
             self.begin(instance, target, giver)
 
-    def _settle(self, instance: Instance) -> None:
+    def settle(self, instance: Instance) -> None:
         """End an instance in which nothing is left to do."""
-        if instance.status != "running" or instance.open_tasks():
+        if instance.status != "running" or self._leaving[instance.instance] or instance.open_tasks():
             return
         waiting = sorted({step for (step, _), count in instance.tokens.items() if count > 0})
         if waiting:

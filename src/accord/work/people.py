@@ -12,7 +12,7 @@ from accord.model.integration_map import IntegrationMap
 from accord.work.expression import holds
 from accord.work.forms import check_answer, check_variables
 from accord.work.moves import Moves, stamp
-from accord.work.state import Instance, Task, find_tasks, load_task
+from accord.work.state import Instance, Task, find_tasks, instance_of
 
 LONGEST_PAUSE_SECONDS = 3600.0
 
@@ -21,8 +21,7 @@ def find(moves: Moves, task: str) -> tuple[Instance, Task]:
     """A task within its instance."""
     instance = moves.holding(task)
     if instance is None:
-        found = moves.rows.rows("SELECT instance FROM work_task WHERE task = ?", task)
-        instance = moves.instance(found[0][0] if found else load_task(moves.rows, task).instance)
+        instance = moves.instance(instance_of(moves.rows, task))
     return instance, instance.tasks[task]
 
 
@@ -211,6 +210,7 @@ def fire(moves: Moves, name: str, kind: str) -> None:
     if step.on_overdue and kind == "sla":
         moves.end_task(instance, task, "its time was over")
         moves.begin(instance, moves.definition(instance).steps[step.on_overdue], task)
+        moves.settle(instance)
         return
     team = moves.definition(instance).teams.get(task.team)
     to = step.escalate_to or (team.owner if team else "") or task.team

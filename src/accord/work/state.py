@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from accord.model.errors import UnknownName
+from accord.store import Ahead
 from accord.store.database import Rows
 
 OPEN = ("offered", "ready", "started", "queued", "waiting", "returned", "dead")  # states of a task that is not over
@@ -17,7 +18,14 @@ _TASK = (
     "task, instance, process, step, number, kind, case_id, team, assignee, state, attempt, handoff, from_task, action, message, "
     "message_key, reasons, failures, run_at, due_at, ready_at, started_at, ended_at, ended_by, escalated_at"
 )
-_HANDOFF = "handoff, from_team, to_team, from_task, to_task, state, attempt, offered_at"
+OBJECT = "process_instance"  # every event that changes a row of an instance is about it
+_BEGUN = "SELECT 1 FROM work_instance WHERE instance = ?"
+_HOLDER = "SELECT instance FROM work_task WHERE task = ?"
+_OF_INSTANCE = "SELECT instance, process, definition, case_id, parent, parent_task, status FROM work_instance WHERE instance = ?"
+_VARIABLES = "SELECT name, value FROM work_variable WHERE instance = ?"
+_TASKS = f"SELECT {_TASK} FROM work_task WHERE instance = ? ORDER BY seq"
+_HANDOFFS = "SELECT handoff, from_team, to_team, from_task, to_task, state, attempt, offered_at FROM handoff WHERE instance = ?"
+_TOKENS = 'SELECT step, via, "count" FROM work_token WHERE instance = ?'
 
 
 @dataclass(slots=True)
@@ -101,22 +109,43 @@ def load_instance(rows: Rows, instance: str) -> Instance:
     Raises:
         UnknownName: there is none.
     """
-    found = rows.rows(
-        "SELECT instance, process, definition, case_id, parent, parent_task, status FROM work_instance WHERE instance = ?", instance
-    )
+    found = rows.rows(_OF_INSTANCE, instance)
     if not found:
         raise UnknownName("process instance", instance, recent(rows, "work_instance", "instance"))
     loaded = Instance(*found[0])
-    loaded.variables = {
-        name: json.loads(value) for name, value in rows.rows("SELECT name, value FROM work_variable WHERE instance = ?", instance)
-    }
-    tasks = rows.rows(f"SELECT {_TASK} FROM work_task WHERE instance = ? ORDER BY seq", instance)
-    loaded.tasks = {row[0]: _task(row) for row in tasks}
-    handoffs = rows.rows(f"SELECT {_HANDOFF} FROM handoff WHERE instance = ?", instance)
-    loaded.handoffs = {row[0]: Handoff(*row) for row in handoffs}
-    for step, via, count in rows.rows('SELECT step, via, "count" FROM work_token WHERE instance = ?', instance):
+    loaded.variables = {name: json.loads(value) for name, value in rows.rows(_VARIABLES, instance)}
+    loaded.tasks = {row[0]: _task(row) for row in rows.rows(_TASKS, instance)}
+    loaded.handoffs = {row[0]: Handoff(*row) for row in rows.rows(_HANDOFFS, instance)}
+    for step, via, count in rows.rows(_TOKENS, instance):
         loaded.tokens[step, via] = int(count)
     return loaded
+
+
+def begun(rows: Rows, instance: str) -> bool:
+    """Whether there is an instance of this name."""
+    return bool(rows.rows(_BEGUN, instance))
+
+
+def instance_of(rows: Rows, task: str) -> str:
+    """The instance a task belongs to.
+
+    Raises:
+        UnknownName: there is no such task.
+    """
+    found = rows.rows(_HOLDER, task)
+    return str(found[0][0]) if found else load_task(rows, task).instance
+
+
+def before_starting(instance: str) -> Ahead:
+    """What a command reads that begins an instance."""
+    return Ahead((OBJECT, instance), ((_BEGUN, (instance,)),))
+
+
+def before_changing(task: str) -> Ahead:
+    """What a command reads that is about a task: its instance, which most names of tasks begin with."""
+    instance = task.rsplit("/", 2)[0]
+    of_instance = (_OF_INSTANCE, _VARIABLES, _TASKS, _HANDOFFS, _TOKENS)
+    return Ahead((OBJECT, instance), ((_HOLDER, (task,)), *((sql, (instance,)) for sql in of_instance)))
 
 
 def load_task(rows: Rows, task: str) -> Task:
