@@ -27,6 +27,7 @@ from accord.work import Work
 from accord.work.action import Context, Function
 from accord.work.couriers import Courier
 from accord.work.mail import Mailbox, Post
+from accord.work.starts import start_from_entities
 from accord.workspace import Workspace
 
 
@@ -42,7 +43,8 @@ def action_context(workspace: Workspace, *, mail_url: str = "", sender: str = ""
     def sync(flow: str) -> Mapping[str, Any]:
         now = datetime.now(UTC)
         result = run_flow(workspace.map, flow, workspace.connectors(), workspace.store, run=new_run_id(now), now=now)
-        return {"status": result.status, **result.counts}
+        begun = start_from_entities(workspace.work(), entities={workspace.map.flows[flow].entity})
+        return {"status": result.status, **result.counts, "started": sum(bool(b.instance) for b in begun)}
 
     def plan(problem: str, key: str) -> Mapping[str, Any]:
         raise UsageError(f"nothing plans '{problem}' yet.", expected="Let people do this step (kind: human), or register a function.")
