@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -229,3 +230,15 @@ def rest_api() -> Iterator[Any]:
     spec.loader.exec_module(module)
     with module.serving() as api:
         yield api
+
+
+@pytest.fixture(scope="session")
+def token_game() -> Any:
+    """The rules by which work moves, told a second time, and random processes to play by them: ``tests/token_game.py``."""
+    spec = importlib.util.spec_from_file_location("accord_token_game", ROOT / "tests" / "token_game.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
