@@ -28,6 +28,7 @@ from accord.work.action import Context, Function
 from accord.work.couriers import Courier
 from accord.work.mail import Mailbox, Post
 from accord.work.starts import start_from_entities
+from accord.work.webhooks.sender import senders
 from accord.workspace import Workspace
 
 
@@ -55,8 +56,10 @@ def action_context(workspace: Workspace, *, mail_url: str = "", sender: str = ""
     return Context(sync=sync, plan=plan, mail=mail, secret=secret, clock=time.time, functions=registered_functions())
 
 
-def couriers_of(workspace: Workspace, work: Work, *, mail_url: str = "", sender: str = "", pages: str = "") -> list[Courier]:
-    """The outboxes of a workspace: mail about tasks, when a mail server is given.
+def couriers_of(
+    workspace: Workspace, work: Work, *, mail_url: str = "", sender: str = "", pages: str = "", webhooks: bool = True
+) -> list[Courier]:
+    """The outboxes of a workspace: the map's webhooks, and mail about tasks when a mail server is given.
 
     Args:
         workspace: opened.
@@ -64,8 +67,12 @@ def couriers_of(workspace: Workspace, work: Work, *, mail_url: str = "", sender:
         mail_url: as ``action_context`` takes it.
         sender: address messages come from.
         pages: address in front of the token of a link.
+        webhooks: whether to send to the map's webhooks.
+
+    Raises:
+        UsageError: the address or the secret of a webhook is not set.
     """
-    couriers: list[Courier] = []
+    couriers: list[Courier] = [*senders(work)] if webhooks else []
     if mail_url and sender:
         key = load_or_create_key(workspace.root / ".accord" / "keys")
         couriers.append(Mailbox(work, Post(mail_url), sender=sender, key=key, pages=pages))

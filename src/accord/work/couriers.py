@@ -26,12 +26,13 @@ class Courier(Protocol):
 
 
 def carry_out_once(couriers: Iterable[Courier], failed: Callable[[AccordError], None]) -> int:
-    """One turn of each outbox, side by side, so that none waits for another; returns how much was brought."""
+    """Bring all that is due, each outbox beside the others, so that none waits for another; returns how much that was."""
     done: list[int] = []
 
     def one(courier: Courier) -> None:
         try:
-            done.append(courier.turn())
+            while brought := courier.turn():
+                done.append(brought)
         except AccordError as error:  # told; the others go on meanwhile
             failed(error)
 

@@ -18,6 +18,8 @@ from accord.store.signing import load_or_create_key
 from accord.work import Task, Work, open_work
 from accord.work.inbox import FOR_PEOPLE, board, inbox, item, offers, sentence, show
 from accord.work.links import Links
+from accord.work.mail.outbox import mails
+from accord.work.webhooks.sender import resume, standing
 from accord.workspace import Workspace
 
 _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
@@ -50,6 +52,7 @@ def register(app: typer.Typer) -> None:
         ("migrate", migrate, "Move an instance to the present version of its process."),
         ("restart", restart, "Try an action again that failed too often."),
         ("redeem", redeem, "Use a one-time link from a mail."),
+        ("outbox", outbox, "Mail and webhooks: what is sent, what waits, what failed."),
     ):
         group.command(name, help=told)(function)
     app.add_typer(group, name="work")
@@ -361,6 +364,31 @@ def redeem(
     else:
         out().print(escape(f"{found.action} '{found.title}' of {found.task.case} as {found.person} ({found.task.task})"))
     return 0
+
+
+@options.at_map_option
+def outbox(
+    where: options.Where = options.WHERE,
+    json: options.Json = False,
+    by: By = "",
+    restart: str = typer.Option("", "--restart", help="Go on with this webhook at once, which was given up or waits."),
+    skip: str = typer.Option("", "--skip", help="The same, and leave out the event it stands at."),
+) -> int:
+    """Exit code 1 when something was given up: a webhook until somebody restarts it, a mail for good."""
+    with _work(where) as (_, work):
+        if restart or skip:
+            resume(work, skip or restart, by=options.person(by), skip=bool(skip))
+        followers, mail = standing(work.store), mails(work.store)
+    dead = mail["dead"] or any(row["state"] == "dead" for row in followers)
+    if json:
+        emit_json({"command": "work outbox", "followers": followers, "mail": mail})
+        return int(bool(dead))
+    rows = [(str(r["name"]), str(r["behind"]), str(r["state"]), str(r["run_at"] or "")[:19], str(r["error"])) for r in followers]
+    table("", ("outbox", "behind", "state", "next try (UTC)", "because"), [tuple(map(escape, row)) for row in rows], right=(1,))
+    out().print(", ".join(f"{count} {state}" for state, count in mail["states"].items()) or "no mail")
+    for lost in mail["dead"]:
+        out().print(escape(f"not sent: {lost['task']} to {lost['person'] or lost['team']}: {lost['error']}"))
+    return int(bool(dead))
 
 
 def _answers(work: Work, task: str, given: list[str], file: Path | None) -> dict[str, Any]:

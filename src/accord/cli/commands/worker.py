@@ -33,6 +33,7 @@ def worker(
     mail: str = typer.Option("", "--mail", help="Mail server: smtp://user:password@host:port or smtps://….", envvar="ACCORD_MAIL"),
     sender: str = typer.Option("", "--sender", help="Address mails come from.", envvar="ACCORD_SENDER"),
     links: str = typer.Option("", "--links", help="Web address before the links in mails; default: the command.", envvar="ACCORD_LINKS"),
+    webhooks: bool = typer.Option(True, "--webhooks/--no-webhooks", help="Send events to the webhooks of the map."),
 ) -> int:
     """Without --watch: carry out what is due now and what follows at once from it, then end."""
     if many and not where.store.startswith(("postgresql://", "postgres://")):
@@ -45,7 +46,7 @@ def worker(
             runner = QueueRunner(work, context, where.store, threads=threads, failed=_told)
         else:
             runner = EmbeddedRunner(work, context, threads=threads, failed=_told)
-        couriers = couriers_of(workspace, work, mail_url=mail, sender=sender, pages=links)
+        couriers = couriers_of(workspace, work, mail_url=mail, sender=sender, pages=links, webhooks=webhooks)
         done = 0
         if watch:
             stop = _until_told()

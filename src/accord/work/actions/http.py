@@ -45,13 +45,14 @@ def run(call: Call, context: Context) -> Mapping[str, Any]:
     except httpx.InvalidURL as error:
         raise UsageError(f"step '{call.step}': '{url}' is no web address: {error}.", expected="Expected https://….") from error
     except httpx.HTTPError as error:
-        raise TransientError(f"{method} {_shown(url)}: {type(error).__name__}: {error}.") from error
+        raise TransientError(f"{method} {shown(url)}: {type(error).__name__}: {error}.") from error
     if answer.status_code in AGAIN or answer.status_code > 504:
         raise TransientError(
-            f"{method} {_shown(url)} answered {answer.status_code}.", retry_after_seconds=_after(answer.headers.get("retry-after"), context)
+            f"{method} {shown(url)} answered {answer.status_code}.",
+            retry_after_seconds=after(answer.headers.get("retry-after"), datetime.fromtimestamp(context.clock(), UTC)),
         )
     if not answer.is_success:
-        raise TerminalError(f"{method} {_shown(url)} answered {answer.status_code}: {str(content)[:300]}.", left="it is not tried again")
+        raise TerminalError(f"{method} {shown(url)} answered {answer.status_code}: {str(content)[:300]}.", left="it is not tried again")
     return {call.step: {"status": answer.status_code, "body": content}}
 
 
@@ -94,8 +95,8 @@ def _content(answer: httpx.Response) -> Any:
     return held.decode(errors="replace") or None
 
 
-def _after(value: str | None, context: Context) -> float | None:
-    """Seconds, given as such or as a date."""
+def after(value: str | None, now: datetime) -> float | None:
+    """The seconds a ``Retry-After`` asks for, given as such or as a date; nonsense counts as nothing."""
     if not value:
         return None
     if value.strip().isdigit():
@@ -104,11 +105,11 @@ def _after(value: str | None, context: Context) -> float | None:
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
-    return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - datetime.fromtimestamp(context.clock(), UTC).timestamp())
+    return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now.timestamp())
 
 
-def _shown(url: str) -> str:
-    """Without query and user, which may hold secrets: this goes into the log."""
+def shown(url: str) -> str:
+    """An address without query and user, which may hold secrets: this goes into the log."""
     parsed = httpx.URL(url)
     return str(parsed.copy_with(query=None, username=None, password=None, fragment=None))
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from accord.model.errors import LeaseHeld, MapError, TerminalError, TransientError
 from accord.model.event import Event, ObjectRef, StoredEvent
 from accord.model.integration_map import IntegrationMap
+from accord.store import Store
 from accord.store.database import Rows
 from accord.store.signing import SigningKey
 from accord.work.engine import Work
@@ -183,6 +185,14 @@ class Mailbox:
     def _record(self, type_: str, mail: str, now: datetime, *, number: str = "", **more: str) -> None:
         body, about = {"mail": mail, **more}, (ObjectRef("mail", mail),)
         self._work.store.append([Event(f"{type_}:{mail}{number}", type_, now, "mail", body, about)])
+
+
+def mails(store: Store, *, limit: int = 100) -> dict[str, Any]:
+    """How many messages are in which state, and the newest of those that were given up."""
+    states: dict[str, int] = dict(store.rows("SELECT state, count(*) FROM mail GROUP BY state ORDER BY state"))
+    columns = ("mail", "task", "person", "team", "error")
+    query = f"SELECT {', '.join(columns)} FROM mail WHERE state = 'dead' ORDER BY ended_at DESC, mail LIMIT ?"
+    return {"states": states, "dead": [dict(zip(columns, row, strict=True)) for row in store.rows(query, limit)]}
 
 
 def _unnamed(error: Exception, address: str, name: str) -> str:
