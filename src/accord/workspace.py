@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
-from accord.connectors.protocol import Connector
+from accord.connectors.protocol import Connector, Logged
 from accord.connectors.registry import connector_kinds, open_connector
 from accord.mapfile import load_map
 from accord.model.errors import UnknownName, UsageError
@@ -17,6 +18,8 @@ from accord.store import Store, open_store
 from accord.store.sealing import PersonalValues
 from accord.work import Work, open_work
 from accord.work.tracker import WorkTracker
+
+_COMPARED: Final = ("snapshot", "sweep", "cursor")  # every kind can be read as a whole
 
 
 @dataclass
@@ -98,9 +101,10 @@ class _Lazy(Mapping[str, Connector]):
         return len(self._workspace.map.systems)
 
 
-def known_connectors() -> set[str]:
-    """Every kind of system a map may name: those there is a connector for, and Accord's own tasks."""
-    return {*connector_kinds(), OWN_TASKS}
+def known_connectors() -> dict[str, tuple[str, ...]]:
+    """Every kind of system a map may name, and how its changes can be captured: those there is a connector for, and Accord's own tasks."""
+    kinds: dict[str, type] = {**connector_kinds(), OWN_TASKS: WorkTracker}
+    return {name: (*_COMPARED, "cdc") if issubclass(kind, Logged) else _COMPARED for name, kind in kinds.items()}
 
 
 def _check_used(variables: Mapping[str, str], integration_map: IntegrationMap) -> None:

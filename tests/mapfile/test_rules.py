@@ -53,6 +53,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("bindings", "planner: {resource: assets", "planer: {resource: assets", "binding 'planer': system 'planer' does not exist.", "'planner'"),
     ("bindings", "          status: state\n", "          statu: state\n", "field of entity 'campaign' 'statu' does not exist.", "Did you mean 'status'?"),
     ("bindings", "        cursor: changed\n", "", "capture: cursor needs a cursor", "cursor:"),
+    ("captures", "{resource: items, direction: read", "{resource: items, capture: cdc, direction: read", "capture: cdc, which kind 'jsonl' cannot", "cursor, snapshot, sweep"),
     ("bindings", "owner_team: {value: marketing}", "owner_team: {value: marketing, unit: h}", "a constant value cannot have unit", "Keep one"),
     ("bindings", "resource: items, direction: read", "resource: items, direction: write", "flow 'assets': no binding is read from.", "both or read"),
     ("bindings", "          name: title\n", "          name: state\n", "'name' and 'status' are both written to column 'state'", "direction: read"),
@@ -166,7 +167,8 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("logs", "    activity: Activity\n", "    activity: Activity\n    separator: ;;\n", "is not one character", "such as"),
 ]  # fmt: skip
 KPIS = ("sync_success", "handoff_time", "throughput_time")
-KINDS = ("sqlite", "postgresql", "jsonl", "accord")
+_COMPARED = ("snapshot", "sweep", "cursor")
+KINDS = {"sqlite": (*_COMPARED, "cdc"), "postgresql": (*_COMPARED, "cdc"), "jsonl": _COMPARED, "accord": _COMPARED}
 
 
 @pytest.mark.parametrize(("rule", "old", "new", "message", "expected"), CASES, ids=[f"{c[0]}-{i}" for i, c in enumerate(CASES)])

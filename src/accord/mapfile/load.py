@@ -34,7 +34,7 @@ def load_map(
         path: file or folder, or several that are read as one map.
         variables: values of ``${name}`` that win over the map's own ``variables:``; ``${map}`` is the folder of the (first) path.
         known_kpis: names of KPIs there are; a reference to another one is a problem. ``None``: not checked.
-        known_connectors: kinds of connectors there are; as above.
+        known_connectors: kinds of connectors there are, as a mapping with the ways each can capture changes; as above.
         as_written: leave ``${name}`` in texts as they are, for comparing and writing maps; the checks are the same.
 
     Returns:

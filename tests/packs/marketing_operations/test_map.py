@@ -8,12 +8,12 @@ import pytest
 from ruamel.yaml import YAML
 
 import accord_marketing_operations
-from accord.connectors.registry import connector_kinds
 from accord.govern.coverage import coverage, declared_ids, unknown_ids
 from accord.mapfile import lint, load_map
 from accord.measure.example import run_example
 from accord.measure.kpi import Kpi, discover_kpis, load_kpi
 from accord.model.integration_map import IntegrationMap
+from accord.workspace import known_connectors
 
 PACK = Path(accord_marketing_operations.__file__).parent
 KPI_FILES = sorted((PACK / "kpis").glob("*.sql"))
@@ -37,7 +37,7 @@ def spec() -> dict[str, str]:
 )
 def test_map_has_no_mistakes(variables: dict[str, str]) -> None:
     """The map ships with the pack, so nobody can mend it before the first run."""
-    problems = lint(PACK / "map", variables=variables, known_kpis=discover_kpis(), known_connectors=connector_kinds())
+    problems = lint(PACK / "map", variables=variables, known_kpis=discover_kpis(), known_connectors=known_connectors())
 
     assert problems == []
 
