@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from accord.mapfile.odcs.add import Addition, add_entities, entities_text
+from accord.mapfile.additions import Addition
+from accord.mapfile.odcs.add import add_entities, entities_text
 from accord.mapfile.odcs.contract import import_contract
 from accord.mapfile.odcs.export import export_contract
 from accord.mapfile.odcs.imported import ContractProblems, ImportedContract
