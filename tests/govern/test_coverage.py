@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def test_nothing_is_demonstrated_before_anything_ran(store: Store) -> None:
     assert {row.id: row.status for row in rows} == {
         "F5": "implemented",
         "S1": "implemented",
-        "W1": "not yet",
+        "W1": "implemented",
         "K8": "implemented",
         "R1": "implemented",
         "X9": "not yet",
@@ -105,13 +106,41 @@ def test_target_demonstrates_only_when_met(store: Store, verdict: str, status: s
     assert _status(store, "K8") == status
 
 
-def test_step_of_a_process_covers_nothing_until_an_engine_runs_it(store: Store) -> None:
-    """Saying what people should do is not doing it."""
-    rows = coverage(SPEC, declared=DECLARED, ran=ran_ids(store, MAP))
+def _work(store: Store, instance: str, *, ended: bool, step: str = "brief") -> None:
+    common = {"instance": instance, "process": "plan"}
+    rows: list[tuple[str, dict[str, object]]] = [
+        ("process.started", {"definition": "d", "case": "c", "by": "ann"}),
+        ("task.ready", {"task": f"{instance}/{step}", "step": step, "kind": "human", "state": "ready", "number": 1}),
+        ("task.started", {"task": f"{instance}/{step}", "step": step, "by": "ann"}),
+        ("task.completed", {"task": f"{instance}/{step}", "step": step, "by": "ann", "variables": {}}),
+        *([("process.completed", {})] if ended else []),
+    ]
+    store.append([Event(f"{instance}:{n}", type_, NOW, "test", common | more) for n, (type_, more) in enumerate(rows)])
 
-    row = next(r for r in rows if r.id == "W1")
-    assert row.status == "not yet"
-    assert row.evidence == ("step plan.brief: declared, nothing carries it out yet",)
+
+def test_step_is_demonstrated_when_an_instance_that_came_to_its_end_did_it(store: Store) -> None:
+    """An instance that is still under way, or stuck, has not shown that the process can be gone to its end."""
+    assert _status(store, "W1") == "implemented"
+    _work(store, "i1", ended=False)
+    assert _status(store, "W1") == "implemented"
+
+    _work(store, "i2", ended=True)
+
+    row = next(r for r in coverage(SPEC, declared=DECLARED, ran=ran_ids(store, MAP)) if r.id == "W1")
+    assert (row.status, row.evidence[0].split(" (event")[0]) == ("demonstrated", "step plan.brief: done in 1 instance")
+    assert _status(store, "W1", run="r1") == "implemented"  # people work in no run
+
+
+def test_step_that_lacks_something_of_an_id_does_not_demonstrate_it(store: Store) -> None:
+    """Half of a requirement, done a hundred times, is still half of it."""
+    half = {"brief": Step("brief", covers=("W1",), lacks={"W1": "no capacity check"})}
+    lacking = replace(MAP, processes={"plan": Process("plan", steps=half)})
+    _work(store, "i1", ended=True)
+
+    row = coverage({"W1": ""}, declared=declared_ids(lacking, kpis={}), ran=ran_ids(store, lacking))[0]
+
+    assert row.status == "implemented"
+    assert "lacks: no capacity check" in row.evidence[0]
 
 
 def test_an_id_with_two_claims_needs_both() -> None:
@@ -152,7 +181,7 @@ def test_review_counts_when_held(store: Store) -> None:
     """A review that is only planned has looked at nothing."""
     spec = {"K18": "Review cycle"}
     before = coverage(spec, declared=DECLARED, ran=ran_ids(store, MAP))[0].status
-    _append(store, "review.held", review="monthly")
+    _append(store, "review.held", review="monthly", period="2026-01", every="month", due_at="2026-02-02T00:00:00+00:00")
 
     assert (before, coverage(spec, declared=DECLARED, ran=ran_ids(store, MAP))[0].status) == ("implemented", "demonstrated")
 

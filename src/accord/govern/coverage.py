@@ -1,8 +1,9 @@
 """What of a specification is demonstrated, implemented or not yet; computed from the map, the KPI files and what ran.
 
 An id is claimed by what says ``covers:`` it. A claim of something that can be carried out (a KPI, a flow, a target, a risk's indicator,
-a review, a deliverable) is *implemented*; it is *demonstrated* once it ran and gave what was claimed. A process or a step that only
-says what people should do proves nothing until an engine carries it out, so it stays *not yet*.
+a review, a deliverable, a gate, a process, a step) is *implemented*; it is *demonstrated* once it ran and gave what was claimed: a step
+when it was done in an instance that came to its end. A step that says what it ``lacks`` of an id stays *implemented*, however often it
+ran.
 """
 
 from __future__ import annotations
@@ -16,10 +17,15 @@ from accord.model.figure import show_value
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 
-Kind = Literal["KPI", "flow", "target", "risk", "review", "deliverable", "process", "step", "link"]
+Kind = Literal["KPI", "flow", "target", "risk", "review", "deliverable", "process", "step", "gate", "link"]
 Status = Literal["demonstrated", "implemented", "not yet"]
-_CARRIED_OUT: frozenset[Kind] = frozenset({"KPI", "flow", "target", "risk", "review", "deliverable"})
+_CARRIED_OUT: frozenset[Kind] = frozenset({"KPI", "flow", "target", "risk", "review", "deliverable", "process", "step", "gate"})
 _TYPES = ("kpi.measured", "flow.run_finished", "target.judged", "deliverable.written", "review.held")
+_STEPS = (
+    "SELECT t.process, t.step, count(DISTINCT t.instance), max(t.seq) FROM work_task t JOIN work_instance i ON i.instance = t.instance "
+    "WHERE t.state = 'completed' AND i.status = 'completed' AND t.kind <> 'undo' GROUP BY t.process, t.step ORDER BY t.process, t.step"
+)
+_PROCESSES = "SELECT process, count(*) FROM work_instance WHERE status = 'completed' GROUP BY process ORDER BY process"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -107,6 +113,7 @@ def _claims(
     yield from (("risk", risk.name, risk.covers) for risk in map_.risks.values())
     yield from (("review", review.name, review.covers) for review in map_.reviews.values())
     yield from (("link", link.name, link.covers) for link in map_.links.values())
+    yield from (("gate", gate.name, gate.covers) for gate in map_.gates.values())
     for process in map_.processes.values():
         yield ("process", process.name, process.covers)
         yield from (("step", f"{process.name}.{step.name}", step.covers) for step in process.steps.values())
@@ -116,7 +123,9 @@ def ran_ids(store: Store, integration_map: IntegrationMap, *, run: str | None = 
     """What ran, by the ids it covers.
 
     A KPI counts when it has a value, a flow when its run ended with every row applied, a target when its verdict is *met*, a
-    deliverable when it was written, a review when it was held, and a risk when the KPI that shows it coming has a value.
+    deliverable when it was written, a review when it was held, and a risk when the KPI that shows it coming has a value. A step counts
+    when an instance that came to its end did it, a process when one came to its end, and a gate when it has let something pass; work is
+    done in no run, so it counts only when every run is asked for.
 
     Args:
         store: its event log is read from the beginning.
@@ -130,7 +139,35 @@ def ran_ids(store: Store, integration_map: IntegrationMap, *, run: str | None = 
         for ids, proof in _proofs(stored, integration_map):
             for covered in ids:
                 found.setdefault(covered, []).append(proof)
+    for ids, proof in _carried_out(store, integration_map) if run is None else ():
+        for covered in ids:
+            found.setdefault(covered, []).append(proof)
     return found
+
+
+def _carried_out(store: Store, map_: IntegrationMap) -> Iterator[tuple[Iterable[str], Proof]]:
+    """What instances of processes did; steps done by simulated people say so."""
+    by = " by simulated people" if any(store.read(types=["work.simulated"], limit=1)) else ""
+    last: dict[str, int] = {}
+    for process, step, instances, seq in store.rows(_STEPS):
+        last[process] = max(seq, last.get(process, 0))
+        declared = map_.processes[process].steps.get(step) if process in map_.processes else None
+        for covered in declared.covers if declared else ():
+            lacking = f"; lacks: {declared.lacks[covered]}" if declared and covered in declared.lacks else ""
+            said = f"done in {_counted(instances)}{by}{lacking}"
+            yield (covered,), Proof(Claim("step", f"{process}.{step}"), not lacking, said, seq)
+    for process, instances in store.rows(_PROCESSES):
+        if process in map_.processes and process in last:
+            said = f"{_counted(instances)} came to the end{by}"
+            yield map_.processes[process].covers, Proof(Claim("process", process), True, said, last[process])
+    for stored in store.read(types=["gate.evaluated"]):
+        gate = str(stored.event.attributes["gate"])
+        if gate in map_.gates and map_.gates[gate].covers and stored.event.attributes["passed"]:
+            yield map_.gates[gate].covers, Proof(Claim("gate", gate), True, f"passed{by}", stored.seq)
+
+
+def _counted(instances: int) -> str:
+    return f"{instances:,} instance" + ("" if instances == 1 else "s")
 
 
 def _proofs(stored: StoredEvent, map_: IntegrationMap) -> Iterator[tuple[Iterable[str], Proof]]:

@@ -46,6 +46,8 @@ def evaluate(sql: str, variables: Mapping[str, Any], *, holder: str) -> Any:
         DataRefused: it cannot be evaluated with these values.
     """
     used = variables_of(sql)
+    if used == (sql.strip(),):  # a variable by itself is what it is; DuckDB would give the objects of a list back as text
+        return variables.get(used[0], _fold(variables, used[0]))
     given = [variables.get(name, _fold(variables, name)) for name in used]
     columns = ", ".join(f"{_cast(value, f'${n}')} AS {quote(name)}" for n, (name, value) in enumerate(zip(used, given, strict=True), 1))
     query = f"SELECT ({sql}) FROM (SELECT {columns})" if columns else f"SELECT ({sql})"

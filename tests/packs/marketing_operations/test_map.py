@@ -76,13 +76,13 @@ def test_everything_that_claims_an_id_claims_one_that_exists(integration_map: In
 
 
 def test_before_anything_ran_nothing_is_demonstrated(integration_map: IntegrationMap, spec: dict[str, str]) -> None:
-    """Coverage is computed from what ran; steps that no engine carries out are not even implemented."""
+    """Coverage is computed from what ran; what the engine can carry out is implemented until somebody has done it."""
     kpis = {name: kpi.covers for name, kpi in discover_kpis(integration_map).items()}
 
     rows = {row.id: row.status for row in coverage(spec, declared=declared_ids(integration_map, kpis=kpis), ran={})}
 
     assert "demonstrated" not in rows.values()
-    assert all(rows[f"W{n}"] == "not yet" for n in range(1, 13))
+    assert all(rows[name] == "implemented" for name in (*(f"W{n}" for n in range(1, 13)), *(f"C{n}" for n in range(1, 6))))
     assert all(rows[f"K{n}"] == "implemented" for n in range(6, 11))
 
 

@@ -1,0 +1,131 @@
+"""The story after go-live: campaigns are asked for, months begin, customers call, the map is changed; people carry it all out."""
+
+# ruff: noqa: S311 - a simulation needs a seed, not a secret
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from accord.model.errors import TerminalError, TransientError
+from accord.model.event import Event
+from accord.model.integration_map import IntegrationMap
+from accord.store import Store
+from accord.work.action import Call, Function
+from accord_marketing_operations.planning.schedule import STAGES
+from accord_marketing_operations.simulate.desk import PackDesk
+from accord_marketing_operations.simulate.habits import Habits
+from accord_marketing_operations.simulate.office import Office, Person
+from accord_marketing_operations.simulate.plans import Plan, campaigns
+
+CAMPAIGNS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was carried out: how many instances ended, how many are open, and how often each public function was called."""
+
+    since: datetime
+    until: datetime
+    completed: int
+    cancelled: int
+    open: int
+    calls: Mapping[str, int]
+
+
+def simulate_work(
+    integration_map: IntegrationMap,
+    store: Store,
+    functions: Mapping[str, Function],
+    *,
+    seed: int = 7,
+    number: int = CAMPAIGNS,
+    habits: Habits | None = None,
+) -> Summary | None:
+    """Let simulated people carry out the processes of the map for the weeks after go-live; ``None`` when they did so before.
+
+    Everything goes through the public functions of ``Work`` on a clock of its own; what was assumed is recorded in ``work.simulated``.
+
+    Args:
+        integration_map: the pack's map.
+        store: its state.
+        functions: registered functions, by name.
+        seed: the same seed tells the same story.
+        number: campaigns.
+        habits: what is assumed of the people.
+    """
+    if any(store.read(types=["work.simulated"], limit=1)):
+        return None
+    assumed, random = habits or Habits(), Random(f"{seed}:after go-live")
+    plans, staff = campaigns(seed, number)
+    people = [Person(str(row["name"]), str(row["team"])) for row in staff]
+    people += [Person(team.owner, name, owner=True) for name, team in integration_map.teams.items() if team.owner]
+    since = min(plan.begins for plan in plans)
+    office = Office(integration_map, store, since, random, assumed, people, _failing(functions, random, assumed))
+    teams = {team for _, team, _ in STAGES}
+    hours = [{"id": row["id"], "team": row["team"]} for row in staff if row["team"] in teams]
+    desk = PackDesk(office, {plan.id: plan for plan in plans}, hours)
+    office.desk = desk
+    _tell(office, desk, plans, hours)
+    office.run()
+    return _record(store, office, since, seed, number, assumed)
+
+
+def _tell(office: Office, desk: PackDesk, plans: list[Plan], hours: list[dict[str, Any]]) -> None:
+    for plan in plans:
+        office.at(plan.begins, lambda plan=plan: desk.request(plan))  # type: ignore[misc]
+    office.at(plans[min(2, len(plans) - 1)].begins + timedelta(days=8), lambda: _call_off(office, plans[min(2, len(plans) - 1)]))
+    first = office.start
+    for number in range(6):
+        office.at(first + timedelta(days=2 + 4 * number), lambda n=number: desk.report(f"TCK-8{n:04d}", ""))  # type: ignore[misc]
+    items = [item for plan in plans for item in plan.items]
+    ideas = [{"id": "IMP-00001"}, {"id": "IMP-00002"}]
+    given = {"campaign": "all", "items": items, "people": [person | {"hours": 6.0} for person in hours], "ideas": ideas}
+    office.at(first + timedelta(days=4), lambda: _send(office, "month.begun", f"{first:%Y-%m}", given, "Deniz Dietz"))
+    office.at(first + timedelta(days=6), lambda: _send(office, "change.proposed", "CHG-0001", {}, "Paul Conrad"))
+
+
+def _send(office: Office, message: str, key: str, content: Mapping[str, Any], by: str) -> None:
+    office.command("signal").signal(message, key=key, content=content, by=by, id=f"{message}:{key}")
+
+
+def _call_off(office: Office, plan: Plan) -> None:
+    try:
+        office.command("cancel").cancel(plan.instance, by="Ana Adler", reason="the product is not launched")
+    except TerminalError:
+        office.counts["nothing left to cancel"] += 1
+
+
+def _failing(functions: Mapping[str, Function], random: Random, habits: Habits) -> dict[str, Function]:
+    """The functions, on channels that now and then do not answer; one refuses for good, which a person has to look at."""
+    publish, refused = functions["publish_content"], set[str]()
+
+    def publish_content(call: Call) -> Mapping[str, Any] | None:
+        if not refused:
+            refused.add(call.task)
+            raise TerminalError("the channel refuses the size of the file", left="nothing was published")
+        if call.failures == 0 and random.random() < habits.channel_fails:
+            raise TransientError("the channel does not answer")
+        return publish(call)
+
+    return {**functions, "publish_content": publish_content}
+
+
+def _record(store: Store, office: Office, since: datetime, seed: int, number: int, habits: Habits) -> Summary:
+    ended: dict[str, int] = dict(store.rows("SELECT status, count(*) FROM work_instance GROUP BY status"))
+    completed, cancelled = ended.pop("completed", 0), ended.pop("cancelled", 0)
+    summary = Summary(since, office.now, completed, cancelled, sum(ended.values()), dict(sorted(office.counts.items())))
+    body = {
+        "since": since.astimezone(UTC).isoformat(),
+        "until": office.now.astimezone(UTC).isoformat(),
+        "seed": seed,
+        "campaigns": number,
+        "instances": completed + cancelled + summary.open,
+        "calls": dict(summary.calls),
+        "assumed": {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(habits).items()},
+    }
+    store.append([Event(f"work.simulated:{seed}:{number}", "work.simulated", office.now, "simulation", body)])
+    return summary
