@@ -6,7 +6,7 @@ import contextlib
 import json
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from accord.cli.output import clock, plain, visible
+from accord.govern.reviews import note_due
 from accord.lifecycle.run import new_run_id
 from accord.model.errors import AccordError
 from accord.model.flow import Flow
@@ -28,6 +29,8 @@ from accord.sync.watch.telemetry import Telemetry, send_telemetry
 from accord.work import Work
 from accord.work.starts import Begun, start_from_entities
 from accord.workspace import Workspace
+
+NOTE_EVERY = timedelta(hours=1)
 
 
 class Told:
@@ -82,11 +85,12 @@ def begun_sentence(begun: Begun) -> str:
 
 
 class Starter:
-    """Starts the instances that agreed rows call for, whenever a flow has agreed on some."""
+    """Starts the instances that agreed rows call for, whenever a flow has agreed on some, and notes reviews that fall due meanwhile."""
 
     def __init__(self, work: Work, told: Told) -> None:
         self._work, self._told = work, told
         self._looked: set[str] = set()
+        self._noted = clock()
 
     def started(self, flow: Flow, run: str, now: datetime) -> None:
         """Nothing is agreed yet."""
@@ -95,6 +99,9 @@ class Starter:
         """The first run of a watch also takes up what a process that died left."""
         if result.changed or flow.entity not in self._looked:
             self._look(flow.entity)
+        if clock() - self._noted >= NOTE_EVERY:
+            self._noted = clock()
+            note_due(self._work.map, self._work.store, now=self._noted)
 
     def applied(self, flow: Flow, taken: Taken) -> None:
         """Rows that went the short way are agreed as well."""

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from accord.model.errors import NOWHERE, Place
+from accord.model.values import Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class Review:
 
     name: str
     title: str = field(default="", metadata={"doc": "how people call it"})
-    every: Literal["month", "quarter"] = field(default="month", metadata={"doc": "how often it is due"})
+    every: Literal["month", "quarter"] = field(default="month", metadata={"doc": "how often it is due: when a month or quarter has ended"})
+    within: Duration = field(default=Duration(864_000), metadata={"doc": "how long after that it may be held; later it is overdue"})
     owner: str = field(default="", metadata={"doc": "team that holds it"})
     steps: tuple[str, ...] = field(default=(), metadata={"doc": "lifecycle steps it looks at again"})
     covers: tuple[str, ...] = field(default=(), metadata={"doc": "ids of a specification this review is"})

@@ -9,6 +9,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table, targets_table
+from accord.govern.reviews import note_due
 from accord.lifecycle.context import StepReport
 from accord.lifecycle.run import RunReport, run_all
 from accord.lifecycle.scoreboard import Scoreboard, scoreboard
@@ -29,6 +30,7 @@ def run(
 ) -> int:
     """Run all eight steps and show the scoreboard."""
     with where.opened() as workspace:
+        note_due(workspace.map, workspace.store, now=clock())
         report, board = execute(workspace, as_json=json, again=again, choices={"allow_deletes": allow_deletes})
         if json:
             emit_json(run_json(workspace, report, board))

@@ -6,6 +6,7 @@ import typer
 
 from accord.cli import options, watching
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress, table
+from accord.govern.reviews import note_due
 from accord.lifecycle.run import new_run_id
 from accord.model.errors import AccordError, UnknownName, UsageError
 from accord.sync import flow_order, run_flow
@@ -40,6 +41,8 @@ def sync(
             if name not in workspace.map.flows:
                 raise UnknownName("flow", name, workspace.map.flows)
         chosen = [name for name in flow_order(workspace.map) if not flow or name in flow]
+        if not dry_run:
+            note_due(workspace.map, workspace.store, now=clock())
         if watch:
             with workspace.store.lease("watch") as lease:
                 return watching.watch(workspace, chosen, lease, as_json=json, metrics_port=metrics_port, lineage=lineage)

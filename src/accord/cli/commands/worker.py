@@ -10,6 +10,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.output import clock, emit_error, emit_json, out
+from accord.govern.reviews import note_due
 from accord.lifecycle.acting import action_context, couriers_of
 from accord.model.errors import AccordError, UsageError
 from accord.work import open_work
@@ -40,6 +41,7 @@ def worker(
         raise UsageError("--many needs a store that several machines reach.", expected="Give --store postgresql://….")
     with where.opened(write=False) as workspace:
         work = open_work(workspace.map, workspace.store, clock=clock, folder=workspace.map_folder)
+        note_due(workspace.map, workspace.store, now=clock())
         context = action_context(workspace, mail_url=mail, sender=sender)
         runner: Runner
         if many:

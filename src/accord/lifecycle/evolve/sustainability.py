@@ -9,6 +9,7 @@ from accord.lifecycle.evolve.analysis import EvolveAnalysis
 from accord.lifecycle.scoreboard import scoreboard
 from accord.lifecycle.titles import sentence, team_title
 from accord.model.figure import Figure
+from accord.model.reviews import reviews_of
 from accord.report.document import Document, Section, Table
 
 
@@ -17,7 +18,8 @@ def build(ctx: StepContext, analysis: EvolveAnalysis) -> Document:
     integration_map = ctx.workspace.map
     now = {k.name: k for k in scoreboard(ctx.workspace).kpis if not k.dims}
     reviews = tuple(
-        (r.title or r.name, f"every {r.every}", sentence(team_title(integration_map, r.owner))) for r in integration_map.reviews.values()
+        (r.title or r.name, f"every {r.every}", sentence(team_title(integration_map, r.owner)))
+        for r in reviews_of(integration_map).values()
     )
     risks = sorted(integration_map.risks.values(), key=lambda r: (-r.likelihood * r.impact, r.name))
     rows = tuple(

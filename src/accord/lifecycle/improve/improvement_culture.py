@@ -5,6 +5,7 @@ from __future__ import annotations
 from accord.lifecycle.context import StepContext
 from accord.lifecycle.improve.analysis import ImproveAnalysis
 from accord.lifecycle.titles import sentence, team_title
+from accord.model.reviews import reviews_of
 from accord.report.document import Document, Paragraph, Section, Table
 
 
@@ -12,8 +13,7 @@ def build(ctx: StepContext, analysis: ImproveAnalysis) -> Document:
     """Participation is counted from suggestions raised, tried and kept, once a system holds them."""
     reviews = tuple(
         (r.title or r.name, f"every {r.every}", sentence(team_title(ctx.workspace.map, r.owner)), ", ".join(r.steps) or "—")
-        for r in ctx.workspace.map.reviews.values()
-        for r in ctx.workspace.map.reviews.values()
+        for r in reviews_of(ctx.workspace.map).values()
     )
     why = "not measured: no system of the map holds suggestions (raised, tried, kept)"
     sections = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from accord.measure.sources import Sources, View
-from accord.measure.views import change_target, check_result, clock, completeness, entity, event_log, gate_result, handoff
+from accord.measure.views import change_target, check_result, clock, completeness, entity, event_log, gate_result, handoff, review
 
 STANDARD_VIEWS: Mapping[str, tuple[Mapping[str, str], Callable[[Sources], View]]] = {
     "event_log": (event_log.COLUMNS, event_log.build),
@@ -14,6 +14,7 @@ STANDARD_VIEWS: Mapping[str, tuple[Mapping[str, str], Callable[[Sources], View]]
     "change_target": (change_target.COLUMNS, change_target.build),
     "completeness": (completeness.COLUMNS, completeness.build),
     "check_result": (check_result.COLUMNS, check_result.build),
+    "review": (review.COLUMNS, review.build),
     "clock": (clock.COLUMNS, clock.build),
 }
 
