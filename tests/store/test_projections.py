@@ -236,7 +236,7 @@ def test_text_that_a_database_cannot_hold_is_shown_and_not_lost(store: Store, ev
 
 def test_an_unknown_projection_is_answered_with_those_there_are(store: Store) -> None:
     """A typo should not send anyone to the source."""
-    with pytest.raises(UnknownName, match=r"finding.*kpi_latest.*Did you mean 'finding'"):
+    with pytest.raises(UnknownName, match=r"Known: baseline.*finding.*Did you mean 'finding'"):
         store.table("findings")
 
 

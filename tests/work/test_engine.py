@@ -78,16 +78,17 @@ def test_a_gate_sends_work_back_with_every_reason(work_with: MakeWork) -> None:
 
 
 def test_a_form_that_does_not_fit_changes_nothing(work_with: MakeWork, store: Store) -> None:
-    """The person gets every mistake, the log none of it."""
+    """The person gets every mistake, the state none of it; that it was tried is recorded."""
     work = work_with(CAMPAIGN)
     work.start("campaign", case="C1", by="Mia")
     task = work.claim(only(work).task, by="Mia")
-    before = store.head()
+    before, head = store.table("work_task"), store.head()
 
     with pytest.raises(UsageError, match=r"colour.*budget: 'much' is not of type 'number'"):
         work.complete(task.task, by="Mia", answer={"budget": "much", "colour": 1})
 
-    assert store.head() == before
+    assert store.table("work_task") == before
+    assert [s.event.type for s in store.read(after=head.seq)] == ["task.refused"]
 
 
 def test_a_decision_takes_the_first_open_route_and_an_action_ends_the_process(work_with: MakeWork) -> None:

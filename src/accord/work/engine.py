@@ -7,7 +7,8 @@ commits. Nothing of an instance is held between calls, so an instance that waits
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from accord.store import Ahead, Store
 from accord.store.database import Rows
 from accord.store.sealing import PersonalValues
 from accord.work import people
-from accord.work.forms import check_variables
+from accord.work.forms import FormRefused, check_variables
 from accord.work.jobs import enqueue, has_queue
 from accord.work.library import Library
 from accord.work.moves import Moves, stamp
@@ -108,10 +109,21 @@ class Work:
 
         Raises:
             UnknownName: there is no such task.
-            UsageError: the form is not filled in right; nothing was changed.
+            UsageError: the form is not filled in right; the task stands as it was, and that it was tried is recorded.
             TerminalError: somebody else has it, it is over, or its instance has ended.
         """
-        return self.command(lambda moves: people.complete(moves, task, dict(answer or {})), by=by, ahead=before_changing(task))
+        with self.recording_misfits(task, by=by):
+            return self.command(lambda moves: people.complete(moves, task, dict(answer or {})), by=by, ahead=before_changing(task))
+
+    @contextmanager
+    def recording_misfits(self, task: str, *, by: str) -> Iterator[None]:
+        """Record an answer that leaves the block as one that does not fit."""
+        try:
+            yield
+        except FormRefused as error:
+            fields = error.fields
+            self.command(lambda moves: people.misfit(moves, task, fields), by=by)
+            raise
 
     def reject(self, task: str, *, by: str, reason: str) -> Task:
         """Send offered work back to the team it came from; their task opens again with the reason.

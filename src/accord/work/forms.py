@@ -27,6 +27,14 @@ _TYPES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+class FormRefused(UsageError):
+    """An answer that does not fit; ``fields`` are the names with the rule each breaks, without what was filled in."""
+
+    def __init__(self, what: str, *, expected: str, fields: Mapping[str, str]) -> None:
+        self.fields = dict(fields)
+        super().__init__(what, expected=expected)
+
+
 def form_schema(fields: Mapping[str, Field]) -> dict[str, Any]:
     """The JSON Schema of a form; unknown names are refused."""
     properties: dict[str, Any] = {}
@@ -52,7 +60,7 @@ def check_answer(definition: Definition, step: str, answer: Mapping[str, Any]) -
     """Return when an answer fits the form of a step; a step without a form takes any names.
 
     Raises:
-        UsageError: naming every field that does not fit and what was expected there.
+        FormRefused: naming every field that does not fit and what was expected there.
     """
     validator = _validator(definition.hash, step) or _remember(definition, step)
     if validator is not None:
@@ -97,4 +105,8 @@ def _refuse(validator: Validator, answer: Mapping[str, Any], holder: str) -> Non
         said = "; ".join(f"{'.'.join(map(str, e.absolute_path)) or 'the answer'}: {e.message}" for e in errors[:8])
         more = f" and {len(errors) - 8} more" if len(errors) > 8 else ""
         known = ", ".join(sorted(dict(validator.schema).get("properties", {}))) if isinstance(validator.schema, Mapping) else ""
-        raise UsageError(f"{holder} is not filled in right: {said}{more}.", expected=f"Fields: {known or 'any'}.")
+        raise FormRefused(
+            f"{holder} is not filled in right: {said}{more}.",
+            expected=f"Fields: {known or 'any'}.",
+            fields={".".join(map(str, e.absolute_path))[:80]: str(e.validator) for e in errors[:50]},
+        )

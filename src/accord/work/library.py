@@ -68,6 +68,10 @@ class Library:
         """An instance of it was begun and is durable: from now on the log holds it, whatever else happens."""
         self._settled.add(definition.hash)
 
+    def employs(self, person: str) -> bool:
+        """Whether the map knows a person; one that names none takes everybody."""
+        return not self._map.people or person in self._map.people
+
     def starts(self, message: str) -> list[tuple[str, list[Start]]]:
         """Processes that a message starts, with the starts that name it."""
         found = [(name, [s for s in process.starts.values() if s.message == message]) for name, process in self._map.processes.items()]

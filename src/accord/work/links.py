@@ -27,7 +27,7 @@ from accord.work.engine import Work
 from accord.work.forms import form_schema
 from accord.work.moves import Moves
 from accord.work.refusals import Refusals
-from accord.work.state import Instance, Task, load_instance
+from accord.work.state import OBJECT, Instance, Task, load_instance
 
 ACTIONS = ("accept", "claim", "complete", "reject")
 LONGEST_TOKEN = 2000
@@ -153,11 +153,12 @@ class Links:
                 instance, _ = _fitting(moves.rows, self._work, link)
                 task = _DO[link.action](moves, link.task, dict(answer or {}), reason)
                 body = {"task": link.task, "action": link.action, "person": link.person, "nonce": link.nonce}
-                about = (ObjectRef("process_instance", instance.instance), ObjectRef("link", link.nonce))
+                about = (ObjectRef(OBJECT, instance.instance), ObjectRef("link", link.nonce))
                 moves.events.append(Event(_used(link), "link.used", moves.now, f"process:{instance.process}", body, about))
                 return task
 
-            return self._work.command(decide, by=link.person)
+            with self._work.recording_misfits(link.task, by=link.person):
+                return self._work.command(decide, by=link.person)
 
     @contextmanager
     def _recorded(self, token: str) -> Iterator[None]:

@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from accord.model.errors import DataRefused
@@ -23,6 +23,8 @@ from accord.work.definition import Definition, Way
 from accord.work.expression import evaluate, holds
 from accord.work.gates import GateResult, evaluate_gate
 from accord.work.state import OBJECT, Handoff, Instance, Task, load_instance
+
+JUMP = timedelta(seconds=1)  # machines that share a store differ by less; a clock that is further back is told
 
 
 class Definitions(Protocol):
@@ -38,6 +40,10 @@ class Definitions(Protocol):
 
     def known(self, rows: Rows, digest: str) -> bool:
         """Whether the log holds it."""
+        ...
+
+    def employs(self, person: str) -> bool:
+        """Whether the map knows a person; one that names none takes everybody."""
         ...
 
     def starts(self, message: str) -> list[tuple[str, list[Start]]]:
@@ -58,6 +64,8 @@ class Moves:
 
     def __init__(self, rows: Rows, definitions: Definitions, *, now: datetime, by: str, key: str) -> None:
         self.rows, self.definitions, self.now, self.by, self._key = rows, definitions, now, by, key
+        self.clock = now  # what the clock says; ``now`` is never before what has happened to the instances at hand
+        self._held: list[str] = []
         self.events: list[Event] = []
         self._instances: dict[str, Instance] = {}
         self._moved: dict[str, tuple[list[list[str]], list[list[str]]]] = {}
@@ -68,7 +76,12 @@ class Moves:
     def instance(self, name: str) -> Instance:
         """An instance as this command has changed it so far."""
         if name not in self._instances:
-            self._instances[name] = load_instance(self.rows, name)
+            loaded = self._instances[name] = load_instance(self.rows, name)
+            if loaded.last_at is not None and loaded.last_at > self.now:
+                # The clock went back: what happens now did not happen before what happened last.
+                self.now = loaded.last_at
+                if self.now - self.clock >= JUMP:
+                    self._held.append(name)
         return self._instances[name]
 
     def holding(self, task: str) -> Instance | None:
@@ -92,6 +105,9 @@ class Moves:
         for name, (arrived, used) in self._moved.items():
             self.emit("token.moved", self._instances[name], arrived=arrived, used=used)
         self._moved.clear()
+        for name in self._held if self.events else ():
+            self.emit("clock.jumped", self._instances[name], clock=stamp(self.clock), seconds=(self.clock - self.now).total_seconds())
+        self._held.clear()
         return self.events
 
     def start(
@@ -211,10 +227,10 @@ class Moves:
             if task.kind == "undo" or task.state != "completed" or task.task in undone or not definition.steps[task.step].undo:
                 continue
             undo = Task(f"{task.task}/undo", instance.instance, instance.process, task.step, task.number, "undo", instance.case, "", "", "")
-            undo.team, undo.from_task, undo.ready_at, undo.run_at = task.team, task.task, self.now, self.now
+            undo.team, undo.from_task, undo.ready_at, undo.run_at = task.team, task.task, self.now, self.clock
             undo.state, undo.action = "queued", definition.steps[task.step].undo
             instance.tasks[undo.task] = undo
-            self.emit("task.ready", instance, **_first(undo), state="queued", action=undo.action, run_at=stamp(self.now))
+            self.emit("task.ready", instance, **_first(undo), state="queued", action=undo.action, run_at=stamp(self.clock))
             return
         self._cancelled(instance)
 
@@ -335,17 +351,21 @@ class Moves:
 
     def ready(self, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
         """A task for people; work that comes from another team is offered to them first."""
-        if step.assignee:
-            task.assignee = str(evaluate(step.assignee, instance.variables, holder=_said(step, "assignee")) or "")
+        wanted = str(evaluate(step.assignee, instance.variables, holder=_said(step, "assignee")) or "") if step.assignee else ""
+        task.assignee = wanted if not wanted or self.definitions.employs(wanted) else ""
         if giver is not None and giver.team and step.team and giver.team != step.team and giver.kind != "undo":
             task.handoff, task.state = f"{task.task}/handoff", "offered"
             handoff = Handoff(task.handoff, giver.team, step.team, giver.task, task.task, "offered", 0, stamp(self.now))
             instance.handoffs[handoff.handoff] = handoff
             self.emit("task.ready", instance, **_first(task), state="offered", handoff=task.handoff, **self._accept_by(instance, task))
             self._offer(instance, task, giver, handoff)
-            return
-        task.state = "ready"
-        self.emit("task.ready", instance, **_first(task), state="ready", **self.due_now(instance, task))
+        else:
+            task.state = "ready"
+            self.emit("task.ready", instance, **_first(task), state="ready", **self.due_now(instance, task))
+        if step.assignee and not task.assignee:
+            # A task for nobody would wait for ever: it is its team's, and that the map found no person for it is seen.
+            reason = f"'{wanted}' is not among people" if wanted else "assignee gives nobody"
+            self.emit("task.unassigned", instance, task=task.task, step=task.step, team=task.team, reason=reason)
 
     def _offer(self, instance: Instance, task: Task, giver: Task, handoff: Handoff) -> None:
         step = self.definition(instance).steps[task.step]
@@ -379,10 +399,10 @@ class Moves:
         return {"due_at": stamp(task.due_at), "timers": {"accept": stamp(task.due_at)}}
 
     def moment(self, instance: Instance, team: str, within: Any) -> datetime:
-        """When so much working time of a team is over."""
+        """When so much working time of a team is over, by the clock that will be looked at then."""
         definition = self.definition(instance)
         known = definition.teams.get(team)
-        return due(self.now, within, definition.calendars.get(known.calendar) if known else None)
+        return due(self.clock, within, definition.calendars.get(known.calendar) if known else None)
 
     def due_now(self, instance: Instance, task: Task) -> dict[str, Any]:
         """``due_at`` and timers of a task that begins now."""
@@ -394,8 +414,8 @@ class Moves:
 
 
 def _auto(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
-    task.state, task.action, task.run_at = "queued", step.action, moves.now
-    moves.emit("task.ready", instance, **_first(task), state="queued", action=step.action, run_at=stamp(moves.now))
+    task.state, task.action, task.run_at = "queued", step.action, moves.clock
+    moves.emit("task.ready", instance, **_first(task), state="queued", action=step.action, run_at=stamp(moves.clock))
 
 
 def _decision(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -75,6 +75,12 @@ def complete(moves: Moves, name: str, answer: dict[str, Any]) -> Task:
     check_answer(moves.definition(instance), task.step, answer)
     moves.finish(instance, task, answer)
     return task
+
+
+def misfit(moves: Moves, name: str, fields: Mapping[str, str]) -> None:
+    """An answer did not fit: that it was tried and where stands in the log; what was filled in may be a secret and does not."""
+    instance, task = find(moves, name)
+    moves.emit("task.refused", instance, task=task.task, step=task.step, by=moves.by, fields=dict(fields))
 
 
 def reject(moves: Moves, name: str, reason: str) -> Task:
@@ -247,7 +253,7 @@ def failed(moves: Moves, name: str, error: str, attempt: int, final: bool, after
         moves.emit("task.dead", instance, task=task.task, step=task.step, error=error, failures=task.failures)
         return task
     pause = min(max(step.backoff.seconds * 2.0 ** (task.failures - 1), after_seconds), LONGEST_PAUSE_SECONDS)
-    task.run_at = moves.now + timedelta(seconds=pause)
+    task.run_at = moves.clock + timedelta(seconds=pause)
     moves.emit("task.failed", instance, task=task.task, step=task.step, error=error, failures=task.failures, run_at=stamp(task.run_at))
     return task
 
@@ -256,8 +262,8 @@ def restart(moves: Moves, name: str) -> Task:
     """Try a dead action again, from now."""
     instance, task = find(moves, name)
     _expect(task, ("dead",), "restarted")
-    task.state, task.failures, task.run_at = "queued", 0, moves.now
-    moves.emit("task.restarted", instance, task=task.task, by=moves.by)
+    task.state, task.failures, task.run_at = "queued", 0, moves.clock
+    moves.emit("task.restarted", instance, task=task.task, by=moves.by, run_at=stamp(moves.clock))
     return task
 
 

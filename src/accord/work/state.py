@@ -21,7 +21,10 @@ _TASK = (
 OBJECT = "process_instance"  # every event that changes a row of an instance is about it
 _BEGUN = "SELECT 1 FROM work_instance WHERE instance = ?"
 _HOLDER = "SELECT instance FROM work_task WHERE task = ?"
-_OF_INSTANCE = "SELECT instance, process, definition, case_id, parent, parent_task, status FROM work_instance WHERE instance = ?"
+_LAST = f"SELECT body FROM event WHERE seq = (SELECT max(seq) FROM relation WHERE type = '{OBJECT}' AND id = instance)"
+_OF_INSTANCE = (
+    f"SELECT instance, process, definition, case_id, parent, parent_task, status, ({_LAST}) FROM work_instance WHERE instance = ?"
+)
 _VARIABLES = "SELECT name, value FROM work_variable WHERE instance = ?"
 _TASKS = f"SELECT {_TASK} FROM work_task WHERE instance = ? ORDER BY seq"
 _HANDOFFS = "SELECT handoff, from_team, to_team, from_task, to_task, state, attempt, offered_at FROM handoff WHERE instance = ?"
@@ -80,7 +83,7 @@ class Handoff:
 
 @dataclass(slots=True)
 class Instance:
-    """An instance with everything that decides what happens next."""
+    """An instance with everything that decides what happens next; ``last_at`` is the time of its last event."""
 
     instance: str
     process: str
@@ -93,6 +96,7 @@ class Instance:
     tasks: dict[str, Task] = field(default_factory=dict)
     handoffs: dict[str, Handoff] = field(default_factory=dict)
     tokens: Counter[tuple[str, str]] = field(default_factory=Counter)
+    last_at: datetime | None = None
 
     def open_tasks(self) -> list[Task]:
         """Tasks that are not over, oldest first."""
@@ -112,7 +116,8 @@ def load_instance(rows: Rows, instance: str) -> Instance:
     found = rows.rows(_OF_INSTANCE, instance)
     if not found:
         raise UnknownName("process instance", instance, recent(rows, "work_instance", "instance"))
-    loaded = Instance(*found[0])
+    loaded = Instance(*found[0][:-1])
+    loaded.last_at = _time(json.loads(found[0][-1])["time"]) if found[0][-1] else None
     loaded.variables = {name: json.loads(value) for name, value in rows.rows(_VARIABLES, instance)}
     loaded.tasks = {row[0]: _task(row) for row in rows.rows(_TASKS, instance)}
     loaded.handoffs = {row[0]: Handoff(*row) for row in rows.rows(_HANDOFFS, instance)}

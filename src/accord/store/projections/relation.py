@@ -18,4 +18,4 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
     tx.many(_INSERT, [(stored.seq, ref.type, ref.id, ref.qualifier) for stored in events for ref in dict.fromkeys(stored.event.objects)])
 
 
-PROJECTION = Projection("relation", COLUMNS, KEY, apply, indexes=(("type", "id"),))
+PROJECTION = Projection("relation", COLUMNS, KEY, apply, indexes=(("type", "id", "seq"),))

@@ -138,7 +138,7 @@ def _failed(stored: StoredEvent) -> Change:
 
 
 def _restarted(stored: StoredEvent) -> Change:
-    return "state = 'queued', failures = 0, run_at = ?", (stamp(stored),)
+    return "state = 'queued', failures = 0, run_at = ?", (optional_text(stored.event, "run_at") or stamp(stored),)
 
 
 def _escalated(stored: StoredEvent) -> Change:
