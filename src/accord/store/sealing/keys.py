@@ -105,7 +105,7 @@ class Keyring:
     def shred(self, tx: Transaction, ids: Iterable[str]) -> str:
         """Remove keys of persons, and wrap all others anew with a new file; returns the file now to be destroyed, empty without any.
 
-        Nothing is lost when the transaction fails: the old file stands until ``destroy``.
+        Nothing is lost when the transaction fails: the old file stands until ``destroy``, and no row names the new one.
         """
         ((old,),) = tx.rows("SELECT kek FROM sealing")
         if not old:
