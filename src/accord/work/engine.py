@@ -181,6 +181,23 @@ class Work:
         """
         self.command(lambda moves: people.cancel(moves, instance, reason), by=by)
 
+    def resume(self, instance: str, *, by: str, step: str = "", variables: Mapping[str, Any] | None = None, comment: str = "") -> None:
+        """Go on with an instance that is stuck.
+
+        Args:
+            instance: which one.
+            by: who decided it.
+            step: begins anew; needed when nothing is open any more. One that began too often needs a definition with a higher bound first.
+            variables: values to correct before.
+            comment: why, for the history.
+
+        Raises:
+            TerminalError: it is not stuck; nothing was changed.
+            UnknownName: no such step.
+            UsageError: nothing is open and no step is named, or a variable does not fit.
+        """
+        self.command(lambda moves: people.resume(moves, instance, step, dict(variables or {}), comment), by=by)
+
     def migrate(self, instance: str, *, by: str) -> str:
         """Move a running instance to the definition the map gives now; returns its hash.
 

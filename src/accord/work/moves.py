@@ -239,6 +239,28 @@ class Moves:
         instance.status = "stuck"
         self.emit("process.stuck", instance, reason=reason)
 
+    def resume(self, instance: Instance, step: str, variables: Mapping[str, Any], comment: str) -> None:
+        """Go on with a stuck instance: with what is open, and with a step that begins anew where one is named.
+
+        What is open of that step is taken off, and tokens that wait at it are used up by it.
+        """
+        instance.status = "running"
+        instance.variables.update(variables)
+        self.emit("process.resumed", instance, by=self.by, step=step, comment=comment, variables=dict(variables))
+        if step:
+            definition = self.definition(instance)
+            for task in [task for task in instance.open_tasks() if task.step == step]:
+                self.end_task(instance, task, "it begins anew")
+            waiting = [place for place, count in instance.tokens.items() if place[0] == step for _ in range(count)]
+            if waiting:
+                instance.tokens.subtract(waiting)
+                self._moved.setdefault(instance.instance, ([], []))[1].extend([list(place) for place in waiting])
+            before = {way.source for way in definition.ways_in[step]}
+            givers = [task for task in instance.tasks.values() if task.step in before and task.state == "completed" and task.ended_at]
+            with self._under_way(instance):
+                self.begin(instance, definition.steps[step], max(givers, key=lambda task: task.ended_at or self.now, default=None))
+        self.settle(instance)
+
     def _cancelled(self, instance: Instance) -> None:
         instance.status = "cancelled"
         self._moved.pop(instance.instance, None)

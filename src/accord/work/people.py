@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from accord.model.errors import TerminalError, UsageError
+from accord.model.errors import TerminalError, UnknownName, UsageError
 from accord.model.event import Event, ObjectRef
 from accord.model.integration_map import IntegrationMap
 from accord.work.expression import holds
@@ -169,6 +169,31 @@ def cancel(moves: Moves, name: str, reason: str) -> None:
     if instance.status not in ("running", "stuck"):
         raise TerminalError(f"instance '{name}' is {instance.status} and cannot be cancelled.", left="nothing was changed")
     moves.cancel(instance, reason, compensate=True)
+
+
+def resume(moves: Moves, name: str, step: str, variables: dict[str, Any], comment: str) -> None:
+    """Go on with an instance that is stuck, after what held it up was mended."""
+    instance = moves.instance(name)
+    if instance.status != "stuck":
+        raise TerminalError(f"instance '{name}' is {instance.status} and not stuck.", left="nothing was changed")
+    definition = moves.definition(instance)
+    if step and step not in definition.steps:
+        raise UnknownName("step", step, definition.steps, holder=f"process '{instance.process}'")
+    if not step and not any(_goes_on(moves, task) for task in instance.open_tasks()):
+        raise UsageError(
+            f"nothing of instance '{name}' can go on by itself.",
+            expected=f"Name the step that begins anew, one of {', '.join(definition.steps)}.",
+        )
+    holder = f"process '{instance.process}', variables of '{name}'"
+    check_variables(definition.process.variables, {**instance.variables, **variables}, holder=holder)
+    moves.resume(instance, step, variables, comment)
+
+
+def _goes_on(moves: Moves, task: Task) -> bool:
+    """Whether something is still to come that ends an open task: a person, an action, a message, a time."""
+    if task.kind != "wait" or task.message:
+        return True
+    return bool(moves.rows.rows("SELECT 1 FROM work_timer WHERE task = ? AND kind = 'wait'", task.task))
 
 
 def migrate(moves: Moves, name: str) -> str:

@@ -12,6 +12,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, table
+from accord.model.entity import Field
 from accord.model.errors import UsageError
 from accord.model.types import CanonicalType
 from accord.store.signing import load_or_create_key
@@ -50,6 +51,7 @@ def register(app: typer.Typer) -> None:
         ("signal", signal, "Deliver a message to whoever waits for it."),
         ("cancel", cancel, "End an instance early; what can be undone is undone."),
         ("migrate", migrate, "Move an instance to the present version of its process."),
+        ("resume", resume_instance, "Go on with an instance that is stuck."),
         ("restart", restart, "Try an action again that failed too often."),
         ("redeem", redeem, "Use a one-time link from a mail."),
         ("outbox", outbox, "Mail and webhooks: what is sent, what waits, what failed."),
@@ -222,8 +224,7 @@ def start(
     """Its first tasks are open right away."""
     with _work(where) as (_, work):
         fields = work.library.current(process).process.variables
-        values = {name: _typed(fields[name].type if name in fields else "", value) for name, value in _pairs(variable, "--variable")}
-        instance = work.start(process, case=case, by=options.person(by), variables=values, key=key)
+        instance = work.start(process, case=case, by=options.person(by), variables=_variables(fields, variable), key=key)
     if json:
         emit_json({"command": "work start", "instance": instance})
     else:
@@ -330,6 +331,28 @@ def migrate(
 
 
 @options.at_map_option
+def resume_instance(
+    instance: InstanceId,
+    where: options.Where = options.WHERE,
+    json: options.Json = False,
+    by: By = "",
+    step: str = typer.Option("", "--step", help="The step that begins anew; needed when nothing is open."),
+    variable: list[str] = typer.Option([], "--variable", help="name=value to correct before; may be repeated."),
+    comment: str = typer.Option("", "--comment", help="Why, for the history."),
+) -> None:
+    """After what held it up was mended: another version of the process (accord work migrate), or a value."""
+    with _work(where) as (_, work):
+        found, _ = show(work.store, instance)
+        fields = work.library.get(work.store, found.definition).process.variables
+        work.resume(instance, by=options.person(by), step=step, variables=_variables(fields, variable), comment=comment)
+        found, _ = show(work.store, instance)
+    if json:
+        emit_json({"command": "work resume", "instance": instance, "status": found.status})
+    else:
+        out().print(escape(f"{instance} is {found.status}"))
+
+
+@options.at_map_option
 def restart(
     task: TaskId,
     where: options.Where = options.WHERE,
@@ -404,6 +427,10 @@ def _answers(work: Work, task: str, given: list[str], file: Path | None) -> dict
     for name, value in _pairs(given, "--answer"):
         values[name] = _typed(step.form[name].type if name in step.form else "", value)
     return values
+
+
+def _variables(fields: Mapping[str, Field], given: list[str]) -> dict[str, Any]:
+    return {name: _typed(fields[name].type if name in fields else "", value) for name, value in _pairs(given, "--variable")}
 
 
 def _pairs(given: list[str], option: str) -> list[tuple[str, str]]:
