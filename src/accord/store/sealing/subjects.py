@@ -20,7 +20,7 @@ FINDINGS: Final = Subject("accord findings", "")
 """Whose the examples of findings and the reasons of failures are: everybody's, so their key is shredded with each erasure."""
 _NOBODY: Final = frozenset({"", "accord", "clock", "unknown"})
 _ACTING: Final = ("by", "assignee", "to", "person")
-_WORDS: Final = ("text", "reason", "reasons")  # what people write freely about a case
+_WORDS: Final = ("text", "comment", "reason", "reasons")  # what people write freely about a case
 _GIVEN: Final = ("variables", "content")
 _CASE: Final = ("case", "message_key")
 _LIVE: Final = frozenset({"flow.live_intended", "flow.live_applied"})
