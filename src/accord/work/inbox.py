@@ -224,6 +224,10 @@ _SENTENCES: Mapping[str, str] = {
     "handoff.withdrawn": "the offer was taken back: {reason}",
     "gate.evaluated": "gate {gate}: passed {passed}, score {score} {failed}",
     "timer.fired": "the time of {step} has come",
+    "task.noted": "{who} noted {answers} for {step}",
+    "tracker.applied": "{system} brought {step} to {set}",
+    "tracker.refused": "{system} wanted {wanted} of {step}, which was refused: {reason}",
+    "start.made": "{entity} {key} came to meet what start {start} waits for",
 }
 
 
@@ -240,6 +244,8 @@ def _step(given: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {given}" for name, given in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from accord.cli.main import main
 from accord.mapfile import lint
 from accord.model.errors import UnknownName
 from accord.model.event import Event
+from accord.work.tracker import open_refusals
 
 
 def test_a_ticket_goes_through_its_whole_life(board: Any) -> None:
@@ -74,6 +77,22 @@ def test_a_task_that_somebody_else_has_is_not_finished(board: Any) -> None:
     assert (event["assignee"], event["wanted"]["assignee"], event["reason"]) == ("Sue", "Sam", reason)
     assert board.write(status="done", assignee="Sue", answer__link="https://x/1") == ("updated", "")
     assert (board.task().ended_by, board.row()["refused"]) == ("Sue", None)
+
+
+def test_a_disagreement_is_seen_where_people_look(board: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the list of tasks, and in the history of the case."""
+    board.begin().write(status="done", ended_by="Sue")
+
+    assert main(["work", "tasks", "--map", str(tmp_path / "map.yaml"), "--team", "studio"]) == 0
+    assert "the tracker says otherwise" in capsys.readouterr().out
+    assert main(["work", "tasks", "--map", str(tmp_path / "map.yaml"), "--team", "studio", "--json"]) == 0
+    (refused,) = json.loads(capsys.readouterr().out)["refused"]
+    assert main(["work", "show", "poster-1", "--map", str(tmp_path / "map.yaml"), "--json"]) == 0
+    _, told = json.loads(capsys.readouterr().out)["history"][-1]
+
+    assert (refused["task"], refused["wanted"]) == ("poster-1/draw/1", {"status": "done", "ended_by": "Sue"})
+    assert told == f"work wanted ended_by Sue, status done of draw, which was refused: {refused['reason']}"
+    assert open_refusals(board.workspace.store, team="marketing") == []
 
 
 def test_without_a_person_the_system_signs_and_takes_nothing_from_anybody(board: Any) -> None:

@@ -21,6 +21,7 @@ from accord.work.inbox import FOR_PEOPLE, board, inbox, item, offers, sentence, 
 from accord.work.links import Links
 from accord.work.mail.outbox import mails
 from accord.work.webhooks.sender import resume, standing
+from accord.work.tracker import open_refusals
 from accord.workspace import Workspace
 
 _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
@@ -94,8 +95,9 @@ def tasks(
         states = tuple(state) or FOR_PEOPLE
         found = inbox(work.store, now=work.now(), team=team, person=person, overdue=overdue, titles=titles, limit=limit, states=states)
         waiting = offers(work.store, to_team=team)
+        refused = open_refusals(work.store, team=team)
     if json:
-        emit_json({"command": "work tasks", "tasks": plain(found), "offers": waiting})
+        emit_json({"command": "work tasks", "tasks": plain(found), "offers": waiting, "refused": plain(refused)})
         return
     rows = [
         (
@@ -111,6 +113,10 @@ def tasks(
         for i in found
     ]
     table("", ("task", "case", "step", "team", "who", "state", "time", "sent back because"), [tuple(map(escape, row)) for row in rows])
+    if refused:
+        shown = [(r.task, ", ".join(f"{name} {value}" for name, value in r.wanted.items()), r.at[:19], r.reason) for r in refused]
+        columns = ("task", "it wants", "since (UTC)", "refused because")
+        table("the tracker says otherwise", columns, [tuple(map(escape, row)) for row in shown])
 
 
 def _left(sla: str, hours: float | None) -> str:

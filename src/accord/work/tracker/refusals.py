@@ -17,7 +17,7 @@ from accord.work.people import find
 _SAME = "SELECT wanted, reason, state, attempt, assignee FROM work_refusal WHERE task = ? AND system = ?"
 _OPEN = """
     SELECT r.task, r.system, r.wanted, r.reason, r.at FROM work_refusal r JOIN work_task t ON t.task = r.task
-    WHERE r.state = t.state AND r.attempt = t.attempt AND r.assignee = t.assignee ORDER BY r.at, r.task"""
+    WHERE r.state = t.state AND r.attempt = t.attempt AND r.assignee = t.assignee AND (? = '' OR t.team = ?) ORDER BY r.at, r.task"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Refusal:
     at: str
 
 
-def open_refusals(rows: Rows) -> list[Refusal]:
-    """Where a tracker and the engine disagree and a person has to look, the longest standing first."""
-    return [Refusal(task, system, json.loads(wanted), reason, at) for task, system, wanted, reason, at in rows.rows(_OPEN)]
+def open_refusals(rows: Rows, *, team: str = "") -> list[Refusal]:
+    """Where a tracker and the engine disagree and a person has to look, the longest standing first; of one team, or of all."""
+    return [Refusal(task, system, json.loads(wanted), reason, at) for task, system, wanted, reason, at in rows.rows(_OPEN, team, team)]
 
 
 def record_refusal(work: Work, system: str, task: str, wanted: Mapping[str, Any], reason: str) -> None:
