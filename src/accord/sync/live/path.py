@@ -88,6 +88,11 @@ class LivePath:
         self._rows.clear()
         self._agreed.load(self._con, self._store, self.flow.name)
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether ``settle`` has something to do."""
+        return bool(self._unsaid)
+
     def settle(self) -> None:
         """Put what was agreed into the log."""
         if self._unsaid:

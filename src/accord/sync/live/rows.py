@@ -18,6 +18,7 @@ from accord.model.flow import Binding
 from accord.sync.cycle import storage_type
 from accord.sync.judge.validate import row_checks
 from accord.sync.live.agreed import Values
+from accord.sync.live.plain import plain_rows
 from accord.sync.mapping.fields import FieldCode, compile_field, raw_name
 
 _names = itertools.count(1)
@@ -57,6 +58,8 @@ class SideRows:
         self.written = tuple(c for c in self.codes.values() if c.writable and c.name not in entity.key)
         self._types = dict(types)
         self._recent: dict[tuple[str | None, ...], tuple[str | None, ...] | None] = {}
+        stored = {*entity.key, *(c.name for c in self.written)}
+        self._plain = plain_rows(entity, binding, self.codes, types, frozenset(stored))
         number = next(_names)
         self._read_name, self._want_name = f"read_{number}", f"want_{number}"
         con.execute(f"PREPARE {self._read_name} AS {self._read_sql()}")
@@ -69,6 +72,12 @@ class SideRows:
 
     def read(self, row: Mapping[str, str | None]) -> Values | None:
         """The canonical values of a row in the order of the entity's fields; ``None`` for one that a contract or a type refuses."""
+        if self._plain is not None and (plain := self._plain.read(row)) is not None:
+            return plain
+        return self.asked(row)
+
+    def asked(self, row: Mapping[str, str | None]) -> Values | None:
+        """As ``read``, by DuckDB."""
         texts = tuple(row[c] for c in self._types)
         if texts in self._recent:
             values = self._recent.pop(texts)
@@ -82,6 +91,12 @@ class SideRows:
 
     def want(self, merged: Values) -> Wanted:
         """What this side is to hold for a merged row."""
+        if self._plain is not None and (plain := self._plain.want(merged)) is not None:
+            return Wanted(*plain, fits=True)
+        return self.asked_for(merged)
+
+    def asked_for(self, merged: Values) -> Wanted:
+        """As ``want``, by DuckDB."""
         given = ", ".join(map(_literal, merged))
         found = self._con.execute(f"EXECUTE {self._want_name}({given})").fetchone()
         assert found is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,8 @@ from accord.sync.watch.short import ShortWay
 _RENEW_SECONDS = 60.0
 _SAMPLE_SECONDS = 10.0
 _LONGEST_SLEEP_SECONDS = 5.0
+_QUIET_SECONDS = 0.05  # without changes, after which what was agreed goes into the log by itself, and not together with the next intent
+_SWITCH_SECONDS = 0.0005  # how long a thread that computes keeps one waiting whose answer has come
 _STRETCH_SECONDS = 0.5  # single changes without end must not keep a run that is due waiting for ever
 
 
@@ -83,6 +86,8 @@ class Watch:
             LeaseHeld: the lease was taken over by another process; nothing more was written.
             LogTampered: the store's log does not verify.
         """
+        switch = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         try:
             while not self.stop.is_set():
                 self._wake.clear()
@@ -90,9 +95,11 @@ class Watch:
                 self._renew_lease(now)
                 while self._go_short() and time.monotonic() - now < _STRETCH_SECONDS:
                     pass  # what came meanwhile goes the same way, and into the log together with this
-                self._short.settle()
                 self._mark_alerts()
                 chosen = next_ready(self._schedules, now)
+                if chosen is None and self._short.unsettled and self._wake.wait(min(_QUIET_SECONDS, self._sleep_seconds(now))):
+                    continue
+                self._short.settle()
                 if chosen is not None:
                     self._run_one(chosen)
                     continue
@@ -103,6 +110,7 @@ class Watch:
                 self._short.close()
             finally:
                 self._feeds.close()
+                sys.setswitchinterval(switch)
 
     def _go_short(self) -> bool:
         """Bring over what has come; returns whether something had."""

@@ -82,6 +82,11 @@ class ShortWay:
                     return
                 yield taken
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether something was agreed that is not in the log yet."""
+        return any(path.unsettled for path in self._paths.values())
+
     def settle(self) -> None:
         """Put what all agreed on into the log; to be called before anything else is done with the store, or nothing at all."""
         for path in self._paths.values():
