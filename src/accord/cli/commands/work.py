@@ -17,11 +17,11 @@ from accord.model.errors import UsageError
 from accord.model.types import CanonicalType
 from accord.store.signing import load_or_create_key
 from accord.work import Task, Work, open_work
-from accord.work.inbox import FOR_PEOPLE, board, inbox, item, offers, sentence, show
+from accord.work.inbox import FOR_PEOPLE, board, inbox, item, offers, passages, sentence, show
 from accord.work.links import Links
 from accord.work.mail.outbox import mails
-from accord.work.webhooks.sender import resume, standing
 from accord.work.tracker import open_refusals
+from accord.work.webhooks.sender import resume, standing
 from accord.workspace import Workspace
 
 _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
@@ -106,13 +106,18 @@ def tasks(
             i.title,
             i.task.team,
             i.task.assignee,
-            i.task.state,
+            i.task.state if i.task.attempt == 1 else f"{i.task.state}, {i.task.attempt}. time",
+            i.task.due_at.isoformat(sep=" ", timespec="minutes")[:16] if i.task.due_at else "",
             _left(i.sla, i.hours_left),
             "; ".join(i.task.reasons),
         )
         for i in found
     ]
-    table("", ("task", "case", "step", "team", "who", "state", "time", "sent back because"), [tuple(map(escape, row)) for row in rows])
+    table(
+        "",
+        ("task", "case", "step", "team", "who", "state", "due (UTC)", "time", "sent back because"),
+        [tuple(map(escape, row)) for row in rows],
+    )
     if refused:
         shown = [(r.task, ", ".join(f"{name} {value}" for name, value in r.wanted.items()), r.at[:19], r.reason) for r in refused]
         columns = ("task", "it wants", "since (UTC)", "refused because")
@@ -247,6 +252,7 @@ def show_instance(
     with _work(where) as (_, work):
         found, events = show(work.store, instance)
         now = work.now()
+        handoffs = passages(work.store, instance, now=now)
     open_tasks = [item(task, now) for task in found.open_tasks()]
     history = [(stored.event.time.isoformat(sep=" ", timespec="seconds"), sentence(stored)) for stored in events]
     if json:
@@ -256,6 +262,7 @@ def show_instance(
                 "instance": plain(found) | {"tokens": len(found.tokens)},
                 "history": history,
                 "open": plain(open_tasks),
+                "handoffs": plain(handoffs),
             }
         )
         return
@@ -263,6 +270,15 @@ def show_instance(
     rows = [(i.task.task, i.task.state, i.task.team, i.task.assignee, _left(i.sla, i.hours_left)) for i in open_tasks]
     if rows:
         table("", ("open", "state", "team", "who", "time"), [tuple(map(escape, row)) for row in rows])
+    if handoffs:
+        seen = [(h.step, h.from_team, h.giver_sees, h.to_team, h.receiver_sees, f"{h.waited_hours:.1f} h") for h in handoffs]
+        table("", ("handed over for", "from", "they see", "to", "they see", "waited"), [tuple(map(escape, row)) for row in seen])
+    if found.variables:
+        table(
+            "",
+            ("variable", "value"),
+            [(escape(name), escape(json_module.dumps(v, ensure_ascii=False))) for name, v in found.variables.items()],
+        )
     table("", ("when (UTC)", "what"), [(when[:19], escape(what)) for when, what in history])
 
 
@@ -274,7 +290,7 @@ def running(
 ) -> None:
     """Blocked: everything open in it waits for somebody to take it."""
     with _work(where) as (_, work):
-        cards = board(work.store, process=process)
+        cards = board(work.store, now=work.now(), process=process)
     if json:
         emit_json({"command": "work board", "instances": plain(cards)})
         return

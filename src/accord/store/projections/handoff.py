@@ -68,5 +68,10 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
 
 
 PROJECTION = Projection(
-    "handoff", COLUMNS, KEY, apply, types=("handoff.offered", *_SET), indexes=(("instance",), ("to_team", "state"), ("from_task",))
+    "handoff",
+    COLUMNS,
+    KEY,
+    apply,
+    types=("handoff.offered", *_SET),
+    indexes=(("instance",), ("to_team", "state"), ("state", "from_team"), ("from_task",)),
 )
