@@ -46,8 +46,9 @@ def carry_out_once(couriers: Iterable[Courier], failed: Callable[[AccordError], 
 
 @contextmanager
 def carrying(couriers: Iterable[Courier], stop: threading.Event, failed: Callable[[AccordError], None]) -> Iterator[None]:
-    """While the block runs, each outbox works on a thread of its own until ``stop`` is set."""
-    threads = [threading.Thread(target=_keep, args=(courier, stop, failed), name="courier", daemon=True) for courier in couriers]
+    """While the block runs, each outbox works on a thread of its own until ``stop`` is set; a fault sets it and is raised."""
+    faults: list[BaseException] = []
+    threads = [threading.Thread(target=_keep, args=(courier, stop, failed, faults), name="courier", daemon=True) for courier in couriers]
     for thread in threads:
         thread.start()
     try:
@@ -56,13 +57,19 @@ def carrying(couriers: Iterable[Courier], stop: threading.Event, failed: Callabl
         stop.set()
         for thread in threads:
             thread.join()
+    if faults:
+        raise faults[0]
 
 
-def _keep(courier: Courier, stop: threading.Event, failed: Callable[[AccordError], None]) -> None:
+def _keep(courier: Courier, stop: threading.Event, failed: Callable[[AccordError], None], faults: list[BaseException]) -> None:
     while not stop.is_set():
         try:
             pause = 0.0 if courier.turn() else LOOK_SECONDS
         except AccordError as error:  # told, and tried again later: the others go on meanwhile
             failed(error)
             pause = PAUSE_SECONDS
+        except BaseException as fault:  # noqa: BLE001 - not swallowed: an outbox that died must not look as if it had nothing to do
+            faults.append(fault)
+            stop.set()
+            return
         stop.wait(pause)

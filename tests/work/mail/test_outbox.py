@@ -137,6 +137,16 @@ def test_a_server_that_is_away_loses_nothing(office: Any) -> None:
     assert office.store.rows("SELECT state, failures FROM mail") == [("sent", 3)]
 
 
+def test_a_password_that_is_wrong_costs_no_message(office: Any) -> None:
+    """Nor does a server that offers no TLS to send it under: what is set up wrong is mended, and the message is still there."""
+    office.work.start("campaign", case="C1", by="Mia")
+    with pytest.raises(TransientError, match="cannot be reached: STARTTLS"):
+        office.mailbox(office.server.url.replace("smtp://", "smtp://accord:hush@")).turn()
+
+    assert office.store.rows("SELECT state FROM mail") == [("queued",)]
+    assert "hush" not in "".join(body for (body,) in office.store.rows("SELECT body FROM event"))
+
+
 def test_an_address_that_is_refused_holds_up_nobody(office: Any) -> None:
     """It is given up, with what the server said; the others get theirs over the same connection."""
     office.work.start("campaign", case="C1", by="Mia")

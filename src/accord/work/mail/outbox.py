@@ -41,7 +41,7 @@ Recipient = tuple[str, str]  # person, team: one of them is empty
 
 
 def recipients(integration_map: IntegrationMap, task: Task) -> list[Recipient]:
-    """Who is told about a task: whose it is; else the team's shared address; else each of the team who has an address."""
+    """Who is told about a task: whose it is; else the team's shared address; else each of the team with an address; else its owner."""
     if task.assignee:
         return _reached(integration_map, task.assignee)
     return _reached(integration_map, task.team)
@@ -56,7 +56,9 @@ def _reached(integration_map: IntegrationMap, name: str) -> list[Recipient]:
         return []
     if team.email:
         return [("", name)]
-    return [(person.name, "") for person in integration_map.people.values() if person.team == name and person.email]
+    members = [(person.name, "") for person in integration_map.people.values() if person.team == name and person.email]
+    owner = integration_map.people.get(team.owner)
+    return members or ([(owner.name, "")] if owner and owner.email else [])
 
 
 class Mailbox:
@@ -118,10 +120,12 @@ class Mailbox:
                 return 0
             through, told, looked = events[-1].seq, dict(map(_told, events)), len(events)
 
+        # Read before the transaction: whatever happens to these tasks meanwhile is told by later events.
+        queued = [event for (task, to), (notice, source) in told.items() for event in self._queued(store, task, to, notice, source, now)]
+
         def decide(rows: Rows) -> tuple[list[Event], int]:
             if rows.rows(_REACHED) != reached:
                 return [], looked  # another process was quicker
-            queued = [event for (task, to), (notice, source) in told.items() for event in self._queued(rows, task, to, notice, source, now)]
             return [*queued, Event(f"mail.read:{through}", "mail.read", now, "mail", {"through": through})], looked
 
         return store.transact(decide)

@@ -47,17 +47,26 @@ class Post:
         """Hand one message over; on return the server has taken it.
 
         Raises:
-            TransientError: the server does not answer, or says that it may take it later; nobody knows whether it took it.
+            TransientError: the server does not answer, refuses the sender or the password, or says that it may take it later; nobody
+                knows whether it took it.
             TerminalError: it refuses the message.
         """
         try:
             connection = self._connected()
+        except (OSError, smtplib.SMTPException) as error:
+            # Also a password that is refused: it is no fault of the message, which is sent once it is mended.
+            raise TransientError(f"the mail server at {self._url.hostname} cannot be reached: {error}.") from error
+        try:
             connection.send_message(message)
+        except smtplib.SMTPSenderRefused as error:
+            self._reset()
+            raise TransientError(f"the mail server takes nothing from {error.sender}: {error.smtp_code} {error.smtp_error!r}.") from error
         except smtplib.SMTPRecipientsRefused as error:
             self._reset()
             codes = [code for code, _ in error.recipients.values()]
             said = f"the mail server refuses {', '.join(error.recipients)}."
-            raise (TransientError(said) if codes and max(codes) < 500 else TerminalError(said, left="nothing was sent")) from error
+            later = bool(codes) and max(codes) < 500
+            raise (TransientError(said) if later else TerminalError(said, left="nothing was sent")) from error
         except smtplib.SMTPResponseException as error:
             self._reset()
             said = f"the mail server answered {error.smtp_code}: {error.smtp_error!r}."
