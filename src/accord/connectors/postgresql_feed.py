@@ -51,6 +51,8 @@ SILENT_SECONDS: Final = 20.0
 """How long a server may decode without a word; a log that does not move for so long is an error and not an empty answer."""
 STRIDE_BYTES: Final = 16 << 20
 """After so much log of other tables a position without keys is handed out, so that the server need not keep that log for us."""
+FEW: Final = 24
+"""Changes up to which keys are put together one by one."""
 _ARROW: Final = {"integer": pa.int64(), "double": pa.float64(), "date": pa.date32()}
 _IDENTITY = """
     SELECT c.relreplident, array_agg(a.attname)
@@ -314,6 +316,8 @@ def _keys(parts: Sequence[TableChanges], key: Sequence[str], columns: Mapping[st
     """Every key before and after the changes once, with its last commit; ``None`` when one of them cannot be given as a key."""
     if any(name not in columns for name in key):
         return None
+    if sum(part.rows.num_rows for part in parts) <= FEW:
+        return _few_keys(parts, key, columns)
     texts = []
     for part in parts:
         rows = part.rows
@@ -330,11 +334,36 @@ def _keys(parts: Sequence[TableChanges], key: Sequence[str], columns: Mapping[st
         return None
     names = [f"k{i}" for i in range(len(key))]
     once = found.group_by(names).aggregate([(CHANGED_AT, "max")])
+    return _typed_keys([once[name].combine_chunks() for name in names], once[f"{CHANGED_AT}_max"], key, columns)
+
+
+def _few_keys(parts: Sequence[TableChanges], key: Sequence[str], columns: Mapping[str, PgColumn]) -> pa.Table | None:
+    """As ``_keys``, row by row: what is put together for many rows costs more than a few of them."""
+    last: dict[tuple[str | None, ...], int] = {}
+    for part in parts:
+        rows = part.rows
+        moments = rows["commit_time"].cast(pa.int64()).to_pylist()
+        shown = [rows[name].to_pylist() for name in ("op", "key", "old")]
+        for number, (moment, op, before, old) in enumerate(zip(moments, *shown, strict=True)):
+            at = tuple(before[name] for name in key)
+            last[at] = max(moment, last.get(at, moment))
+            if op == "update" and old is not None:
+                new, left_out = rows["new"][number].as_py(), rows["unchanged"][number].as_py()
+                after = tuple(new[name] for name in key)
+                if not (left_out and None in after):
+                    last[after] = max(moment, last.get(after, moment))
+    if any(None in at for at in last):
+        return None
+    texts = [pa.array(values, pa.string()) for values in zip(*last, strict=True)] or [pa.array([], pa.string())] * len(key)
+    return _typed_keys(texts, pa.array(last.values(), pa.int64()).cast(pa.timestamp("us", "UTC")), key, columns)
+
+
+def _typed_keys(texts: Sequence[pa.Array], at: pa.Array, key: Sequence[str], columns: Mapping[str, PgColumn]) -> pa.Table | None:
     try:
-        typed = {name: _typed(once[short].combine_chunks(), columns[name]) for short, name in zip(names, key, strict=True)}
+        typed = {name: _typed(values, columns[name]) for values, name in zip(texts, key, strict=True)}
     except (pa.ArrowInvalid, ValueError):
         return None
-    return pa.table(typed | {CHANGED_AT: once[f"{CHANGED_AT}_max"]})
+    return pa.table(typed | {CHANGED_AT: at})
 
 
 def _texts(struct: pa.StructArray, at: pa.ChunkedArray, key: Sequence[str]) -> pa.Table:

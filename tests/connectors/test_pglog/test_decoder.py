@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accord.connectors.pglog import START, UNCHANGED, Decoder, Position
+from accord.connectors.pglog.changes import Relation, RelationColumn
 from accord.connectors.pglog.spool import MEMORY_BYTES, Spool
+from accord.connectors.pglog.tuples import decode_rows, walk_rows
 from accord.model.errors import DataRefused
 
 Row = list[Any]
@@ -199,3 +201,19 @@ def test_positions_are_ordered_and_survive_as_text() -> None:
     assert str(Position((1 << 32) + 255, 2)) == "1/FF#2"
     with pytest.raises(ValueError, match="no position"):
         Position.parse("0/16B3748#")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(CHANGE, min_size=1, max_size=8), st.sampled_from(["d", "f"]))
+def test_a_few_messages_walked_one_by_one_are_what_the_expressions_make_of_many(changes: list[Any], identity: str) -> None:
+    """A batch is read one way or the other by its size alone; whoever gets it must not be able to tell."""
+    columns = tuple(RelationColumn(f"c{n}", 25, -1, identity=identity == "f" or n == 0) for n in range(WIDTH))
+    relation = Relation(1, "public", "item", identity, columns, ("c0",))  # type: ignore[arg-type] # one of the letters, as drawn
+    messages = [_row(op, 1, key, old, rest) for op, _, key, old, rest in ((c[0], c[1], c[2], c[3], c[4]) for c in changes)]
+    many = decode_rows(relation, messages * 25, "here")
+    few = walk_rows(relation, messages, "here")
+
+    for name in ("op", "key", "old", "new", "unchanged"):
+        whole = getattr(many, name)
+        assert whole.type == getattr(few, name).type
+        assert whole[: len(messages)].to_pylist() == getattr(few, name).to_pylist()

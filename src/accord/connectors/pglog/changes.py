@@ -7,6 +7,7 @@ import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import pyarrow as pa
@@ -62,26 +63,31 @@ class Relation:
 
     def arrow_schema(self) -> pa.Schema:
         """The columns of the tables in a ``TableChanges`` of this relation; see there."""
-        fields = [
-            pa.field(c.name, pa.string(), metadata={"type_oid": str(c.type_oid), "type_modifier": str(c.type_modifier)})
-            for c in self.columns
+        return _arrow_schema(self)
+
+
+@lru_cache(maxsize=256)
+def _arrow_schema(relation: Relation) -> pa.Schema:
+    fields = [
+        pa.field(c.name, pa.string(), metadata={"type_oid": str(c.type_oid), "type_modifier": str(c.type_modifier)})
+        for c in relation.columns
+    ]
+    kept = [f for f, c in zip(fields, relation.columns, strict=True) if c.identity]
+    key = [fields[[c.name for c in relation.columns].index(name)] for name in relation.key]
+    return pa.schema(
+        [
+            pa.field("op", pa.string(), nullable=False),
+            pa.field("lsn", pa.uint64(), nullable=False),
+            pa.field("index", pa.uint32(), nullable=False),
+            pa.field("commit_time", pa.timestamp("us", "UTC"), nullable=False),
+            pa.field("xid", pa.uint32(), nullable=False),
+            pa.field("origin", pa.string()),
+            pa.field("key", pa.struct(key)),
+            pa.field("old", pa.struct(kept)),
+            pa.field("new", pa.struct(fields)),
+            pa.field("unchanged", pa.list_(pa.string())),
         ]
-        kept = [f for f, c in zip(fields, self.columns, strict=True) if c.identity]
-        key = [fields[[c.name for c in self.columns].index(name)] for name in self.key]
-        return pa.schema(
-            [
-                pa.field("op", pa.string(), nullable=False),
-                pa.field("lsn", pa.uint64(), nullable=False),
-                pa.field("index", pa.uint32(), nullable=False),
-                pa.field("commit_time", pa.timestamp("us", "UTC"), nullable=False),
-                pa.field("xid", pa.uint32(), nullable=False),
-                pa.field("origin", pa.string()),
-                pa.field("key", pa.struct(key)),
-                pa.field("old", pa.struct(kept)),
-                pa.field("new", pa.struct(fields)),
-                pa.field("unchanged", pa.list_(pa.string())),
-            ]
-        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

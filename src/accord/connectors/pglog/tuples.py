@@ -5,11 +5,14 @@ for each of them one NumPy expression reads kind and length of that column in *a
 starts and ends of the values are already ascending offsets into the joined messages, with the bytes between two values as a second,
 unwanted value, which ``take`` leaves out.
 
+All of that has a price of its own, which a handful of messages never earns back: those are walked one by one.
+
 Source: PostgreSQL documentation, Logical Replication Message Formats, TupleData.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -28,6 +31,9 @@ _INSERT, _UPDATE, _DELETE = b"IUD"
 _NEW, _KEY, _OLD = b"NKO"
 _NULL, _TEXT, _TOAST = b"ntu"
 _HEAD = 5  # kind of message and id of the relation
+_FEW = 24  # messages; from about here on the expressions are quicker
+_LENGTH = struct.Struct(">i")
+_WIDTH = struct.Struct(">H")
 _PADDING = b"\0" * 8  # so that a length may be looked for behind the last value
 _OPS = pa.array(["insert", "update", "delete"])
 
@@ -65,11 +71,16 @@ def decode_rows(relation: Relation, messages: Sequence[bytes], where: str) -> Ro
     Raises:
         DataRefused: a message is not what the protocol says, or a value is no UTF-8.
     """
+    place = f"{where}, table {relation}"
+    if len(messages) <= _FEW:
+        try:
+            return walk_rows(relation, messages, place)
+        except (IndexError, struct.error):
+            raise _malformed(place, "a row message that ends too early") from None
     joined = b"".join([*messages, _PADDING])
     buf = np.frombuffer(joined, np.uint8)
     ends = np.cumsum(np.fromiter(map(len, messages), np.int64, len(messages)))
     heads = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
-    place = f"{where}, table {relation}"
     try:
         return _decode(relation, joined, buf, heads, ends, place)
     except IndexError:
@@ -115,6 +126,77 @@ def _decode(relation: Relation, joined: bytes, buf: npt.NDArray[np.uint8], heads
         new=_struct(news, schema.field("new").type, ~has_new, total),
         unchanged=_listed(toast, names),
     )
+
+
+def walk_rows(relation: Relation, messages: Sequence[bytes], place: str) -> Rows:
+    """As ``decode_rows``, message by message."""
+    names = [c.name for c in relation.columns]
+    identity = [c.name for c in relation.columns if c.identity]
+    ops, keys, olds, news, unchanged = [], [], [], [], []
+    for message in messages:
+        op = _OP_OF.get(message[0])
+        if op is None:
+            raise _malformed(place, "a message that is no row")
+        at, old, new = _HEAD, None, None
+        toast: list[str] = []
+        if message[at] in (_KEY, _OLD):
+            old, _, at = _values(message, at + 1, names, place)
+        if op != "delete":
+            if message[at] != _NEW:
+                raise _malformed(place, "a row message without its row")
+            new, toast, at = _values(message, at + 1, names, place)
+        elif old is None:
+            raise _malformed(place, "a row message without its row")
+        if at != len(message):
+            raise _malformed(place, "a row message of another length than its values")
+        if relation.identity == "f" and old is not None and new is not None:
+            new.update((name, old[name]) for name in toast)
+            toast = []
+        known = new if old is None else old
+        assert known is not None
+        ops.append(op)
+        keys.append({name: known[name] for name in relation.key})
+        olds.append(None if old is None else {name: old[name] for name in identity})
+        news.append(new)
+        unchanged.append(toast or None)
+    schema = relation.arrow_schema()
+    return Rows(
+        op=pa.array(ops, pa.string()),
+        key=pa.array(keys, schema.field("key").type),
+        old=pa.array(olds, schema.field("old").type),
+        new=pa.array(news, schema.field("new").type),
+        unchanged=pa.array(unchanged, pa.list_(pa.string())),
+    )
+
+
+_OP_OF = {_INSERT: "insert", _UPDATE: "update", _DELETE: "delete"}
+
+
+def _values(message: bytes, at: int, names: Sequence[str], place: str) -> tuple[dict[str, str | None], list[str], int]:
+    """The texts of a tuple by column, the columns it does not hold, and where it ends."""
+    if _WIDTH.unpack_from(message, at)[0] != len(names):
+        raise _malformed(place, f"a row whose number of columns is not the {len(names)} described before")
+    at += 2
+    values: dict[str, str | None] = {}
+    left_out = []
+    for name in names:
+        kind = message[at]
+        at += 1
+        values[name] = None
+        if kind == _TEXT:
+            start = at + 4
+            at = start + _LENGTH.unpack_from(message, at)[0]
+            if not start <= at <= len(message):
+                raise _malformed(place, "a row message that ends too early")
+            try:
+                values[name] = message[start:at].decode()
+            except UnicodeDecodeError:
+                raise _no_text(name, place) from None
+        elif kind == _TOAST:
+            left_out.append(name)
+        elif kind != _NULL:
+            raise _malformed(place, "a value that is neither text, null nor unchanged")
+    return values, left_out, at
 
 
 def _operation(kinds: npt.NDArray[np.uint8], place: str) -> npt.NDArray[np.int8]:
@@ -169,9 +251,7 @@ def _columns(relation: Relation, joined: bytes, found: _Tuples, total: int, plac
         try:
             columns.append(values.take(pa.array(pick, mask=absent)).cast(pa.string()))
         except pa.ArrowInvalid:
-            raise DataRefused(
-                f"column '{column.name}' holds bytes that are no text", place, "a database whose encoding can be read as UTF-8"
-            ) from None
+            raise _no_text(column.name, place) from None
     return columns
 
 
@@ -191,6 +271,10 @@ def _listed(toast: Flags, names: list[str]) -> pa.Array:
     offsets = np.concatenate((np.zeros(1, np.int32), np.cumsum(marked, dtype=np.int32)))
     values = pa.array(names, pa.string()).take(pa.array(np.nonzero(toast)[1]))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, mask=pa.array(marked == 0))
+
+
+def _no_text(column: str, place: str) -> DataRefused:
+    return DataRefused(f"column '{column}' holds bytes that are no text", place, "a database whose encoding can be read as UTF-8")
 
 
 def _malformed(place: str, what: str) -> DataRefused:
