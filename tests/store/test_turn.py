@@ -115,6 +115,28 @@ COLUMNS = ("name", "holder", "pid", "host", "process", "token", "expires_at")
 LEASE: Sequence[Value] = ("x", "x", 1, "x", "x", 1, "x")
 
 
+def test_the_same_query_for_many_values_gives_each_its_own_rows_in_their_order(store: Store, event: MakeEvent) -> None:
+    """However many are asked for at once, with odd texts and with values that have no rows."""
+    names = ["a'b", 'c"d', "e\\f", "é\u2028", "", "none", "a'b"]
+    store.append(
+        [
+            event("thing.seen", (about,), id_=f"{n} {m}")
+            for n, name in enumerate(names[:5])
+            if name
+            for about in [ObjectRef("t", name)]
+            for m in range(3)
+        ]
+    )
+    sql = "SELECT seq, qualifier FROM relation WHERE id = ? ORDER BY seq DESC"
+    two = ("SELECT id FROM relation WHERE id = ? AND seq > ?", ("a'b", 1))
+
+    with store._database.write() as tx:
+        found = tx.several([two, *((sql, (name,)) for name in names), two])
+
+    assert found == [store.rows(sql_, *values) for sql_, values in [two, *((sql, (name,)) for name in names), two]]
+    assert [len(rows) for rows in found[1:-1]] == [3, 3, 3, 3, 0, 0, 3]
+
+
 def test_many_rows_are_as_the_same_rows_one_by_one(store: Store) -> None:
     """Whatever way a database takes them: with nulls, numbers, quotes, and twice the same key, of which the last stands."""
     sql = upsert("work_variable", ("instance", "name", "value"), ("instance", "name"))

@@ -94,7 +94,7 @@ class PostgresDatabase:
         """The rows of several queries; within ``write`` in one round trip."""
         with self._lock, self._errors():
             if self._line is not None:
-                return self._line.ask(queries)
+                return _ask(self._line, queries)
             return [self.rows(sql, *values) for sql, values in queries]
 
     def script(self, text: str) -> None:
@@ -203,6 +203,38 @@ def _back_out(connection: psycopg.Connection[Row], line: Pipeline) -> None:
         line.back_out()
     except BaseException:  # noqa: BLE001 - not swallowed: the caller raises what made it back out
         connection.close()
+
+
+def _ask(line: Pipeline, queries: Sequence[Query]) -> list[list[Row]]:
+    """The rows of queries; those of the same text with one text as value are one statement for all values."""
+    places: dict[str, list[int]] = {}
+    for place, (sql, _) in enumerate(queries):
+        places.setdefault(sql, []).append(place)
+    alike = {sql: found for sql, found in places.items() if len(found) > _FEW and all(_one_text(queries[n][1]) for n in found)}
+    asked: list[Query] = [query for query in queries if query[0] not in alike]
+    alone = [place for place, query in enumerate(queries) if query[0] not in alike]
+    asked += [
+        (_for_each(sql), (_PACKED.encode([queries[n][1][0] for n in found]).replace("\\u0000", NUL_SHOWN),)) for sql, found in alike.items()
+    ]
+    answers = line.ask(asked)
+    rows: list[list[Row]] = [[] for _ in queries]
+    for place, answer in zip(alone, answers, strict=False):
+        rows[place] = answer
+    for found, answer in zip(alike.values(), answers[len(alone) :], strict=True):
+        for number, *row in answer:
+            rows[found[number - 1]].append(tuple(row))
+    return rows
+
+
+def _one_text(values: Sequence[Value]) -> bool:
+    return len(values) == 1 and isinstance(values[0], str)
+
+
+@lru_cache(maxsize=256)
+def _for_each(sql: str) -> str:
+    # OFFSET 0 keeps it a query for each value, by its index, whatever the server believes about the size of the table.
+    each = sql.replace("?", "g.v")
+    return f"SELECT g.n, q.* FROM json_array_elements_text(CAST(? AS json)) WITH ORDINALITY g(v, n) CROSS JOIN LATERAL ({each} OFFSET 0) q"
 
 
 def _at_once(sql: str, rows: Sequence[Sequence[Value]]) -> tuple[str, tuple[str]] | None:

@@ -24,7 +24,8 @@ class Ahead:
 
     Args:
         about: type and id of the object whose events alone can change what they give.
-        queries: the very texts and values it will ask with; others are answered all the same, only later.
+        queries: the very texts and values it will ask with; others are answered all the same, only later. A text as the only value
+            stands where a column of texts is compared: the same query of many decisions becomes one.
     """
 
     about: Object
