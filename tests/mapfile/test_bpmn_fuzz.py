@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from pathlib import Path
+
+import pytest
 
 from accord.mapfile.bpmn import BpmnProblems, export_bpmn, import_bpmn
 from accord.model.entity import Field
@@ -15,7 +16,6 @@ from accord.model.process import Process, Route, Start, Step
 from accord.model.values import Duration
 
 CAMPAIGN = Path(__file__).parent / "bpmn" / "campaign.bpmn"
-MUTANTS = 330
 JUNK = [
     "", "0", "-1", "1e999", "nan", "true", "&lt;", "&#0;", "&x;", "<", ">", "\x00", "é", "a" * 300, "P1D", "PT0S", "${x}", "x = 1", "'",
     "]]>",
@@ -65,14 +65,14 @@ def mutant(text: str, rng: random.Random) -> str:
     return "".join(lines)
 
 
-def test_a_mutant_is_read_or_answered() -> None:
+@pytest.mark.parametrize("mutants", [120, pytest.param(3000, marks=pytest.mark.prove)])
+def test_a_mutant_is_read_or_answered(mutants: int) -> None:
     """An error of ours instead of an answer sends people away; what was read can be drawn again."""
     texts = [CAMPAIGN.read_text(encoding="utf-8"), export_bpmn(IntegrationMap("m", processes={"p": PROCESS}), "p")]
     rng = random.Random(20261122)
     read, homeless = 0, list[int]()
-    begin = time.process_time()
 
-    for number in range(MUTANTS):
+    for number in range(mutants):
         text = rng.choice(texts)
         for _ in range(rng.randrange(1, 3)):
             text = mutant(text, rng)
@@ -91,5 +91,4 @@ def test_a_mutant_is_read_or_answered() -> None:
             assert set(again.processes[name].steps) == set(found.processes[name].steps), number
 
     assert homeless == []
-    assert 20 < read < MUTANTS - 20, f"{read} were read: the mutants are all broken or all good, so this shows nothing"
-    assert time.process_time() - begin < 120  # a hang, not a measure
+    assert mutants / 10 < read < mutants * 0.9, f"{read} were read: the mutants are all broken or all good, so this shows nothing"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -271,10 +270,7 @@ def test_conditions_are_translated_or_refused(condition: str, sql: str | None) -
 )
 def test_a_hostile_file_is_answered(text: str) -> None:
     """Diagrams come by mail: none of them may fill the memory, read a file, or end in a traceback."""
-    begin = time.process_time()
-
     assert problems(text)
-    assert time.process_time() - begin < 10  # a hang, not a measure
 
 
 def test_many_gateways_end_soon() -> None:

@@ -223,7 +223,7 @@ class _Folding:
         if starts and len(starts) < len(came):
             return starts[0].node
         for source, count in Counter(came).items():
-            if count > 1 and source.kind in ("step", "join"):
+            if count > 1:
                 what = f"two sequence flows lead from '{self._called(source.node)}' to '{node.label or node.id}' at once."
                 raise Refused(Problem(self.place(node), what, "Put a task or a joining gateway between them."))
         joins = [source for source in came if source.kind == "join"]
