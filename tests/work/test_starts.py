@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from accord.cli import watching
@@ -143,6 +144,26 @@ def test_a_row_the_process_cannot_start_with_is_told_once_and_tried_again(world:
     world.sql("UPDATE campaigns SET budget = 7 WHERE id = 'C4'")
     world.sync()
     assert [b.instance for b in world.look()] == ["delivery-approved-C4"]
+
+
+def test_a_personal_key_stands_nowhere_in_the_clear(world: World, tmp_path: Path) -> None:
+    """Neither in ids nor in what is kept of the keys that are known."""
+    text = MAP.replace("id: {type: text, required: true}", "id: {type: text, required: true, personal: true}")
+    made = opened(tmp_path, text)
+    made.sync()
+    made.look()
+    made.sql("INSERT INTO campaigns VALUES ('sue@home', 'approved', 5, NULL), ('sam@home', 'approved', NULL, NULL)")
+    made.sync()
+
+    assert sorted(b.key for b in made.look()) == ['["sam@home"]', '["sue@home"]']
+    assert made.look() == []
+    store = made.workspace.store
+    assert list(made.instances().values()) == ["sue@home"]
+    kept = [str(r) for table in ("event", "work_start") for r in store.rows(f"SELECT * FROM {table}")]
+    known = store.read_segment(store.rows("SELECT known FROM work_start WHERE key = ''")[0][0])
+    assert not any("@home" in text for text in kept)
+    assert "C1" not in str(pq.read_table(known).to_pylist())
+    made.workspace.close()
 
 
 def test_rows_that_are_there_already_start_too_where_the_map_says_so(world: World, tmp_path: Path) -> None:

@@ -166,6 +166,10 @@ class Store:
         """
         return log.read(self._database, self._sealer, after=after, types=types, about=object, limit=limit)
 
+    def opened(self, rows: Rows, bodies: Sequence[str]) -> list[Event]:
+        """The events of texts read within a transaction, with what is sealed in them open where the key is there."""
+        return self._sealer.decode(rows, bodies)
+
     def head(self) -> Head:
         """The end of the log."""
         return log.read_head(self._database)

@@ -34,6 +34,7 @@ from accord.work.forms import check_variables
 from accord.work.moves import Moves
 
 _KEY = "_start_key"
+_MARK = "_start_mark"  # SHA-256 of the key: what is kept for good names no row, which may be about a person who is erased one day
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9._-]{1,80}")
 _KNOWN = "SELECT known FROM work_start WHERE process = ? AND start = ? AND rule = ? AND key = ''"
 _MADE = "SELECT key FROM work_start WHERE process = ? AND start = ? AND state = 'made'"
@@ -115,7 +116,7 @@ def _agreed(con: duckdb.DuckDBPyConnection, map_: IntegrationMap, store: Store, 
     keys = ", ".join(map(quote, entity.key))
     key = f"to_json([{', '.join(f'CAST({quote(k)} AS VARCHAR)' for k in entity.key)}])"
     con.execute(
-        f"CREATE OR REPLACE TEMP VIEW agreed AS SELECT * EXCLUDE (_order), CAST({key} AS VARCHAR) AS {_KEY} "
+        f"CREATE OR REPLACE TEMP VIEW agreed AS SELECT * EXCLUDE (_order), CAST({key} AS VARCHAR) AS {_KEY}, sha256({_KEY}) AS {_MARK} "
         f"FROM ({' UNION ALL '.join(parts)}) QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY _order) = 1"
     )
     return True
@@ -153,11 +154,11 @@ def _look(con: duckdb.DuckDBPyConnection, work: Work, one: _Watched, by: str) ->
     if not known:
         _note_known(con, work, one, where if one.start.existing == "skip" else "WHERE false")
         known = work.store.rows(_KNOWN, *one.name)
-    made = pa.table({_KEY: pa.array([key for (key,) in work.store.rows(_MADE, one.process.name, one.start.name)], pa.string())})
+    made = pa.table({_MARK: pa.array([mark for (mark,) in work.store.rows(_MADE, one.process.name, one.start.name)], pa.string())})
     con.register("start_made", made)
     before = f"read_parquet({literal(str(work.store.read_segment(known[0][0])))})"
     met = f"(SELECT * FROM agreed {where})"
-    query = f"SELECT * FROM {met} ANTI JOIN {before} USING ({_KEY}) ANTI JOIN start_made USING ({_KEY}) ORDER BY {_KEY}"
+    query = f"SELECT * FROM {met} ANTI JOIN {before} USING ({_MARK}) ANTI JOIN start_made USING ({_MARK}) ORDER BY {_KEY}"
     try:
         rows = con.execute(query).to_arrow_table().to_pylist()
     except duckdb.Error as error:
@@ -171,7 +172,7 @@ def _look(con: duckdb.DuckDBPyConnection, work: Work, one: _Watched, by: str) ->
 
 def _note_known(con: duckdb.DuckDBPyConnection, work: Work, one: _Watched, where: str) -> None:
     """Rows that met the condition before anybody looked have not come to meet it."""
-    segment = work.store.write_segment_from(con, f"SELECT {_KEY} FROM agreed {where} ORDER BY {_KEY}").sha
+    segment = work.store.write_segment_from(con, f"SELECT {_MARK} FROM agreed {where} ORDER BY {_MARK}").sha
     process, start, rule = one.name
     body = {"process": process, "start": start, "rule": rule, "entity": one.start.entity, "when": one.start.when, "known": segment}
 
@@ -186,19 +187,20 @@ def _note_known(con: duckdb.DuckDBPyConnection, work: Work, one: _Watched, where
 def _begin(work: Work, one: _Watched, row: Mapping[str, Any], by: str, refused: Mapping[str, str]) -> Begun | None:
     """Start one instance; ``None`` when another process did it meanwhile, or it was refused for the same reason before."""
     process, start, rule = one.name
-    key = str(row[_KEY])
-    instance = f"{process}-{start}-{_slug(key)}"
+    key, mark = str(row[_KEY]), str(row[_MARK])
+    secret = any(one.entity.fields[k].personal for k in one.entity.key)
+    instance = f"{process}-{start}-{_slug(key, mark, secret=secret)}"
     holder = f"process '{process}', start '{start}', key {key}"
 
     def decide(moves: Moves) -> bool:
-        if moves.rows.rows("SELECT 1 FROM work_start WHERE process = ? AND start = ? AND key = ? AND state = 'made'", process, start, key):
+        if moves.rows.rows("SELECT 1 FROM work_start WHERE process = ? AND start = ? AND key = ? AND state = 'made'", process, start, mark):
             return False
         variables = _variables(one, row)
         check_variables(one.process.variables, variables, holder=holder)
         if moves.rows.rows("SELECT 1 FROM work_instance WHERE instance = ?", instance):
             return False
         made = moves.start(moves.definitions.current(process), instance, case=_case(key), variables=variables)
-        moves.emit("start.made", made, start=start, rule=rule, key=key, entity=one.start.entity)
+        moves.emit("start.made", made, start=start, rule=rule, key=mark, entity=one.start.entity)
         return True
 
     try:
@@ -206,13 +208,15 @@ def _begin(work: Work, one: _Watched, row: Mapping[str, Any], by: str, refused: 
     except (TransientError, StorageFull, LogTampered):
         raise  # says nothing about the row
     except AccordError as error:
-        reason = str(error)
-        if refused.get(key) == reason:
+        # An error quotes values, and the log keeps it: of a row about a person it says only that there was one.
+        personal = any(field.personal for field in one.entity.fields.values())
+        reason = f"{type(error).__name__}: the row does not fit what the process declares" if personal else str(error)
+        if refused.get(mark) == reason:
             return None
-        body = {"process": process, "start": start, "rule": rule, "key": key, "entity": one.start.entity, "reason": reason}
-        about = (ObjectRef("process", process), ObjectRef(one.start.entity, _case(key)))
+        body = {"process": process, "start": start, "rule": rule, "key": mark, "entity": one.start.entity, "reason": reason}
+        about = (ObjectRef("process", process), ObjectRef(one.start.entity, mark if secret else _case(key)))
         work.store.append([Event(uuid.uuid4().hex, "start.refused", work.now(), f"process:{process}", body, about)])
-        return Begun(process, start, key, reason=reason)
+        return Begun(process, start, key, reason=str(error))
 
 
 def _variables(one: _Watched, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,7 +229,7 @@ def _case(key: str) -> str:
     return "/".join(str(part) for part in json.loads(key))
 
 
-def _slug(key: str) -> str:
-    """The key as part of an id; one with other signs than those of a name becomes a digest, which no plain key looks like."""
+def _slug(key: str, mark: str, *, secret: bool) -> str:
+    """The key as part of an id; a personal one, or one with other signs than those of a name, becomes a digest."""
     text = _case(key)
-    return text if len(json.loads(key)) == 1 and _PLAIN_KEY.fullmatch(text) else "~" + hashlib.sha256(key.encode()).hexdigest()[:24]
+    return text if not secret and len(json.loads(key)) == 1 and _PLAIN_KEY.fullmatch(text) else "~" + mark[:24]

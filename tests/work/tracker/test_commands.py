@@ -74,7 +74,7 @@ def test_a_task_that_somebody_else_has_is_not_finished(board: Any) -> None:
     assert (outcome, "is Sue's" in reason, board.task()) == ("refused", True, before)
     assert board.row()["refused"] == reason
     (event,) = board.events("tracker.refused")
-    assert (event["assignee"], event["wanted"]["assignee"], event["reason"]) == ("Sue", "Sam", reason)
+    assert (event["assignee"], event["person"], event["reason"]) == ("Sue", "Sam", reason)
     assert board.write(status="done", assignee="Sue", answer__link="https://x/1") == ("updated", "")
     assert (board.task().ended_by, board.row()["refused"]) == ("Sue", None)
 
@@ -90,8 +90,8 @@ def test_a_disagreement_is_seen_where_people_look(board: Any, tmp_path: Path, ca
     assert main(["work", "show", "poster-1", "--map", str(tmp_path / "map.yaml"), "--json"]) == 0
     _, told = json.loads(capsys.readouterr().out)["history"][-1]
 
-    assert (refused["task"], refused["wanted"]) == ("poster-1/draw/1", {"status": "done", "ended_by": "Sue"})
-    assert told == f"work wanted ended_by Sue, status done of draw, which was refused: {refused['reason']}"
+    assert (refused["task"], refused["wanted"], refused["person"]) == ("poster-1/draw/1", {"status": "done"}, "Sue")
+    assert told == f"work wanted status done Sue of draw, which was refused: {refused['reason']}"
     assert open_refusals(board.workspace.store, team="marketing") == []
 
 
@@ -168,6 +168,22 @@ def test_what_a_ticket_says_of_the_form_is_kept_until_it_is_done(board: Any) -> 
     assert board.write(status="done", answer__link="https://x/3") == ("updated", "")
 
     assert board.workspace.store.rows("SELECT value FROM work_variable WHERE name = 'link'") == [('"https://x/3"',)]
+
+
+def test_a_personal_answer_is_sealed_in_the_log_and_open_to_the_flow(opened: Any, tmp_path: Path, text: str) -> None:
+    """Who is erased one day must not stand in the record of a ticket."""
+    board = opened(tmp_path, text=text.replace("link: {type: text, required: true}", "link: {type: text, required: true, personal: true}"))
+    board.begin()
+    assert board.write(answer__link="sue@home") == ("updated", "")
+    assert (board.row()["answer.link"], board.write(answer__link="sue@home")) == ("sue@home", ("unchanged", ""))
+    assert board.write(status="done", ended_by="Kim", answer__link="sue@home") == ("updated", "")
+    assert board.write(status="done", ended_by="Kim", answer__link="sue@home") == ("unchanged", "")
+
+    bodies = " ".join(body for (body,) in board.workspace.store.rows("SELECT body FROM event"))
+    assert "task.noted" in bodies
+    assert "sue@home" not in bodies
+    assert '"Kim"' not in bodies
+    board.workspace.close()
 
 
 def test_a_handoff_is_accepted_through_its_own_resource(board: Any) -> None:

@@ -119,7 +119,7 @@ def tasks(
         [tuple(map(escape, row)) for row in rows],
     )
     if refused:
-        shown = [(r.task, ", ".join(f"{name} {value}" for name, value in r.wanted.items()), r.at[:19], r.reason) for r in refused]
+        shown = [(r.task, ", ".join([*(f"{n} {v}" for n, v in r.wanted.items()), r.person]), r.at[:19], r.reason) for r in refused]
         columns = ("task", "it wants", "since (UTC)", "refused because")
         table("the tracker says otherwise", columns, [tuple(map(escape, row)) for row in shown])
 

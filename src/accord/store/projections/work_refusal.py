@@ -13,6 +13,7 @@ COLUMNS: dict[str, ColumnType] = {
     "task": "text",
     "system": "text",
     "wanted": "json",
+    "person": "text",
     "reason": "text",
     "state": "text",
     "attempt": "integer",
@@ -32,7 +33,8 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
             tx.run(_CLEAR, *key)
             continue
         stands = (optional_text(event, "state") or "", integer(event, "attempt", 0), optional_text(event, "assignee") or "")
-        tx.run(_SET, *key, packed(mapping(event, "wanted")), text(event, "reason"), *stands, stamp(stored))
+        said = (packed(mapping(event, "wanted")), optional_text(event, "person") or "", optional_text(event, "reason") or "")
+        tx.run(_SET, *key, *said, *stands, stamp(stored))
 
 
 PROJECTION = Projection("work_refusal", COLUMNS, KEY, apply, types=("tracker.refused", "tracker.applied"))

@@ -9,7 +9,7 @@ from accord.store.attributes import optional_text, stamp, text
 from accord.store.database import Transaction
 from accord.store.projection import ColumnType, Projection, upsert
 
-# ``rule`` says under which entity and condition; ``key`` is empty in the row that names the segment of known keys.
+# ``rule`` says under which entity and condition; ``key`` is the SHA-256 of the row's key, empty in the row that names the known ones.
 COLUMNS: dict[str, ColumnType] = {
     "process": "text",
     "start": "text",

@@ -102,8 +102,8 @@ _SENTENCES: Mapping[str, str] = {
     "gate.evaluated": "gate {gate}: passed {passed}, score {score} {failed}",
     "timer.fired": "the time of {step} has come",
     "task.noted": "{who} noted {answers} for {step}",
-    "tracker.applied": "{system} brought {step} to {set}",
-    "tracker.refused": "{system} wanted {wanted} of {step}, which was refused: {reason}",
+    "tracker.applied": "{system} brought {step} to {wanted} ({columns})",
+    "tracker.refused": "{system} wanted {wanted} {person} of {step}, which was refused: {reason}",
     "start.made": "{entity} {key} came to meet what start {start} waits for",
 }
 

@@ -50,8 +50,13 @@ class Write:
         return {c.removeprefix(ANSWER): v for c, v in self.wanted.items() if c.startswith(ANSWER) and (v is not None or c in self.changed)}
 
     def shown(self) -> dict[str, Any]:
-        """The change for the log, times as text."""
-        return {c: v.isoformat() if hasattr(v, "isoformat") else v for c, v in self.wanted.items() if c in self.changed}
+        """The change for the log: what is about no person by value, all else by the names of the columns.
+
+        What people fill in or write stands in the engine's own events, where it can be sealed.
+        """
+        plain = {c: self.wanted[c] for c in ("status", "state", "team") if c in self.changed}
+        person = str(self.wanted.get("ended_by") or "") if "ended_by" in self.changed else ""
+        return {"wanted": plain, "columns": sorted(self.changed), "person": person or self.person}
 
 
 def change_task(moves: Moves, write: Write, map_: IntegrationMap) -> None:
@@ -89,7 +94,7 @@ def change_task(moves: Moves, write: Write, map_: IntegrationMap) -> None:
         _pass_on(moves, write, instance, task, map_)
     if goal != "completed":
         _note(moves, write, instance, task)
-    moves.emit("tracker.applied", instance, task=write.task, step=task.step, system=write.system, set=write.shown(), by=moves.by)
+    moves.emit("tracker.applied", instance, task=write.task, step=task.step, system=write.system, by=moves.by, **write.shown())
 
 
 def change_handoff(moves: Moves, write: Write) -> None:
@@ -111,7 +116,7 @@ def change_handoff(moves: Moves, write: Write) -> None:
         raise UsageError(
             f"a handoff does not become '{goal or ''}' by being told so.", expected="Expected accepted, or rejected with a reason."
         )
-    moves.emit("tracker.applied", instance, task=write.task, step=task.step, system=write.system, set=write.shown(), by=moves.by)
+    moves.emit("tracker.applied", instance, task=write.task, step=task.step, system=write.system, by=moves.by, **write.shown())
 
 
 def _check_columns(write: Write, resource: str) -> None:

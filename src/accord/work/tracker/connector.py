@@ -177,14 +177,14 @@ class WorkTracker:
         except (TransientError, StorageFull, LogTampered):
             raise  # says nothing about the row
         except AccordError as error:
-            record_refusal(self.work, self.system.name, task, told or {"row": operation}, str(error))
+            record_refusal(self.work, self.system.name, task, told or {"wanted": {"row": operation}}, str(error))
             return "refused", str(error)
 
     def _before(self, moves: Moves, resource: str, name: str) -> dict[str, Any] | None:
         if resource == "handoffs":
             return next(iter(handoff_rows(moves.rows, handoff=name)), None)
         for row in task_rows(moves.rows, self.system.name, self._titles, task=name):
-            return row | answers_of(moves.rows, str(row["instance"]), name)
+            return row | answers_of(self.work.store, moves.rows, str(row["instance"]), name)
         return None
 
     def _known(self, resource: str) -> tuple[str, Mapping[str, str], frozenset[str]]:

@@ -14,36 +14,37 @@ from accord.work.engine import Work
 from accord.work.moves import Moves
 from accord.work.people import find
 
-_SAME = "SELECT wanted, reason, state, attempt, assignee FROM work_refusal WHERE task = ? AND system = ?"
+_SAME = "SELECT wanted, person, reason, state, attempt, assignee FROM work_refusal WHERE task = ? AND system = ?"
 _OPEN = """
-    SELECT r.task, r.system, r.wanted, r.reason, r.at FROM work_refusal r JOIN work_task t ON t.task = r.task
+    SELECT r.task, r.system, r.wanted, r.person, r.reason, r.at FROM work_refusal r JOIN work_task t ON t.task = r.task
     WHERE r.state = t.state AND r.attempt = t.attempt AND r.assignee = t.assignee AND (? = '' OR t.team = ?) ORDER BY r.at, r.task"""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A write of a tracker that was refused and whose task has not moved since: ``wanted`` is column → value."""
+    """A write of a tracker that was refused and whose task has not moved since: ``wanted`` is column → value, ``person`` who it names."""
 
     task: str
     system: str
     wanted: Mapping[str, Any]
+    person: str
     reason: str
     at: str
 
 
 def open_refusals(rows: Rows, *, team: str = "") -> list[Refusal]:
     """Where a tracker and the engine disagree and a person has to look, the longest standing first; of one team, or of all."""
-    return [Refusal(task, system, json.loads(wanted), reason, at) for task, system, wanted, reason, at in rows.rows(_OPEN, team, team)]
+    return [Refusal(task, system, json.loads(wanted), *rest) for task, system, wanted, *rest in rows.rows(_OPEN, team, team)]
 
 
-def record_refusal(work: Work, system: str, task: str, wanted: Mapping[str, Any], reason: str) -> None:
+def record_refusal(work: Work, system: str, task: str, told: Mapping[str, Any], reason: str) -> None:
     """Write down that a write was refused; the same one, tried again while nothing moved, is not written down again.
 
     Args:
         work: holds the task.
         system: whose rows they are.
         task: its id, also when there is no such task.
-        wanted: column: value, plain JSON.
+        told: as ``Write.shown`` gives it: ``wanted``, ``columns`` and ``person``.
         reason: for people.
     """
 
@@ -54,9 +55,9 @@ def record_refusal(work: Work, system: str, task: str, wanted: Mapping[str, Any]
             held = find(moves, task)[1]
             stands = {"state": held.state, "attempt": held.attempt, "assignee": held.assignee}
         for text, *rest in moves.rows.rows(_SAME, task, system):
-            if (json.loads(text), rest) == (dict(wanted), [reason, *stands.values()]):
+            if (json.loads(text), rest) == (dict(told["wanted"]), [told.get("person", ""), reason, *stands.values()]):
                 return
-        body = {"task": task, "system": system, "wanted": dict(wanted), "reason": reason, **stands}
+        body = {"task": task, "system": system, **told, "reason": reason, **stands}
         if there:
             moves.emit("tracker.refused", find(moves, task)[0], **body)
         else:

@@ -9,8 +9,8 @@ from typing import Any
 from accord.model.event import Event
 from accord.model.integration_map import IntegrationMap
 from accord.model.task_rows import ANSWER, HANDOFF_COLUMNS, STATUS, TASK_COLUMNS
+from accord.store import Store
 from accord.store.database import Rows
-from accord.store.log import decode
 
 ANSWERED = ("task.noted", "task.completed")
 # A refusal counts while the task stands as it stood then; afterwards the flow tries anew, and is answered anew.
@@ -63,9 +63,9 @@ def handoff_rows(rows: Rows, *, handoff: str = "") -> list[dict[str, Any]]:
     return [dict(zip(HANDOFF_COLUMNS, (None if value == "" else value for value in row), strict=True)) for row in rows_]
 
 
-def answers_of(rows: Rows, instance: str, task: str) -> dict[str, Any]:
-    """What was noted or answered for one task, by name of the column."""
-    events = (decode(body) for (body,) in rows.rows(_ANSWERS, instance, *ANSWERED))
+def answers_of(store: Store, rows: Rows, instance: str, task: str) -> dict[str, Any]:
+    """What was noted or answered for one task, by name of the column, read within a transaction of the store."""
+    events = store.opened(rows, [body for (body,) in rows.rows(_ANSWERS, instance, *ANSWERED)])
     return take_answers(events).get(task, {})
 
 
