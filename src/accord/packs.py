@@ -38,6 +38,17 @@ class Pack:
             raise UsageError(f"pack '{self.name}' has no sample organization.", expected="Run `accord run` on a map of it.") from error
         return prepare
 
+    @property
+    def simulate(self) -> Callable[..., Any] | None:
+        """``simulate_work(map, store, functions, *, seed)`` lets simulated people carry out the pack's processes; ``None`` without any."""
+        try:
+            found: Callable[..., Any] = import_module(f"{self.module}.simulate").simulate_work
+        except ModuleNotFoundError as error:
+            if error.name != f"{self.module}.simulate":
+                raise
+            return None
+        return found
+
     def specification(self) -> Mapping[str, str]:
         """The ids of the specification the pack answers, with a short title each.
 

@@ -181,7 +181,8 @@ def test_review_counts_when_held(store: Store) -> None:
     """A review that is only planned has looked at nothing."""
     spec = {"K18": "Review cycle"}
     before = coverage(spec, declared=DECLARED, ran=ran_ids(store, MAP))[0].status
-    _append(store, "review.held", review="monthly", period="2026-01", every="month", due_at="2026-02-02T00:00:00+00:00")
+    times = {"due_at": "2026-02-02T00:00:00+00:00", "until": "2026-03-01T00:00:00+00:00"}
+    _append(store, "review.held", review="monthly", period="2026-01", every="month", by="ann", facts={"open": 0}, **times)
 
     assert (before, coverage(spec, declared=DECLARED, ran=ran_ids(store, MAP))[0].status) == ("implemented", "demonstrated")
 

@@ -122,10 +122,10 @@ def _claims(
 def ran_ids(store: Store, integration_map: IntegrationMap, *, run: str | None = None) -> dict[str, list[Proof]]:
     """What ran, by the ids it covers.
 
-    A KPI counts when it has a value, a flow when its run ended with every row applied, a target when its verdict is *met*, a
-    deliverable when it was written, a review when it was held, and a risk when the KPI that shows it coming has a value. A step counts
-    when an instance that came to its end did it, a process when one came to its end, and a gate when it has let something pass; work is
-    done in no run, so it counts only when every run is asked for.
+    A KPI counts when it has a value, a flow when its run ended with every row applied, a target when its verdict is *met* and not on
+    simulated work, a deliverable when it was written, a review when it was held, and a risk when the KPI that shows it coming has a value.
+    A step counts when an instance that came to its end did it, a process when one came to its end, and a gate when it has let something
+    pass; work is done in no run, so it counts only when every run is asked for.
 
     Args:
         store: its event log is read from the beginning.
@@ -187,7 +187,12 @@ def _proofs(stored: StoredEvent, map_: IntegrationMap) -> Iterator[tuple[Iterabl
             yield covers, Proof(Claim("flow", str(body["flow"])), status == "done", status, seq)
         case "target.judged":
             verdict = str(body["verdict"])
-            yield covers, Proof(Claim("target", str(body["target"])), verdict == "met", verdict, seq)
+            # What people were assumed to do shows what would be, not what is.
+            assumed = (body.get("value") or {}).get("label", "")
+            yield (
+                covers,
+                Proof(Claim("target", str(body["target"])), verdict == "met" and not assumed, f"{verdict} {assumed}".rstrip(), seq),
+            )
         case "deliverable.written":
             yield covers, Proof(Claim("deliverable", f"{body['step']}/{body['name']}"), True, "written", seq)
         case "review.held":

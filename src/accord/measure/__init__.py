@@ -8,7 +8,7 @@ from accord.measure.discovery import known_kpis
 from accord.measure.engine import Measure, open_measure
 from accord.measure.kpi import Kpi, discover_kpis, kpi_folders, load_kpi, load_kpis
 from accord.measure.logs import BadRow, ImportResult, declared_log, import_log, import_logs, read_mapping
-from accord.measure.runner import kpi_events, measure_kpi, measure_kpis
+from accord.measure.runner import kpi_events, measure_kpi, measure_kpis, measure_since_golive
 from accord.measure.targets import judge_targets
 from accord.measure.window import ALL, Window, named_window
 
@@ -39,6 +39,7 @@ __all__ = [
     "load_kpis",
     "measure_kpi",
     "measure_kpis",
+    "measure_since_golive",
     "named_window",
     "open_measure",
     "read_mapping",

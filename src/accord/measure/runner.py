@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from accord.connectors.types import quote
 from accord.measure.engine import Measure
 from accord.measure.intervals import Sample, percentile_interval, replicates, wilson
 from accord.measure.kpi import Kpi
+from accord.measure.labels import OF_WORK, label_of
 from accord.measure.window import ALL, Window, named_window
 from accord.model.errors import MapError, Place
 from accord.model.event import Event, ObjectRef, content_event
@@ -172,7 +173,8 @@ def measure_kpi(measure: Measure, kpi: Kpi, *, window: Window | None = None, run
     evidence = (evidence_of(kpi, chosen, run),)
     if not found:
         return [Figure(kpi.name, None, kpi.unit, title=kpi.title, evidence=evidence, not_measured=reason)]
-    return [_figure(kpi, observed, evidence) for observed in found]
+    label = label_of(measure, kpi, chosen)
+    return [_figure(kpi, observed, evidence, label) for observed in found]
 
 
 def overall(measure: Measure, kpi: Kpi, window: Window, run: str = "") -> tuple[Figure, Observed | None]:
@@ -181,7 +183,7 @@ def overall(measure: Measure, kpi: Kpi, window: Window, run: str = "") -> tuple[
     evidence = (evidence_of(kpi, window, run),)
     if not found:
         return Figure(kpi.name, None, kpi.unit, title=kpi.title, evidence=evidence, not_measured=reason), None
-    return _figure(kpi, found[0], evidence), found[0]
+    return _figure(kpi, found[0], evidence, label_of(measure, kpi, window)), found[0]
 
 
 def evidence_of(kpi: Kpi, window: Window, run: str = "") -> Evidence:
@@ -191,11 +193,28 @@ def evidence_of(kpi: Kpi, window: Window, run: str = "") -> Evidence:
     return Evidence("query", f"{folder}/kpis/{kpi.file.path.name}", detail)
 
 
-def _figure(kpi: Kpi, observed: Observed, evidence: tuple[Evidence, ...]) -> Figure:
+def _figure(kpi: Kpi, observed: Observed, evidence: tuple[Evidence, ...], label: str) -> Figure:
     low, high = observed.interval(kpi) or (None, None)
-    return Figure(
-        kpi.name, observed.value, kpi.unit, n=observed.n, low=low, high=high, title=kpi.title, dims=observed.dims, evidence=evidence
-    )
+    value, n, dims = observed.value, observed.n, observed.dims
+    return Figure(kpi.name, value, kpi.unit, n=n, low=low, high=high, title=kpi.title, dims=dims, evidence=evidence, label=label)
+
+
+def measure_since_golive(measure: Measure, kpis: Mapping[str, Kpi], *, run: str = "") -> list[Figure]:
+    """The figures of work since go-live, where a KPI counts all times and some of it lies before: the whole would hide the change.
+
+    They carry the dimension ``window``, so that they stand beside the figure of all times and not in its place.
+    """
+    if not measure.map.golive:
+        return []
+    turn, found = named_window("since_golive", golive=measure.map.golive, now=measure.now), []
+    before = named_window("before_golive", golive=measure.map.golive, now=measure.now)
+    for kpi in kpis.values():
+        if kpi.window != ALL.name or not kpi.views & OF_WORK:
+            continue
+        since = overall(measure, kpi, turn, run)[0]
+        if since.value is not None and overall(measure, kpi, before, run)[0].value is not None:
+            found.append(replace(since, dims=(("window", f"since {measure.map.golive}"),)))
+    return found
 
 
 def measure_kpis(

@@ -8,8 +8,9 @@ from accord.measure.baseline import CLUSTERS_NEEDED, Baseline, compare, load_bas
 from accord.measure.engine import Measure
 from accord.measure.intervals import Sample
 from accord.measure.kpi import Kpi
-from accord.measure.runner import evidence_of, overall
-from accord.measure.window import named_window
+from accord.measure.labels import OF_WORK
+from accord.measure.runner import Observed, evidence_of, overall
+from accord.measure.window import ALL, named_window
 from accord.model.figure import Figure, TargetResult, Verdict, show_gap, show_value
 from accord.model.goals import Target
 
@@ -19,7 +20,8 @@ CEILING = 0.80  # a share above it cannot rise by a quarter
 def judge_targets(measure: Measure, kpis: Mapping[str, Kpi], *, run: str = "", baseline: str = "baseline") -> list[TargetResult]:
     """The verdict on each target of the map, in its order.
 
-    A level is *met* when the whole interval reaches it, *indicated* when only the point does. A change is judged by F18 against the
+    A level is *met* when the whole interval reaches it, *indicated* when only the point does; of work, what was
+    observed since the map's go-live is judged where there is some. A change is judged by F18 against the
     frozen baseline (or, when none is frozen, against what lies before go-live); without a go-live date in the map, or data since, it
     is *not measured* and the baseline value is shown. Fewer than 30 clusters are *too little data*.
 
@@ -56,15 +58,29 @@ def _wanted(target: Target, unit: str) -> str:
 
 
 def _judge_level(measure: Measure, target: Target, kpi: Kpi, frozen: Baseline | None, title: str, run: str) -> TargetResult:
-    window = named_window(kpi.window, golive=measure.map.golive, now=measure.now)
-    figure, observed = overall(measure, kpi, window, run)
+    figure, observed, since = _level(measure, kpi, run)
     before = frozen.figures.get(kpi.name) if frozen else None
     wanted = _wanted(target, kpi.unit)
     if figure.value is None:
         return TargetResult(target.name, title, figure, before, wanted, "not measured")
     clusters = observed.sample.clusters if observed else 0
     verdict, note = _level_verdict(target, kpi, figure, clusters)
-    return TargetResult(target.name, title, figure, before, wanted, verdict, note)
+    return TargetResult(target.name, title, figure, before, wanted, verdict, "; ".join(filter(None, (note, since))))
+
+
+def _level(measure: Measure, kpi: Kpi, run: str) -> tuple[Figure, Observed | None, str]:
+    """What a level is judged on, and in which window when that is not the whole of what was observed.
+
+    A year of the old way of working would hide for a year what the new one is worth, so of work what came after go-live counts where
+    there is some.
+    """
+    whole = named_window(kpi.window, golive=measure.map.golive, now=measure.now)
+    figure, observed = overall(measure, kpi, whole, run)
+    if measure.map.golive and whole == ALL and kpi.views & OF_WORK:
+        since, after = overall(measure, kpi, named_window("since_golive", golive=measure.map.golive, now=measure.now), run)
+        if after is not None and observed is not None and after.n < observed.n:
+            return since, after, f"since {measure.map.golive}"
+    return figure, observed, ""
 
 
 def _level_verdict(target: Target, kpi: Kpi, figure: Figure, clusters: int) -> tuple[Verdict, str]:
@@ -119,6 +135,7 @@ def _judge_change(measure: Measure, target: Target, kpi: Kpi, frozen: Baseline |
         high=change.high,
         title=f"Change of {kpi.title}",
         evidence=(evidence_of(kpi, before_window, run), evidence_of(kpi, since, run)),
+        label=now.label,
     )
     points = _points(kpi, before_figure, now)
     verdict = change.verdict(wanted)

@@ -9,7 +9,9 @@ import typer
 from accord.cli import options
 from accord.cli.commands.run import execute, run_json, show_run
 from accord.cli.output import emit_json, escape, out
-from accord.packs import find_pack
+from accord.lifecycle.acting import registered_functions
+from accord.packs import Pack, find_pack
+from accord.workspace import Workspace
 
 
 def register(app: typer.Typer) -> None:
@@ -26,15 +28,34 @@ def demo(
     ),
     json: options.Json = False,
 ) -> None:
-    """Prepare and run; ends with the scoreboard. A missed target is a result of the demo, not a failure of it: the exit code is 0."""
+    """Prepare, let simulated people work after go-live, and run; ends with the scoreboard.
+
+    A missed target is a result of the demo, not a failure of it: the exit code is 0.
+    """
     folder = into or Path("accord-demo") / pack
-    prepared = find_pack(pack).demo(folder, seed=seed, tracker_url=tracker_url or None)
+    found = find_pack(pack)
+    prepared = found.demo(folder, seed=seed, tracker_url=tracker_url or None)
     if not json:
         state = "is there already" if prepared.reused else "was built"
         out().print(f"sample organization {escape(str(folder))} {state}")
     with options.workspace(prepared.map_folder, folder, prepared.variables, "") as workspace:
+        simulated = _let_people_work(found, workspace, seed)
+        if simulated and not json:
+            out().print(escape(simulated))
         report, board = execute(workspace, as_json=json, again=False, choices={})
         if json:
             emit_json(run_json(workspace, report, board) | {"command": "demo"})
         else:
             show_run(workspace.deliverables, report, board)
+
+
+def _let_people_work(pack: Pack, workspace: Workspace, seed: int) -> str:
+    """What simulated people carried out, in one sentence; empty when they did so before or the pack has none."""
+    summary = pack.simulate(workspace.map, workspace.store, registered_functions(), seed=seed) if pack.simulate else None
+    if summary is None:
+        return ""
+    calls = sum(summary.calls.values())
+    return (
+        f"simulated people carried out {summary.completed + summary.cancelled:,} instances of its processes from "
+        f"{summary.since:%Y-%m-%d} to {summary.until:%Y-%m-%d} ({calls:,} calls; {summary.cancelled} cancelled, {summary.open} open)"
+    )

@@ -13,6 +13,7 @@ from accord.govern.reviews import note_due
 from accord.lifecycle.context import StepReport
 from accord.lifecycle.run import RunReport, run_all
 from accord.lifecycle.scoreboard import Scoreboard, scoreboard
+from accord.model.figure import Figure
 from accord.workspace import Workspace
 
 
@@ -90,6 +91,11 @@ def run_json(workspace: Workspace, report: RunReport, board: Scoreboard) -> dict
     }
 
 
+def _whole(kpi: Figure) -> bool:
+    """Whether a figure counts everything, or everything of a window."""
+    return all(name == "window" for name, _ in kpi.dims)
+
+
 def show_run(deliverables: Path, report: RunReport, board: Scoreboard) -> None:
     """A run for people: the steps in a line each, the scoreboard, where to read on."""
     if not report.changed:
@@ -102,7 +108,7 @@ def show_run(deliverables: Path, report: RunReport, board: Scoreboard) -> None:
         ]
         table("Steps", ("step", "findings", "deliverables written", "time"), rows, right=(1, 2, 3))
     if board.kpis:
-        values = [(escape(k.title or k.name), escape(k.show())) for k in board.kpis if not k.dims]
+        values = [(escape(", ".join([k.title or k.name, *(v for _, v in k.dims)])), escape(k.show())) for k in board.kpis if _whole(k)]
         table("KPIs", ("KPI", "value [95 % interval] (sample)"), values)
     if board.targets:
         targets_table("Scoreboard", board.targets)

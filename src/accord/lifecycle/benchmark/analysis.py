@@ -13,7 +13,7 @@ from accord.lifecycle.context import Analysis, StepContext
 from accord.lifecycle.judge import level_target
 from accord.lifecycle.scoreboard import target_to
 from accord.lifecycle.titles import counted, verdicts
-from accord.measure import Kpi, discover_kpis, judge_targets, kpi_events, measure_kpis, open_measure
+from accord.measure import Kpi, discover_kpis, judge_targets, kpi_events, measure_kpis, measure_since_golive, open_measure
 from accord.model.event import ObjectRef, content_event
 from accord.model.figure import Evidence, Figure, Finding, TargetResult, figure_from
 
@@ -32,7 +32,8 @@ class History:
 class BenchmarkAnalysis(Analysis):
     """All KPIs as measured now, all targets as judged, positions, maturity and the values before.
 
-    ``history`` is the last earlier measurement that gave another value; ``None`` when there is none.
+    ``since`` are the KPIs of work since go-live, where there was work before too; ``assumed`` says what simulated people were assumed to
+    do, when there are any. ``history`` is the last earlier measurement that gave another value; ``None`` when there is none.
     """
 
     kpis: tuple[Figure, ...] = ()
@@ -41,6 +42,8 @@ class BenchmarkAnalysis(Analysis):
     positions: tuple[Figure, ...] = ()
     maturity: tuple[Maturity, ...] = ()
     history: History | None = None
+    since: tuple[Figure, ...] = ()
+    assumed: str = ""
 
     @property
     def whole(self) -> tuple[Figure, ...]:
@@ -62,8 +65,9 @@ def analyze(ctx: StepContext) -> BenchmarkAnalysis:
     definitions = {n: k for n, k in discover_kpis(workspace.map).items() if k.applies_to(workspace.map)}
     with open_measure(workspace.map, workspace.store, now=ctx.now) as measure:
         kpis = measure_kpis(measure, definitions, run=ctx.run)
+        since = measure_since_golive(measure, definitions, run=ctx.run)
         targets = judge_targets(measure, definitions, run=ctx.run)
-    _record(ctx, kpis, targets, definitions)
+    _record(ctx, [*kpis, *since], targets, definitions)
     references = load_references(workspace.map_folder)
     whole = [k for k in kpis if not k.dims]
     positions = tuple(percentile(k, references, higher_is_better=definitions[k.name].better == "higher") for k in whole)
@@ -77,7 +81,21 @@ def analyze(ctx: StepContext) -> BenchmarkAnalysis:
         positions=positions,
         maturity=maturity,
         history=_history(ctx, whole),
+        since=tuple(since),
+        assumed=_assumed(ctx),
     )
+
+
+def _assumed(ctx: StepContext) -> str:
+    """What simulated people were assumed to do, in words; empty without any."""
+    told = []
+    for stored in ctx.workspace.store.read(types=["work.simulated"]):
+        body = stored.event.attributes
+        given = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sorted(body["assumed"].items()))
+        told.append(
+            f"Simulated people from {str(body['since'])[:10]} on, {body['campaigns']} campaigns, seed {body['seed']}; assumed: {given}."
+        )
+    return " ".join(told)
 
 
 def _metrics(

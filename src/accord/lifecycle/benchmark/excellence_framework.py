@@ -26,6 +26,9 @@ def build(ctx: StepContext, analysis: BenchmarkAnalysis) -> Document:
     if rest := the_rest(_SHOWN, len(groups), "group"):
         by_group.append(Paragraph(rest, "note"))
     sections = [Section("KPI against target", tuple(targets)), Section("All KPIs", (Figures(analysis.whole),))]
+    if analysis.since:
+        told = (Paragraph(analysis.assumed, "note"),) if analysis.assumed else ()
+        sections.append(Section("Work since go-live", (Figures(analysis.since), *told)))
     if groups:
         sections.append(Section("By team, flow and channel", tuple(by_group)))
     return Document("excellence-framework", "Excellence framework", "benchmark", tuple(sections), analysis.summary, analysis.metrics)

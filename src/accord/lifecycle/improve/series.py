@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from accord.measure import ChangePoint, Kpi, Measure, XmrChart, change_point, xmr_chart
+from accord.measure import ALL, ChangePoint, Kpi, Measure, XmrChart, change_point, xmr_chart
+from accord.measure.labels import label_of
 from accord.measure.runner import POINTS
 
 # A month with fewer observations wavers too much to be a point on a chart.
@@ -48,5 +49,7 @@ def monthly(measure: Measure, kpis: Mapping[str, Kpi]) -> tuple[Series, ...]:
         if rows:
             values = tuple(float(r["value"]) for r in rows)
             months, counts = tuple(r["month"] for r in rows), tuple(int(r["n"]) for r in rows)
-            found.append(Series(kpi.name, kpi.title, kpi.unit, kpi.better, months, values, counts, xmr_chart(values), change_point(values)))
+            label = label_of(measure, kpi, ALL)
+            title = f"{kpi.title} ({label})" if label else kpi.title
+            found.append(Series(kpi.name, title, kpi.unit, kpi.better, months, values, counts, xmr_chart(values), change_point(values)))
     return tuple(found)

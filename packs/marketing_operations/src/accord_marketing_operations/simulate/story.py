@@ -45,7 +45,8 @@ def simulate_work(
     number: int = CAMPAIGNS,
     habits: Habits | None = None,
 ) -> Summary | None:
-    """Let simulated people carry out the processes of the map for the weeks after go-live; ``None`` when they did so before.
+    """Let simulated people carry out the processes of the map for the weeks after go-live; ``None`` when they did so before,
+    or when the map has no process they know.
 
     Everything goes through the public functions of ``Work`` on a clock of its own; what was assumed is recorded in ``work.simulated``.
 
@@ -57,7 +58,8 @@ def simulate_work(
         number: campaigns.
         habits: what is assumed of the people.
     """
-    if any(store.read(types=["work.simulated"], limit=1)):
+    told = any(start.message == "campaign.requested" for process in integration_map.processes.values() for start in process.starts.values())
+    if not told or any(store.read(types=["work.simulated"], limit=1)):
         return None
     assumed, random = habits or Habits(), Random(f"{seed}:after go-live")
     plans, staff = campaigns(seed, number)
@@ -70,8 +72,9 @@ def simulate_work(
     desk = PackDesk(office, {plan.id: plan for plan in plans}, hours)
     office.desk = desk
     _tell(office, desk, plans, hours)
+    _assumed(store, since, seed, number, assumed)
     office.run()
-    return _record(store, office, since, seed, number, assumed)
+    return _ended(store, office, since, seed, number)
 
 
 def _tell(office: Office, desk: PackDesk, plans: list[Plan], hours: list[dict[str, Any]]) -> None:
@@ -114,18 +117,22 @@ def _failing(functions: Mapping[str, Function], random: Random, habits: Habits) 
     return {**functions, "publish_content": publish_content}
 
 
-def _record(store: Store, office: Office, since: datetime, seed: int, number: int, habits: Habits) -> Summary:
+def _assumed(store: Store, since: datetime, seed: int, number: int, habits: Habits) -> None:
+    """Say in the log, before anything is done, that it is simulated, and on which assumptions."""
+    body = {
+        "since": since.astimezone(UTC).isoformat(),
+        "seed": seed,
+        "campaigns": number,
+        "assumed": {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(habits).items()},
+    }
+    store.append([Event(f"work.simulated:{seed}:{number}", "work.simulated", since, "simulation", body)])
+
+
+def _ended(store: Store, office: Office, since: datetime, seed: int, number: int) -> Summary:
     ended: dict[str, int] = dict(store.rows("SELECT status, count(*) FROM work_instance GROUP BY status"))
     completed, cancelled = ended.pop("completed", 0), ended.pop("cancelled", 0)
     summary = Summary(since, office.now, completed, cancelled, sum(ended.values()), dict(sorted(office.counts.items())))
-    body = {
-        "since": since.astimezone(UTC).isoformat(),
-        "until": office.now.astimezone(UTC).isoformat(),
-        "seed": seed,
-        "campaigns": number,
-        "instances": completed + cancelled + summary.open,
-        "calls": dict(summary.calls),
-        "assumed": {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(habits).items()},
-    }
-    store.append([Event(f"work.simulated:{seed}:{number}", "work.simulated", office.now, "simulation", body)])
+    body = {"until": office.now.astimezone(UTC).isoformat(), "completed": completed, "cancelled": cancelled, "open": summary.open}
+    given = body | {"calls": dict(summary.calls)}
+    store.append([Event(f"work.simulation_ended:{seed}:{number}", "work.simulation_ended", office.now, "simulation", given)])
     return summary
