@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from accord.mapfile import load_map
+from accord.mapfile import MapProblems, load_map
 from accord.mapfile.bpmn import BpmnProblems, add_processes, export_bpmn, import_bpmn, processes_text
 from accord.model.errors import UsageError
 from accord.model.integration_map import IntegrationMap
@@ -281,6 +281,30 @@ def test_many_gateways_end_soon() -> None:
     assert problems(diagram(nodes, *flows))
 
 
+def test_many_gateways_behind_each_other_end_soon() -> None:
+    """Nor has a chain of them an end in the call stack."""
+    nodes = '<startEvent id="s"/><task id="a"/>' + "".join(f'<exclusiveGateway id="x{n}"/>' for n in range(900))
+    flows = ["s x0", *(f"x{n} x{n + 1}" for n in range(899)), "x899 a"]
+
+    assert "gateways stand behind each other" in problems(diagram(nodes, *flows))[0]
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/etc/outside", "a/b", "..", "x" * 300])
+def test_no_name_in_a_diagram_leads_out_of_the_map(tmp_path: Path, name: str) -> None:
+    """Files are named after processes, and a diagram names processes."""
+    text = diagram('<task id="a"/>').replace('<process id="p">', f'<process id="p" accord:name="{name}">')
+    folder = tmp_path / "map"
+    folder.mkdir()
+    (folder / "map.yaml").write_text("name: m\n")
+
+    if len(name) > 80:
+        assert len(add_processes(folder, import_bpmn(text)).file.stem) == 80
+    else:
+        with pytest.raises(MapProblems, match="cannot be a name"):
+            add_processes(folder, import_bpmn(text))
+    assert not (tmp_path / "outside.yaml").exists()
+
+
 def test_an_import_is_put_into_a_map(tmp_path: Path) -> None:
     """Lanes meet the teams of the map by title; only unknown ones are new, and the whole is checked before it is written."""
     (tmp_path / "map.yaml").write_text("name: m # mine\nteams: {mkt: {title: marketing, owner: Mia}}\n")
@@ -306,7 +330,7 @@ def test_a_diagram_that_cannot_end_well_is_not_put_into_a_map(tmp_path: Path) ->
     )
     (tmp_path / "map.yaml").write_text("name: m\n")
 
-    with pytest.raises(Exception, match="waits for ever"):
+    with pytest.raises(MapProblems, match="waits for ever"):
         add_processes(tmp_path, import_bpmn(text))
 
 

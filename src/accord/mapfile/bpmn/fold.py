@@ -17,6 +17,7 @@ from accord.model.process import Route, Step
 
 MAX_NODES = 1000
 _MAX_SOURCES = 2000
+_MAX_DEEP = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,8 @@ class _Folding:
             return self.known[id(flow)]
         if id(flow) in self.open:
             raise Refused(Problem(self.place(node), "gateways lead to each other without a task between them.", "Remove that circle."))
+        if len(self.open) >= _MAX_DEEP:
+            raise Refused(Problem(self.place(node), f"more than {_MAX_DEEP} gateways stand behind each other.", "Draw fewer of them."))
         self.open.add(id(flow))
         found = tuple(source for way in self.into[node.id] for source in self.sources(way))
         self.open.discard(id(flow))
