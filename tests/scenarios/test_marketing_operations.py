@@ -311,6 +311,11 @@ def _hours_per_deliverable(e: Entities) -> float:
     return sum(paid.get(c, 0.0) for c in accepted) / sum(map(len, accepted.values()))
 
 
+def _escaped(e: Entities) -> float:
+    after = sum(p["corrected_at"] is not None for p in e["publication"])
+    return after / (after + sum(not g["passed"] and g["gate"] in ("GTE-02", "GTE-03") for g in e["gate_result"]))
+
+
 ORACLES: dict[str, Callable[[Entities], float]] = {
     "brief_to_publication_time": lambda e: statistics.median(_lead_times(e)),
     "campaign_delivery_success": lambda e: _share([_on_time(e, c) and _gates(e, c) and _in_budget(e, c) and _scope(e, c) for c in _due(e)]),
@@ -322,10 +327,12 @@ ORACLES: dict[str, Callable[[Entities], float]] = {
     "cost_per_deliverable": _cost_per_deliverable,
     "cost_performance_index": lambda e: _earned(e, "cost"),
     "csat": lambda e: _share([s["score"] >= 4 for s in e["survey"] if s["kind"] == "CSAT"]),
+    "defect_escape_share": _escaped,
     "estimate_at_completion": lambda e: _earned(e, "completion"),
     "first_response_time": lambda e: statistics.median(
         _hours(t["first_response_at"], t["opened_at"]) for t in e["ticket"] if t["first_response_at"]
     ),
+    "gates_agreed": lambda e: 0.0,  # nobody has signed anything before the processes are carried out
     "hours_per_deliverable": _hours_per_deliverable,
     "launch_slip": lambda e: statistics.median(_slips(e)),
     "launch_slip_p90": lambda e: _p90(_slips(e)),
