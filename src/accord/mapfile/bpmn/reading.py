@@ -144,7 +144,7 @@ class _File:
         before = carried(graph)
         try:
             collapse(graph)
-            _timeouts(graph)
+            _timeouts(graph, self.shown)
             steps = fold(graph, self.shown)
         except Refused as refused:
             self.notes.problems.append(refused.problem)
@@ -268,23 +268,23 @@ def _ordered(starts: dict[str, Start], wanted: Any) -> dict[str, Start]:
     return {name: starts[name] for name in [*(n for n in wanted if n in starts), *(n for n in starts if n not in wanted)]}
 
 
-def _timeouts(graph: Graph) -> None:
+def _timeouts(graph: Graph, shown: str) -> None:
     """A timer at a waiting task that leads where the task itself leads is the longest it waits."""
     for late in [node for node in graph.nodes.values() if node.kind == "late"]:
         host, out = graph.nodes[late.host], graph.out(late.id)
         if host.step is None or host.step.kind != "wait":
             if host.step is not None and host.step.kind not in ("human", "decision"):
-                raise _watched(late.line, host.label or host.id)
+                raise _watched(Place(shown, late.line), host.label or host.id)
             continue
         ways = graph.out(host.id)
         if not late.ends_host or len(out) != 1 or len(ways) != 1 or out[0].target != ways[0].target or host.step.delay or host.step.until:
-            raise _watched(late.line, host.label or host.id)
+            raise _watched(Place(shown, late.line), host.label or host.id)
         host.step = replace(host.step, delay=late.after)
         graph.flows = [flow for flow in graph.flows if flow.source != late.id]
         del graph.nodes[late.id]
 
 
-def _watched(line: int, host: str) -> Refused:
+def _watched(place: Place, host: str) -> Refused:
     what = f"a timer stands on '{host}', whose time is not watched."
     expected = "Expected it on a task of people, or on a receiveTask and leading where that leads."
-    return Refused(Problem(Place("", line), what, expected))
+    return Refused(Problem(place, what, expected))
