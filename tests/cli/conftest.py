@@ -61,6 +61,12 @@ class Small:
 
 
 @pytest.fixture
+def unsynced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Small:
+    """A folder for a map of the test's own."""
+    return Small(tmp_path, capsys)
+
+
+@pytest.fixture
 def small(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Small:
     """Two systems a and b with things (id, name, size), two-way, already synchronized with rows 1, 2 and 3."""
     (tmp_path / "map.yaml").write_text(MAP)

@@ -32,7 +32,7 @@ def test_an_event_can_be_proven_to_someone_who_has_only_the_public_key(logged: A
     assert (code, text.startswith("accord inclusion proof holds")) == (0, True)
 
     changed = json.loads(proof.read_text())
-    changed["event"] = changed["event"].replace("flow", "f1ow", 1)
+    changed["event"] = changed["event"].replace("attributes", "attr1butes", 1)
     proof.write_text(json.dumps(changed, sort_keys=True, separators=(",", ":")) + "\n")
     code, _, error = logged.call("audit", "check", str(proof), "--public-key", str(key))
     assert (code, "changed after it was signed" in error) == (1, True)

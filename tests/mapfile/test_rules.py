@@ -139,6 +139,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("process_starts", "support: {log", "support: {starts: {x: {message: go}}, log", "process 'support', start 'x': it has no steps to begin", "Expected steps"),
     ("own_tasks", "connector: jsonl", "connector: accord", "resource 'items' does not exist", "Known: handoffs, tasks"),
     ("process_paths", "stop: {when: budget > 10000}, go: {}}}", "stop: {to: ghost, when: budget > 10000}, go: {}}}\n      ghost: {team: marketing, after: [brief], join: all}", "step 'ghost' waits for ever after brief → produce → launch (go)", "join: any"),
+    ("personal", "key: [id]\n    owner: marketing", "key: [id]\n    person: nane\n    owner: marketing", "entity 'campaign': field 'nane' does not exist", "Did you mean 'name'"),
     ("people", "ana@example.org", "ana at work", "people: 'Ana' has the address 'ana at work', which is none.", "mia@example.org"),
     ("people", "owner: Cem}", "owner: Cen}", "team 'operations': owner: person 'Cen' does not exist.", "Did you mean 'Cem'?"),
     ("webhooks", "handoff.*", "handoff*", "webhook 'shop': 'handoff*' is no type of event.", "task.*"),

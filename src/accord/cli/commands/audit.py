@@ -62,6 +62,7 @@ def verify(
     with where.opened(write=False) as workspace:
         head_ = workspace.store.verify()
         faults = workspace.store.verify_segments()
+        erased = workspace.store.table("erased_segment").num_rows
         key = load_or_create_key(_keys(workspace))
         trusted = load_public_key(public_key) if public_key else key.public
         for file in against:
@@ -69,10 +70,21 @@ def verify(
             prove_consistency(workspace.store, old.get("head", old), key, now=clock())
     if json:
         damaged = [{"segment": f.sha, "fault": f.fault} for f in faults]
-        emit_json({"command": "audit verify", "events": head_.seq, "hash": head_.hash, "heads": len(against), "segments": damaged})
+        emit_json(
+            {
+                "command": "audit verify",
+                "events": head_.seq,
+                "hash": head_.hash,
+                "heads": len(against),
+                "segments": damaged,
+                "erased": erased,
+            }
+        )
     else:
         more = f", and it extends {len(against)} earlier heads" if against else ""
         out().print(f"verified: {head_.seq:,} events, head {head_.hash}{more}")
+        if erased:
+            out().print(f"{erased:,} segments were erased with persons in them; others stand for them")
         for fault in faults:
             out().print(f"segment {fault.sha} is {fault.fault}")
     return 1 if faults else 0

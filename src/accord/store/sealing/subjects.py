@@ -120,7 +120,7 @@ class PersonalValues:
             yield from (
                 Mark(("attributes", name), FINDINGS) for name in ("seen", "reason") if self._entity(attributes) and attributes.get(name)
             )
-        elif event.type.startswith("message."):
+        elif event.type.startswith("message.") or event.type == "webhook.received":
             yield from self._message(attributes)
         elif "instance" in attributes:
             yield from self._work(event, batch)
@@ -139,6 +139,9 @@ class PersonalValues:
             who = event.attributes.get(name)
             if self._acts(who):
                 yield Mark(("attributes", name), Subject(ACTOR, str(who)), name=True)
+        wanted = event.attributes.get("wanted")
+        if isinstance(wanted, dict) and self._acts(wanted.get("assignee")):
+            yield Mark(("attributes", "wanted", "assignee"), Subject(ACTOR, str(wanted["assignee"])), name=True)
         if self._acts(by) and event.source in (by, f"person:{by}"):
             yield Mark(("source",), Subject(ACTOR, str(by)), name=True)
 
