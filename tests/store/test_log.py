@@ -28,6 +28,13 @@ def test_an_empty_log_has_the_genesis_head(store: Store) -> None:
     assert store.verify() == Head(0, GENESIS)
 
 
+def test_an_event_larger_than_a_socket_takes_at_once_is_appended(store: Store, event: MakeEvent) -> None:
+    """What is sent without waiting is sent to its end before an answer is waited for: else both sides wait for each other."""
+    store.append([event("task.done", text="x" * 4_000_000)])
+
+    assert store.head().seq == 1
+
+
 def test_events_come_back_as_they_were_given_and_in_order(store: Store, event: MakeEvent) -> None:
     """The log is the only memory; a value that changes on the way is lost."""
     given_events = [

@@ -18,6 +18,7 @@ from psycopg import errors
 from psycopg.adapt import Transformer
 from psycopg.generators import fetch_many, pipeline_communicate
 from psycopg.pq import ExecStatus
+from psycopg.waiting import Ready, Wait
 
 from accord.store.database import NUL_SHOWN, Row, Value
 
@@ -114,6 +115,10 @@ class Pipeline:
 
     def _talk(self, total: int) -> Generator[Any, Any, list[list[Any]]]:
         results: list[list[Any]] = yield from pipeline_communicate(self._pgconn, deque([self._pgconn.pipeline_sync]))
+        # psycopg goes on when it has tried to send all; of much, some is still here, and the server waits for it as we would for its answer.
+        while self._pgconn.flush():
+            if (yield Wait.RW) & Ready.R:
+                self._pgconn.consume_input()
         while len(results) < total:
             results.append((yield from fetch_many(self._pgconn)))
         return results
