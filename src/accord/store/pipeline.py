@@ -115,7 +115,7 @@ class Pipeline:
 
     def _talk(self, total: int) -> Generator[Any, Any, list[list[Any]]]:
         results: list[list[Any]] = yield from pipeline_communicate(self._pgconn, deque([self._pgconn.pipeline_sync]))
-        # psycopg goes on when it has tried to send all; of much, some is still here, and the server waits for it as we would for its answer.
+        # psycopg goes on when it has tried to send all. Of much some is still here: the server would wait for it, and we for its answer.
         while self._pgconn.flush():
             if (yield Wait.RW) & Ready.R:
                 self._pgconn.consume_input()
