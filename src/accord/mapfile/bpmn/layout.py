@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 from accord.mapfile.bpmn.diagram import Box, Diagram, Points
@@ -146,6 +148,10 @@ def _lanes(graph: Graph, boxes: dict[str, Box], kept: Diagram) -> dict[str, Box]
         own = [boxes[node.id] for node in graph.nodes.values() if node.team == team]
         top, low = min(b.y for b in own) - 20, max(b.y + b.height for b in own) + 20
         bands[team] = kept.lanes.get(team, Box(left, top, right - left, low - top))
+    ordered = sorted((team for team in teams if team not in kept.lanes), key=lambda team: bands[team].y)
+    for above, below in pairwise(ordered):
+        if not kept.lanes:  # what stands in bands one above the other has no gaps between them
+            bands[above] = replace(bands[above], height=bands[below].y - bands[above].y)
     top, low = min(b.y for b in [*bands.values(), *boxes.values()]), max(b.y + b.height for b in [*bands.values(), *boxes.values()])
     bands[""] = Box(left - 30, top, right - left + 30, low - top)
     return bands
