@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import typer
 
-from accord.cli.main import app
+from accord.cli.main import app, load_commands
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def commands() -> set[str]:
     """Every command there is."""
+    load_commands()
     return set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
@@ -36,8 +39,21 @@ def test_the_readme_names_no_command_that_is_not_there() -> None:
     assert named - commands() == set()
 
 
+def test_a_command_is_found_without_loading_the_others() -> None:
+    """Most calls are short, and loading everything takes half of their time; what is no command still lists those there are."""
+    look = "import sys; from accord.cli.main import main; code = main({}); print(code, 'accord.cli.commands.serve' in sys.modules)"
+
+    found = subprocess.run([sys.executable, "-c", look.format(["schema", "--help"])], capture_output=True, text=True, check=False)
+    wrong = subprocess.run([sys.executable, "-c", look.format(["shema"])], capture_output=True, text=True, check=False)
+
+    assert found.stdout.splitlines()[-1] == "0 False"
+    assert wrong.stdout.splitlines()[-1] == "2 True"
+    assert "schema" in wrong.stderr
+
+
 def test_every_command_explains_its_options() -> None:
     """`--help` is the manual most people read."""
+    load_commands()
     undocumented = [
         f"{name} {option.name}"
         for name, command in typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]

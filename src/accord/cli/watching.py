@@ -15,7 +15,7 @@ import typer
 
 from accord.cli.output import clock, plain, visible
 from accord.govern.reviews import note_due
-from accord.lifecycle.run import new_run_id
+from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import AccordError
 from accord.model.flow import Flow
 from accord.store.store import Lease

@@ -18,7 +18,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from accord.lifecycle.run import new_run_id
+from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import UsageError
 from accord.packs import installed_packs
 from accord.store.signing import load_or_create_key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Any
 from accord.lifecycle.context import STEPS, Progress, Silent, StepContext, StepReport
 from accord.lifecycle.executive import build as build_executive
 from accord.lifecycle.fingerprint import inputs_fingerprint
+from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.runner import finished_steps, run_step, write_document
 from accord.model.event import Event
 from accord.workspace import Workspace
@@ -24,11 +24,6 @@ class RunReport:
     changed: bool
     resumed: bool
     steps: tuple[StepReport, ...]
-
-
-def new_run_id(now: datetime) -> str:
-    """A run id that sorts by time and is unique."""
-    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def run_all(

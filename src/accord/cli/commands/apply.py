@@ -9,7 +9,7 @@ import typer
 from accord.cli import options
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress, table
 from accord.cli.plans import read_plan
-from accord.lifecycle.run import new_run_id
+from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import AccordError, PlanOutdated
 from accord.sync import FlowResult
 from accord.sync.apply.plan import apply_plan, check_plan, rests_on

@@ -8,7 +8,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, table
-from accord.lifecycle.run import new_run_id
+from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import UnknownName, UsageError
 from accord.sync import run_flow
 from accord.sync.merge.conflict_list import LostValue, OpenConflict, lost_values, open_conflicts

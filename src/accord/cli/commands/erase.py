@@ -10,7 +10,7 @@ import typer
 from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, table
 from accord.lifecycle.erasing import Plan, erase_person, find_person
-from accord.lifecycle.run import new_run_id
+from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import UsageError
 
 

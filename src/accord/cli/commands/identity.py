@@ -8,7 +8,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, table
-from accord.lifecycle.run import new_run_id
+from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import UnknownName, UsageError
 from accord.model.integration_map import IntegrationMap
 from accord.sync.identity.decide import accept as accept_proposal

@@ -8,7 +8,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, table
-from accord.lifecycle.run import new_run_id
+from accord.lifecycle.run_id import new_run_id
 from accord.measure import declared_log, discover_kpis, import_log, measure_kpis, open_measure
 from accord.model.errors import UsageError
 from accord.store import open_store

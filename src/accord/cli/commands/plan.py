@@ -9,7 +9,7 @@ import typer
 from accord.cli import options
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress
 from accord.cli.plans import show_plans, write_plan
-from accord.lifecycle.run import new_run_id
+from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import AccordError, UnknownName
 from accord.sync import flow_order
 from accord.sync.apply.plan import FlowPlan, plan_flow, plan_to

@@ -12,7 +12,7 @@ import typer
 from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
 from accord.connectors.types import path_literal
-from accord.lifecycle.run import new_run_id
+from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.validation import flow_scores, remedy, scores
 from accord.model.errors import StorageFull, UsageError
 from accord.sync.quality import Quality, quality

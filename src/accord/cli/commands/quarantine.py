@@ -6,7 +6,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
-from accord.lifecycle.run import new_run_id
+from accord.lifecycle.run_id import new_run_id
 from accord.sync import flow_order, run_flow
 from accord.sync.judge.quarantine import Choice, discard, list_quarantine, reopen
 

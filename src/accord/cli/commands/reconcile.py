@@ -13,7 +13,7 @@ from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
 from accord.cli.plans import show_plans, signing_key, write_plan
 from accord.lifecycle.files import write_whole
-from accord.lifecycle.run import new_run_id
+from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import DataRefused, UnknownName, UsageError
 from accord.store.signing import PUBLIC, load_public_key, sign_document, verify_document
 from accord.sync import Reconciliation, flow_order, reconcile

@@ -11,7 +11,7 @@ from accord.cli.output import clock, emit_json, escape, out, plain, progress, ta
 from accord.govern.review_facts import facts_of
 from accord.govern.reviews import Action, Held, finish_action, hold, list_actions, list_reviews, next_due, note_due
 from accord.lifecycle.context import STEPS, StepContext, StepReport
-from accord.lifecycle.run import new_run_id
+from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.runner import run_step
 from accord.model.errors import UsageError
 from accord.workspace import Workspace

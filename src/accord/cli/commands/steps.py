@@ -10,7 +10,7 @@ from accord.cli import options
 from accord.cli.commands.run import step_json
 from accord.cli.output import clock, emit_json, escape, out, progress, table, targets_table
 from accord.lifecycle.context import STEPS, StepContext, StepReport
-from accord.lifecycle.run import new_run_id
+from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.runner import run_step
 
 HELP = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from accord.cli import options, watching
+from accord.cli import options
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress, table
 from accord.govern.reviews import note_due
-from accord.lifecycle.run import new_run_id
+from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import AccordError, UnknownName, UsageError
 from accord.sync import flow_order, run_flow
 from accord.work.starts import start_from_entities
@@ -44,6 +44,8 @@ def sync(
         if not dry_run:
             note_due(workspace.map, workspace.store, now=clock())
         if watch:
+            from accord.cli import watching  # it brings metrics and tracing along, which a single run has no use for
+
             with workspace.store.lease("watch") as lease:
                 return watching.watch(workspace, chosen, lease, as_json=json, metrics_port=metrics_port, lineage=lineage)
         now = clock()
