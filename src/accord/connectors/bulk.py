@@ -69,6 +69,8 @@ class Fill(Protocol):
     """An open transaction on a resource that was empty when it began; nobody else writes there until it ends."""
 
     natives: Mapping[str, str]
+    hashed: Mapping[str, str]
+    """Column: the type in which ``digest`` takes DuckDB's own hash of it, where it does not take the system's; else empty."""
     stamp: str
     """Once committed, for ``Versioned.untouched``; empty where there is no such thing."""
 
@@ -88,7 +90,7 @@ class Fill(Protocol):
     def digest(self, columns: Sequence[str]) -> tuple[int, int] | None:
         """Number of rows and the sum of their digests modulo 2^64, as the transaction shows them; ``None`` where there are no digests.
 
-        Comparable with a stream's where the columns' ``natives`` are the same.
+        Comparable with a stream's where the columns' ``natives`` are the same, or with DuckDB's hash of the same values as ``hashed``.
         """
         ...
 

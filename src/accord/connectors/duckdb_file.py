@@ -17,7 +17,7 @@ from typing import ClassVar
 import duckdb
 import pyarrow as pa
 
-from accord.connectors import decide, duckdb_write
+from accord.connectors import decide, duckdb_bulk, duckdb_write
 from accord.connectors.condition import translated
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.keys import taken
@@ -158,6 +158,44 @@ class DuckdbConnector:
                     raise UnknownName("column", name, known, holder=f"the batch for '{self.system.name}.{batch.resource}'")
             staged = decide.stage(con, batch, {n: c.type for n, c in known.items()})
             return duckdb_write.write(con, table, staged, {n: c.native for n, c in known.items()}, {n: c.read for n, c in known.items()})
+
+    def is_empty(self, resource: str) -> bool:
+        """Looks for a first row."""
+        with borrowed_duck() as con, self._attached(con) as alias:
+            return con.execute(f"SELECT 1 FROM {self._columns(con, alias, resource)[0]} LIMIT 1").fetchone() is None
+
+    def holds(self, resource: str, rows: int) -> bool:
+        """DuckDB counts without reading."""
+        with borrowed_duck() as con, self._attached(con) as alias:
+            counted = con.execute(f"SELECT count(*) FROM {self._columns(con, alias, resource)[0]}").fetchone()
+            return counted is not None and int(counted[0]) >= rows
+
+    @contextmanager
+    def fill(self, resource: str, columns: Sequence[str]) -> Iterator[duckdb_bulk.DuckdbFill | None]:
+        """One transaction; within the process nobody else has the file open until it ends."""
+        schema, name = self._split(resource)
+        with _turns[str(self.path)]:
+            with borrowed_duck() as con, self._attached(con, write=True) as alias:
+                table, found = self._columns(con, alias, resource)
+                known = {c.name: c for c in found}
+                base = con.execute(
+                    "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = ?", [alias, schema, name]
+                ).fetchone()
+                empty = base and con.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is None
+                kinds = con.execute(f"DESCRIBE SELECT {', '.join(f'{c.read} AS {quote(c.name)}' for c in found)} FROM {table}").fetchall()
+            if not empty or not set(columns) <= set(known):
+                yield None
+                return
+            read = {c.name: c.read for c in found}
+            filling = duckdb_bulk.DuckdbFill(
+                str(self.path), f"{quote(schema)}.{quote(name)}", read, {str(row[0]): str(row[1]) for row in kinds}
+            )
+            try:
+                yield filling
+            except duckdb.Error as error:
+                raise self._translated(error) from error
+            finally:
+                filling.close()
 
     def close(self) -> None:
         """Nothing is held open between calls."""

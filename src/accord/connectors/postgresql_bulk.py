@@ -124,6 +124,7 @@ class PgFill:
     def __init__(self, db: psycopg.Connection[Any], table: str, columns: Sequence[PgColumn]) -> None:
         self._db, self._table = db, table
         self._of = {c.name: c for c in columns}
+        self.hashed: Mapping[str, str] = {}
         self.stamp = ""
         self.natives: Mapping[str, str] = _natives(columns)
 

@@ -22,6 +22,7 @@ class SqliteFill:
     def __init__(self, db: sqlite3.Connection, table: str) -> None:
         self._db, self._table = db, table
         self.natives: Mapping[str, str] = {}
+        self.hashed: Mapping[str, str] = {}
         self.stamp = ""
 
     def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:

@@ -110,7 +110,7 @@ def _stream(cycle: Cycle, source: Side, target: Side, stream: Stream, con: duckd
         if fill is None:
             raise OutOfOrdinaryError("the target cannot be filled as a whole")
         with _ordinary():
-            shape = shape_of(cycle, source, target, stream.natives, fill.natives)
+            shape = shape_of(cycle, source, target, stream.natives, fill)
             tally = _pour(cycle, plan, fill, shape)
             _check(cycle, plan, fill, shape, tally)
         base = plan.shas[base_list(cycle, target, shape.shown)]
@@ -119,7 +119,7 @@ def _stream(cycle: Cycle, source: Side, target: Side, stream: Stream, con: duckd
         written = [c.name for c in target.written(cycle.keys)]
         append(cycle, "flow.intended", segments={target.name: base}, conflicts="", **{FILLS: {target.name: written}})
         fill.commit()
-    if not shape.digest:
+    if not shape.proven:
         _read_back(cycle, target, base)
     result, state = finish(cycle, source, target, plan.shas, shape, tally, captured_at)
     note_loaded(cycle, target, marks, fill.stamp, tally.accepted)
@@ -242,9 +242,9 @@ def _check(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape, tally: Tally) ->
             held = f"(SELECT {column} FROM {rows} UNION ALL SELECT {column} FROM refused)"
             if cycle.count(f"SELECT max(n) FROM (SELECT count(*) AS n FROM {held} WHERE {column} IS NOT NULL GROUP BY {column})") > most:
                 raise OutOfOrdinaryError(f"a value of {name} stands too often")
-    if shape.digest:
+    if shape.proven:
         cycle.progress(f"{cycle.flow.name}: comparing {plan.target.name} with what was read")
-        if fill.digest(shape.digested) != (tally.accepted, tally.digest):
+        if fill.digest(shape.proven) != (tally.accepted, tally.digest):
             raise OutOfOrdinaryError("the target shows other values than were sent")
 
 

@@ -156,7 +156,16 @@ class _End:
         return pa.RecordBatchReader.from_batches(self._schema, self._batches())
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        while (batch := self._waiting.get()) is not None:
+        while True:
+            try:
+                batch = self._waiting.get(timeout=0.5)
+            except queue.Empty:
+                # Arrow reads ahead in a thread of its own, which would wait here without end, and the process with it when it ends.
+                if self._left.is_set():
+                    return
+                continue
+            if batch is None:
+                break
             yield batch
         if self._failed:
             raise OutOfOrdinaryError("the stream broke off")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from accord.connectors.bulk import DIGEST, ODD, VERSION
+from accord.connectors.bulk import DIGEST, ODD, VERSION, Fill
 from accord.connectors.types import literal, quote
 from accord.model.entity import Field
 from accord.model.types import CanonicalType
@@ -25,12 +25,19 @@ class Shape:
         shown: canonical field: the stream's column with the value as the target will show it; what is not in it the target shows not.
         digest: the source's columns that go to the target's ``digested`` unchanged, in the same order; empty when some are changed.
         digested: the target's columns, in that order.
+        hashed: where the target takes DuckDB's own hash, its columns with the type they are hashed in; they are hashed in the stream, too.
     """
 
     native: dict[str, str]
     shown: dict[str, str]
     digest: tuple[str, ...]
     digested: tuple[str, ...]
+    hashed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def proven(self) -> tuple[str, ...]:
+        """The target's columns whose values a digest of it is compared by; empty where it has to be read back."""
+        return self.digested or tuple(self.hashed)
 
 
 def target_codes(cycle: Cycle, target: Side) -> list[FieldCode]:
@@ -50,21 +57,23 @@ def same_form(field: Field, side: Side, code: FieldCode, stored: str) -> bool:
     )
 
 
-def shape_of(cycle: Cycle, source: Side, target: Side, source_natives: Mapping[str, str], target_natives: Mapping[str, str]) -> Shape:
+def shape_of(cycle: Cycle, source: Side, target: Side, source_natives: Mapping[str, str], fill: Fill) -> Shape:
     """How each column of the target is filled from the stream."""
+    target_natives = fill.natives
     native, shown, pairs = {}, {}, []
     for code in target_codes(cycle, target):
-        field, stored = cycle.entity.fields[code.name], storage_type(cycle.entity, code.name)
-        plain = same_form(field, target, code, stored)
+        kept, stored = cycle.entity.fields[code.name], storage_type(cycle.entity, code.name)
+        plain = same_form(kept, target, code, stored)
         native[code.column] = code.name if plain else f"n:{code.column}"
         shown[code.name] = code.name if plain else f"s:{code.name}"
         origin = source.codes.get(code.name)
-        alike = origin is not None and same_form(field, source, origin, stored) and plain
+        alike = origin is not None and same_form(kept, source, origin, stored) and plain
         kind = source_natives.get(origin.column) if origin else None
         if alike and origin and kind is not None and kind == target_natives.get(code.column):
             pairs.append((origin.column, code.column))
     whole = len(pairs) == len(native)
-    return Shape(native, shown, tuple(p[0] for p in pairs) if whole else (), tuple(p[1] for p in pairs) if whole else ())
+    hashed = {} if whole or not set(native) <= set(fill.hashed) else {column: fill.hashed[column] for column in native}
+    return Shape(native, shown, tuple(p[0] for p in pairs) if whole else (), tuple(p[1] for p in pairs) if whole else (), hashed)
 
 
 def needed_columns(source: Side) -> tuple[str, ...]:
@@ -101,6 +110,9 @@ def stream_query(cycle: Cycle, source: Side, target: Side, relation: str, shape:
         columns.append(DIGEST)
     else:
         odd.append(ODD)
+    if shape.hashed:
+        taken = ", ".join(f"CAST({quote(shape.native[column])} AS {kind})" for column, kind in shape.hashed.items())
+        columns.append(f"hash({taken}) AS {DIGEST}")
     columns += [*more, f"({' OR '.join(odd) or 'false'}) AS {OFF}"]
     return f"SELECT {', '.join(columns)} FROM (SELECT {back} FROM (SELECT {written} FROM ({inner}))) _x"
 
