@@ -56,8 +56,12 @@ class Database(Transaction, Protocol):
         """Path or URL without password, for messages."""
         ...
 
-    def write(self) -> AbstractContextManager[Transaction]:
-        """The one writing transaction: others wait, readers see all of it or nothing, durable when the block ends."""
+    def write(self, *, at_once: bool = True) -> AbstractContextManager[Transaction]:
+        """The one writing transaction: others wait, readers see all of it or nothing, durable when the block ends.
+
+        Args:
+            at_once: others wait from here on; otherwise from its first query on, which saves one that reads first a round trip.
+        """
         ...
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from accord.store.sealing import Sealer
 BATCH = 500
 _COLUMNS = "e.seq, e.body, e.previous, e.hash"
 _EXTENT = "SELECT h.seq, h.hash, (SELECT min(seq) FROM event), (SELECT max(seq) FROM event) FROM log_head h"
+_HEAD = "SELECT h.seq, h.hash, e.hash FROM log_head h LEFT JOIN event e ON e.seq = h.seq"
 _INSERT = "INSERT INTO event (seq, id, type, body, previous, hash) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -24,8 +25,7 @@ def append(tx: Transaction, events: Sequence[tuple[Event, str]], sealer: Sealer)
         TerminalError: an id is already taken by an event with other content.
         LogTampered: the last event is not the one the head names; a broken log is not extended.
     """
-    head = _head_to_extend(tx)
-    known = _bodies(tx, [event.id for event, _ in events])
+    head, known = _head_and_bodies(tx, [event.id for event, _ in events])
     fresh: dict[str, tuple[Event, str]] = {}
     for event, body in events:
         stored = known.get(event.id)
@@ -177,19 +177,18 @@ def _verified(before: Head, seq: int, id_: str, type_: str, body: str, previous:
     return Head(seq, digest)
 
 
-def _head_to_extend(tx: Transaction) -> Head:
-    seq, digest, last = tx.rows("SELECT h.seq, h.hash, e.hash FROM log_head h LEFT JOIN event e ON e.seq = h.seq")[0]
+def _head_and_bodies(tx: Transaction, ids: Sequence[str]) -> tuple[Head, dict[str, str]]:
+    """The head to extend, and the texts of those ids that are in the log, asked for together."""
+    parts = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
+    ((found,), *bodies) = tx.several([(_HEAD, ()), *((_bodies_of(len(part)), tuple(part)) for part in parts)])
+    seq, digest, last = found
     if seq and last != digest:
         raise LogTampered(seq, "it is not the event the head of the log names" if last else "it is missing at the end of the log")
-    return Head(seq, digest)
+    return Head(seq, digest), {id_: body for rows in bodies for id_, body in rows}
 
 
-def _bodies(tx: Transaction, ids: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for start in range(0, len(ids), BATCH):
-        part = ids[start : start + BATCH]
-        found.update(tx.rows(f"SELECT id, body FROM event WHERE id IN ({', '.join('?' * len(part))})", *part))
-    return found
+def _bodies_of(count: int) -> str:
+    return f"SELECT id, body FROM event WHERE id IN ({', '.join('?' * count)})"
 
 
 def _selection(types: Sequence[str] | None, about: ObjectRef | None) -> tuple[str, list[str]]:

@@ -112,8 +112,8 @@ class PostgresDatabase:
                 self._line.open()
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
-        """The one writing transaction."""
+    def write(self, *, at_once: bool = True) -> Iterator[Transaction]:
+        """The one writing transaction; its lock is taken with the first query where ``at_once`` is not asked for."""
         with self._lock, self._errors():
             connection = self._open()
             line = self._lines.get(connection) or self._lines.setdefault(connection, Pipeline(connection))
@@ -122,7 +122,8 @@ class PostgresDatabase:
             try:
                 line.put("BEGIN")
                 line.put(_LOCK)
-                line.wait()
+                if at_once:
+                    line.wait()
                 yield self
                 line.put("COMMIT")
                 line.wait()

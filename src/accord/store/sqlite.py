@@ -87,7 +87,7 @@ class SqliteDatabase:
                 statement = ""
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self, *, at_once: bool = True) -> Iterator[Transaction]:
         """The one writing transaction."""
         with self._lock:
             try:

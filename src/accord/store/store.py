@@ -380,7 +380,7 @@ class Store:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Transaction]:
-        with self._database.write() as tx:
+        with self._database.write(at_once=False) as tx:
             if self._lease is not None:
                 leases.check(tx, self._lease.token, where=self.where)
                 leases.renew(tx, self._lease.token, now=self._clock(), seconds=self._lease.seconds)
