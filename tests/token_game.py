@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
@@ -209,6 +209,3 @@ def variables_of(process: Process) -> Iterator[str]:
     """The variables its conditions ask for."""
     for step in process.steps.values():
         yield from filter(None, (step.when, *(route.when for route in step.routes.values())))
-
-
-__all__ = ["Explored", "Played", "Rules", "explore", "play", "processes", "replace", "variables_of"]
