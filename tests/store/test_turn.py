@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import psycopg
 import pytest
 
-from accord.model.errors import TerminalError, UsageError
+from accord.model.errors import SystemUnreachable, TerminalError, UsageError
 from accord.model.event import Event, ObjectRef
-from accord.store import Ahead, Store
+from accord.store import Ahead, Store, open_store
 from accord.store.database import Rows, Value
 from accord.store.group import Decide, _Piece
 from accord.store.projection import upsert
@@ -168,3 +170,23 @@ def test_many_rows_are_as_the_same_rows_one_by_one(store: Store) -> None:
     ]
     given = [(str(n), 2**40 + n, n / 7, None) for n in range(9)]
     assert store.rows("SELECT handoff, attempt, sla_hours, step FROM handoff ORDER BY handoff") == given
+
+
+def test_a_connection_that_breaks_in_the_middle_is_told_to_all_and_made_anew(
+    new_schema: Callable[[], str], event: MakeEvent, tmp_path: Path
+) -> None:
+    """Nobody knows less than that nothing of it was kept; the next decision finds the store as it was."""
+    url = new_schema()
+    with open_store(url, segments=tmp_path / "segments") as store, psycopg.connect(url, autocommit=True) as admin:
+        pid = store.rows("SELECT pg_backend_pid()")[0][0]
+
+        def cutting(rows: Rows) -> tuple[list[Event], object]:
+            admin.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
+            return [event(id_="cut")], "never"
+
+        pieces = together(store, (taking(event, "before"), AHEAD), (cutting, None))
+
+        assert [type(piece.error) for piece in pieces] == [SystemUnreachable, SystemUnreachable]
+        assert store.transact(taking(event, "after"), ahead=AHEAD)
+        assert [stored.event.id for stored in store.read()] == ["after"]
+        store.verify()
