@@ -13,23 +13,26 @@ from accord.model.errors import TerminalError
 from accord.store import Store, open_store
 from accord.work import Work, open_work
 
-_READY = "SELECT task FROM work_task WHERE state = 'ready' ORDER BY seq LIMIT ?"
-LOOKED_AT = 60  # lines of the inbox a person picks from, so that many pick the same
+_READY = "SELECT task FROM work_task WHERE state = 'ready' ORDER BY seq LIMIT 5 OFFSET ?"
+LOOKED_AT = 400  # a person picks from so many lines of the inbox, so that many pick the same
 
 
 def claim_all(work: Work, person: str, seed: int, got: list[str]) -> None:
     """Take tasks until none is left, as somebody who reads the inbox and takes one of the first."""
-    chance = random.Random(seed)
-    while tasks := [
-        task for (task,) in work.store.rows("SELECT task FROM work_task WHERE state = 'ready' ORDER BY seq LIMIT ?", LOOKED_AT)
-    ]:
-        chance.shuffle(tasks)
-        for task in tasks[:3]:
+    chance, ahead = random.Random(seed), LOOKED_AT
+    while True:
+        tasks = work.store.rows(_READY, chance.randrange(ahead))
+        if not tasks:
+            if ahead == 1:
+                return
+            ahead = max(1, ahead // 4)
+        for (task,) in tasks:
             try:
                 work.claim(task, by=person)
             except TerminalError:
                 continue
             got.append(task)
+            break
 
 
 def claim_together(store: Store, map_path: Path, people: int, first: int) -> dict[str, list[str]]:
