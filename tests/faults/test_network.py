@@ -206,7 +206,7 @@ def struck(world: World, fault: str, part: float, ordinary: tuple[int, int]) -> 
 
 @contextmanager
 def impatience() -> Iterator[None]:
-    """Silence is doubted soon, so that the short form is short; the long form has the real times, and so has every run that must succeed."""
+    """Silence is doubted soon, so that the short form is short; the long form and every run that must succeed have the real times."""
     with pytest.MonkeyPatch.context() as patch:
         for module, name, seconds in (
             (alive, "SILENT_SECONDS", 0.8),

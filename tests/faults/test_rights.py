@@ -91,24 +91,87 @@ def no_database(home: Home) -> Callable[[], None]:
     return lambda: (home.folder / "a").chmod(0o755) or (home.folder / "a" / "a.db").chmod(0o644)
 
 
-def denied(what: Callable[[Home], Callable[[], None]], home: Home) -> None:
-    grant = what(home)
+def no_place_for_state(home: Home) -> Callable[[], None]:
+    give(home.folder)
+    os.chown(home.folder, 0, 0)
+    home.folder.chmod(0o755)
+    return lambda: os.chown(home.folder, 65534, 65534)
 
-    code, said = home.sync()
 
-    assert code in (1, 2, 3), said
-    assert any(word in said.lower() for word in ("permission", "read-only", "readonly", "writ")), said
-    grant()
+def state_of_another(home: Home) -> Callable[[], None]:
+    give(home.folder)
+    home.sync()
+    home.sql("UPDATE things SET name = 'changed' WHERE id = 'K1'")
+    for found in (home.folder / ".accord", *(home.folder / ".accord").rglob("*")):
+        os.chown(found, 0, 0)
+    return lambda: give(home.folder / ".accord")
+
+
+def segments_of_another(home: Home) -> Callable[[], None]:
+    give(home.folder)
+    segments = home.folder / ".accord" / "segments"
+    segments.mkdir(parents=True)
+    os.chown(segments.parent, 65534, 65534)
+    return lambda: os.chown(segments, 65534, 65534)
+
+
+def no_file(home: Home) -> Callable[[], None]:
+    give(home.folder)
+    (home.folder / "b" / "things.csv").chmod(0)
+    return lambda: (home.folder / "b" / "things.csv").chmod(0o644)
+
+
+def no_way_to_the_file(home: Home) -> Callable[[], None]:
+    give(home.folder)
+    (home.folder / "b").chmod(0)
+    return lambda: (home.folder / "b").chmod(0o755)
+
+
+def no_way_to_the_database(home: Home) -> Callable[[], None]:
+    give(home.folder)
+    (home.folder / "a").chmod(0)
+    return lambda: (home.folder / "a").chmod(0o755)
+
+
+def no_reading_of_the_database(home: Home) -> Callable[[], None]:
+    give(home.folder)
+    (home.folder / "a" / "a.db").chmod(0)
+    return lambda: (home.folder / "a" / "a.db").chmod(0o644)
+
+
+def denied(home: Home, *what: Callable[[Home], Callable[[], None]], codes: tuple[int, ...] = (1, 2, 3)) -> None:
+    for harm in what:
+        grant = harm(home)
+
+        code, said = home.sync()
+
+        assert code in codes, said
+        assert any(word in said.lower() for word in ("permission", "read-only", "readonly", "writ", "read", "open")), said
+        assert "defect" not in said
+        grant()
     home.agrees()
 
 
-def test_a_target_that_may_not_be_written_is_named_and_nothing_is_lost(tmp_path: Path, as_nobody: list[str]) -> None:
+def test_a_place_that_may_not_be_written_is_named_and_nothing_is_lost(tmp_path: Path, as_nobody: list[str]) -> None:
     """Services do not run as root: what they may not do is said in a sentence, and once it is granted everything arrives."""
-    denied(no_target, Home(tmp_path, as_nobody))
+    denied(Home(tmp_path, as_nobody), segments_of_another, no_target, codes=(3,))
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("what", [no_map, no_database], ids=lambda call: call.__name__)
+@pytest.mark.parametrize(
+    "what",
+    [state_of_another, no_file, no_way_to_the_file, no_way_to_the_database, no_reading_of_the_database],
+    ids=lambda call: call.__name__,
+)
+def test_what_may_not_be_reached_is_named_and_costs_nothing(
+    what: Callable[[Home], Callable[[], None]], tmp_path: Path, as_nobody: list[str]
+) -> None:
+    """The same for the store and the sources: exit code 3, try again once it is granted."""
+    denied(Home(tmp_path, as_nobody), what, codes=(3,))
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("what", [no_map, no_database, no_place_for_state], ids=lambda call: call.__name__)
 def test_a_right_that_is_missing_is_named(what: Callable[[Home], Callable[[], None]], tmp_path: Path, as_nobody: list[str]) -> None:
     """The same for the map and for a database that may only be read."""
-    denied(what, Home(tmp_path, as_nobody))
+    denied(Home(tmp_path, as_nobody), what)

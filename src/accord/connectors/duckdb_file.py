@@ -20,6 +20,7 @@ import pyarrow as pa
 from accord.connectors import decide, duckdb_bulk, duckdb_write
 from accord.connectors.condition import translated
 from accord.connectors.duck import borrowed_duck
+from accord.connectors.files import passable
 from accord.connectors.keys import taken
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch
 from accord.connectors.types import duckdb_type, literal, quote
@@ -257,6 +258,7 @@ class DuckdbConnector:
     def _attached(self, con: duckdb.DuckDBPyConnection, *, write: bool = False, create: bool = False) -> Iterator[str]:
         """The file's name in ``con`` while it is attached; within the process everybody takes turns."""
         where, alias = str(self.path), f"duckdb_file_{next(_names)}"
+        passable(self.path, self.system.name)
         if not create and not self.path.exists():
             raise SystemUnreachable(self.system.name, where, "there is no such file", "Correct 'at:' in the map, or make the file.")
         if self.path.exists() and not self.path.is_file():
@@ -271,7 +273,10 @@ class DuckdbConnector:
             except duckdb.Error as error:
                 raise self._translated(error) from error
             finally:
-                con.execute(f"DETACH {alias}")
+                try:
+                    con.execute(f"DETACH {alias}")
+                except duckdb.Error as error:  # what it wrote is in the log beside the file, and there was no room to put it in its place
+                    raise self._translated(error) from error
 
     def _translated(self, error: duckdb.Error) -> AccordError:
         text, where = str(error).splitlines()[0], str(self.path)

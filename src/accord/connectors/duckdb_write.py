@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 import duckdb
@@ -99,9 +100,14 @@ def _carried_out(con: duckdb.DuckDBPyConnection, statements: Sequence[str], part
             con.execute(statement.replace("{part}", part))
         con.execute("COMMIT" if keep else "ROLLBACK")
     except _REFUSALS as error:
-        con.execute("ROLLBACK")
+        _roll_back(con)
         return str(error).splitlines()[0]
     except BaseException:
-        con.execute("ROLLBACK")
+        _roll_back(con)
         raise
     return None
+
+
+def _roll_back(con: duckdb.DuckDBPyConnection) -> None:
+    with contextlib.suppress(duckdb.TransactionException):  # a commit that failed has ended the transaction itself
+        con.execute("ROLLBACK")

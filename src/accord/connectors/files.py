@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
+
+import duckdb
 
 from accord.model.errors import StorageFull, SystemChanged, SystemUnreachable
 
@@ -38,12 +41,29 @@ class Stamp:
         return datetime.fromtimestamp(self.modified_ns / 1e9, UTC)
 
 
+def passable(path: Path, system: str) -> Path:
+    """The path itself, when this user may pass the folders on the way to it; whether anything is there is not asked.
+
+    Raises:
+        SystemUnreachable: a folder on the way may not be passed.
+    """
+    try:
+        path.stat()
+    except PermissionError as error:
+        todo = "Give this user the right to pass the folders on the way."
+        raise SystemUnreachable(system, str(path), "it may not be looked at (Permission denied)", todo) from error
+    except OSError:
+        return path
+    return path
+
+
 def existing_file(path: Path, system: str) -> Path:
     """The path itself when a file is there.
 
     Raises:
         SystemUnreachable: nothing is there, or a folder, or it may not be read.
     """
+    passable(path, system)
     if path.is_dir():
         raise SystemUnreachable(system, str(path), "it is a folder, not a file")
     if not path.exists():
@@ -102,6 +122,7 @@ def replace_file(path: Path, system: str, write: Callable[[Path], None], *, expe
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        _clear(path)
         write(aside)
         with aside.open("rb") as file:
             os.fsync(file.fileno())
@@ -121,8 +142,27 @@ def replace_file(path: Path, system: str, write: Callable[[Path], None], *, expe
         text = str(error)
         if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or "No space left on device" in text:
             raise StorageFull(str(path), "No space left on device") from error
-        if isinstance(error, OSError):
-            raise SystemUnreachable(system, str(path), text) from error
+        denied = os.strerror(errno.EACCES) in text or os.strerror(errno.EROFS) in text
+        if isinstance(error, OSError) or (denied and isinstance(error, duckdb.IOException)):
+            raise SystemUnreachable(system, str(path), text.splitlines()[0], "Give this user the right to write its folder.") from error
         raise
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _clear(path: Path) -> None:
+    """Remove what processes that were killed had written beside a file and not yet put in its place."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        number = left.name.removesuffix(".tmp").rpartition(".")[2]
+        if number.isdigit() and not _runs(int(number)):
+            left.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

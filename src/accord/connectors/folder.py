@@ -15,7 +15,7 @@ import duckdb
 from accord.connectors.decide import ROW, Staged, decide, result, stage
 from accord.connectors.duck import open_duck
 from accord.connectors.file_merge import LINE, changes_anything, match, merge, misfits
-from accord.connectors.files import Stamp, existing_file, folder_lock, read_stable, replace_file
+from accord.connectors.files import Stamp, existing_file, folder_lock, passable, read_stable, replace_file
 from accord.connectors.protocol import ApplyResult, ChangeBatch
 from accord.connectors.types import quote
 from accord.model.errors import SystemUnreachable, UnknownName, UsageError
@@ -160,15 +160,17 @@ class Folder(ABC):
         if given:
             return self.folder / given
         for ending in self.endings:
-            if (self.folder / f"{resource}{ending}").exists():
+            if passable(self.folder / f"{resource}{ending}", self.system.name).exists():
                 return self.folder / f"{resource}{ending}"
         return self.folder / f"{resource}{self.endings[0]}"
 
     def _existing_folder(self) -> Path:
-        if not self.folder.exists():
+        if not passable(self.folder, self.system.name).exists():
             raise SystemUnreachable(self.system.name, str(self.folder), "there is no such folder", "Correct 'at:' in the map, or make it.")
         if not self.folder.is_dir():
             raise SystemUnreachable(self.system.name, str(self.folder), "it is a file, not a folder")
+        if not os.access(self.folder, os.R_OK | os.X_OK):
+            raise SystemUnreachable(self.system.name, str(self.folder), "it may not be read", "Give this user the right to read it.")
         return self.folder
 
     def _existing(self, resource: str) -> Path:

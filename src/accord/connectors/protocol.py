@@ -145,7 +145,10 @@ class Shaped(Protocol):
 
 def change_token(connector: Connector, resource: str) -> str | None:
     """The connector's change token for a resource; ``None`` from one that has none."""
-    return connector.change_token(resource) if isinstance(connector, Watched) else None
+    try:
+        return connector.change_token(resource) if isinstance(connector, Watched) else None
+    except PermissionError:
+        return None  # whoever reads it says so better
 
 
 @runtime_checkable

@@ -19,6 +19,7 @@ import duckdb
 from accord.connectors import decide, sqlite_bulk, sqlite_feed, sqlite_keys, sqlite_write
 from accord.connectors.duck import borrowed_duck, load_scanner
 from accord.connectors.feed_state import FeedState
+from accord.connectors.files import passable
 from accord.connectors.keys import chosen, taken
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed
 from accord.connectors.sqlite_feed import FeedTable, SqliteFeed
@@ -280,6 +281,7 @@ class SqliteConnector:
     @contextmanager
     def _opened(self, *, write: bool = False, create: bool = False) -> Iterator[sqlite3.Connection]:
         where = str(self.path)
+        passable(self.path, self.system.name)
         if self.path.is_dir():
             raise SystemUnreachable(self.system.name, where, "it is a folder, not a SQLite file")
         if not create and not self.path.exists():

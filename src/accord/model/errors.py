@@ -92,7 +92,7 @@ class UnknownName(MapError):
     """A reference to a name that the map does not hold."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, place: Place = NOWHERE, holder: str = "") -> None:
-        self.kind, self.name, self.known = kind, name, tuple(sorted(set(known)))
+        self.kind, self.name, self.known, self.holder = kind, name, tuple(sorted(set(known))), holder
         inside = f"{holder} names " if holder else ""
         super().__init__(f"{inside}{kind} '{name}', which does not exist.", place=place, expected=alternatives(name, self.known))
 

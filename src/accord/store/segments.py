@@ -28,6 +28,7 @@ ROW_GROUP = 122_880  # rows; what DuckDB reads as one unit of work
 # As small as with zstd as DuckDB has it, at half the cost of writing: values are told as differences, and a dictionary is given up early.
 _FORM = "COMPRESSION snappy, PARQUET_VERSION V2, DICTIONARY_SIZE_LIMIT 500"
 _SUFFIX = ".parquet"
+_TODO = "Give a folder for segments that can be written to."
 _PARTIAL = ".writing-"
 _HEX = frozenset("0123456789abcdef")
 
@@ -202,9 +203,11 @@ def _errors(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(str(folder), str(error)) from error
-        raise SystemUnreachable("store", str(folder), str(error), "Give a folder for segments that can be written to.") from error
+        raise SystemUnreachable("store", str(folder), str(error), _TODO) from error
     except duckdb.IOException as error:
         # DuckDB has no error number; the text is the C library's.
         if os.strerror(errno.ENOSPC) in str(error) or os.strerror(errno.EDQUOT) in str(error):
             raise StorageFull(str(folder), str(error)) from error
+        if os.strerror(errno.EACCES) in str(error) or os.strerror(errno.EROFS) in str(error):
+            raise SystemUnreachable("store", str(folder), str(error), _TODO) from error
         raise

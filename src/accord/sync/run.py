@@ -26,6 +26,7 @@ from accord.sync.capture.read import capture
 from accord.sync.capture.readback import read_back, take_read_back
 from accord.sync.capture.scope import begin_notes, close_logs, find_scope, first_load, read_scope, settle_logs
 from accord.sync.capture.since import note_since
+from accord.sync.capture.vanished import as_vanished, note_known
 from accord.sync.capture.versions import settle_versions
 from accord.sync.cycle import Cycle, Progress, Side, names
 from accord.sync.identity.links import record_links
@@ -88,11 +89,14 @@ def run_flow(
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
         try:
             return _run(cycle, limit or Limit(), dry_run=dry_run, allow_deletes=allow_deletes, whole=whole)
-        except AccordError as error:
+        except AccordError as met:
+            error = as_vanished(cycle, met)
             if not cycle.intended and not dry_run:
                 # Nothing was written; the log says that and why. The error itself matters more than a log that cannot be written.
                 with contextlib.suppress(AccordError):
                     append(cycle, "flow.run_finished", status="failed", counts={}, seconds=cycle.seconds, state={}, reason=str(error))
+            if error is not met:
+                raise error from met
             raise
         finally:
             close_logs(cycle)
@@ -142,6 +146,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
         fold_live(cycle)
     previous = last_finished(cycle)
     begin_notes(cycle, previous)
+    note_known(cycle, previous)
     if not (dry_run or whole) and limit == Limit() and (same := same_as(cycle, previous)) is not None:
         cycle.progress(f"{cycle.flow.name}: no system was written since the last run")
         _finished(cycle, same, {}, cycle.clock(), previous["columns"], previous["seen"], previous.get("shapes"))

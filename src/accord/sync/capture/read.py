@@ -113,7 +113,8 @@ def _with_columns(con: duckdb.DuckDBPyConnection, side: Side, relation: str) -> 
 
 def _open(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, may_create: bool) -> str:
     binding = side.binding
-    if not (binding.create and side.writable):
+    if not (binding.create and side.writable) or (side.known and side.may_exist):
+        # What an earlier run read and is gone is not made anew: empty, it would tell that every row was deleted.
         return side.connector.scan(con, binding.resource)
     columns, key = created_columns(entity, side)
     if may_create:
