@@ -6,6 +6,7 @@ world of 60 keys is 60 histories. After each run that ends, every system, the re
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import random
@@ -29,6 +30,7 @@ from accord.store import open_store
 from accord.sync import FlowResult, run_flow
 
 FIELDS = ("name", "size")
+MERGED = ("hits", "tags")
 VALUES = {"name": [None, "x", "y", "z"], "size": [None, 1, 2, 3]}
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 Row = dict[str, Any]
@@ -47,6 +49,11 @@ class Rules:
     authority: dict[str, str]
     existence: tuple[str, ...]
     deletes: str
+    merged: tuple[str, ...] = ()  # fields made of all edits
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return (*FIELDS, *self.merged)
 
     def readable(self, system: str) -> bool:
         return self.direction[system] != "write"
@@ -72,6 +79,7 @@ class Oracle:
     open: set[tuple[str, str, str, Any]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.fields = self.rules.fields
         self.base = {s: {} for s in self.rules.names}
         self.gone = {s: set() for s in self.rules.names}
 
@@ -102,7 +110,7 @@ class Oracle:
             if now is None:
                 continue
             if op == "insert" and (key not in self.base[s] or key in self.gone[s]):
-                self.base[s][key] = dict.fromkeys(FIELDS)
+                self.base[s][key] = dict.fromkeys(self.fields)
                 self.gone[s].discard(key)
             if key in self.base[s] and key not in self.gone[s]:
                 for f, value in row.items():
@@ -129,7 +137,7 @@ class Oracle:
         golden: Row | None = None
         if exists:
             golden = {}
-            for f in FIELDS:
+            for f in self.fields:
                 golden[f], fighting = self._decide(key, f, states, agreed)
                 held |= {(s, f) for s in fighting}
         for s, (c, b) in states.items():
@@ -137,15 +145,20 @@ class Oracle:
                 if b is not None and exists and r.writable(s) and (not r.may_exist(s) or r.deletes == "propagate"):
                     self.lost.add((s, key, "", None))
                 continue
-            for f in FIELDS:
+            for f in self.fields:
                 edited = (b is not None and c[f] != b[f]) or (b is None and c[f] is not None and exists)
-                if edited and (golden is None or golden[f] != c[f]):
+                if edited and (golden is None or self._left_out(f, golden[f], c[f], new=b is None)):
                     self.lost.add((s, key, f, c[f]))
         return golden, held
 
+    def _left_out(self, f: str, golden: Any, value: Any, *, new: bool) -> bool:
+        if f in self.rules.merged and (not new or (isinstance(value, frozenset) and value <= (golden or frozenset()))):
+            return False
+        return bool(golden != value)
+
     def _decide(self, key: str, f: str, states: dict[str, Any], agreed: Row | None) -> tuple[Any, set[str]]:
         r = self.rules
-        rule = r.authority.get(f) or r.authority["*"]
+        rule = "latest" if f in r.merged else r.authority.get(f) or r.authority["*"]
         order = sorted((s for s in r.names if r.readable(s)), key=lambda s: s != rule)
         edits = {
             s: states[s][0][f]
@@ -196,8 +209,8 @@ class Oracle:
         if now is None:
             if key in self.gone[s] or (based is not None and r.may_exist(s) and r.deletes != "propagate"):
                 return False
-            return {f: golden[f] for f in FIELDS}
-        change = {f: golden[f] for f in FIELDS if now[f] != golden[f] and (s, f) not in held}
+            return {f: golden[f] for f in self.fields}
+        change = {f: golden[f] for f in self.fields if now[f] != golden[f] and (s, f) not in held}
         return change or False
 
     def write(self, s: str, changes: dict[str, Row | None]) -> None:
@@ -205,7 +218,7 @@ class Oracle:
             if row is None:
                 self.cur[s].pop(key, None)
             else:
-                self.cur[s].setdefault(key, {**dict.fromkeys(FIELDS), "at": None}).update(row)
+                self.cur[s].setdefault(key, {**dict.fromkeys(self.fields), "at": None}).update(row)
 
     def crashed(self, written: list[str], *, noted: bool) -> None:
         """A run that died: ``written`` systems have their changes; the plan was noted or not."""
@@ -253,7 +266,7 @@ class Oracle:
         if golden is None:
             self.gone[s].discard(key)
             if now is not None and based is not None:
-                self.base[s][key] = {f: now[f] for f in FIELDS}
+                self.base[s][key] = {f: now[f] for f in self.fields}
             else:
                 self.base[s].pop(key, None)
             return
@@ -261,13 +274,13 @@ class Oracle:
             left = key in self.gone[s] or (based is not None and self.rules.may_exist(s) and self.rules.deletes != "propagate")
             if left:
                 self.gone[s].add(key)
-                self.base[s].setdefault(key, dict.fromkeys(FIELDS))
+                self.base[s].setdefault(key, dict.fromkeys(self.fields))
             else:
                 self.base[s].pop(key, None)
             return
         self.gone[s].discard(key)
         row = {}
-        for f in FIELDS:
+        for f in self.fields:
             if (s, f) in held:
                 row[f] = based[f] if based else None
                 self.open.add((s, key, f, now[f]))
@@ -276,20 +289,85 @@ class Oracle:
         self.base[s][key] = row
 
 
+class MergingOracle(Oracle):
+    """The same where fields are made of all edits: a counter adds them up, a set holds what was put in and not taken out.
+
+    What a run has agreed on before it writes stays agreed when it dies, because a sum cannot be told from its parts.
+    """
+
+    def _decide(self, key: str, f: str, states: dict[str, Any], agreed: Row | None) -> tuple[Any, set[str]]:
+        value, fighting = super()._decide(key, f, states, agreed)
+        if f not in self.rules.merged:
+            return value, fighting
+        golden = agreed[f] if agreed else None
+        sides = [(c[f], None if b is None else b[f], b is None) for s, (c, b) in states.items() if c is not None and self.rules.readable(s)]
+        edits = [(c, b) for c, b, new in sides if not new and c != b]
+        news = [c for c, _, new in sides if new and c is not None]
+        if f == "hits":
+            return (value if golden is None else golden + sum(c - b for c, b in edits if None not in (c, b))), fighting
+        joined = [(c or frozenset(), b or frozenset()) for c, b in edits] + ([(c, frozenset()) for c in news] if golden is None else [])
+        if len(joined) < 2 and all(b == golden for _, b in edits):
+            return value, fighting
+        out = frozenset().union(*(b - c for c, b in joined))
+        return (((golden or frozenset()) - out) | frozenset().union(*(c - b for c, b in joined))) or None, fighting
+
+    def crashed(self, written: list[str], *, noted: bool) -> None:
+        if not noted:
+            kept = copy.deepcopy((self.lost, self.base, self.gone))
+            writes, _ = self.plan()
+            assert not written
+            self.lost, self.base, self.gone = kept
+            return
+        writes, verdicts = self.plan()
+        about = {key for changes in writes.values() for key in changes}
+        before = {s: {k: dict(v) for k, v in rows.items()} for s, rows in self.cur.items()}
+        agreed_before = {s: {k: None if k in self.gone[s] else self.base[s].get(k) for k in about} for s in self.rules.names}
+        for key in about:
+            golden, held = verdicts[key]
+            for s in self.rules.names:
+                self._agree(s, key, golden, held, before[s].get(key), agreed_before[s][key], {})
+            if golden is None:
+                self.golden.pop(key, None)
+            else:
+                self.golden[key] = golden
+        self.open = set()
+        self.pending = [p for p in self.pending if p[1] not in about]
+        targets = [s for s in self.rules.names if writes[s]]
+        in_question = next((s for s in targets if s not in written), None)
+        for s in targets:
+            ops = {k: "delete" if row is None else "insert" if k not in before[s] else "update" for k, row in writes[s].items()}
+            if s in written:
+                self.write(s, writes[s])
+                for key, op in ops.items():
+                    self._took(s, key, op, writes[s][key])
+            elif s == in_question:
+                self.pending += [(s, k, ops[k], dict(row or {})) for k, row in writes[s].items()]
+
+    def _took(self, s: str, key: str, op: str, row: Row | None) -> None:
+        if op == "delete":
+            self.base[s].pop(key, None)
+            return
+        if op == "insert" and (key not in self.base[s] or key in self.gone[s]):
+            self.base[s][key] = dict.fromkeys(self.fields)
+            self.gone[s].discard(key)
+        self.base[s][key].update(row or {})
+
+
 class World:
     """Three SQLite files, the engine over them, and the oracle beside it."""
 
     def __init__(self, folder: Path, rules: Rules, capture: dict[str, str] | None = None) -> None:
         self.folder, self.rules, self.runs = folder, rules, itertools.count(1)
-        self.clock = itertools.count(1)
+        self.clock, self.numbers = itertools.count(1), itertools.count(1)
         systems = {}
         for name in rules.names:
             with sqlite3.connect(folder / f"{name}.db") as db:
-                db.execute("CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER, at TIMESTAMP)")
+                db.execute("CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER, hits INTEGER, tags TEXT, at TIMESTAMP)")
             db.close()
             systems[name] = System(name, "sqlite", f"{name}.db")
-        entity = Entity("thing", ("id",), {"id": Field("id"), "name": Field("name"), "size": Field("size", "integer")})
-        mapped = {f: FieldMapping(f) for f in ("id", *FIELDS)}
+        fields = (Field("id"), Field("name"), Field("size", "integer"), Field("hits", "integer"), Field("tags", separator=";"))
+        entity = Entity("thing", ("id",), {f.name: f for f in fields if f.name in ("id", *rules.fields)})
+        mapped = {f: FieldMapping(f) for f in ("id", *rules.fields)}
         modes = capture or dict.fromkeys(rules.names, "sweep")
         bindings = {
             n: Binding(n, "things", mapped, direction=rules.direction[n], cursor="at", capture=modes[n], overlap=Duration(0))  # type: ignore[arg-type]
@@ -299,7 +377,7 @@ class World:
         self.map = IntegrationMap("test", systems=systems, entities={"thing": entity}, flows={"things": flow})
         self.store = open_store(folder / "store.db", segments=folder / "segments")
         self.connectors = {n: open_connector(s, base=folder) for n, s in systems.items()}
-        self.oracle = Oracle(rules, {n: {} for n in rules.names})
+        self.oracle = (MergingOracle if rules.merged else Oracle)(rules, {n: {} for n in rules.names})
         self.history: list[str] = []
 
     def edit(self, statements: list[tuple[str, str, str, Row]]) -> None:
@@ -309,9 +387,11 @@ class World:
                 for system, key, op, values in statements:
                     if system != name:
                         continue
-                    self.history.append(f"{op} {system}.{key} {values}")
                     rows = self.oracle.cur[system]
                     stamp = (NOW + timedelta(seconds=next(self.clock))).strftime("%Y-%m-%d %H:%M:%S")
+                    values = {f: v(rows.get(key, {}).get(f)) if callable(v) else v for f, v in values.items()}
+                    self.history.append(f"{op} {system}.{key} {values}")
+                    stored = {f: text_of(v) for f, v in values.items()}
                     if op == "delete":
                         db.execute("DELETE FROM things WHERE id = ?", (key,))
                         rows.pop(key, None)
@@ -319,18 +399,19 @@ class World:
                         rows[key].update(values, at=stamp)
                         db.execute(
                             f"UPDATE things SET {', '.join(f'{f} = ?' for f in values)}, at = ? WHERE id = ?",
-                            (*values.values(), stamp, key),
+                            (*stored.values(), stamp, key),
                         )
                     else:
-                        rows[key] = {**dict.fromkeys(FIELDS), **values, "at": stamp}
-                        db.execute("INSERT INTO things VALUES (?, ?, ?, ?)", (key, rows[key]["name"], rows[key]["size"], stamp))
+                        rows[key] = {**dict.fromkeys(self.rules.fields), **values, "at": stamp}
+                        row = {"id": key, **{f: text_of(v) for f, v in rows[key].items()}}
+                        db.execute(f"INSERT INTO things ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
             db.close()
 
     def shown(self, system: str) -> dict[str, tuple[Any, ...]]:
         with sqlite3.connect(self.folder / f"{system}.db") as db:
-            rows = {row[0]: row[1:] for row in db.execute("SELECT id, name, size FROM things")}
+            found = db.execute(f"SELECT id, {', '.join(self.rules.fields)} FROM things").fetchall()
         db.close()
-        return rows
+        return {row[0]: tuple(value_of(f, v) for f, v in zip(self.rules.fields, row[1:], strict=True)) for row in found}
 
     def run(self, progress: Callable[[str], None] | None = None, *, whole: bool = False) -> FlowResult:
         now = NOW + timedelta(seconds=next(self.clock))
@@ -371,14 +452,13 @@ class World:
         for sha in self.store.flow_state("things").get("conflicts", ()):
             for row in duckdb.sql(f"SELECT * FROM read_parquet('{self.store.read_segment(sha)}')").to_arrow_table().to_pylist():
                 value = row["losing_value"]
-                found.add(
-                    (row["loser"], json.loads(row["key"])["id"], row["field"], int(value) if row["field"] == "size" and value else value)
-                )
+                shown = int(value) if row["field"] in ("size", "hits") and value else value_of(row["field"], value)
+                found.add((row["loser"], json.loads(row["key"])["id"], row["field"], shown))
         return found
 
     def check(self) -> None:
         for name in self.rules.names:
-            wanted = {k: tuple(v[f] for f in FIELDS) for k, v in self.oracle.cur[name].items()}
+            wanted = {k: tuple(v[f] for f in self.rules.fields) for k, v in self.oracle.cur[name].items()}
             shown = self.shown(name)
             wrong = {k: (shown.get(k), wanted.get(k)) for k in shown.keys() | wanted.keys() if shown.get(k) != wanted.get(k)}
             assert not wrong, f"{name}: {wrong}\n{self.rules}\n{self.story(wrong)}"
@@ -390,7 +470,16 @@ class World:
         return "\n".join(h for h in self.history if not any(c in h for c in (".k",)) or any(f".{k} " in h for k in some))
 
 
-def random_rules(rng: random.Random) -> Rules:
+def text_of(value: Any) -> Any:
+    """As a system keeps it; sets as items in some order."""
+    return ";".join(sorted(value)) or None if isinstance(value, frozenset) else value
+
+
+def value_of(field: str, value: Any) -> Any:
+    return (frozenset(value.split(";")) if value else None) if field == "tags" else value
+
+
+def random_rules(rng: random.Random, merged: tuple[str, ...] = ()) -> Rules:
     names = ("a", "b", "c")
     direction = {n: rng.choice(["both", "both", "both", "read", "write"]) for n in names}
     if all(d == "write" for d in direction.values()):
@@ -398,7 +487,8 @@ def random_rules(rng: random.Random) -> Rules:
     readable = [n for n in names if direction[n] != "write"]
     authority = {"*": rng.choice(readable), "size": rng.choice([*readable, "latest", "human"])}
     existence = tuple(rng.sample(readable, rng.randint(1, len(readable)))) if rng.random() < 0.4 else ()
-    return Rules(names, direction, authority, existence, rng.choice(["propagate", "propagate", "mark", "ignore"]))
+    authority |= dict.fromkeys(merged, "merge")
+    return Rules(names, direction, authority, existence, rng.choice(["propagate", "propagate", "mark", "ignore"]), merged)
 
 
 def random_edits(rng: random.Random, world: World, keys: int) -> list[tuple[str, str, str, Row]]:
@@ -410,8 +500,21 @@ def random_edits(rng: random.Random, world: World, keys: int) -> list[tuple[str,
                 edits.append((system, key, "delete", {}))
             else:
                 chosen = rng.sample(FIELDS, rng.randint(1, 2))
-                edits.append((system, key, "put", {f: rng.choice(VALUES[f]) for f in chosen}))
+                values: Row = {f: rng.choice(VALUES[f]) for f in chosen}
+                if world.rules.merged:
+                    values |= merged_edit(rng, next(world.numbers))
+                edits.append((system, key, "put", values))
     return edits
+
+
+def merged_edit(rng: random.Random, number: int) -> Row:
+    """An addition no other sum of additions gives by chance, and an item nobody else puts in, or one taken out."""
+    edit: Row = {"hits": lambda now: (now or 0) + 1000 + 37 * number}
+    if rng.random() < 0.7:
+        edit["tags"] = lambda now: (now or frozenset()) | {f"t{number}"}
+    else:
+        edit["tags"] = lambda now: frozenset(sorted(now or ())[1:]) or None
+    return edit
 
 
 def random_capture(rng: random.Random) -> dict[str, str]:
@@ -420,10 +523,10 @@ def random_capture(rng: random.Random) -> dict[str, str]:
     return modes if set(modes.values()) != {"snapshot"} else {**modes, "a": "cdc"}
 
 
-def live(folder: Path, seed: int, *, keys: int, turns: int, told: bool = False) -> None:
+def live(folder: Path, seed: int, *, keys: int, turns: int, told: bool = False, merged: tuple[str, ...] = ()) -> None:
     """One world from beginning to rest."""
     rng = random.Random(seed)
-    world = World(folder, random_rules(rng), random_capture(rng) if told else None)
+    world = World(folder, random_rules(rng, merged), random_capture(rng) if told else None)
     try:
         for _ in range(turns):
             world.edit(random_edits(rng, world, keys))
@@ -465,6 +568,21 @@ def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_histories_of_which_only_what_moved_is_looked_at_end_as_the_oracle_says(tmp_path: Path, seed: int) -> None:
     """Logs, cursors and digests on some systems, full reads on others: the outcome is that of looking at everything."""
     live(tmp_path, seed, keys=60, turns=4, told=True)
+
+
+@pytest.mark.usefixtures("small_is_large")
+@pytest.mark.parametrize("seed", [301])
+def test_histories_of_counters_and_sets_end_as_the_oracle_says(tmp_path: Path, seed: int) -> None:
+    """Every addition and every item is in the outcome, once, whatever crashes between them."""
+    live(tmp_path, seed, keys=30, turns=3, told=seed % 2 == 0, merged=MERGED)
+
+
+@pytest.mark.prove
+@pytest.mark.usefixtures("small_is_large")
+@pytest.mark.parametrize("seed", range(3000, 3060))
+def test_ten_thousand_histories_of_counters_and_sets(tmp_path: Path, seed: int) -> None:
+    """The long form: 60 worlds of 200 keys, half of them told what moved."""
+    live(tmp_path, seed, keys=200, turns=5, told=seed % 2 == 0, merged=MERGED)
 
 
 @pytest.mark.prove

@@ -54,18 +54,19 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
         shown = f"w.{column}" if f in written else f"m.{column}"
         edited = f"(_ba_{i} AND r.{column} IS DISTINCT FROM b.{column})"
         first = f"(_new_{i} AND r.{column} IS NOT NULL)"
-        if rule == "merge" and counts(cycle, f):
-            edited = "false"
-        elif rule == "merge":
-            # Joined edits are all in the value: nothing of them is lost.
-            edited, first = f"({edited} AND m.{quote('j.' + f)} = 0)", f"({first} AND m.{quote('j.' + f)} < 2)"
+        moved = edited
+        if rule == "merge" and code.readable:
+            # Joined edits are all in the value: nothing of them is lost, while there is a row to hold it.
+            counted = f"(g.{column} IS NOT NULL AND r.{column} IS NOT NULL AND b.{column} IS NOT NULL)"
+            joined = counted if counts(cycle, f) else f"m.{quote('j.' + f)} > 0"
+            edited, first = f"({edited} AND NOT {joined})", f"({first} AND m.{quote('j.' + f)} < 2)"
         contested = literal(rule if rule in ("latest", "merge") else "authority")
         x, m, r, b, h, w = (quote(p + f) for p in ("x:", "m:", "r:", "b:", "h:", "w:"))
         why = f"CASE WHEN NOT _exists THEN 'deleted' WHEN {h} THEN 'human' WHEN _new THEN 'first contact' ELSE {contested} END"
         if not code.readable:
             why = "CASE WHEN NOT _exists THEN 'deleted' ELSE 'not permitted' END"
         seen.append(
-            f"CASE WHEN m._exists THEN ({edited} OR {first}) AND {shown} IS DISTINCT FROM r.{column} ELSE {edited} END AS {x}, "
+            f"CASE WHEN m._exists THEN ({edited} OR {first}) AND {shown} IS DISTINCT FROM r.{column} ELSE {moved} END AS {x}, "
             f"m.{column} AS {m}, r.{column} AS {r}, b.{column} AS {b}, m.{quote('h.' + f)} AS {h}, m.{quote('w.' + f)} AS {w}"
         )
         winner = f"CASE CASE WHEN _exists THEN {w} ELSE _deleter END {called} ELSE 'agreed' END"
@@ -82,7 +83,7 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
             changed_by, changed_at FROM (SELECT key, changed_by, changed_at, unnest([{rows}]) AS v FROM (
                 SELECT {", ".join(seen)} FROM merged m JOIN {side.table("cap")} r ON r.rowid = m._rid_{i}
                 LEFT JOIN {side.table("base")} b ON {join_on(cycle.keys, "m", "b")} LEFT JOIN {side.table("want")} w ON w._m = m.rowid
-                WHERE NOT m._held)
+                LEFT JOIN golden0 g ON {join_on(cycle.keys, "m", "g")} WHERE NOT m._held)
             WHERE {" OR ".join(x for x, _ in lost)}) WHERE v IS NOT NULL"""
     ]
 
