@@ -1,0 +1,164 @@
+"""``accord sync`` killed at each of its durable calls (n-th sync to disk, rename, write): the next run makes it whole, once."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from accord.cli.main import main
+from accord.store import open_store
+
+MAP = """
+name: kills
+systems:
+  a: {connector: sqlite, at: a.db}
+  b: {connector: sqlite, at: b.db}
+  c: {connector: csv, at: ".", resources: {things: {key: [id]}}}
+entities:
+  thing: {key: [id], fields: {id: {type: text, required: true}, name: text, hits: integer}}
+flows:
+  things:
+    entity: thing
+    authority: {"*": a, hits: AUTHORITY}
+    bindings:
+"""
+BINDING = "      {name}: {{resource: things, capture: {capture}, create: true, fields: {{id: id, name: name, hits: hits}}}}\n"
+KEYS = 40
+Rows = dict[str, tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way of running: systems, how changes are found, who wins the counter, and the command that is killed."""
+
+    systems: str = "abc"
+    capture: str = "sweep"
+    authority: str = "a"
+    command: str = "sync"
+    first: bool = False
+
+
+FORMS = {
+    "ordinary": Form(),
+    "merged": Form(authority="merge"),
+    "partial": Form(capture="cdc"),
+    "first": Form(systems="ab", first=True),
+    "plan": Form(command="apply"),
+}
+
+
+class Home:
+    """Systems with edits that a run is about to carry over, and what all of them must show after it."""
+
+    def __init__(self, folder: Path, form: Form) -> None:
+        self.folder, self.form = folder, form
+        self.wanted: Rows = {f"K{i:02}": (f"first {i}", i) for i in range(KEYS)}
+        folder.mkdir()
+        modes = {name: "sweep" if name == "c" else form.capture for name in form.systems}
+        text = MAP.replace("AUTHORITY", form.authority) + "".join(BINDING.format(name=n, capture=m) for n, m in modes.items())
+        (folder / "map.yaml").write_text(text)
+        self.sql("a", "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, hits INTEGER)")
+        self.sql("a", "INSERT INTO things VALUES (?, ?, ?)", *((k, *v) for k, v in self.wanted.items()))
+        if form.first:
+            return
+        assert self.accord("sync") == 0
+        for system, part in (("a", 0), ("b", 1)):
+            keys = [k for k in self.wanted if k[0] == "K" and int(k[1:]) % 2 == part]
+            self.sql(system, "UPDATE things SET name = ?, hits = hits + 100 WHERE id = ?", *((f"by {system}", k) for k in keys[:6]))
+            self.sql(system, "DELETE FROM things WHERE id = ?", *((k,) for k in keys[6:8]))
+            self.sql(system, "INSERT INTO things VALUES (?, ?, ?)", (f"N{system}", "new", 7))
+            self.wanted |= {k: (f"by {system}", self.wanted[k][1] + 100) for k in keys[:6]} | {f"N{system}": ("new", 7)}
+            for key in keys[6:8]:
+                del self.wanted[key]
+        if form.command == "apply":
+            assert self.accord("plan", "--out", str(folder / "plan.json")) == 0
+
+    def sql(self, system: str, statement: str, *rows: tuple[object, ...]) -> list[tuple[str, str, int]]:
+        with sqlite3.connect(self.folder / f"{system}.db") as db:
+            found = db.executemany(statement, rows) if rows else db.execute(statement)
+            listed = [] if rows else found.fetchall()
+        db.close()
+        return listed
+
+    def accord(self, *words: str) -> int:
+        """The command, in this process."""
+        return main([*words, str(self.folder)])
+
+    def copied(self, folder: Path) -> Home:
+        """The same, elsewhere: a run starts from here any number of times."""
+        shutil.copytree(self.folder, folder)
+        there = object.__new__(Home)
+        there.folder, there.form, there.wanted = folder, self.form, self.wanted
+        return there
+
+    def killed(self, call: str, n: int) -> bool:
+        """Run in a process of its own that dies as it is about to make the n-th call; false: it made fewer and ended well."""
+        words = [str(self.folder / "plan.json")] if self.form.command == "apply" else []
+        inject = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={n}"]
+        command = [*inject, sys.executable, "-m", "accord", self.form.command, *words, str(self.folder)]
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environment)
+        assert ended.returncode in (0, -9, 137), ended.stderr
+        return ended.returncode != 0
+
+    def shown(self, system: str) -> Rows:
+        if system == "c":
+            with (self.folder / "things.csv").open(newline="") as file:
+                return {row["id"]: (row["name"], int(row["hits"])) for row in csv.DictReader(file)}
+        return {row[0]: row[1:] for row in self.sql(system, "SELECT id, name, hits FROM things")}
+
+    def check(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A run after the kill arrives; the next has nothing to do; the log is whole and no half-written file stays."""
+        assert self.accord("sync") == 0
+        for system in self.form.systems:
+            assert self.shown(system) == self.wanted, system
+        capsys.readouterr()
+        assert self.accord("sync", "--whole", "--json") == 0
+        (flow,) = json.loads(capsys.readouterr().out)["flows"]
+        assert sum(flow["counts"][word] for word in ("inserted", "updated", "deleted", "conflicts")) == 0
+        with open_store(self.folder / ".accord" / "store.db", segments=self.folder / ".accord" / "segments") as store:
+            assert store.verify().seq == len(list(store.read()))
+            assert store.verify_segments() == ()
+        assert [p.name for p in self.folder.glob(".*.tmp")] == []
+
+
+def kill_at(tmp_path: Path, form: Form, call: str, numbers: Iterator[int], capsys: pytest.CaptureFixture[str]) -> int:
+    """Kill at these calls, until there are none any more; returns how often."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    home = Home(tmp_path / "before", form)
+    for killed, n in enumerate(numbers):
+        place = home.copied(tmp_path / f"{call}{n}")
+        if not place.killed(call, n):
+            return killed
+        place.check(capsys)
+        shutil.rmtree(place.folder)
+    return killed + 1
+
+
+def test_a_sync_killed_at_a_durable_call_is_taken_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One of the many moments: a target has taken its rows, and the log does not know; the long form takes each."""
+    assert kill_at(tmp_path, FORMS["ordinary"], "rename", iter((3,)), capsys) == 1
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize(("call", "step"), [("fdatasync", 1), ("fsync", 1), ("rename", 1), ("pwrite64", 11)])
+@pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
+def test_a_sync_killed_at_each_durable_call_is_taken_up(
+    form: Form, call: str, step: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every wait for the disk and every rename, and every eleventh write: between two waits the writes are of one transaction."""
+    counted: Callable[[], Iterator[int]] = lambda: itertools.count(1, step)  # noqa: E731
+    kills = kill_at(tmp_path, form, call, counted(), capsys)
+    sys.stderr.write(f"{kills} kills\n")
