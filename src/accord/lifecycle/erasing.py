@@ -45,7 +45,7 @@ class Plan:
             shown = ", ".join(map(str, self.found.clear[:5]))
             yield f"{len(self.found.clear)} events hold values of the person unsealed, from before they were marked personal ({shown})"
         for sha, rows in self.found.unknown:
-            yield f"segment {sha} of an imported log names the id in {rows} rows: remove it from the log's file and import that again"
+            yield f"segment {sha} of no flow, such as an imported log, names the id in {rows} rows: take it out of the log's file"
         for name in self.files:
             yield f"{name} holds a value of the person: make it again, or delete it"
 

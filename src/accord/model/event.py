@@ -53,16 +53,19 @@ class Event:
 
 def packed_body(event: Event) -> str:
     """The canonical text of an event."""
-    return as_body(
-        {
-            "id": event.id,
-            "type": event.type,
-            "time": event.time.astimezone(UTC).isoformat(timespec="microseconds"),
-            "source": event.source,
-            "attributes": event.attributes,
-            "objects": [[o.type, o.id, o.qualifier] for o in event.objects],
-        }
-    )
+    return as_body(parts_of(event))
+
+
+def parts_of(event: Event) -> dict[str, Any]:
+    """The members of an event's text; the attributes are the event's own."""
+    return {
+        "id": event.id,
+        "type": event.type,
+        "time": event.time.astimezone(UTC).isoformat(timespec="microseconds"),
+        "source": event.source,
+        "attributes": event.attributes,
+        "objects": [[o.type, o.id, o.qualifier] for o in event.objects],
+    }
 
 
 def as_body(raw: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from accord.model.figure import Finding
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
+from accord.store.sealing import PersonalValues
 from accord.sync.apply.guard import check_deletes
 from accord.sync.apply.limit import Limit, keep_held, limit_active, target_plans
 from accord.sync.apply.targets import intent_query, plan_target
@@ -134,6 +135,7 @@ def open_cycle(
             raise UnknownName("system", system, connectors, place=binding.place, holder=f"binding '{binding.name}'")
         may = binding.direction != "write" and (not flow.existence or binding.name in flow.existence)
         sides.append(Side(index, binding, connectors[system], may))
+    store.protect(PersonalValues(map))
     with borrowed_duck() as con:
         cycle = Cycle(con, store, map, flow, map.entities[flow.entity], run, now, sides, progress or (lambda sentence: None))
         make_lookups(cycle)

@@ -193,8 +193,8 @@ class Mortal:
 
     def _transaction(self, write: Callable[..., Any]) -> Callable[..., Any]:
         @contextlib.contextmanager
-        def act(database: Any) -> Iterator[Any]:
-            with write(database) as tx:
+        def act(database: Any, **options: Any) -> Iterator[Any]:
+            with write(database, **options) as tx:
                 yield tx
                 self.step()
             self.step()

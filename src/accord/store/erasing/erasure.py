@@ -21,6 +21,7 @@ from accord.store.sealing.subjects import personal_entities
 from accord.store.store import Store
 
 _SOURCE = "erasure"
+_LEFT_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Found:
         segments: segments with rows about the person, and how many rows each.
         present: entity → number of rows about the person that the systems still agree on.
         clear: sequence numbers of events that hold one of the person's values unsealed, from before its field was personal.
-        unknown: segments outside of flows, such as imported logs, in which some text is the id, and how many rows.
+        unknown: segments of no flow, such as imported logs or what a crash just left, in which some text is the id, and how many rows.
         unscrubbed: an erasure was broken off and has to be finished.
         values: the person's values as the segments hold them, to look for elsewhere.
     """
@@ -115,8 +116,8 @@ class Erasure:
 
                 self._store.shred([*subjects, FINDINGS], said)
             self._take_rows(con, rows, reason=reason, run=run, now=now)
-        # What no event names was left by a crash, and nobody knows of whom it is; under the lease nobody is about to name one.
-        self._store.collect(older_than_seconds=0)
+        # What no event names was left by a crash, and nobody knows of whom it is; a worker may be about to name a younger one.
+        self._store.collect(older_than_seconds=_LEFT_SECONDS)
         if self._store.unscrubbed():
             self._store.scrub()
         return self.find()

@@ -11,13 +11,14 @@ import json
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from accord.model.errors import DataRefused
-from accord.model.event import Event, as_body, of_body, packed_body
+from accord.model.event import Event, as_body, of_body, packed_body, parts_of
 from accord.store.attributes import packed
 from accord.store.database import Rows, Transaction
 from accord.store.sealing.keys import NONCE_BYTES, Ciphers, Keyring
@@ -94,10 +95,14 @@ class Sealer:
 
 
 def _sealed(event: Event, body: str, groups: dict[tuple[str, AESGCM], list[Mark]]) -> str:
-    raw = json.loads(body)  # a copy to take the values out of; the caller's event stays as it is
+    # A copy to take the values out of; the caller's event stays as it is.
+    if any(len(mark.path) > 2 and mark.path[0] == "attributes" for marks in groups.values() for mark in marks):
+        raw = json.loads(body)
+    else:
+        raw = {**parts_of(event), "attributes": dict(event.attributes)}
     parts = []
     for (id_, cipher), marks in groups.items():
-        paths = [list(mark.path) for mark in marks]
+        paths = [mark.path for mark in marks]
         values = [_at(raw, path) for path in paths]
         nonce = os.urandom(NONCE_BYTES)
         data = nonce + cipher.encrypt(nonce, packed(values).encode(), _place(event.id, paths))
@@ -133,7 +138,13 @@ def _opened(event: str, id_: str, paths: list[Path], text: str, ciphers: Ciphers
 
 
 def _place(event: str, paths: Sequence[Sequence[str | int]]) -> bytes:
-    return packed([event, paths]).encode()
+    """What is authenticated with the values: no two events and lists of paths give the same bytes."""
+    return f"{len(event)}:{event}".encode() + _spelled(tuple([tuple(path) for path in paths]))
+
+
+@lru_cache(maxsize=4096)  # the same few places in event after event
+def _spelled(paths: tuple[Path, ...]) -> bytes:
+    return packed(paths).encode()
 
 
 def _at(raw: Any, path: Sequence[str | int]) -> Any:

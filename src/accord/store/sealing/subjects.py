@@ -163,7 +163,8 @@ class PersonalValues:
         case = self._case(process)
         if not (found or words or case):
             return
-        subject = self._subject(process, instance, batch)
+        named = next((ref.id for ref in event.objects if ref.type == "case"), None)
+        subject = self._subject(process, instance, batch, named)
         yield from (Mark(path, subject) for path in found)
         yield from (Mark(path, subject, name=path[-1] != "reasons") for path in words)
         if case:
@@ -187,9 +188,9 @@ class PersonalValues:
     def _case(self, process: Process) -> bool:
         return process.case in self._entities and self._entities[process.case].secret_key
 
-    def _subject(self, process: Process, instance: str, batch: _Batch) -> Subject:
+    def _subject(self, process: Process, instance: str, batch: _Batch, case: str | None) -> Subject:
         values = batch.variable(instance, process.person)
-        return self.subject(process, values, batch.case(instance), instance)
+        return self.subject(process, values, batch.case(instance) if case is None else case, instance)
 
     def subject(self, process: Process, variables: Mapping[str, Any], case: str, instance: str) -> Subject:
         """Whom an instance is about: its person variable, its case, or nobody but the instance itself."""
