@@ -1,4 +1,4 @@
-"""Runs the benchmarks of all areas or of one, and writes what was measured in this run.
+"""Runs the benchmarks of all areas, of one or single ones (``sync/delta``), and writes what was measured in this run.
 
 A benchmark is a file ``benchmarks/<area>/<name>.py`` with ``run() -> list[dict]``; each dict has ``name``, ``value``, ``unit``,
 ``peer`` (what it was measured against in the same run), ``bar`` (the value wanted) and ``met`` (true, false, or null when there is
@@ -28,24 +28,26 @@ def load(path: Path) -> Any:
 
 def main(only: list[str]) -> int:
     areas = sorted(p.name for p in HERE.iterdir() if p.is_dir() and p.name not in ("results", "peers", "__pycache__"))
-    unknown = [o for o in only if o not in areas]
+    chosen = [(area, path) for area in areas for path in sorted((HERE / area).glob("*.py"))]
+    unknown = [o for o in only if o not in areas and not any(o == f"{area}/{path.stem}" for area, path in chosen)]
     if unknown:
         sys.stderr.write(f"no benchmark area {', '.join(unknown)}; there are: {', '.join(areas)}\n")
         return 2
+    chosen = [(area, path) for area, path in chosen if not only or area in only or f"{area}/{path.stem}" in only]
     missed = 0
     results = HERE / "results"
     results.mkdir(exist_ok=True)
-    for area in only or areas:
-        for path in sorted((HERE / area).glob("*.py")):
-            rows = [{c: row.get(c) for c in COLUMNS} for row in load(path).run()]
-            (results / f"{area}-{path.stem}.json").write_text(json.dumps(rows, indent=2) + "\n")
-            for row in rows:
-                verdict = {True: "met", False: "MISSED", None: ""}[row["met"]]
-                value = f"{row['value']:.3g}" if isinstance(row["value"], float) else str(row["value"])
-                sys.stdout.write(
-                    f"{area}/{path.stem}: {row['name']:<48} {value:>10} {row['unit']:<10} {verdict:<7} bar {row['bar']} vs {row['peer']}\n"
-                )
-                missed += row["met"] is False
+    for area, path in chosen:
+        rows = [{c: row.get(c) for c in COLUMNS} for row in load(path).run()]
+        (results / f"{area}-{path.stem}.json").write_text(json.dumps(rows, indent=2) + "\n")
+        for row in rows:
+            verdict = {True: "met", False: "MISSED", None: ""}[row["met"]]
+            value = f"{row['value']:.3g}" if isinstance(row["value"], float) else str(row["value"])
+            sys.stdout.write(
+                f"{area}/{path.stem}: {row['name']:<48} {value:>10} {row['unit']:<10} {verdict:<7} bar {row['bar']} vs {row['peer']}\n"
+            )
+            sys.stdout.flush()
+            missed += row["met"] is False
     return 1 if missed else 0
 
 

@@ -7,6 +7,8 @@ and server together, ratios are of one run.
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -20,13 +22,15 @@ sys.path.insert(0, str(HERE))
 import duckdb  # noqa: E402
 import psycopg  # noqa: E402
 from full_load import world  # noqa: E402
+from peers.environment import python_of  # noqa: E402
 from peers.postgres import COLUMNS, DIGEST, TYPES, Server, copy_pipe, server  # noqa: E402
 
 from accord.connectors.duck import load_scanner, open_duck  # noqa: E402
 from accord.store import open_store  # noqa: E402
 from accord.sync import run_flow  # noqa: E402
 
-ROWS = 500_000
+ROWS = int(os.environ.get("ROWS", "2_000_000"))
+DLT_ROWS = min(200_000, ROWS)  # both contenders get as many
 CHANGES = """
     UPDATE src SET note = note || '!', amount = amount + 1 WHERE id % 200 = 7;
     DELETE FROM src WHERE id % 400 = 11;
@@ -72,6 +76,37 @@ class Sweep:
             con.execute("CREATE OR REPLACE TABLE kept.hashes AS SELECT * FROM seen")
 
 
+def against_dlt() -> tuple[float, float, int]:
+    """Seconds of our run and of dlt's merge over the same one percent; how many deletes dlt did not carry out."""
+    with server() as of, tempfile.TemporaryDirectory() as name:
+        of.fill(DLT_ROWS)
+        script = str(HERE.parent / "peers" / "dlt_load.py")
+
+        def dlt(how: str) -> float:
+            command = [python_of("dlt"), script, of.uri, "50000", how, f"{name}/dlt"]
+            done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=name)
+            return float(done.stdout.strip().splitlines()[-1])
+
+        dlt("replace")
+        with open_store(Path(name) / "store.db", segments=Path(name) / "segments") as store:
+            map_, connectors = world(of.uri, Path(name), contract=False)
+            runs = iter(("r1", "r2", "r3"))
+
+            def sync() -> None:
+                run_flow(map_, "rows", connectors, store, run=next(runs), now=datetime.now(UTC))
+
+            sync()
+            sync()
+            of.run(CHANGES)
+            ours = of.cost(sync).wall
+            for connector in connectors.values():
+                connector.close()
+        assert of.run(DIGEST.format("src")) == of.run(DIGEST.format("tgt"))
+        theirs = dlt("merge")
+        ((left,),) = of.run("SELECT count(*) FROM by_dlt.src WHERE id NOT IN (SELECT id FROM src)")
+    return ours, theirs, int(str(left))
+
+
 def run() -> list[dict[str, Any]]:
     """Measure, and hold against the bars of the specification."""
     with server() as of, tempfile.TemporaryDirectory() as name:
@@ -99,6 +134,7 @@ def run() -> list[dict[str, Any]]:
         counts = results[2].counts
         assert (counts["inserted"], counts["updated"], counts["deleted"]) == (ROWS // 400, ROWS // 200, ROWS // 400)
         writes = sum(results[3].counts[c] for c in ("inserted", "updated", "deleted"))
+    own, theirs, left = against_dlt()
     cpu, share = ours.cpu / bare.cpu, idle.wall / first.wall
     changed = sum(counts[c] for c in ("inserted", "updated", "deleted"))
     return [
@@ -118,6 +154,15 @@ def run() -> list[dict[str, Any]]:
             "idle re-check against the first load", share, "x", f"first {first.wall:.1f} s, idle {idle.wall:.2f} s", 0.05, met=share <= 0.05
         ),
         _row("writes of an idle re-check", float(writes), "rows", "", 0.0, met=writes == 0),
+        _row(
+            "1 % changed: wall clock against dlt's merge",
+            own / theirs,
+            "x",
+            f"{own:.1f} s, dlt {theirs:.1f} s, {DLT_ROWS:,} rows",
+            1.0,
+            met=own <= theirs,
+        ),
+        _row("deletes dlt's merge left in its target", float(left), "rows", "ours: 0"),
         _row("second run after the first load", settling.wall / first.wall, "x", "first load"),
     ]
 

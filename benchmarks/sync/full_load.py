@@ -6,9 +6,13 @@ there is, and in Python as psycopg's manual shows it. Ratios are of one run.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,9 +20,11 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+import duckdb  # noqa: E402
 from peers.environment import python_of  # noqa: E402
 from peers.postgres import DIGEST, TYPES, Cost, Server, copy_loop, copy_pipe, server  # noqa: E402
 
+from accord.connectors.duck import load_scanner, open_duck  # noqa: E402
 from accord.connectors.registry import open_connector  # noqa: E402
 from accord.model.entity import Entity, Field, Rule  # noqa: E402
 from accord.model.flow import Binding, FieldMapping, Flow  # noqa: E402
@@ -27,8 +33,12 @@ from accord.model.system import System  # noqa: E402
 from accord.store import open_store  # noqa: E402
 from accord.sync import run_flow  # noqa: E402
 
-ROWS = 2_000_000
-DLT_ROWS = 200_000  # dlt takes minutes for more; rates are compared
+ROWS = int(os.environ.get("ROWS", "2_000_000"))
+DLT_ROWS = min(200_000, ROWS)  # dlt takes minutes for more; rates are compared
+DUCKDB = {
+    "id": "BIGINT", "small": "INTEGER", "amount": "DECIMAL(12,2)", "ratio": "DOUBLE", "name": "VARCHAR", "note": "VARCHAR",
+    "active": "BOOLEAN", "day": "DATE", "moment": "TIMESTAMP WITH TIME ZONE", "ref": "UUID", "doc": "VARCHAR", "bin": "BLOB",
+}  # fmt: skip
 
 
 def world(url: str, folder: Path, *, contract: bool) -> tuple[IntegrationMap, dict[str, Any]]:
@@ -75,6 +85,49 @@ def load(of: Server, rows: int, *, contract: bool = False) -> tuple[Cost, float]
     return first, again.wall / first.wall
 
 
+def into_duckdb(of: Server, rows: int, *, contract: bool = False) -> tuple[Cost, bool]:
+    """Cost of our first load of a DuckDB file, and whether it holds what DuckDB's scanner reads."""
+    with tempfile.TemporaryDirectory() as name, open_store(Path(name) / "store.db", segments=Path(name) / "segments") as store:
+        map_, connectors = world(of.uri, Path(name), contract=contract)
+        with duckdb.connect(f"{name}/target.duckdb") as con:
+            con.execute(f"CREATE TABLE tgt ({', '.join(f'{c} {t}' for c, t in DUCKDB.items())})")
+        system = System("target", "duckdb", "target.duckdb")
+        map_ = replace(map_, systems={**map_.systems, "target": system})
+        connectors["target"] = open_connector(system, base=Path(name))
+        results = []
+        cost = of.cost(lambda: results.append(run_flow(map_, "rows", connectors, store, run="r", now=datetime.now(UTC))))
+        bad = rows // 100 if contract else 0
+        assert results[0].counts["inserted"] == results[0].counts["verified"] == rows - bad
+        with scanner(of, f"{name}/target.duckdb") as con:
+            where = " WHERE small <= 989" if contract else ""
+            typed = {c: f"CAST({c} AS {t})" for c, t in DUCKDB.items()} | {"doc": "canonical_json(CAST(doc AS VARCHAR))"}
+            asked = f"SELECT count(*), sum(hash({', '.join(typed.values())})) FROM"
+            equal = con.execute(f"{asked} file.tgt").fetchall() == con.execute(f"{asked} pg.src{where}").fetchall()
+        for connector in connectors.values():
+            connector.close()
+    return cost, equal
+
+
+@contextmanager
+def scanner(of: Server, file: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB with the server attached as ``pg`` and a file as ``file``."""
+    with open_duck() as con:
+        load_scanner(con, "postgres")
+        con.execute(f"ATTACH '{of.uri}' AS pg (TYPE postgres, READ_ONLY)")
+        con.execute(f"ATTACH '{file}' AS file")
+        yield con
+
+
+def bare_scanner(of: Server) -> Cost:
+    """Cost of the scanner alone, into a file."""
+
+    def scan() -> None:
+        with tempfile.TemporaryDirectory() as name, scanner(of, f"{name}/bare.duckdb") as con:
+            con.execute("CREATE TABLE file.tgt AS SELECT * FROM pg.src")
+
+    return of.cost(scan)
+
+
 def dlt(of: Server, rows: int) -> float:
     """Rows per second of dlt."""
     with tempfile.TemporaryDirectory() as name:
@@ -97,6 +150,9 @@ def run() -> list[dict[str, Any]]:
         ours, again = load(of, ROWS)
         equal = of.run(DIGEST.format("src")) == of.run(DIGEST.format("tgt"))
         strict, _ = load(of, ROWS, contract=True)
+        bare = bare_scanner(of)
+        file, same = into_duckdb(of, ROWS)
+        kept, same_kept = into_duckdb(of, ROWS, contract=True)
         of.fill(DLT_ROWS)
         rate = dlt(of, DLT_ROWS)
     said = {name: f"COPY|COPY by {name}: {cost.wall:.1f} s, {cost.cpu:.1f} s of CPU" for name, cost in costs.items()}
@@ -112,6 +168,23 @@ def run() -> list[dict[str, Any]]:
     rows += [
         _row("rows/s against dlt", times, "x", f"dlt {rate:,.0f} rows/s of {DLT_ROWS:,} rows", bar=5.0, met=times >= 5),
         _row("CPU with contract, quarantine and lineage", dearer, "x", f"without: {ours.cpu:.1f} s of CPU", bar=1.5, met=dearer <= 1.5),
+        _row(
+            "→ DuckDB: CPU against the bare scanner",
+            file.cpu / bare.cpu,
+            "x",
+            f"scanner {bare.cpu:.1f} s of CPU",
+            bar=1.2,
+            met=file.cpu <= 1.2 * bare.cpu,
+        ),
+        _row(
+            "→ DuckDB: CPU with contract, quarantine and lineage",
+            kept.cpu / file.cpu,
+            "x",
+            f"without: {file.cpu:.1f} s of CPU",
+            bar=1.5,
+            met=kept.cpu <= 1.5 * file.cpu,
+        ),
+        _row("→ DuckDB: every value equal by hash", float(same and same_kept), "", "DuckDB's scanner", bar=1.0, met=same and same_kept),
         _row("wall clock of a second run, which asks what moved since", again, "x", "first load", bar=None),
     ]
     return rows
