@@ -7,6 +7,7 @@ event stays sealed: a person stands there only as far as the task's own row name
 from __future__ import annotations
 
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 
@@ -73,6 +74,11 @@ FROM (SELECT e.seq, t.process, t.instance, t.case_id, t.team, e.body ->> '$.attr
       FROM events e JOIN tasks t ON t.task = (e.body ->> '$.attributes.task') WHERE e.type = 'gate.evaluated')
 ORDER BY seq
 """
+_LAST = (
+    "SELECT max(seq) FROM event WHERE type LIKE 'task.%' OR type LIKE 'handoff.%' OR type LIKE 'process.%' OR type = 'gate.evaluated' "
+    "OR type LIKE 'person.%'"
+)
+_kept: WeakKeyDictionary[Store, tuple[int, dict[str, pa.Table]]] = WeakKeyDictionary()
 _TYPES: Mapping[str, pa.DataType] = {
     "seq": pa.int64(),
     "attempt": pa.int64(),
@@ -82,9 +88,21 @@ _TYPES: Mapping[str, pa.DataType] = {
 
 
 def carried_out(store: Store) -> dict[str, pa.Table]:
-    """The tables ``work log``, ``work handoffs`` and ``work gates``; none when no process was carried out."""
+    """The tables ``work log``, ``work handoffs`` and ``work gates``; none when no process was carried out.
+
+    A run measures several times while nobody works; the tables are kept until something of work, or of a person, is added to the log.
+    """
     if not store.rows("SELECT 1 FROM work_task LIMIT 1"):
         return {}
+    last = store.rows(_LAST)[0][0]
+    if store in _kept and _kept[store][0] == last:
+        return _kept[store][1]
+    made = _made(store)
+    _kept[store] = (last, made)
+    return made
+
+
+def _made(store: Store) -> dict[str, pa.Table]:
     with open_duck() as con:
         con.execute("SET TimeZone = 'UTC'")
         con.register("events", _table(store, _EVENTS, "seq, type, body"))
