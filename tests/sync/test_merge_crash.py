@@ -127,6 +127,26 @@ def test_a_run_that_dies_between_any_two_steps_loses_and_doubles_no_edit(begin: 
     life.check()
 
 
+def test_the_same_name_typed_in_the_system_a_dead_run_never_reached_is_not_taken_for_its_write(make_world: Any) -> None:
+    """Two people close the same case in both systems; the counter of the second system must not be read as a subtraction."""
+    fields = [Field("id", required=True), Field("hits", "integer"), Field("note")]
+    world = make_world(dict.fromkeys("ab", TABLE), fields, {n: {} for n in "ab"}, authority={"*": "a", "hits": "merge"})
+    world.sql("a", "INSERT INTO things (id, hits, note) VALUES ('1', 100, 'open')")
+    world.sync()
+    world.sql("a", "UPDATE things SET hits = 105, note = 'closed'")
+
+    def die(sentence: str) -> None:
+        if sentence.endswith("writing b"):
+            raise Crash
+
+    with pytest.raises(Crash):
+        world.sync(progress=die)
+    world.sql("b", "UPDATE things SET note = 'closed'")
+    world.sync()
+
+    assert [world.sql(n, "SELECT hits, note FROM things") for n in "ab"] == [[(105, "closed")]] * 2
+
+
 def die_again_and_again(life: Life, times: int) -> None:
     for _ in range(times):
         life.work(life.rng.randint(0, 20))

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from accord.connectors.types import literal, quote
 from accord.model.event import ObjectRef, StoredEvent
 from accord.sync.cycle import Cycle, Side, join_on, names, storage_type
+from accord.sync.merge.merge import authority_of
 from accord.sync.state.base import MARKS, load_segments
 from accord.sync.state.changes import DUE
 from accord.sync.state.finish import base_rows, golden_rows, next_base, next_golden
@@ -75,7 +76,8 @@ def believe_written(cycle: Cycle, side: Side) -> None:
     """Take all of a write for done where one value of it shows: a row is written as a whole.
 
     Of a row this run took up the base is exactly what the side showed before the write, so a value that is the written one and was
-    another before came by that write; what else the row shows was edited since.
+    another before came by that write; what else the row shows was edited since. Except where a merged value is what it was before: a sum is
+    never typed by chance, but the same name or status is soon typed in two systems, and such a row was not written.
     """
     if not cycle.resumed:
         return
@@ -88,11 +90,17 @@ def believe_written(cycle: Cycle, side: Side) -> None:
         f"AND p.{quote(f)} IS DISTINCT FROM b.{quote(f)})"
         for f in rest
     )
+    unmoved = " OR ".join(
+        f"(list_contains(p._set, {literal(f)}) AND c.{quote(f)} IS NOT DISTINCT FROM b.{quote(f)} "
+        f"AND p.{quote(f)} IS DISTINCT FROM b.{quote(f)})"
+        for f in rest
+        if authority_of(cycle, f) == "merge"
+    )
     on = f"{join_on(cycle.keys, 'p', 'c')} AND {join_on(cycle.keys, 'p', 'b')}"
     cycle.sql(f"""
         CREATE OR REPLACE TEMP TABLE came AS SELECT p.* FROM (SELECT * FROM {pend} SEMI JOIN resumed {cycle.using()}
             ANTI JOIN {side.table("known")} {cycle.using()}) p, {cur} c, {base} b
-        WHERE p._op = 'update' AND {on} AND ({came})""")
+        WHERE p._op = 'update' AND {on} AND ({came}) AND NOT ({unmoved or "false"})""")
     _write_into(cycle, base, rest)
 
 
