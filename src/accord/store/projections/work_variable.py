@@ -25,5 +25,9 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
 
 
 PROJECTION = Projection(
-    "work_variable", COLUMNS, KEY, apply, types=("process.started", "task.completed", "process.migrated", "process.signalled", "process.resumed")
+    "work_variable",
+    COLUMNS,
+    KEY,
+    apply,
+    types=("process.started", "task.completed", "process.migrated", "process.signalled", "process.resumed"),
 )
