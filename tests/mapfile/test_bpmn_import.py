@@ -178,9 +178,9 @@ TASK = '<startEvent id="s"/>\n{}\n<endEvent id="e"/>'
         ),
         ('<task id="a"/><boundaryEvent id="z" attachedToRef="a"><errorEventDefinition/></boundaryEvent>', "not taken on boundaryEvent"),
         (
-            '<callActivity id="a" calledElement="q"/><boundaryEvent id="z" attachedToRef="a"><timerEventDefinition><timeDuration>PT1H'
-            '</timeDuration></timerEventDefinition></boundaryEvent><sequenceFlow id="y" sourceRef="z" targetRef="e"/>',
-            "f.bpmn:5: a timer stands on 'a', whose time is not watched.",
+            '<receiveTask id="a" messageRef="m"/><boundaryEvent id="z" attachedToRef="a" cancelActivity="false"><timerEventDefinition>'
+            '<timeDuration>PT1H</timeDuration></timerEventDefinition></boundaryEvent><sequenceFlow id="y" sourceRef="z" targetRef="e"/>',
+            "f.bpmn:5: a timer stands on 'a', which waits, and leads somewhere else.",
         ),
         ('<task id="a" isForCompensation="true"/>', "isForCompensation is not taken."),
         ('<task id="a"/><task id="a"/>', "task has no id of its own."),

@@ -63,7 +63,7 @@ def everything(draw: Any, shape: Process) -> Process:
         else:
             kind = draw(st.sampled_from(["human", "auto", "wait", "subprocess", "foreach", "pass"]))
             made = replace(made, kind="decision" if kind == "pass" else kind, sla=None, on_overdue="")
-            if kind == "human":
+            if kind in ("human", "auto", "subprocess", "foreach"):
                 made = replace(made, sla=step.sla or draw(st.sampled_from([None, Duration(5400)])), on_overdue=step.on_overdue)
             more: dict[str, Any] = {
                 "human": {"gate": "g", "assignee": "who", "accept_within": Duration(60)},
@@ -198,8 +198,8 @@ def test_a_diagram_says_no_more_than_it_can(tmp_path: Path) -> None:
     routes = {"a": Route("a"), "b": Route("b", when="x > 1")}
     with pytest.raises(UsageError, match="route 'b' is never taken"):
         out(Process("p", steps={"d": Step("d", kind="decision", routes=routes)}))
-    with pytest.raises(UsageError, match="on_overdue never happens"):
-        out(Process("p", steps={"d": Step("d", kind="auto", action="x", sla=Duration(5), on_overdue="e"), "e": Step("e")}))
+    with pytest.raises(UsageError, match="is not drawn"):
+        out(Process("p", steps={"d": Step("d", kind="wait", message="x", sla=Duration(5), on_overdue="e"), "e": Step("e")}))
     with pytest.raises(UsageError, match="has no steps"):
         out(Process("p"))
     with pytest.raises(UsageError, match=r"U\+0007"):

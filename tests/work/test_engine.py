@@ -324,3 +324,37 @@ def test_a_stored_definition_reads_as_it_was(work_with: MakeWork) -> None:
             definition.gates,
             definition.teams,
         )
+
+
+@pytest.mark.parametrize(
+    "slow",
+    ["{kind: auto, action: nothing, sla: 4h}", "{kind: wait, message: word, sla: 4h}", "{kind: subprocess, process: inner, sla: 4h}"],
+)
+def test_time_is_watched_whoever_takes_it(work_with: MakeWork, clock: Any, store: Store, slow: str) -> None:
+    """An action that hangs, a word that does not come and a part that drags on keep people waiting as much as people do."""
+    work = work_with(f"processes: {{p: {{owner: marketing, steps: {{a: {slow}}}}}, inner: {{owner: marketing, steps: {{x: {{}}}}}}}}")
+    work.start("p", case="1", by="Mia")
+    clock.move(hours=3)
+    assert work.fire() == 0
+    clock.move(hours=2)
+
+    assert work.fire() == 1
+    assert work.fire() == 0
+    assert [s.event.attributes["kind"] for s in store.read(types=["task.escalated"])] == ["sla"]
+
+
+def test_a_part_that_drags_on_is_left_for_the_step_its_time_leads_to(work_with: MakeWork, clock: Any) -> None:
+    """What it had begun is cancelled with it, and nothing goes on behind it."""
+    work = work_with(
+        "processes: {p: {owner: marketing, steps: {a: {kind: subprocess, process: inner, sla: 4h, on_overdue: b}, b: {}}}, "
+        "inner: {owner: marketing, steps: {x: {}}}}"
+    )
+    instance = work.start("p", case="1", by="Mia")
+    clock.move(hours=5)
+    assert work.fire() == 1
+
+    (task,) = work.tasks()
+    assert task.step == "b"
+    work.complete(task.task, by="Mia")
+    assert status(work, instance) == "completed"
+    assert work.store.rows("SELECT status FROM work_instance WHERE parent = ?", instance) == [("cancelled",)]

@@ -437,7 +437,8 @@ class Moves:
 
 def _auto(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
     task.state, task.action, task.run_at = "queued", step.action, moves.clock
-    moves.emit("task.ready", instance, **_first(task), state="queued", action=step.action, run_at=stamp(moves.clock))
+    at = {"action": step.action, "run_at": stamp(moves.clock)}
+    moves.emit("task.ready", instance, **_first(task), state="queued", **at, **moves.due_now(instance, task))
 
 
 def _decision(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
@@ -450,6 +451,7 @@ def _decision(moves: Moves, instance: Instance, step: Step, task: Task, giver: T
 
 
 def _wait(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
+    watched = moves.due_now(instance, task)
     timers: dict[str, str] = {}
     moment: datetime | None = None
     if step.delay is not None:
@@ -465,12 +467,13 @@ def _wait(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task 
     if not timers and not step.message:
         moves.stuck(instance, f"step '{step.name}' waits for a time, and {step.until or 'nothing'} gives none")
     body = {"message": task.message, "message_key": task.message_key} if step.message else {}
-    moves.emit("task.ready", instance, **_first(task), state="waiting", timers=timers, **body)
+    body |= {"due_at": watched["due_at"]} if watched else {}
+    moves.emit("task.ready", instance, **_first(task), state="waiting", timers={**watched.get("timers", {}), **timers}, **body)
 
 
 def _children(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
     task.state = "waiting"
-    moves.emit("task.ready", instance, **_first(task), state="waiting")
+    moves.emit("task.ready", instance, **_first(task), state="waiting", **moves.due_now(instance, task))
     items: list[Any] = [None]
     if step.kind == "foreach":
         found = evaluate(step.each, instance.variables, holder=_said(step, "each"))

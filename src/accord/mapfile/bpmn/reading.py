@@ -243,7 +243,7 @@ class _File:
         graph.flows.append(Flow(identity, source, target, route, when, label, element.line))
 
     def _hosts(self, graph: Graph) -> None:
-        """Timers stand on tasks of people: the time of others is not watched."""
+        """Timers stand on tasks, one on each."""
         seen: set[str] = set()
         for node in graph.nodes.values():
             if node.kind != "late":
@@ -273,8 +273,6 @@ def _timeouts(graph: Graph, shown: str) -> None:
     for late in [node for node in graph.nodes.values() if node.kind == "late"]:
         host, out = graph.nodes[late.host], graph.out(late.id)
         if host.step is None or host.step.kind != "wait":
-            if host.step is not None and host.step.kind not in ("human", "decision"):
-                raise _watched(Place(shown, late.line), host.label or host.id)
             continue
         ways = graph.out(host.id)
         if not late.ends_host or len(out) != 1 or len(ways) != 1 or out[0].target != ways[0].target or host.step.delay or host.step.until:
@@ -285,6 +283,6 @@ def _timeouts(graph: Graph, shown: str) -> None:
 
 
 def _watched(place: Place, host: str) -> Refused:
-    what = f"a timer stands on '{host}', whose time is not watched."
-    expected = "Expected it on a task of people, or on a receiveTask and leading where that leads."
+    what = f"a timer stands on '{host}', which waits, and leads somewhere else."
+    expected = "Expected it on a task, or on a receiveTask and leading where that leads."
     return Refused(Problem(place, what, expected))

@@ -125,8 +125,8 @@ class _Unfolding:
         """Draw what follows a step."""
         if step.on_overdue and not rings(step):
             raise UsageError(
-                f"process '{self.process.name}', step '{step.name}': on_overdue never happens, since only the time of people is watched.",
-                expected="Remove it, or give the step people and sla:.",
+                f"process '{self.process.name}', step '{step.name}': on_overdue of a step that waits, or that takes no time, is not drawn.",
+                expected="Use delay: for the longest time a step waits.",
             )
         name, own = step.name, self.ids[step.name]
         plain = self.plain[name]
@@ -187,8 +187,8 @@ class _Unfolding:
 
 
 def rings(step: Step) -> bool:
-    """Whether a step's time is watched while people have it: the engine looks at it for no other steps."""
-    return step.sla is not None and (step.kind == "human" or (step.kind == "decision" and _asks(step)))
+    """Whether a step's time is drawn as a timer on it: it takes some, and is no wait, where a timer is the longest it waits."""
+    return step.sla is not None and step.kind != "wait" and (step.kind != "decision" or _asks(step))
 
 
 def _asks(step: Step) -> bool:
