@@ -101,15 +101,19 @@ def test_what_is_no_workbook_is_refused(content: bytes, tmp_path: Path, opened: 
         opened("xlsx", "w.xlsx").describe()
 
 
-def test_entities_are_refused(book: Path, opened: Any) -> None:
-    """A workbook is XML, and XML can be a bomb or read files."""
-    parts = {}
+@pytest.mark.parametrize("before", ["", "<!-- a word -->", "<!--" + "x" * 70_000 + "-->"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_entities_are_refused(book: Path, opened: Any, before: str, encoding: str) -> None:
+    """A workbook is XML, and XML can be a bomb or read files; whichever parser happens to be installed, none gets to see it."""
     with zipfile.ZipFile(book) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
-    parts["xl/workbook.xml"] = parts["xl/workbook.xml"].replace(b"<workbook", b'<!DOCTYPE a [<!ENTITY e "x">]><workbook', 1)
+    text = parts["xl/workbook.xml"].decode()
+    start = text.index("<workbook")
+    text = f"<?xml version='1.0' encoding='{encoding}'?>{before}<!DOCTYPE a [<!ENTITY e 'x'>]>{text[start:]}"
+    parts["xl/workbook.xml"] = text.encode(encoding)
     with zipfile.ZipFile(book, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
 
-    with pytest.raises(DataRefused):
+    with pytest.raises(DataRefused, match=r"xl/workbook\.xml"):
         opened("xlsx", "w.xlsx").describe()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -48,6 +49,9 @@ _DAMAGED = (
     OverflowError,
 )
 _EXPECTED = "an Excel workbook (.xlsx)"
+_PROLOG_BYTES = 64_000  # a definition of entities stands before the first element
+_ASIDE = re.compile(rb"<!--.*?-->|<\?.*?\?>|^[\xef\xbb\xbf\xfe\xff]+", re.DOTALL)
+_NO_ELEMENT = re.compile(rb"\s*(<!DOCTYPE|[^<\s]|<[^A-Za-z_])")
 
 
 class XlsxConnector(Folder):
@@ -197,6 +201,7 @@ class XlsxConnector(Folder):
             if unpacked > MAX_UNPACKED_BYTES or (unpacked > 10_000_000 and unpacked / packed > MAX_RATIO):
                 allowed = f"at most {MAX_UNPACKED_BYTES:,} bytes, packed {MAX_RATIO}-fold"
                 raise DataRefused(f"it unpacks to {unpacked:,} bytes", str(path), allowed)
+            _refuse_definitions(path, entries)
         with path.open("rb") as file:  # ours to close: openpyxl leaves it open when it refuses the workbook
             with self._readable():
                 book = load_workbook(file, read_only=not write, data_only=not write)
@@ -228,3 +233,20 @@ def _example(sheet: Any, column: int) -> Any:
     """The first value of a column that is not empty."""
     values = sheet.iter_rows(min_row=2, min_col=column, max_col=column, values_only=True)
     return next((row[0] for row in values if row[0] is not None), None)
+
+
+def _refuse_definitions(path: Path, entries: Iterable[zipfile.ZipInfo]) -> None:
+    """Refuse XML that defines entities, whichever parser happens to be installed: some resolve them, and none need them.
+
+    Raises:
+        DataRefused: naming the part.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for entry in entries:
+            if not entry.filename.endswith((".xml", ".rels", ".vml")):
+                continue
+            with archive.open(entry) as part:
+                start = part.read(_PROLOG_BYTES).replace(b"\0", b"")  # in two-byte encodings every other byte is a zero
+            if (found := _NO_ELEMENT.match(_ASIDE.sub(b"", start))) is not None:
+                what = "defines entities" if found[0].endswith(b"!DOCTYPE") else "does not begin with an element"
+                raise DataRefused(f"{entry.filename} {what}", str(path), _EXPECTED)
