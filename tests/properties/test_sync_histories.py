@@ -77,6 +77,7 @@ class Oracle:
     pending: list[tuple[str, str, str, Row]] = field(default_factory=list)
     lost: set[tuple[str, str, str, Any]] = field(default_factory=set)
     open: set[tuple[str, str, str, Any]] = field(default_factory=set)
+    taken: set[str] = field(default_factory=set)  # keys of dead runs whose writes are told apart from what is agreed
 
     def __post_init__(self) -> None:
         self.fields = self.rules.fields
@@ -221,18 +222,58 @@ class Oracle:
                 self.cur[s].setdefault(key, {**dict.fromkeys(self.fields), "at": None}).update(row)
 
     def crashed(self, written: list[str], *, noted: bool) -> None:
-        """A run that died: ``written`` systems have their changes; the plan was noted or not."""
-        lost = set(self.lost)
-        writes, _ = self.plan()
+        """A run that died: ``written`` systems have their changes, which is known of them alone; the plan was noted or not.
+
+        A delete that came through somewhere is agreed: a row that is made again after it is a new one. What such a row then has written is
+        agreed in the same way; of all other rows the old agreement holds.
+        """
+        kept = copy.deepcopy((self.lost, self.base, self.gone))
+        writes, verdicts = self.plan()
         if not noted:
-            self.lost = lost  # nothing was overwritten
-        else:
-            for s, changes in writes.items():
-                for key, row in changes.items():
-                    op = "delete" if row is None else "insert" if key not in self.cur[s] else "update"
-                    self.pending.append((s, key, op, dict(row or {})))
-        for s in written:
+            assert not written
+            self.lost, self.base, self.gone = kept  # nothing was overwritten
+            return
+        about, moving = self._told(writes, written), self._moving(writes)
+        # The first system with such writes that is not known to have them: it may have been at it.
+        asked = next((n for n in self.rules.names if moving & writes[n].keys() and n not in written), None)
+        self.taken |= about
+        before = {s: {k: dict(v) for k, v in rows.items()} for s, rows in self.cur.items()}
+        agreed_before = {s: {k: None if k in self.gone[s] else self.base[s].get(k) for k in about} for s in self.rules.names}
+        for key in about:
+            golden, held = verdicts[key]
+            for s in self.rules.names:
+                self._agree(s, key, golden, held, before[s].get(key), agreed_before[s][key], {})
+            if golden is None:
+                self.golden.pop(key, None)
+            else:
+                self.golden[key] = golden
+        self.open = set()
+        self.pending = [p for p in self.pending if p[1] not in about]
+        for s in self.rules.names:
+            ops = {k: "delete" if row is None else "insert" if k not in before[s] else "update" for k, row in writes[s].items()}
+            self.pending += [(s, k, ops[k], dict(row or {})) for k, row in writes[s].items() if k not in about or s == asked]
+            if s not in written:
+                continue
             self.write(s, writes[s])
+            for key in about & ops.keys():
+                self._took(s, key, ops[key], writes[s][key])
+
+    def _moving(self, writes: dict[str, dict[str, Row | None]]) -> set[str]:
+        """Keys whose writes may be told apart from what is agreed."""
+        return {key for changes in writes.values() for key, row in changes.items() if row is None or key in self.taken}
+
+    def _told(self, writes: dict[str, dict[str, Row | None]], written: list[str]) -> set[str]:
+        """Those of them for which it was: deleted somewhere, or such a key before."""
+        return self._moving(writes) & (self.taken | {key for s in written for key, row in writes[s].items() if row is None})
+
+    def _took(self, s: str, key: str, op: str, row: Row | None) -> None:
+        if op == "delete":
+            self.base[s].pop(key, None)
+            return
+        if op == "insert" and (key not in self.base[s] or key in self.gone[s]):
+            self.base[s][key] = dict.fromkeys(self.fields)
+            self.gone[s].discard(key)
+        self.base[s][key].update(row or {})
 
     def finished(self) -> int:
         """A run that ended; returns how many rows it wrote."""
@@ -241,6 +282,7 @@ class Oracle:
         for s, changes in writes.items():
             self.write(s, changes)
         self.pending.clear()
+        self.taken.clear()
         self.open = set()
         for key, (golden, held) in verdicts.items():
             for s in self.rules.names:
@@ -311,46 +353,11 @@ class MergingOracle(Oracle):
         out = frozenset().union(*(b - c for c, b in joined))
         return (((golden or frozenset()) - out) | frozenset().union(*(c - b for c, b in joined))) or None, fighting
 
-    def crashed(self, written: list[str], *, noted: bool) -> None:
-        if not noted:
-            kept = copy.deepcopy((self.lost, self.base, self.gone))
-            writes, _ = self.plan()
-            assert not written
-            self.lost, self.base, self.gone = kept
-            return
-        writes, verdicts = self.plan()
-        about = {key for changes in writes.values() for key in changes}
-        before = {s: {k: dict(v) for k, v in rows.items()} for s, rows in self.cur.items()}
-        agreed_before = {s: {k: None if k in self.gone[s] else self.base[s].get(k) for k in about} for s in self.rules.names}
-        for key in about:
-            golden, held = verdicts[key]
-            for s in self.rules.names:
-                self._agree(s, key, golden, held, before[s].get(key), agreed_before[s][key], {})
-            if golden is None:
-                self.golden.pop(key, None)
-            else:
-                self.golden[key] = golden
-        self.open = set()
-        self.pending = [p for p in self.pending if p[1] not in about]
-        targets = [s for s in self.rules.names if writes[s]]
-        in_question = next((s for s in targets if s not in written), None)
-        for s in targets:
-            ops = {k: "delete" if row is None else "insert" if k not in before[s] else "update" for k, row in writes[s].items()}
-            if s in written:
-                self.write(s, writes[s])
-                for key, op in ops.items():
-                    self._took(s, key, op, writes[s][key])
-            elif s == in_question:
-                self.pending += [(s, k, ops[k], dict(row or {})) for k, row in writes[s].items()]
+    def _moving(self, writes: dict[str, dict[str, Row | None]]) -> set[str]:
+        return {key for changes in writes.values() for key in changes}
 
-    def _took(self, s: str, key: str, op: str, row: Row | None) -> None:
-        if op == "delete":
-            self.base[s].pop(key, None)
-            return
-        if op == "insert" and (key not in self.base[s] or key in self.gone[s]):
-            self.base[s][key] = dict.fromkeys(self.fields)
-            self.gone[s].discard(key)
-        self.base[s][key].update(row or {})
+    def _told(self, writes: dict[str, dict[str, Row | None]], written: list[str]) -> set[str]:
+        return self._moving(writes)
 
 
 class World:

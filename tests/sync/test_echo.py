@@ -121,8 +121,8 @@ def test_every_value_of_a_row_that_stands_after_its_delete_is_recorded_when_it_i
     two.sync()
     two.sql("a", "DELETE FROM things")
     two.sql("b", "UPDATE things SET size = 4")
-    die_deleting(two, "reading back b")
-    two.sql("b", "INSERT INTO things VALUES ('1', 'y', NULL)")
+    die_deleting(two, "writing b")
+    two.sql("b", "UPDATE things SET name = 'y', size = NULL")
 
     two.sync(allow_deletes=True)
 

@@ -39,13 +39,13 @@ from accord.sync.live.fold import fold_live, pend_live
 from accord.sync.mapping.lookups import make_lookups
 from accord.sync.merge.conflicts import record_conflicts, record_stale, withdraw_stale
 from accord.sync.merge.decisions import apply_decisions, load_decisions, settle_conflicts
-from accord.sync.merge.merge import adds_up, find_active, merge
+from accord.sync.merge.merge import find_active, merge
 from accord.sync.result import FlowResult
 from accord.sync.state.base import load_pending, load_state, load_waiting, overlay_intents
 from accord.sync.state.changes import note_due, note_quarantined, settle_due, start_due
 from accord.sync.state.finish import next_base, next_golden
 from accord.sync.state.record import append, last_finished
-from accord.sync.state.resume import advance, agreement, believe_written, note_applied, resume
+from accord.sync.state.resume import advance, agreement, believe_written, find_moving, keep_told, note_applied, resume
 from accord.sync.state.segments import move_digests, move_state
 
 ROUNDS = 3  # a row that is stale after so many tries is left for the next run
@@ -195,8 +195,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
         if round_ == ROUNDS or limit.check is not None:
             _give_up(cycle, totals)
             break
-        if adds_up(cycle):
-            advance(cycle, shown)
+        advance(cycle, shown)
         take_read_back(cycle, shown)
     cycle.progress(f"{cycle.flow.name}: moving the base")
     return _finish(cycle, limit, totals, shown, captured_at, previous, initial, active=bool(active))
@@ -235,14 +234,16 @@ def _merge_nothing(cycle: Cycle) -> None:
 def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, Side]) -> bool:
     """Intend, apply and read back; returns whether some row was stale and should be merged anew."""
     writing = [s for s in cycle.sides if s.writable and cycle.count(f"SELECT count(*) FROM {s.table('plan')} WHERE _unfit IS NULL")]
+    moved: list[Side] = []
     if writing:
         cycle.progress(f"{cycle.flow.name}: noting what will be written")
-        _intend(cycle, writing, round_)
+        moved = find_moving(cycle)
+        _intend(cycle, writing, moved, round_)
     for side in cycle.sides:
         if side in writing:
             cycle.progress(f"{cycle.flow.name}: writing {side.name}")
         _add(totals, apply_target(cycle, side, f"{cycle.run}:{cycle.flow.name}:{round_}:{side.name}"))
-        if side in writing and adds_up(cycle):
+        if side in moved:
             note_applied(cycle, side, round_)
     statuses = " UNION ALL ".join(f"SELECT _status FROM {s.table('done')}" for s in cycle.sides)
     totals["refused"] = cycle.count(f"SELECT count(*) FROM ({statuses}) WHERE _status = 'refused'")
@@ -251,7 +252,8 @@ def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, S
         shown[side.name] = read_back(cycle, side)
         resolve_only(cycle, shown[side.name], like=side.index)
     stale = [s for s in writing if cycle.count(f"SELECT count(*) FROM {s.table('done')} WHERE _status = 'stale'")]
-    if round_ < ROUNDS and not adds_up(cycle):
+    if stale and round_ < ROUNDS:
+        keep_told(cycle)
         for side in stale:
             withdraw_stale(cycle, side)
     return bool(stale)
@@ -262,7 +264,7 @@ def _add(totals: dict[str, int], result: ApplyResult) -> None:
         totals[name] += getattr(result, name)
 
 
-def _intend(cycle: Cycle, writing: list[Side], round_: int) -> None:
+def _intend(cycle: Cycle, writing: list[Side], moved: list[Side], round_: int) -> None:
     """Put what is about to be written, and what it overwrites, into the log; from here on a crash is the next run's to sort out."""
     record_links(cycle)
     segments = {}
@@ -276,7 +278,7 @@ def _intend(cycle: Cycle, writing: list[Side], round_: int) -> None:
     if cycle.count("SELECT count(*) FROM conflicts_new"):
         losers = cycle.store.write_segment_from(cycle.con, "SELECT * FROM conflicts_new ORDER BY ALL").sha
     cycle.intended = True
-    more = {"round": round_, "targets": [s.name for s in writing], **agreement(cycle)} if adds_up(cycle) else {}
+    more = {"round": round_, "targets": [s.name for s in moved], **agreement(cycle)} if moved else {}
     append(cycle, "flow.intended", segments=segments, conflicts=losers, **more)
 
 

@@ -117,10 +117,14 @@ def _who(side: Side) -> str:
 
 
 def withdraw_stale(cycle: Cycle, side: Side) -> None:
-    """Take back this round's records about rows that turned out stale: nothing was overwritten there, and the row is merged anew."""
+    """Take back this round's records about rows that turned out stale: nothing was overwritten there, and the row is merged anew.
+
+    Those of ``moving`` stay: what lost there is agreed as lost, and is no edit any more when the row is merged again.
+    """
     cycle.sql(
         f"DELETE FROM conflicts_new WHERE run = $run AND loser = $loser AND rule <> 'human' AND key IN "
-        f"(SELECT {key_json(cycle.keys)} FROM {side.table('done')} WHERE _status = 'stale')",
+        f"(SELECT {key_json(cycle.keys)} FROM {side.table('done')} WHERE _status = 'stale' "
+        f"AND _m NOT IN (SELECT _m FROM moving))",
         {"run": cycle.run, "loser": side.name},
     )
 

@@ -4,6 +4,10 @@ A value made of several sides' edits (a counter, a set, a text under ``merge``) 
 edits, the golden value and the bases from before no longer tell which of them are in it: counted again they are doubled, believed anew
 they are lost. So the intent keeps the agreement the run had reached, as if every write had still been to come: the golden value is the
 merged one, and each base is what that side showed. A later edit is then an edit, whether or not the write before it came to pass.
+
+The same holds of a delete in every flow: once it came through, a row of that key is one that somebody made again, and by the old base it
+would be deleted once more. Of all other rows the old base stays the measure in flows without such values, so that two edits, one before a
+crash and one after it, are still a conflict for the authority.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from collections.abc import Mapping
 from accord.connectors.types import literal, quote
 from accord.model.event import ObjectRef, StoredEvent
 from accord.sync.cycle import Cycle, Side, join_on, names, storage_type
-from accord.sync.merge.merge import authority_of
+from accord.sync.merge.merge import adds_up, authority_of
 from accord.sync.state.base import MARKS, load_segments
 from accord.sync.state.changes import DUE
 from accord.sync.state.finish import base_rows, golden_rows, next_base, next_golden
@@ -23,13 +27,13 @@ _ROLE = "_role"
 
 
 def agreement(cycle: Cycle) -> dict[str, str]:
-    """Segments of what this round agreed on for the rows it is about to write.
+    """Segments of what this round agreed on for the rows of ``moving``.
 
     ``agreed``: golden rows, and bases without the writes; column ``_role`` says which: '' (every key it is about), ``golden`` or
     ``base:<binding>``. ``due``: the pairs that were due so far, which a later run cannot see any more.
     """
     fields, keys = names(cycle.fields), names(cycle.keys)
-    planned = f"rowid IN (SELECT _m FROM ({_planned(cycle, '_m')}))"
+    planned = "rowid IN (SELECT _m FROM moving)"
     parts = [
         f"SELECT '' AS {_ROLE}, {fields}, CAST(NULL AS BOOLEAN) AS _gone, CAST(NULL AS BOOLEAN) AS _settled FROM merged WHERE {planned}",
         f"SELECT 'golden', {fields}, NULL, NULL FROM ({golden_rows(cycle, planned)})",
@@ -38,6 +42,27 @@ def agreement(cycle: Cycle) -> dict[str, str]:
     agreed = f"SELECT * FROM ({' UNION ALL '.join(parts)}) ORDER BY {_ROLE}, {keys}"
     due = f"SELECT * FROM due SEMI JOIN (SELECT {keys} FROM merged WHERE {planned}) m {cycle.using()} ORDER BY {keys}, source, target"
     return {name: cycle.store.write_segment_from(cycle.con, query).sha for name, query in (("agreed", agreed), ("due", due))}
+
+
+def find_moving(cycle: Cycle) -> list[Side]:
+    """Fill ``moving`` with the planned rows that are agreed on before they are written, and give the sides that have one."""
+    keys, some = names(cycle.keys), ""
+    if not adds_up(cycle):
+        again = f" OR ({keys}) IN (SELECT ({keys}) FROM resumed)" if cycle.resumed else ""
+        some = f"AND (_op = 'delete'{again})"
+    plans = (f"SELECT {s.index} AS side, _m, {keys} FROM {s.table('plan')} WHERE _unfit IS NULL {some}" for s in cycle.sides)
+    cycle.sql(f"CREATE OR REPLACE TEMP TABLE moving AS {' UNION ALL '.join(plans)}")
+    found = {row[0] for row in cycle.sql("SELECT DISTINCT side FROM moving")}
+    return [s for s in cycle.sides if s.index in found]
+
+
+def keep_told(cycle: Cycle) -> None:
+    """Of the deletes in ``moving`` leave only those that came through somewhere: of the others the old base holds."""
+    if not adds_up(cycle):
+        keys = names(cycle.keys)
+        told = [f"SELECT {keys} FROM {s.table('done')} WHERE _op = 'delete' AND _status = 'done'" for s in cycle.sides]
+        told += [f"SELECT {keys} FROM resumed"] if cycle.resumed else []
+        cycle.sql(f"DELETE FROM moving WHERE ({keys}) NOT IN (SELECT ({keys}) FROM ({' UNION ALL '.join(told)}))")
 
 
 def note_applied(cycle: Cycle, side: Side, round_: int) -> None:
@@ -58,10 +83,12 @@ def resume(cycle: Cycle) -> None:
 
 
 def advance(cycle: Cycle, shown: Mapping[str, Side]) -> None:
-    """Agree on what this round wrote and found, before its stale rows are merged again; what became of each write is known."""
+    """Agree on what became of the rows of ``moving``, before stale ones are merged again; what became of each write is known."""
+    if not _moves_on(cycle):
+        return
     _begin(cycle)
     keys = names(cycle.keys)
-    cycle.sql(f"CREATE OR REPLACE TEMP TABLE planned AS SELECT DISTINCT {keys} FROM ({_planned(cycle, keys)})")
+    cycle.sql(f"CREATE OR REPLACE TEMP TABLE planned AS SELECT DISTINCT {keys} FROM moving")
     for side in cycle.sides:
         next_base(cycle, side, shown.get(side.name))
         side.own_base(cycle)
@@ -77,9 +104,10 @@ def believe_written(cycle: Cycle, side: Side) -> None:
 
     Of a row this run took up the base is exactly what the side showed before the write, so a value that is the written one and was
     another before came by that write; what else the row shows was edited since. Except where a merged value is what it was before: a sum is
-    never typed by chance, but the same name or status is soon typed in two systems, and such a row was not written.
+    never typed by chance, but the same name or status is soon typed in two systems, and such a row was not written. Where no value is
+    merged, there is no harm in judging each by itself.
     """
-    if not cycle.resumed:
+    if not (cycle.resumed and adds_up(cycle)):
         return
     pend, cur, base = (side.table(t) for t in ("pend", "cur", "base"))
     rest = [f for f in side.fields if f not in cycle.keys]
@@ -110,7 +138,9 @@ def _take_up(cycle: Cycle, stored: StoredEvent) -> None:
     keys, path = names(cycle.keys), cycle.store.read_segment(stored.event.attributes["agreed"])
     load_segments(cycle, "taken", [path], {_ROLE: "VARCHAR", **fields, **MARKS})
     cycle.sql(f"DELETE FROM taken WHERE {' OR '.join(f'{quote(k)} IS NULL' for k in cycle.keys)}")  # the key has another type now
+    applied = _applied(cycle, stored)
     cycle.sql(f"CREATE OR REPLACE TEMP TABLE about AS SELECT {keys} FROM taken WHERE {_ROLE} = ''")
+    _leave_untold(cycle, stored, applied)
     rows, columns = names((*cycle.fields, *MARKS)), {**fields, "_op": "VARCHAR", "_set": "VARCHAR[]"}
     for side in cycle.sides:
         side.own_base(cycle)
@@ -118,7 +148,7 @@ def _take_up(cycle: Cycle, stored: StoredEvent) -> None:
         sha = stored.event.attributes["segments"].get(side.name)
         load_segments(cycle, "meant", [cycle.store.read_segment(sha)] if sha else [], columns)
         _replace(cycle, side.table("pend"), "about", f"SELECT {names(columns)} FROM meant SEMI JOIN about {cycle.using()}", names(columns))
-    _take_known(cycle, stored)
+    _take_known(cycle, stored, applied)
     _replace(cycle, "golden0", "about", f"SELECT {names(cycle.fields)} FROM taken WHERE {_ROLE} = 'golden'", names(cycle.fields))
     load_segments(cycle, "taken", [cycle.store.read_segment(stored.event.attributes["due"])], {k: fields[k] for k in cycle.keys} | DUE)
     cycle.sql(
@@ -128,14 +158,34 @@ def _take_up(cycle: Cycle, stored: StoredEvent) -> None:
     _remember(cycle, "about")
 
 
-def _take_known(cycle: Cycle, stored: StoredEvent) -> None:
-    """Move the bases by the writes that are known to have come to pass; systems are written one after the other."""
+def _applied(cycle: Cycle, stored: StoredEvent) -> dict[str, str]:
+    """Sides that are known to have taken what an intent meant for them, with the segment of the rows they left."""
     attributes, about = stored.event.attributes, ObjectRef("run", str(stored.event.attributes["run"]))
-    applied = {
+    return {
         s.event.attributes["target"]: str(s.event.attributes["left"])
         for s in cycle.store.read(after=stored.seq, types=["flow.applied"], object=about)
         if s.event.attributes["flow"] == cycle.flow.name and s.event.attributes["round"] == attributes["round"]
     }
+
+
+def _leave_untold(cycle: Cycle, stored: StoredEvent, applied: Mapping[str, str]) -> None:
+    """Take out of ``about`` the deletes of which none is known to have come through: there the old base holds."""
+    if adds_up(cycle):
+        return
+    keys, columns = names(cycle.keys), {k: storage_type(cycle.entity, k) for k in cycle.keys}
+    cycle.sql(f"CREATE OR REPLACE TEMP TABLE told AS SELECT {keys} FROM resumed")
+    for name, left in applied.items():
+        sha = stored.event.attributes["segments"].get(name)
+        load_segments(cycle, "meant", [cycle.store.read_segment(sha)] if sha else [], {**columns, "_op": "VARCHAR"})
+        load_segments(cycle, "left_over", [cycle.store.read_segment(left)] if left else [], columns)
+        cycle.sql(f"INSERT INTO told SELECT {keys} FROM meant ANTI JOIN left_over {cycle.using()} WHERE _op = 'delete'")
+    cycle.sql(f"DELETE FROM about WHERE ({keys}) NOT IN (SELECT ({keys}) FROM told)")
+    cycle.sql(f"DELETE FROM taken WHERE ({keys}) NOT IN (SELECT ({keys}) FROM about)")
+
+
+def _take_known(cycle: Cycle, stored: StoredEvent, applied: Mapping[str, str]) -> None:
+    """Move the bases by the writes that are known to have come to pass; systems are written one after the other."""
+    attributes = stored.event.attributes
     in_question = next((name for name in attributes["targets"] if name not in applied), None)
     for side in cycle.sides:
         known = side.table("known")
@@ -193,5 +243,5 @@ def _replace(cycle: Cycle, table: str, keys: str, rows: str, columns: str = "") 
     cycle.sql(f"INSERT INTO {table} {f'({columns}) {rows}' if columns else f'BY NAME {rows}'}")
 
 
-def _planned(cycle: Cycle, columns: str) -> str:
-    return " UNION ALL ".join(f"SELECT {columns} FROM {s.table('plan')} WHERE _unfit IS NULL" for s in cycle.sides)
+def _moves_on(cycle: Cycle) -> bool:
+    return bool(cycle.count("SELECT count(*) FROM moving"))
