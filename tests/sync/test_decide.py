@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -226,3 +227,76 @@ def test_a_conflict_ends_with_its_row_and_takes_no_part_when_the_row_is_made_aga
     assert open_conflicts(world.store, ["things"]) == []
     assert shown(world) == ["x", "new", "new"]
     assert not world.sync().changed
+
+
+@pytest.fixture
+def deleted(make_world: Any) -> Any:
+    """Systems a, b and c; a deleted a row that b had just edited, and the edit lost."""
+    fields = [Field("id", required=True), Field("name", required=True), Field("size", "integer")]
+    world = make_world(dict.fromkeys("abc", TABLE), fields, {s: {"fields": MAPPED} for s in "abc"})
+    world.sql("a", INSERT)
+    world.sql("a", INSERT.replace("'1'", "'2'"))
+    world.sync()
+    world.sql("a", "DELETE FROM things WHERE id = '1'")
+    world.sql("b", "UPDATE things SET size = 7 WHERE id = '1'")
+    world.sync(allow_deletes=True)
+    return world
+
+
+def test_a_value_that_lost_to_a_delete_comes_back_with_its_row_in_every_system(deleted: Any) -> None:
+    """A value alone has nowhere to be; the row is as it was last agreed on, but for what was edited."""
+    (value,) = lost_values(deleted.store, ["things"])
+
+    ask(deleted, restore, value.id)
+    deleted.sync()
+
+    assert [deleted.rows(s)["1"][:2] for s in "abc"] == [("old", 7)] * 3
+    outcomes = {r["outcome"] for r in deleted.store.table("conflict").to_pylist()}
+    assert (outcomes, open_conflicts(deleted.store, ["things"])) == ({"applied"}, [])
+    assert not deleted.sync().changed
+    deleted.sql("c", "DELETE FROM things WHERE id = '1'")
+    deleted.sync(allow_deletes=True)
+    assert "1" not in deleted.rows("a")
+
+
+def test_a_row_somebody_made_meanwhile_is_not_overwritten_by_the_one_that_comes_back(deleted: Any) -> None:
+    """Theirs is the newer decision; the restoring says that it was overtaken."""
+    (value,) = lost_values(deleted.store, ["things"])
+    ask(deleted, restore, value.id)
+    deleted.sql("c", "INSERT INTO things (id, name, size) VALUES ('1', 'fresh', 9)")
+
+    deleted.sync()
+
+    assert [deleted.rows(s)["1"][:2] for s in "abc"] == [("fresh", 9)] * 3
+    assert {r["outcome"] for r in deleted.store.table("conflict").to_pylist()} == {"moved"}
+
+
+def test_a_row_that_comes_back_survives_a_run_that_dies_after_the_first_system(deleted: Any) -> None:
+    """Half of the systems hold it then, and nothing agreed says that it exists."""
+    (value,) = lost_values(deleted.store, ["things"])
+    ask(deleted, restore, value.id)
+
+    class Died(BaseException):
+        pass
+
+    def die(sentence: str) -> None:
+        if "writing b" in sentence:
+            raise Died
+
+    with pytest.raises(Died):
+        deleted.sync(progress=die)
+    deleted.sync()
+
+    assert [deleted.rows(s)["1"][:2] for s in "abc"] == [("old", 7)] * 3
+    assert not deleted.sync().changed
+
+
+def test_a_row_without_a_value_it_needs_is_not_made_again(deleted: Any) -> None:
+    """What was agreed is no row of today's contract: people have to say what belongs there."""
+    (value,) = lost_values(deleted.store, ["things"])
+    thing = deleted.map.entities["thing"]
+    fields = {**thing.fields, "kind": Field("kind", required=True)}
+    deleted.map = replace(deleted.map, entities={"thing": replace(thing, fields=fields)})
+
+    with pytest.raises(UsageError, match="is gone"):
+        ask(deleted, restore, value.id)

@@ -1,6 +1,7 @@
 """Disagreements that people decide: open, decided and waiting for the next run, or closed; and values somebody asked to have back.
 
-``kind`` is ``human`` (a conflict left to a person) or ``restore`` (a value that lost and shall be agreed again). ``value`` and each of
+``kind`` is ``human`` (a conflict left to a person), ``restore`` (a value that lost and shall be agreed again) or ``again`` (the same of a
+row that is gone and is made again with it). ``value`` and each of
 ``values`` are JSON texts, so that no value is not the same as the text «null».
 """
 
@@ -61,8 +62,8 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
         else:
             value, seen = packed(event.attributes.get("value")), packed(mapping(event, "seen"))
             force = 1 if event.attributes.get("force") else 0
-            by = text(event, "by")
-            tx.run(_RESTORED, *about, "restore", *place, "decided", packed({}), when, value, seen, force, by, when, None, None, stored.seq)
+            by, kind = text(event, "by"), "again" if event.attributes.get("again") else "restore"
+            tx.run(_RESTORED, *about, kind, *place, "decided", packed({}), when, value, seen, force, by, when, None, None, stored.seq)
 
 
 PROJECTION = Projection(

@@ -16,6 +16,7 @@ from accord.model.event import Event, ObjectRef
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.cycle import Cycle, key_json, storage_type
+from accord.sync.merge.again import AGAIN, last_agreed
 from accord.sync.merge.conflict_list import LostValue, OpenConflict, lost_values, open_conflicts
 from accord.sync.run import open_cycle
 from accord.sync.state.base import load_state
@@ -81,6 +82,8 @@ def restore(
 ) -> LostValue:
     """Ask for a value that lost to be what all systems agree on; the next run of the flow carries it out.
 
+    One that lost to a delete comes back with its row, as that was last agreed on.
+
     Args:
         map: holds the flow.
         connectors: by system name.
@@ -92,7 +95,8 @@ def restore(
         force: also when the field was changed since the value lost.
 
     Raises:
-        UsageError: no such record; it is about a whole row; the row is gone; or the value it lost to is no longer what is agreed.
+        UsageError: no such record; it is about a whole row; the row is gone and cannot be made again; or the value it lost to is no longer
+            what is agreed.
     """
     _somebody(by)
     lost = _one(lost_values(store, list(map.flows), id=id), id, "recorded value")
@@ -105,6 +109,10 @@ def restore(
             raise UnknownName("field", lost.field, cycle.fields, holder=f"conflict {lost.id}")
         _fits(cycle, lost.field, lost.losing_value)
         seen, agreed = _shown(cycle, lost.key, lost.field)
+        again = last_agreed(cycle, lost) if agreed is None else None
+    if again is not None:
+        _make_again(store, lost, again, by=by, now=now)
+        return lost
     if agreed is None:
         raise UsageError(
             f"the row {lost.key} of flow '{lost.flow}' is gone.",
@@ -123,6 +131,17 @@ def restore(
     body = {"flow": lost.flow, "key": lost.key, "field": lost.field, "value": lost.losing_value, "seen": seen, "force": force}
     _note(store, "conflict.restored", lost.id, body, by=by, now=now)
     return lost
+
+
+def _make_again(store: Store, lost: LostValue, row: Mapping[str, str | None], *, by: str, now: datetime) -> None:
+    about, number = ObjectRef("flow", lost.flow), store.head().seq + 1
+    events = []
+    for field, value in row.items():
+        id_ = lost.id if field == lost.field else f"{lost.id}.{field}"
+        place = {"flow": lost.flow, "key": lost.key, "field": field}
+        body: dict[str, object] = {"id": id_, "by": by, **place, "value": value, "seen": {}, AGAIN: True}
+        events.append(Event(f"conflict.restored:{id_}:{number}", "conflict.restored", now, by, body, (about, ObjectRef("conflict", id_))))
+    store.append(events)
 
 
 def _somebody(by: str) -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from accord.connectors.types import literal, quote
 from accord.model.event import Event, ObjectRef
 from accord.sync.cycle import Cycle, key_json, storage_type
+from accord.sync.merge.again import AGAIN, make_again
 from accord.sync.merge.merge import authority_of, believed
 
 _RULING = "id VARCHAR, key VARCHAR, field VARCHAR, kind VARCHAR, who VARCHAR, value VARCHAR, agreed VARCHAR, outcome VARCHAR, _m BIGINT"
@@ -51,6 +52,7 @@ def load_decisions(cycle: Cycle) -> None:
 def apply_decisions(cycle: Cycle) -> None:
     """Put decided values into ``merged`` and say in ``ruling`` what became of each decision: applied, moved or gone."""
     cycle.sql(f"CREATE OR REPLACE TABLE ruling ({_RULING})")
+    make_again(cycle)
     for (field,) in cycle.sql("SELECT DISTINCT field FROM decision0"):
         f = str(field)
         q, kind = quote(f), storage_type(cycle.entity, f)
@@ -63,7 +65,10 @@ def apply_decisions(cycle: Cycle) -> None:
             moved.append(f"(m._in_{i} AND s{i}.id IS NOT NULL AND {now} IS DISTINCT FROM s{i}.value AND {now} IS DISTINCT FROM d.value)")
         cycle.sql(f"""
             INSERT INTO ruling SELECT d.id, d.key, d.field, d.kind, d.who, d.value, CAST(g.{q} AS VARCHAR),
-                CASE WHEN NOT m._exists THEN 'gone' WHEN NOT d.force AND ({" OR ".join(moved)}) THEN 'moved' ELSE 'applied' END, m.rowid
+                CASE WHEN NOT m._exists THEN 'gone'
+                    WHEN d.kind = {literal(AGAIN)} AND m.rowid NOT IN (SELECT _m FROM made)
+                    THEN CASE WHEN CAST(m.{q} AS VARCHAR) IS NOT DISTINCT FROM d.value THEN 'applied' ELSE 'moved' END
+                    WHEN NOT d.force AND ({" OR ".join(moved)}) THEN 'moved' ELSE 'applied' END, m.rowid
             FROM decision0 d JOIN merged m ON {key_json(cycle.keys, "m")} = d.key {" ".join(joins)}
             LEFT JOIN golden0 g ON {key_json(cycle.keys, "g")} = d.key WHERE d.field = {literal(f)}""")
         taken = f"{q} = TRY_CAST(r.value AS {kind}), {quote('w.' + f)} = 0, {quote('h.' + f)} = false"
@@ -76,7 +81,7 @@ def name_deciders(cycle: Cycle) -> None:
     """Say in ``losers`` who decided, and keep the agreed value a restored one replaces."""
     if not cycle.count("SELECT count(*) FROM ruling WHERE outcome = 'applied'"):
         return
-    rule = "CASE r.kind WHEN 'restore' THEN 'restored' ELSE 'decided' END"
+    rule = "CASE WHEN r.kind IN ('restore', 'again') THEN 'restored' ELSE 'decided' END"
     cycle.sql(
         f"UPDATE losers SET winner = r.who, rule = {rule} FROM ruling r "
         "WHERE r.outcome = 'applied' AND losers.key = r.key AND losers.field = r.field"

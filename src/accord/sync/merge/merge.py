@@ -10,6 +10,7 @@ from __future__ import annotations
 from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, storage_type
 from accord.sync.mapping.fields import raw_name
+from accord.sync.merge.again import keys_again
 from accord.sync.merge.sets import holds_set, set_stages, set_value
 from accord.sync.merge.weave import weave, weaves
 
@@ -38,6 +39,7 @@ def find_active(cycle: Cycle) -> int:
     if cycle.count("SELECT count(*) FROM decision0"):
         shown = " UNION ".join(f"SELECT {keys} FROM {table}" for table in ("golden0", *(s.table("cur") for s in cycle.sides)))
         parts.append(f"SELECT {keys} FROM ({shown}) WHERE {key_json(cycle.keys)} IN (SELECT key FROM decision0)")
+        parts.append(keys_again(cycle))
     cycle.sql(f"CREATE OR REPLACE TABLE active AS {' UNION '.join(parts)}")
     return cycle.count("SELECT count(*) FROM active")
 
