@@ -32,6 +32,7 @@ class Wire:
         cut_after: end every connection when so many bytes came from the server since ``watch`` (``None``: never).
         reset: a cut is a reset (RST) instead of an orderly end (FIN).
         cut_sent: the same for bytes sent to the server: the last of them arrive, their answer does not.
+        cut_text: end every connection when this text is sent for the ``cut_nth`` time; the server gets it, the answer does not arrive.
         mute_after: after so many bytes from the server, take and acknowledge everything and forward nothing, also of new connections.
         deaf_after: open connections fall mute after so many bytes, their server side ends, new ones work (half-open).
         delay_seconds: every piece arrives so much later.
@@ -55,6 +56,7 @@ class Wire:
         self.deaf_after: int | None = None
         self.flip_after: int | None = None
         self.mute_after: int | None = None
+        self.cut_text, self.cut_nth, self.told = b"", 1, 0
         self.reset = False
         self.delay_seconds = 0.0
         self.bytes_per_second = 0
@@ -143,6 +145,12 @@ class Wire:
                 time.sleep(0.05)  # the server gets it and acts; only the answer is lost
                 self.cut(cuts)
                 return False
+            if self.cut_text and self.cut_text in data:
+                self.told += 1
+                if self.told == self.cut_nth:
+                    time.sleep(0.05)
+                    self.cut(cuts)
+                    return False
             return True
         self.received += len(data)
         if self.flip_after is not None and self.received > self.flip_after:
