@@ -15,7 +15,7 @@ import pytest
 from accord.model.errors import LeaseHeld
 from accord.model.event import Event
 from accord.store import Store
-from accord.store.lease import ProcessId
+from accord.store.lease import ProcessId, take
 
 MakeEvent = Callable[..., Event]
 OpenStore = Callable[..., Store]
@@ -170,3 +170,15 @@ def test_reading_needs_no_lease(open_here: OpenStore, event: MakeEvent) -> None:
         assert [stored.seq for stored in reader.read()] == [1]
         assert reader.table("run").num_rows == 1
         assert reader.verify().seq == 1
+
+
+def test_a_lease_whose_taking_was_never_answered_does_not_lock_its_own_process_out(open_here: OpenStore) -> None:
+    """The commit came through and its answer did not: a watch or a worker, which live on, could never work on their store again."""
+    store, clock = open_here(), Clock()
+    with store._database.write() as tx:
+        take(tx, "watch", ProcessId.own(), now=clock(), seconds=300, where=store.where)
+
+    with store.lease("watch again"), pytest.raises(LeaseHeld), open_here().lease("beside it"):
+        pass
+    with store.lease_named("mail", "watch"), pytest.raises(LeaseHeld), open_here().lease_named("mail", "beside it"):
+        pass

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +21,8 @@ from accord.store.database import Transaction
 DEFAULT_SECONDS = 300
 WRITER = "writer"
 _ROW = "SELECT holder, pid, host, process, token, expires_at FROM lease WHERE name = ?"
+_held: Counter[tuple[str, int]] = Counter()  # leases this process holds, of whatever store
+_holding = threading.Lock()
 _TAKE = """
 INSERT INTO lease (name, holder, pid, host, process, token, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, pid = excluded.pid, host = excluded.host,
@@ -52,11 +56,23 @@ class ProcessId:
         return _birth(self.pid) != self.process
 
 
+def hold(name: str, token: int) -> None:
+    """Note that this process holds a lease; before it is committed."""
+    with _holding:
+        _held[name, token] += 1
+
+
+def let_go(name: str, token: int) -> None:
+    """Note that it does not, whatever the store says: it could not be told, or its answer did not arrive."""
+    with _holding:
+        _held[name, token] -= 1
+
+
 def take(tx: Transaction, holder: str, own: ProcessId, *, now: datetime, seconds: float, where: str, name: str = WRITER) -> int:
     """Take the lease and return its fencing token.
 
     A holder on this host keeps it for as long as its process lives, also through hours without a write; a holder elsewhere, until it
-    expires.
+    expires. What the store holds for this process, and this process knows nothing of, was left by a connection that broke.
 
     Raises:
         LeaseHeld: another process, or another part of this one, has it.
@@ -64,7 +80,8 @@ def take(tx: Transaction, holder: str, own: ProcessId, *, now: datetime, seconds
     token = 1
     for held_by, pid, host, process, last_token, expires_at in tx.rows(_ROW, name):
         token = last_token + 1
-        gone = ProcessId(pid, host, process).gone()
+        holding = ProcessId(pid, host, process)
+        gone = True if holding == own and not _held[name, last_token] else holding.gone()
         free = not held_by or (datetime.fromisoformat(expires_at) <= now if gone is None else gone)
         if not free:
             raise LeaseHeld(f"'{held_by}' (process {pid} on {host.partition(' ')[0]})", where)

@@ -332,8 +332,7 @@ class Store:
         if self._lease is not None:
             yield self._lease
             return
-        with self._database.write() as tx:
-            token = leases.take(tx, holder, leases.ProcessId.own(), now=self._clock(), seconds=seconds, where=self.where)
+        token = self._take(leases.WRITER, holder, seconds)
         self._lease = Lease(holder, token, seconds, self._renew)
         try:
             yield self._lease
@@ -360,19 +359,36 @@ class Store:
                 leases.check(tx, token, where=self.where, name=name)
                 leases.renew(tx, token, now=self._clock(), seconds=seconds, name=name)
 
-        with self._database.write() as tx:
-            token = leases.take(tx, holder, leases.ProcessId.own(), now=self._clock(), seconds=seconds, where=self.where, name=name)
+        token = self._take(name, holder, seconds)
         try:
             yield Lease(holder, token, seconds, renew)
         finally:
             # The work is done or failed by itself; a lease that could not be given back ends with the process.
-            with contextlib.suppress(AccordError), self._database.write() as tx:
-                leases.release(tx, token, name=name)
+            with contextlib.suppress(AccordError):
+                self._give_back(name, token)
+
+    def _take(self, name: str, holder: str, seconds: float) -> int:
+        token = 0
+        try:
+            with self._database.write() as tx:
+                token = leases.take(tx, holder, leases.ProcessId.own(), now=self._clock(), seconds=seconds, where=self.where, name=name)
+                leases.hold(name, token)
+        except BaseException:
+            if token:
+                leases.let_go(name, token)  # it may be in the store all the same, where the answer of the commit was lost
+            raise
+        return token
 
     def _release(self, token: int) -> None:
         self._lease = None
-        with self._database.write() as tx:
-            leases.release(tx, token)
+        self._give_back(leases.WRITER, token)
+
+    def _give_back(self, name: str, token: int) -> None:
+        try:
+            with self._database.write() as tx:
+                leases.release(tx, token, name=name)
+        finally:
+            leases.let_go(name, token)
 
     def _renew(self) -> None:
         with self._transaction():
