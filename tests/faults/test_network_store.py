@@ -157,3 +157,31 @@ def test_a_sync_whose_store_cannot_be_reached_at_any_moment_ends_with_exit_code_
     assert set(codes) <= {0, 3}
     assert codes.count(3) > len(codes) / 3, codes
     home.whole()
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("fault", SETTINGS)
+def test_commands_of_work_whose_store_cannot_be_reached_are_told_and_happen_once(fault: str, home: Home) -> None:
+    """The long form for people at work: whatever the moment, the repeat ends right."""
+    codes, moments = [], 2 if fault == "black hole" else 8
+    ordinary: dict[str, tuple[int, int]] = {}
+    for number in range(moments + 1):
+        start = ("work", "start", "campaign", "--case", f"C{number}", "--key", f"k{number}", "--by", "Mia")
+        complete = ("work", "complete", f"campaign-k{number}/brief/1", "--answer", "budget=5", "--by", "Mia")
+        for command in (start, complete):
+            home.wire.clear()
+            home.wire.reset = fault == "reset"
+            if number:  # the first one is measured
+                past = ordinary[command[1]][fault == "lost answer"]
+                setattr(home.wire, SETTINGS[fault], int(past * 0.95 * (number - 1) / moments))
+                codes.append(home.call(*command)[0])
+                home.wire.cut()
+                home.wire.clear()
+            code, said = home.call(*command)
+            assert code == 0 or (code, said["error"]["kind"]) == (1, "TerminalError"), said
+            if not number:
+                ordinary[command[1]] = (home.wire.received, home.wire.sent)
+    assert set(codes) <= {0, 3}
+    assert codes.count(3) > len(codes) / 3, codes
+    counted = home.whole()
+    assert [counted[kind] for kind in ("process.started", "task.completed")] == [moments + 1] * 2
