@@ -16,7 +16,9 @@ _FLOW: Final = frozenset({
     "name", "entity", "bindings", "title", "owner", "authority", "existence", "deletes", "delete_guard", "freshness", "drift", "priority",
     "covers", "place",
 })
-_BINDING: Final = frozenset({"name", "resource", "fields", "system", "direction", "cursor", "where", "create", "place"})
+_BINDING: Final = frozenset({
+    "name", "resource", "fields", "system", "direction", "cursor", "where", "create", "capture", "overlap", "sweep_every", "place",
+})
 _MAPPING: Final = frozenset({"name", "column", "direction", "codes", "unit", "timezone", "format", "value", "read", "place"})
 _ENTITY: Final = frozenset({"name", "key", "fields", "title", "owner", "rules", "events", "version", "description", "place"})
 _FIELD: Final = frozenset({
