@@ -29,8 +29,9 @@ demo: $(VENV)/.run
 	@$(BIN)/accord demo marketing-operations --into $(DEMO)
 
 ## test: the whole suite in its short form, at most 10 minutes on 2 cores
+# Python may keep the compiled form here: the suite starts some two hundred processes, which would compile Accord anew each time.
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal
 
 ## prove: the long proofs (kills, histories, soak)
 prove: $(VENV)/.dev

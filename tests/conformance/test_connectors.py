@@ -288,10 +288,26 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")) | 
 AMOUNTS = st.decimals(min_value=-9999999999, max_value=9999999999, places=2)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(st.tuples(st.none() | TEXTS, st.none() | AMOUNTS), min_size=1, max_size=8))
+ROWS = st.lists(st.tuples(st.none() | TEXTS, st.none() | AMOUNTS), min_size=1, max_size=8)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=ROWS)
 def test_any_text_and_amount_is_read_back_as_it_was_written(bench: Any, rows: list[tuple[str | None, Decimal | None]]) -> None:
     """Generated values; deleted again afterwards, so each example begins empty."""
+    check_any(bench, rows)
+
+
+@pytest.mark.prove
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=ROWS)
+def test_any_text_and_amount_is_read_back_many_times(bench: Any, rows: list[tuple[str | None, Decimal | None]]) -> None:
+    """The long form."""
+    check_any(bench, rows)
+
+
+def check_any(bench: Any, rows: list[tuple[str | None, Decimal | None]]) -> None:
+    """Insert, look, delete, look."""
     bench.create()
     given_rows = [{"id": f"k{i}", "name": name, "amount": amount} for i, (name, amount) in enumerate(rows)]
 

@@ -6,6 +6,7 @@ import csv
 import itertools
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,27 @@ def organization(tmp_path: Path) -> Path:
 @pytest.fixture
 def open_step(organization: Path) -> Iterator[Callable[..., StepContext]]:
     """The context of a run on the organization; the steps named are taken as done, so that one step can be tested by itself."""
+    with steps_of(organization) as run:
+        yield run
+
+
+@pytest.fixture(scope="module")
+def open_shared_step(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., StepContext]]:
+    """The same for an organization that the tests of a module share, and only read."""
+    with steps_of(build_organization(tmp_path_factory.mktemp("shared") / "studio")) as run:
+        yield run
+
+
+@pytest.fixture
+def open_step_in() -> Iterator[Callable[[Path], Callable[..., StepContext]]]:
+    """``open_step`` for a folder with an organization in it."""
+    with ExitStack() as stack:
+        yield lambda folder: stack.enter_context(steps_of(folder))
+
+
+@contextmanager
+def steps_of(organization: Path) -> Iterator[Callable[..., StepContext]]:
+    """Opens contexts; the workspaces are closed at the end."""
     opened: list[Workspace] = []
 
     def run(name: str = "run1", *, done: Sequence[str] = ("assess", "design"), root: Path | None = None, **options: Any) -> StepContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -36,11 +37,29 @@ def walk(ctx: StepContext) -> dict[str, str]:
     return pages
 
 
-def test_pages_are_byte_identical_on_a_repeated_run_with_unchanged_inputs(open_step: OpenStep) -> None:
+@pytest.fixture(scope="module")
+def walked(open_shared_step: OpenStep) -> tuple[StepContext, dict[str, str]]:
+    """A run that is over, with the text of its pages."""
+    ctx = open_shared_step()
+    return ctx, walk(ctx)
+
+
+@pytest.fixture
+def studio(walked: tuple[StepContext, dict[str, str]], tmp_path: Path) -> Path:
+    """A folder as the run left it, for this test alone."""
+    return Path(shutil.copytree(walked[0].workspace.deliverables.parent, tmp_path / "after"))
+
+
+@pytest.fixture
+def open_next(open_step_in: Callable[[Path], OpenStep], studio: Path) -> OpenStep:
+    """Contexts of the runs after it."""
+    return open_step_in(studio)
+
+
+def test_pages_are_byte_identical_on_a_repeated_run_with_unchanged_inputs(open_next: OpenStep) -> None:
     """After the first run has brought the systems into agreement, a run changes nothing but the stamps."""
-    walk(open_step("run1"))
-    second = walk(open_step("run2"))
-    third = walk(open_step("run3"))
+    second = walk(open_next("run2"))
+    third = walk(open_next("run3"))
 
     assert {name for name in second if second[name] != third[name]} == set()
 
@@ -58,19 +77,18 @@ def test_a_step_taken_up_again_under_its_run_repeats_itself(open_step: OpenStep)
     assert not third.changed
 
 
-def test_no_page_is_without_content_and_no_reason_stands_twice_as_a_missing_release(open_step: OpenStep) -> None:
+def test_no_page_is_without_content_and_no_reason_stands_twice_as_a_missing_release(walked: tuple[StepContext, dict[str, str]]) -> None:
     """What is not there yet is said at most once on a page."""
-    for name, text in walk(open_step()).items():
+    for name, text in walked[1].items():
         markdown = text.partition("<!doctype")[0]
         assert markdown.count("later release") <= 1, name
         assert markdown.count("\n## ") >= 1, name
         assert "not part of this release" not in markdown, name
 
 
-def test_the_first_lines_say_where_we_stand_and_what_to_do_first(open_step: OpenStep) -> None:
+def test_the_first_lines_say_where_we_stand_and_what_to_do_first(walked: tuple[StepContext, dict[str, str]]) -> None:
     """By hand: of 40 handoffs 24 are accepted first time and in time, the target is 90 %."""
-    ctx = open_step()
-    walk(ctx)
+    ctx, _ = walked
 
     document = build(ctx)
 
@@ -84,10 +102,9 @@ def test_the_first_lines_say_where_we_stand_and_what_to_do_first(open_step: Open
         assert f"\n| {area} |" in text
 
 
-def test_links_of_the_executive_page_lead_to_pages_that_are_there(open_step: OpenStep) -> None:
+def test_links_of_the_executive_page_lead_to_pages_that_are_there(walked: tuple[StepContext, dict[str, str]]) -> None:
     """The page is the entrance to all others."""
-    ctx = open_step()
-    walk(ctx)
+    ctx, _ = walked
 
     folder = ctx.workspace.deliverables / "run"
     html = (folder / "executive.html").read_text()
@@ -192,13 +209,12 @@ def test_a_missed_metric_is_what_comes_next_in_its_area() -> None:
     assert governance.met == "0 of 2"
 
 
-def test_a_flow_that_is_broken_now_is_first_on_the_page(open_step: OpenStep, organization: Path) -> None:
+def test_a_flow_that_is_broken_now_is_first_on_the_page(open_next: OpenStep, studio: Path) -> None:
     """A system that went away between two runs shows at the top, not below what was fine before."""
-    walk(open_step("run1"))
-    (organization / "web.db").rename(organization / "gone.db")
-    ctx = open_step("run2")
+    (studio / "web.db").rename(studio / "gone.db")
+    ctx = open_next("run2")
     walk(ctx)
 
     assert "First: bring back what flow 'orders' could not reach." in build(ctx).summary
-    with sqlite3.connect(organization / "desk.db") as db:
+    with sqlite3.connect(studio / "desk.db") as db:
         assert db.execute("SELECT count(*) FROM clients").fetchone() == (40,)

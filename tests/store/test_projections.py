@@ -389,11 +389,12 @@ def check_history(url: str | Path, folder: Path, history: list[Any], batches: li
         assert other.head().seq == len(events)
 
 
-def test_rebuilding_gives_what_growing_gave_on_sqlite(new_folder: Callable[[], Path]) -> None:
+@pytest.mark.parametrize("examples", [20, pytest.param(300, marks=pytest.mark.prove)])
+def test_rebuilding_gives_what_growing_gave_on_sqlite(new_folder: Callable[[], Path], examples: int) -> None:
     """Every table but the log is rebuildable from it, and how events were batched leaves no trace."""
 
     @given(history=histories, batches=st.lists(st.integers(0, 25), max_size=5))
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     def check(history: list[Any], batches: list[int]) -> None:
         folder = new_folder()
         check_history(folder / "store.db", folder, history, batches)
@@ -401,11 +402,14 @@ def test_rebuilding_gives_what_growing_gave_on_sqlite(new_folder: Callable[[], P
     check()
 
 
-def test_rebuilding_gives_what_growing_gave_on_postgresql(new_schema: Callable[[], str], new_folder: Callable[[], Path]) -> None:
+@pytest.mark.parametrize("examples", [6, pytest.param(60, marks=pytest.mark.prove)])
+def test_rebuilding_gives_what_growing_gave_on_postgresql(
+    new_schema: Callable[[], str], new_folder: Callable[[], Path], examples: int
+) -> None:
     """The same on PostgreSQL, compared with SQLite: both databases hold the same tables."""
 
     @given(history=histories, batches=st.lists(st.integers(0, 25), max_size=5))
-    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     def check(history: list[Any], batches: list[int]) -> None:
         check_history(new_schema(), new_folder(), history, batches)
 
