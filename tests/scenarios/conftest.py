@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 import os
 import sqlite3
@@ -12,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from accord.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,8 +100,25 @@ def accord(*arguments: str | Path, cwd: Path | None = None, env: dict[str, str] 
     )
 
 
+def inside(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """The same command in this process: what it prints and answers is the same, and starting a process costs more than most commands."""
+    given = [str(argument) for argument in arguments]
+    said, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(errors):
+        code = main(given)
+    return subprocess.CompletedProcess(given, code, said.getvalue(), errors.getvalue())
+
+
 @pytest.fixture
-def run_accord() -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_accord(monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Commands in this process."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    return inside
+
+
+@pytest.fixture(scope="session")
+def run_process() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Commands in a process of their own, where the process is what the test is about."""
     return accord
 
 
@@ -138,6 +159,6 @@ def shop(tmp_path: Path) -> Path:
     return build_shop(tmp_path / "shop")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_shop() -> Callable[..., Path]:
     return build_shop

@@ -27,9 +27,9 @@ def assert_clear(result: CompletedProcess[str], code: int, *words: str) -> None:
         assert word in said, said
 
 
-def test_a_map_that_is_not_there_is_a_usage_error(tmp_path: Path, run_accord: Run) -> None:
+def test_a_map_that_is_not_there_is_a_usage_error(tmp_path: Path, run_process: Run) -> None:
     """The first mistake everybody makes."""
-    assert_clear(run_accord("run", tmp_path / "nothing"), 2, "nothing")
+    assert_clear(run_process("run", tmp_path / "nothing"), 2, "nothing")
 
 
 def test_an_unknown_option_is_a_usage_error_with_the_way_to_help(shop: Path, run_accord: Run) -> None:
@@ -160,7 +160,7 @@ def test_two_runs_at_once_are_refused_with_the_holder(shop: Path, run_accord: Ru
         result = run_accord("sync", shop)
         assert_clear(result, 3, str(process.pid))
     finally:
-        os.kill(process.pid, signal.SIGCONT)
+        process.kill()
         process.wait(timeout=120)
 
 

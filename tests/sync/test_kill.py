@@ -106,7 +106,7 @@ def finish(folder: Path, run: str, capture: str, *, whole: bool = False) -> int:
 
 def test_a_run_killed_at_any_moment_is_taken_up_by_the_next_without_loss(tmp_path: Path) -> None:
     """Power cuts and impatient people do not choose their moment."""
-    murder(tmp_path, 3, keys=400, seed=1)
+    murder(tmp_path, 2, keys=400, seed=1)
 
 
 def test_a_killed_run_that_was_told_what_moved_is_told_again(tmp_path: Path) -> None:
