@@ -128,7 +128,7 @@ def lying_about_sizes(data: bytes) -> bytes:
         (lying_about_sizes(workbook()), "it cannot be read"),
         (
             sheet_changed(lambda data: b'<!DOCTYPE x [<!ENTITY a "a">]>' + data.replace(b"</sheetData>", b"</sheetData>&a;")),
-            "it cannot be read",
+            "defines entities",
         ),
         (workbook()[:200] + b"\0" * 300 + workbook()[500:], "it cannot be read"),
         (b"id,name\nK0,a\n", "not a zip file"),
