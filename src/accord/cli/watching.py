@@ -27,7 +27,7 @@ from accord.sync.watch.lineage import Emit, Lineage, Poster, to_file
 from accord.sync.watch.metrics import Metrics
 from accord.sync.watch.telemetry import Telemetry, send_telemetry
 from accord.work import Work
-from accord.work.starts import Begun, start_from_entities
+from accord.work.starts import start_from_entities
 from accord.workspace import Workspace
 
 NOTE_EVERY = timedelta(hours=1)
@@ -77,13 +77,6 @@ class Told:
         self.say("state", f"{report.flow} {what.get(report.state, 'goes on')}", flow=report.flow, state=report.state, reason=report.reason)
 
 
-def begun_sentence(begun: Begun) -> str:
-    """What a change of an entity led to, in words."""
-    if begun.reason:
-        return f"not started: process '{begun.process}' by {begun.start} {begun.key}: {begun.reason}".replace("  ", " ")
-    return f"started: {begun.instance}"
-
-
 class Starter:
     """Starts the instances that agreed rows call for, whenever a flow has agreed on some, and notes reviews that fall due meanwhile."""
 
@@ -126,7 +119,7 @@ class Starter:
             self._told.say("start_failed", f"{entity}: {error}", entity=entity, kind=type(error).__name__, message=str(error))
             return
         for begun in found:
-            self._told.say("not_started" if begun.reason else "process_started", begun_sentence(begun), **plain(begun))
+            self._told.say("not_started" if begun.reason else "process_started", begun.sentence, **plain(begun))
 
 
 def watch(workspace: Workspace, flows: Sequence[str], lease: Lease, *, as_json: bool, metrics_port: int | None, lineage: str) -> int:

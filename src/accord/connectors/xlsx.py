@@ -6,7 +6,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -193,15 +193,14 @@ class XlsxConnector(Folder):
     @contextmanager
     def _opened(self, *, write: bool = False) -> Iterator[Any]:
         path = existing_file(self.workbook, self.system.name)
-        with self._readable():
-            with zipfile.ZipFile(path) as archive:
-                entries = archive.infolist()
+        with self._readable(), zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
             unpacked = sum(entry.file_size for entry in entries)
             packed = sum(entry.compress_size for entry in entries) or 1
             if unpacked > MAX_UNPACKED_BYTES or (unpacked > 10_000_000 and unpacked / packed > MAX_RATIO):
                 allowed = f"at most {MAX_UNPACKED_BYTES:,} bytes, packed {MAX_RATIO}-fold"
                 raise DataRefused(f"it unpacks to {unpacked:,} bytes", str(path), allowed)
-            _refuse_definitions(path, entries)
+            _refuse_definitions(path, archive)
         with path.open("rb") as file:  # ours to close: openpyxl leaves it open when it refuses the workbook
             with self._readable():
                 book = load_workbook(file, read_only=not write, data_only=not write)
@@ -235,18 +234,17 @@ def _example(sheet: Any, column: int) -> Any:
     return next((row[0] for row in values if row[0] is not None), None)
 
 
-def _refuse_definitions(path: Path, entries: Iterable[zipfile.ZipInfo]) -> None:
+def _refuse_definitions(path: Path, archive: zipfile.ZipFile) -> None:
     """Refuse XML that defines entities, whichever parser happens to be installed: some resolve them, and none need them.
 
     Raises:
         DataRefused: naming the part.
     """
-    with zipfile.ZipFile(path) as archive:
-        for entry in entries:
-            if not entry.filename.endswith((".xml", ".rels", ".vml")):
-                continue
-            with archive.open(entry) as part:
-                start = part.read(_PROLOG_BYTES).replace(b"\0", b"")  # in two-byte encodings every other byte is a zero
-            if (found := _NO_ELEMENT.match(_ASIDE.sub(b"", start))) is not None:
-                what = "defines entities" if found[0].endswith(b"!DOCTYPE") else "does not begin with an element"
-                raise DataRefused(f"{entry.filename} {what}", str(path), _EXPECTED)
+    for entry in archive.infolist():
+        if not entry.filename.endswith((".xml", ".rels", ".vml")):
+            continue
+        with archive.open(entry) as part:
+            start = part.read(_PROLOG_BYTES).replace(b"\0", b"")  # in two-byte encodings every other byte is a zero
+        if (found := _NO_ELEMENT.match(_ASIDE.sub(b"", start))) is not None:
+            what = "defines entities" if found[0].endswith(b"!DOCTYPE") else "does not begin with an element"
+            raise DataRefused(f"{entry.filename} {what}", str(path), _EXPECTED)

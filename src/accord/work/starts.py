@@ -52,6 +52,13 @@ class Begun:
     instance: str = ""
     reason: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """What a change of an entity led to, in words."""
+        if self.reason:
+            return f"not started: process '{self.process}' by {self.start} {self.key}: {self.reason}".replace("  ", " ")
+        return f"started: {self.instance}"
+
 
 def start_from_entities(work: Work, *, entities: Collection[str] | None = None, by: str = "accord") -> list[Begun]:
     """Start what the agreed rows call for; call it after flows have run.

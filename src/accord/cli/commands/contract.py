@@ -11,6 +11,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.output import emit_json, escape, out
+from accord.cli.problems import problem_json, tell_problems
 from accord.lifecycle.files import write_whole
 from accord.mapfile import Problem, load_map
 from accord.mapfile.compatibility import judge_contract
@@ -116,7 +117,7 @@ def import_(
     try:
         found = import_contract(_text(file), str(file))
     except ContractProblems as error:
-        return _mistakes(error.problems, as_json=json)
+        return tell_problems("contract import", error.problems, as_json=json)
     addition = None if into is None else add_entities(into, found.entities, values)
     notes = (*found.left_out, *found.unchecked, *(addition.notes if addition is not None else ()))
     refused = strict and bool(found.unchecked)
@@ -135,8 +136,8 @@ def _body(found: ImportedContract, addition: Addition | None, *, refused: bool) 
         "entities": {entity.name: entity for entity in found.entities},
         "yaml": entities_text(found.entities),
         "freshness_seconds": found.freshness.seconds if found.freshness is not None else None,
-        "left_out": [_told(note) for note in (*found.left_out, *notes)],
-        "unchecked": [_told(note) for note in found.unchecked],
+        "left_out": [problem_json(note) for note in (*found.left_out, *notes)],
+        "unchecked": [problem_json(note) for note in found.unchecked],
         "file": str(addition.file) if addition is not None and not refused else None,
     }
 
@@ -154,20 +155,6 @@ def _show(found: ImportedContract, notes: tuple[Problem, ...], addition: Additio
     elif addition is not None:
         freshness = f"; give its flow freshness: {found.freshness}" if found.freshness is not None else ""
         out().print(escape(f"written {addition.file}: {', '.join(e.name for e in found.entities)}{freshness}"))
-
-
-def _mistakes(problems: tuple[Problem, ...], *, as_json: bool) -> int:
-    if as_json:
-        emit_json({"command": "contract import", "problems": [_told(p) for p in problems]})
-    else:
-        for problem in problems:
-            out().print(escape(str(problem)))
-        out().print(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}")
-    return 2
-
-
-def _told(problem: Problem) -> dict[str, Any]:
-    return {"file": problem.place.file, "line": problem.place.line, "message": problem.message, "expected": problem.expected}
 
 
 def _text(file: Path) -> str:

@@ -6,6 +6,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.output import emit_json, escape, out
+from accord.cli.problems import problem_json
 from accord.mapfile import lint as lint_map
 from accord.measure.discovery import known_kpis
 from accord.workspace import known_connectors
@@ -28,12 +29,7 @@ def lint(
         map_path, variables=options.variables(data, set_), known_kpis=known_kpis(folder), known_connectors=known_connectors()
     )
     if json:
-        emit_json(
-            {
-                "command": "lint",
-                "problems": [{"file": p.place.file, "line": p.place.line, "message": p.message, "expected": p.expected} for p in problems],
-            }
-        )
+        emit_json({"command": "lint", "problems": [problem_json(p) for p in problems]})
     else:
         for problem in problems:
             out().print(escape(f"{problem.place}: {problem.message} {problem.expected}".rstrip()))

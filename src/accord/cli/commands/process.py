@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from accord.cli import options
 from accord.cli.output import emit_json, escape, out
+from accord.cli.problems import problem_json, tell_problems
 from accord.lifecycle.files import write_whole
-from accord.mapfile import Problem, load_map
+from accord.mapfile import load_map
 from accord.mapfile.bpmn import (
     BpmnProblems,
     add_processes,
@@ -68,7 +68,7 @@ def import_(
     try:
         found = import_bpmn(_bytes(file), str(file))
     except BpmnProblems as error:
-        return _mistakes(error.problems, as_json=json)
+        return tell_problems("process import", error.problems, as_json=json)
     addition = None if into is None else add_processes(into, found, values, replacing=replace)
     diagrams: list[Path] = []
     if addition is not None and into is not None:
@@ -78,7 +78,12 @@ def import_(
             write_whole(diagrams[-1], diagram_text(diagram))
     notes = (*found.left_out, *(addition.notes if addition is not None else ()))
     if json:
-        body = {"processes": found.processes, "teams": found.teams, "yaml": processes_text(found), "left_out": [_told(n) for n in notes]}
+        body = {
+            "processes": found.processes,
+            "teams": found.teams,
+            "yaml": processes_text(found),
+            "left_out": [problem_json(n) for n in notes],
+        }
         files = {"file": str(addition.file) if addition is not None else None, "diagrams": [str(path) for path in diagrams]}
         emit_json({"command": "process import", **body, **files, "problems": []})
         return 0
@@ -89,20 +94,6 @@ def import_(
     if addition is not None:
         out().print(escape(f"written {addition.file}: {', '.join(found.processes)}"))
     return 0
-
-
-def _mistakes(problems: tuple[Problem, ...], *, as_json: bool) -> int:
-    if as_json:
-        emit_json({"command": "process import", "problems": [_told(p) for p in problems]})
-    else:
-        for problem in problems:
-            out().print(escape(str(problem)))
-        out().print(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}")
-    return 2
-
-
-def _told(problem: Problem) -> dict[str, Any]:
-    return {"file": problem.place.file, "line": problem.place.line, "message": problem.message, "expected": problem.expected}
 
 
 def _bytes(file: Path) -> bytes:

@@ -85,11 +85,8 @@ def sync(
         table("dry run: nothing was written" if dry_run else "", ("flow", "status", "counts"), [(a, b, escape(c)) for a, b, c in rows])
         if results and not any(r.changed for r in results) and not failures:
             out().print("no change: the systems agree with the last synchronization")
-        if begun:
-            from accord.cli.watching import begun_sentence
-
-            for one in begun:
-                out().print(escape(begun_sentence(one)))
+        for one in begun:
+            out().print(escape(one.sentence))
     for name, failure in failures:
         emit_error(type(failure).__name__, f"flow '{name}': {failure}", as_json=False, code=failure.exit_code)
     return 3 if any(error.exit_code == 3 for _, error in failures) else 1 if failures else 0

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from accord.cli import options
-from accord.cli.output import clock, emit_json, escape, out, plain, table
+from accord.cli.output import emit_json, escape, out, plain, table
 from accord.model.entity import Field
 from accord.model.errors import UsageError
 from accord.model.types import CanonicalType
 from accord.store.signing import load_or_create_key
-from accord.work import Task, Work, open_work
+from accord.work import Task, Work
 from accord.work.inbox import FOR_PEOPLE, board, inbox, item, offers, passages, sentence, show
 from accord.work.links import Links
 from accord.work.mail.outbox import mails
@@ -65,7 +65,7 @@ def register(app: typer.Typer) -> None:
 def _work(where: options.Where) -> Iterator[tuple[Workspace, Work]]:
     """The lease is not taken: each command is one short transaction, and people work while a synchronization runs."""
     with where.opened(write=False) as workspace:
-        yield workspace, open_work(workspace.map, workspace.store, clock=clock, folder=workspace.map_folder)
+        yield workspace, workspace.work()
 
 
 def _tell(task: Task, json: bool, command: str, said: str) -> int:

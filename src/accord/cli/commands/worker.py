@@ -13,7 +13,6 @@ from accord.cli.output import clock, emit_error, emit_json, out
 from accord.govern.reviews import note_due
 from accord.lifecycle.acting import action_context, couriers_of
 from accord.model.errors import AccordError, UsageError
-from accord.work import open_work
 from accord.work.couriers import carry_out_once, carrying
 from accord.work.queue_runner import QueueRunner
 from accord.work.runner import EmbeddedRunner, Runner
@@ -40,7 +39,7 @@ def worker(
     if many and not where.store.startswith(("postgresql://", "postgres://")):
         raise UsageError("--many needs a store that several machines reach.", expected="Give --store postgresql://….")
     with where.opened(write=False) as workspace:
-        work = open_work(workspace.map, workspace.store, clock=clock, folder=workspace.map_folder)
+        work = workspace.work()
         note_due(workspace.map, workspace.store, now=clock())
         context = action_context(workspace, mail_url=mail, sender=sender)
         runner: Runner
