@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socketserver
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,34 +22,9 @@ processes:
 """
 
 
-class _Mail(socketserver.StreamRequestHandler):
-    """As much of RFC 5321 as one message needs."""
-
-    def handle(self) -> None:
-        self.wfile.write(b"220 here\r\n")
-        while line := self.rfile.readline():
-            if line.upper().startswith(b"DATA"):
-                self.wfile.write(b"354 go on\r\n")
-                kept = b""
-                while not kept.endswith(b"\r\n.\r\n"):
-                    kept += self.rfile.readline()
-                self.server.kept.append(kept.decode())  # type: ignore[attr-defined]
-            self.wfile.write(b"221 bye\r\n" if line.upper().startswith(b"QUIT") else b"250 fine\r\n")
-
-
-@pytest.fixture
-def mail_server() -> Iterator[Any]:
-    """A server that takes everything."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Mail) as server:
-        server.kept = []  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-def test_a_person_is_written_to_and_finishes_by_the_link(tmp_path: Path, capsys: pytest.CaptureFixture[str], mail_server: Any) -> None:
+def test_a_person_is_written_to_and_finishes_by_the_link(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mail_server: tuple[str, list[str]]
+) -> None:
     """Looking uses nothing up, a form that does not fit neither; the second use is refused with exit code 1."""
     (tmp_path / "map.yaml").write_text(MAP)
 
@@ -63,10 +35,10 @@ def test_a_person_is_written_to_and_finishes_by_the_link(tmp_path: Path, capsys:
         return code, json.loads(printed.out or printed.err)
 
     assert call("work", "start", "p", "--case", "C", "--map", str(tmp_path))[0] == 0
-    server = ("--mail", f"smtp://127.0.0.1:{mail_server.server_address[1]}", "--sender", "accord@example.org")
+    server = ("--mail", mail_server[0], "--sender", "accord@example.org")
     assert call("worker", str(tmp_path), *server)[1]["done"] == 1
     assert call("worker", str(tmp_path), *server)[1]["done"] == 0
-    (message,) = mail_server.kept
+    (message,) = mail_server[1]
     token = re.search(r"Finish it:\s+accord work redeem (\S+)", message.replace("=\r\n", "").replace("=3D", "="))
     assert token is not None
     redeem = ("work", "redeem", token[1], "--map", str(tmp_path))

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import socketserver
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,33 +20,6 @@ processes:
     steps:
       tell: {kind: auto, action: mail, arguments: {to: "'sam@example.org'", subject: "'Brief ' || case_name", text: "'Please look.'"}}
 """
-
-
-class _Mail(socketserver.StreamRequestHandler):
-    """As much of RFC 5321 as one message needs."""
-
-    def handle(self) -> None:
-        self.wfile.write(b"220 here\r\n")
-        while line := self.rfile.readline():
-            if line.upper().startswith(b"DATA"):
-                self.wfile.write(b"354 go on\r\n")
-                kept = b""
-                while not kept.endswith(b"\r\n.\r\n"):
-                    kept += self.rfile.readline()
-                self.server.kept.append(kept.decode())  # type: ignore[attr-defined]
-            self.wfile.write(b"221 bye\r\n" if line.upper().startswith(b"QUIT") else b"250 fine\r\n")
-
-
-@pytest.fixture
-def mail_server() -> Iterator[tuple[str, list[str]]]:
-    """Its URL, and what it took."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Mail) as server:
-        server.kept = []  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"smtp://127.0.0.1:{server.server_address[1]}", server.kept  # type: ignore[attr-defined]
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

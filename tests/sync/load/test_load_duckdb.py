@@ -27,13 +27,6 @@ SOURCE = "id INTEGER PRIMARY KEY, price NUMERIC(12,2), name TEXT, moment TIMESTA
 TARGET = "id INTEGER PRIMARY KEY, price DECIMAL(12,2), name VARCHAR, moment TIMESTAMP, doc JSON"
 
 
-@pytest.fixture(autouse=True)
-def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests are small."""
-    monkeypatch.setattr(first, "SMALLEST_ROWS", 1)
-    monkeypatch.setattr(first, "BATCH_ROWS", 64)
-
-
 @pytest.fixture
 def make(tmp_path: Path, world_class: Any) -> Any:
     def made(columns: str, rows: int = 300) -> Any:
@@ -58,36 +51,20 @@ def make(tmp_path: Path, world_class: Any) -> Any:
     return made
 
 
-@pytest.fixture
-def direct(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each direct load was carried out to its end."""
-    seen: list[bool] = []
-    load = first._load
-
-    def watched(*arguments: Any) -> Any:
-        seen.append(False)
-        loaded = load(*arguments)
-        seen[-1] = True
-        return loaded
-
-    monkeypatch.setattr(first, "_load", watched)
-    return seen
-
-
 def held(folder: Path) -> list[tuple[Any, ...]]:
     with duckdb.connect(str(folder / "b.duckdb"), read_only=True) as con:
         return con.execute("SELECT * FROM things ORDER BY id").fetchall()
 
 
 @pytest.mark.parametrize("columns", [TARGET, "id BIGINT, price DOUBLE, name VARCHAR, moment TIMESTAMP, doc VARCHAR"])
-def test_a_file_is_filled_in_one_pass(make: Any, direct: list[bool], columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_filled_in_one_pass(make: Any, went_directly: list[bool], columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the types of the entity and in coarser ones; bad rows stay behind, nothing is read back and nothing is left to write."""
     world = make(columns)
     monkeypatch.setattr(first, "_read_back", lambda *arguments: pytest.fail("its own digest is proof enough"))
 
     result, again = world.sync(), world.sync()
 
-    assert direct == [True]
+    assert went_directly == [True]
     assert (result.counts["inserted"], result.counts["quarantined"], result.counts["verified"]) == (290, 10, 290)
     rows = held(world.folder)
     assert len(rows) == 290
@@ -96,13 +73,13 @@ def test_a_file_is_filled_in_one_pass(make: Any, direct: list[bool], columns: st
     assert world.reconcile().pairs[0].agrees
 
 
-def test_a_file_that_refuses_a_row_is_left_to_the_ordinary_way(make: Any, direct: list[bool]) -> None:
+def test_a_file_that_refuses_a_row_is_left_to_the_ordinary_way(make: Any, went_directly: list[bool]) -> None:
     """One bad row must not cost the others their way in; nothing of the broken load stays."""
     world = make(TARGET.replace("name VARCHAR", "name VARCHAR CHECK (name <> 'é 7')"))
 
     result = world.sync()
 
-    assert direct == [False]
+    assert went_directly == [False]
     assert (result.counts["inserted"], result.counts["refused"]) == (289, 1)
     assert 7 not in [row[0] for row in held(world.folder)]
 
@@ -123,7 +100,7 @@ def test_a_load_that_fails_leaves_no_thread_waiting(make: Any) -> None:
 
 
 def test_a_file_that_shows_other_values_is_noticed_before_the_commit(
-    make: Any, direct: list[bool], monkeypatch: pytest.MonkeyPatch
+    make: Any, went_directly: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the digest is taken of is what the file holds."""
     world = make(TARGET)
@@ -137,7 +114,7 @@ def test_a_file_that_shows_other_values_is_noticed_before_the_commit(
 
     result = world.sync()
 
-    assert direct == [False]
+    assert went_directly == [False]
     assert result.counts["inserted"] == 290
     assert held(world.folder)[5][2] == "é 5"
 
