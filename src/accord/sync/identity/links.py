@@ -52,17 +52,22 @@ def state_of(store: Store, entity: str, role: str) -> list[str]:
 
 def load_links(con: duckdb.DuckDBPyConnection, store: Store, entity: str) -> None:
     """Fill ``links`` (the current link table, ``n`` the age of each), ``dead`` (merged id → the id it is now) and ``links_new`` (none)."""
-    shas = state_of(store, entity, "links")
     con.execute(f"CREATE OR REPLACE TABLE links_new ({_declared(LINKS)})")
-    parts = [f"SELECT *, {n} AS n FROM read_parquet({literal(str(store.read_segment(sha)))})" for n, sha in enumerate(shas)]
-    con.execute(f"CREATE OR REPLACE TABLE links ({_declared(LINKS)}, n INTEGER)")
-    if parts:
-        last = " QUALIFY row_number() OVER (PARTITION BY resource, own_key ORDER BY n DESC) = 1" if len(parts) > 1 else ""
-        con.execute(f"INSERT INTO links BY NAME SELECT * FROM ({' UNION ALL BY NAME '.join(parts)}){last}")
+    fill_links(con, store, entity, "links")
     con.execute("CREATE OR REPLACE TABLE dead (loser VARCHAR, winner VARCHAR)")
     gone = merged_ids(store, entity)
     if gone:
         con.executemany("INSERT INTO dead VALUES (?, ?)", [(loser, final(gone, loser)) for loser in sorted(gone)])
+
+
+def fill_links(con: duckdb.DuckDBPyConnection, store: Store, entity: str, table: str, *, resource: str = "") -> None:
+    """Make ``table`` the current links of an entity, of one resource or of all; ``n`` is the age of each."""
+    con.execute(f"CREATE OR REPLACE TABLE {table} ({_declared(LINKS)}, n INTEGER)")
+    shas, where = state_of(store, entity, "links"), f" WHERE resource = {literal(resource)}" if resource else ""
+    parts = [f"SELECT *, {n} AS n FROM read_parquet({literal(str(store.read_segment(sha)))}){where}" for n, sha in enumerate(shas)]
+    if parts:
+        last = " QUALIFY row_number() OVER (PARTITION BY resource, own_key ORDER BY n DESC) = 1" if len(parts) > 1 else ""
+        con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM ({' UNION ALL BY NAME '.join(parts)}){last}")
 
 
 def merged_ids(store: Store, entity: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from accord.connectors.types import path_literal, quote
 from accord.model.errors import MapError, UnknownName, alternatives
 from accord.model.flow import Lookup
 from accord.sync.cycle import Cycle, storage_type
-from accord.sync.identity.links import LINKS, state_of
+from accord.sync.identity.links import fill_links, state_of
 from accord.sync.mapping.pieces import lookup_table
 from accord.sync.state.base import load_golden
 
@@ -51,16 +51,8 @@ def _links(cycle: Cycle, lookup: Lookup, table: str) -> None:
 
     Several keys may mean one id, where two rows of a system were found to be the same: each is read, and the one that stands is written.
     """
-    shas = state_of(cycle.store, lookup.entity, "links")
-    columns = ", ".join(f"{quote(name)} {kind}" for name, kind in LINKS.items())
-    cycle.sql(f"CREATE OR REPLACE TABLE {table}_links ({columns}, n INTEGER)")
-    for n, sha in enumerate(shas):
-        file = path_literal(cycle.store.read_segment(sha))
-        cycle.sql(
-            f"INSERT INTO {table}_links BY NAME SELECT *, {n} AS n FROM read_parquet({file}) WHERE resource = $r", {"r": lookup.own_key}
-        )
-    last = f"SELECT * FROM {table}_links QUALIFY row_number() OVER (PARTITION BY own_key ORDER BY n DESC) = 1"
-    pairs = f"SELECT own_key AS accord_code, canonical AS accord_value FROM ({last})"
+    fill_links(cycle.con, cycle.store, lookup.entity, f"{table}_links", resource=lookup.own_key)
+    pairs = f"SELECT own_key AS accord_code, canonical AS accord_value FROM {table}_links"
     cycle.sql(f"CREATE OR REPLACE TABLE {table}_read AS {pairs}")
     best = "QUALIFY row_number() OVER (PARTITION BY canonical ORDER BY n DESC, own_key) = 1"
     cycle.sql(f"CREATE OR REPLACE TABLE {table}_write AS {pairs} WHERE NOT coalesce(retired, false) {best}")
