@@ -12,11 +12,12 @@ import duckdb
 import pytest
 
 from accord.connectors.duck import open_duck
-from accord.connectors.registry import connector_kinds, open_connector
+from accord.connectors.registry import open_connector
 from accord.connectors.rest_client import Bucket, retry_after
 from accord.mapfile import load_map
 from accord.model.errors import DataRefused, MapError, SystemChanged, SystemUnreachable
 from accord.model.system import Resource, System
+from accord.workspace import known_connectors
 
 FAST = {"retry_seconds": "0.01", "retries": "3", "timeout_seconds": "2", "page_size": "10", "items": "data"}
 
@@ -313,7 +314,7 @@ def test_the_map_in_the_documentation_is_one(monkeypatch: pytest.MonkeyPatch, tm
     (tmp_path / "map.yaml").write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
     monkeypatch.setenv("CRM_TOKEN", "geheim")
 
-    found = load_map(tmp_path / "map.yaml", {"data": "."}, known_connectors=set(connector_kinds()))
+    found = load_map(tmp_path / "map.yaml", {"data": "."}, known_connectors=known_connectors())
     connector = open_connector(found.systems["crm"], base=tmp_path)
 
     assert connector.kind == "rest"

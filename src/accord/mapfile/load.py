@@ -25,7 +25,7 @@ def load_map(
     variables: Mapping[str, str] | None = None,
     *,
     known_kpis: Collection[str] | None = None,
-    known_connectors: Collection[str] | None = None,
+    known_connectors: Mapping[str, Collection[str]] | None = None,
     as_written: bool = False,
 ) -> IntegrationMap:
     """The map of a file, a folder (its ``*.yaml`` and those of its ``map/`` sub-folder) or several of both.
@@ -34,7 +34,7 @@ def load_map(
         path: file or folder, or several that are read as one map.
         variables: values of ``${name}`` that win over the map's own ``variables:``; ``${map}`` is the folder of the (first) path.
         known_kpis: names of KPIs there are; a reference to another one is a problem. ``None``: not checked.
-        known_connectors: kinds of connectors there are, as a mapping with the ways each can capture changes; as above.
+        known_connectors: kinds of connectors there are, and the ways each can capture changes; as above.
         as_written: leave ``${name}`` in texts as they are, for comparing and writing maps; the checks are the same.
 
     Returns:
@@ -55,7 +55,7 @@ def lint(
     variables: Mapping[str, str] | None = None,
     *,
     known_kpis: Collection[str] | None = None,
-    known_connectors: Collection[str] | None = None,
+    known_connectors: Mapping[str, Collection[str]] | None = None,
 ) -> list[Problem]:
     """Every mistake in a map, in the order of the files; empty when ``load_map`` would succeed. Arguments as there."""
     return _read(path, variables or {}, known_kpis, known_connectors).problems
@@ -73,7 +73,7 @@ def _read(
     path: Path | str | Sequence[Path | str],
     given: Mapping[str, str],
     known_kpis: Collection[str] | None,
-    known_connectors: Collection[str] | None,
+    known_connectors: Mapping[str, Collection[str]] | None,
 ) -> _Reading:
     paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(p) for p in path]
     problems: list[Problem] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from accord.mapfile.problems import Problem
 from accord.mapfile.rules.facts import Facts
@@ -10,7 +10,7 @@ from accord.mapfile.rules.facts import Facts
 
 def check(facts: Facts) -> Iterator[Problem]:
     """Bindings whose kind of system cannot tell of changes as the map wants; nothing when what the kinds can do was not given."""
-    if not isinstance(facts.known_connectors, Mapping):
+    if facts.known_connectors is None:
         return
     for flow in facts.map.flows.values():
         for binding in flow.bindings.values():

@@ -22,7 +22,7 @@ class Facts:
     map: IntegrationMap
     places: Mapping[tuple[str, ...], Place] = field(default_factory=dict)
     known_kpis: Collection[str] | None = None
-    known_connectors: Collection[str] | None = None
+    known_connectors: Mapping[str, Collection[str]] | None = None
     unread: frozenset[str] = frozenset()
 
     def place(self, *path: str) -> Place:
