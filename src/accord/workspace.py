@@ -6,18 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from accord.connectors.protocol import Connector, Logged
-from accord.connectors.registry import connector_kinds, open_connector
+from accord.connectors.registry import connector_kind, connector_kinds, open_connector
 from accord.mapfile import load_map
 from accord.model.errors import UnknownName, UsageError
 from accord.model.integration_map import IntegrationMap
 from accord.model.task_rows import KIND as OWN_TASKS
 from accord.store import Store, open_store
 from accord.store.sealing import PersonalValues
-from accord.work import Work, open_work
-from accord.work.tracker import WorkTracker
+
+if TYPE_CHECKING:
+    from accord.work import Work
+    from accord.work.tracker import WorkTracker
 
 _COMPARED: Final = ("snapshot", "sweep", "cursor")  # every kind can be read as a whole
 
@@ -60,11 +62,13 @@ class Workspace:
         if system not in self._open:
             declared = self.map.systems[system]
             own = declared.connector == OWN_TASKS
-            self._open[system] = WorkTracker(declared, self.work()) if own else open_connector(declared, base=self.map_folder)
+            self._open[system] = _own_tasks()(declared, self.work()) if own else open_connector(declared, base=self.map_folder)
         return self._open[system]
 
     def work(self) -> Work:
         """The processes of the map on its store."""
+        from accord.work import open_work  # a map without processes does not wait for what they need
+
         return open_work(self.map, self.store, folder=self.map_folder)
 
     def connectors(self) -> Mapping[str, Connector]:
@@ -101,10 +105,31 @@ class _Lazy(Mapping[str, Connector]):
         return len(self._workspace.map.systems)
 
 
-def known_connectors() -> dict[str, tuple[str, ...]]:
+def _own_tasks() -> type[WorkTracker]:
+    from accord.work.tracker import WorkTracker  # as above
+
+    return WorkTracker
+
+
+class _Offered(Mapping[str, tuple[str, ...]]):
+    """The ways each kind's changes can be captured; only the kinds that are asked for are loaded."""
+
+    def __getitem__(self, name: str) -> tuple[str, ...]:
+        kind = _own_tasks() if name == OWN_TASKS else connector_kind(name)
+        if kind is None:
+            raise KeyError(name)
+        return (*_COMPARED, "cdc") if issubclass(kind, Logged) else _COMPARED
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*connector_kinds(), OWN_TASKS))
+
+    def __len__(self) -> int:
+        return len(connector_kinds()) + 1
+
+
+def known_connectors() -> Mapping[str, tuple[str, ...]]:
     """Every kind of system a map may name, and how its changes can be captured: those there is a connector for, and Accord's own tasks."""
-    kinds: dict[str, type] = {**connector_kinds(), OWN_TASKS: WorkTracker}
-    return {name: (*_COMPARED, "cdc") if issubclass(kind, Logged) else _COMPARED for name, kind in kinds.items()}
+    return _Offered()
 
 
 def _check_used(variables: Mapping[str, str], integration_map: IntegrationMap) -> None:

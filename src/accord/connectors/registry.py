@@ -8,6 +8,7 @@ import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,7 @@ from accord.model.errors import Place, UnknownName, UsageError
 from accord.model.system import System
 
 _ENVIRONMENT = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+_KIND = re.compile(rb"""^ +kind(?:: *[^=\n]+)? = ["']([^"'\n]+)["']""", re.MULTILINE)
 
 
 def connector_kinds() -> dict[str, type[Connector]]:
@@ -30,15 +32,30 @@ def connector_kinds() -> dict[str, type[Connector]]:
     """
     kinds: dict[str, type[Connector]] = {}
     for module in _modules():
-        for thing in vars(module).values():
-            if isinstance(thing, type) and thing.__module__ == module.__name__ and isinstance(getattr(thing, "kind", None), str):
-                found: type[Connector] = thing
-                if found.kind in kinds:
-                    raise UsageError(
-                        f"connector kind '{found.kind}' is defined twice: {kinds[found.kind].__module__} and {module.__name__}."
-                    )
-                kinds[found.kind] = found
+        for found in _defined(module):
+            if found.kind in kinds:
+                raise UsageError(f"connector kind '{found.kind}' is defined twice: {kinds[found.kind].__module__} and {module.__name__}.")
+            kinds[found.kind] = found
     return dict(sorted(kinds.items()))
+
+
+def connector_kind(name: str) -> type[Connector] | None:
+    """The class of one kind, ``None`` where there is no such kind.
+
+    Only files that say so (``kind = "…"`` in a class) are loaded for it, so that a map of two SQLite files waits for no driver of
+    PostgreSQL; the rest is looked through only when no file says it.
+
+    Raises:
+        UsageError: two files claim the kind.
+    """
+    found = [kind for module in _modules(name) for kind in _defined(module) if kind.kind == name]
+    return found[0] if len(found) == 1 else connector_kinds().get(name)
+
+
+def _defined(module: ModuleType) -> Iterator[type[Connector]]:
+    for thing in vars(module).values():
+        if isinstance(thing, type) and thing.__module__ == module.__name__ and isinstance(getattr(thing, "kind", None), str):
+            yield thing
 
 
 def open_connector(system: System, *, base: Path) -> Connector:
@@ -55,15 +72,15 @@ def open_connector(system: System, *, base: Path) -> Connector:
         UnknownName: no connector of that kind; the error lists those there are.
         UsageError: an environment variable that the map names is not set.
     """
-    kinds = connector_kinds()
-    if system.connector not in kinds:
-        raise UnknownName("connector", system.connector, kinds, place=system.place, holder=f"system '{system.name}'")
+    kind = connector_kind(system.connector)
+    if kind is None:
+        raise UnknownName("connector", system.connector, connector_kinds(), place=system.place, holder=f"system '{system.name}'")
     resolved = replace(
         system,
         at=from_environment(system.at, f"system '{system.name}'", system.place),
         options={name: from_environment(value, f"system '{system.name}'", system.place) for name, value in system.options.items()},
     )
-    return kinds[system.connector](resolved, base=base)
+    return kind(resolved, base=base)
 
 
 def open_connectors(systems: Mapping[str, System], *, base: Path) -> dict[str, Connector]:
@@ -91,7 +108,8 @@ def from_environment(text: str, holder: str, place: Place) -> str:
     return _ENVIRONMENT.sub(value, text)
 
 
-def _modules() -> Iterator[ModuleType]:
+def _modules(kind: str | None = None) -> Iterator[ModuleType]:
+    """Every file of the folders; with a kind, those whose text names it and those whose text is not at hand."""
     packages = [accord.connectors]
     for entry in entry_points(group="accord.packs"):
         name = f"{entry.module}.connectors"
@@ -102,5 +120,19 @@ def _modules() -> Iterator[ModuleType]:
                 raise
     for package in packages:
         for found in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
-            if found.name != "registry":
+            if found.name != "registry" and (kind is None or _may_hold(found, kind)):
                 yield importlib.import_module(f"{package.__name__}.{found.name}")
+
+
+def _may_hold(found: pkgutil.ModuleInfo, kind: str) -> bool:
+    folder = getattr(found.module_finder, "path", "")
+    said = _said(Path(folder, found.name, "__init__.py") if found.ispkg else Path(folder, f"{found.name}.py"))
+    return said is None or kind in said
+
+
+@lru_cache(maxsize=1024)
+def _said(path: Path) -> frozenset[str] | None:
+    try:
+        return frozenset(said.decode() for said in _KIND.findall(path.read_bytes()))
+    except FileNotFoundError:
+        return None  # an archive, or compiled only

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from jinja2 import StrictUndefined, Template
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from accord.report.document import Document
@@ -14,6 +13,9 @@ from accord.report.palette import style_sheet
 from accord.report.stamp import BEGIN, END, Stamp
 from accord.report.svg import embed
 from accord.report.view import Drawing, view
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _CODE = re.compile(r"`([^`\n]+)`")
 _BLANK_LINES = re.compile(r"\n\s*\n")
@@ -41,6 +43,9 @@ def to_html(document: Document, stamp: Stamp, template: str) -> str:
 
 @lru_cache(maxsize=32)
 def _compiled(template: str) -> Template:
+    from jinja2 import StrictUndefined  # here, because most commands write no page
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     environment = ImmutableSandboxedEnvironment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"inline": _inline, "prose": _prose, "drawing": _drawing, "kind": _kind}
     return environment.from_string(template)

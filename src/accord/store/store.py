@@ -20,7 +20,6 @@ from accord.store import log
 from accord.store.database import Database, Row, Rows, Transaction, Value
 from accord.store.group import GroupCommit
 from accord.store.migrate import migrate
-from accord.store.postgres import PostgresDatabase
 from accord.store.projection import Projection, apply, as_table, build, discover, outdated
 from accord.store.scrub import scrub
 from accord.store.sealing import Keyring, Marking, Sealer, Subject
@@ -445,6 +444,8 @@ def open_store(
 
 def _database(url: str) -> Database:
     if url.startswith(("postgresql://", "postgres://")):
+        from accord.store.postgres import PostgresDatabase  # its driver takes a tenth of a second, which SQLite should not wait
+
         return PostgresDatabase(url)
     path = url.removeprefix("sqlite:///")
     if "://" in path or not path or path == ":memory:":

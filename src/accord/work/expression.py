@@ -15,8 +15,6 @@ from functools import lru_cache
 from typing import Any
 
 import duckdb
-import sqlglot
-from sqlglot import exp
 
 from accord.connectors.duck import open_duck
 from accord.connectors.types import quote
@@ -28,6 +26,9 @@ _engines = threading.local()
 @lru_cache(maxsize=4096)
 def variables_of(sql: str) -> tuple[str, ...]:
     """Names of the variables an expression uses."""
+    import sqlglot  # takes a tenth of a second, which only maps with expressions should wait
+    from sqlglot import exp
+
     return tuple(dict.fromkeys(column.name for column in sqlglot.parse_one(sql, dialect="duckdb").find_all(exp.Column)))
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import jsonschema
-from jsonschema.protocols import Validator
+from typing import TYPE_CHECKING, Any
 
 from accord.model.entity import Field
 from accord.model.errors import UsageError
 from accord.model.types import CanonicalType
 from accord.work.definition import Definition
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
 
 _TYPES: Mapping[str, Mapping[str, Any]] = {
     "text": {"type": "string"},
@@ -96,6 +96,8 @@ def _remember(definition: Definition, step: str) -> Validator | None:
 
 
 def _compiled(schema: Mapping[str, Any]) -> Validator:
+    import jsonschema  # takes a tenth of a second, which only those who fill in a form should wait
+
     return jsonschema.Draft202012Validator(dict(schema), format_checker=jsonschema.FormatChecker())
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-import psycopg
-
 from accord.model.errors import UsageError
 from accord.model.event import Event, StoredEvent
 from accord.store import Store
@@ -49,6 +47,8 @@ def set_up(store: Store, url: str) -> None:
     """
     if store.dialect != "postgresql":
         raise UsageError(f"the store at {store.where} cannot be shared by many workers.", expected="Give --store postgresql://….")
+    import psycopg  # here, because the queue is beside a PostgreSQL store only
+
     try:
         from procrastinate.schema import SchemaManager
     except ImportError as error:

@@ -10,9 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-import sqlglot
-from sqlglot import exp
-
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.entity import Field
 from accord.model.flow import Binding, FieldMapping, Join, Split
@@ -74,6 +71,9 @@ def raw_name(column: str) -> str:
 
 def expression_columns(sql: str) -> tuple[str, ...]:
     """Names of the columns an SQL expression of the map uses."""
+    import sqlglot  # takes a tenth of a second, which only maps with expressions should wait
+    from sqlglot import exp
+
     return tuple(dict.fromkeys(c.name for c in sqlglot.parse_one(sql, dialect="duckdb").find_all(exp.Column)))
 
 
