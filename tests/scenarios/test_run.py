@@ -36,7 +36,7 @@ def end_state(shop: Path) -> dict[str, Any]:
     people = sorted((shop / "systems" / "mail" / "people.jsonl").read_text().splitlines())
     mail = sorted((json.loads(line)["person"], json.loads(line)["address"]) for line in people)
     pages = {}
-    for page in sorted((shop / "deliverables").rglob("[!.]*.md")):  # a killed run leaves the page it was writing under a hidden name
+    for page in sorted((shop / "deliverables").rglob("*.md")):  # also what a killed run left half written, if nobody cleared it
         pages[str(page.relative_to(shop))] = without_run(without_stamp(page.read_text()))
     return {"crm": crm, "desk": desk, "mail": mail, "pages": pages}
 

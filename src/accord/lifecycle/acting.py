@@ -19,6 +19,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from accord.lifecycle.run_id import new_run_id
+from accord.lifecycle.starting import started_by
 from accord.model.errors import UsageError
 from accord.packs import installed_packs
 from accord.store.signing import load_or_create_key
@@ -27,7 +28,6 @@ from accord.work import Work
 from accord.work.action import Context, Function
 from accord.work.couriers import Courier
 from accord.work.mail import Mailbox, Post
-from accord.work.starts import start_from_entities
 from accord.work.webhooks.sender import senders
 from accord.workspace import Workspace
 
@@ -44,7 +44,7 @@ def action_context(workspace: Workspace, *, mail_url: str = "", sender: str = ""
     def sync(flow: str) -> Mapping[str, Any]:
         now = datetime.now(UTC)
         result = run_flow(workspace.map, flow, workspace.connectors(), workspace.store, run=new_run_id(now), now=now)
-        begun = start_from_entities(workspace.work(), entities={workspace.map.flows[flow].entity})
+        begun = started_by(workspace, [flow])
         return {"status": result.status, **result.counts, "started": sum(bool(b.instance) for b in begun)}
 
     def plan(problem: str, key: str) -> Mapping[str, Any]:

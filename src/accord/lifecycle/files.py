@@ -9,6 +9,8 @@ from pathlib import Path
 
 from accord.model.errors import StorageFull, TerminalError
 
+_ASIDE = ".writing-"
+
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file so that a reader, or a crash, sees the old one or the new one and never a part.
@@ -20,7 +22,7 @@ def write_whole(path: Path, text: str) -> None:
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.suffix)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_ASIDE, suffix=path.suffix)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
@@ -33,3 +35,12 @@ def write_whole(path: Path, text: str) -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(str(path), os.strerror(error.errno)) from error
         raise TerminalError(f"cannot write {path}: {error.strerror}. Choose a place that can be written.") from error
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what a killed process left half written in a folder; only for whoever alone may write there.
+
+    A writer that stalled and comes back finds its file gone, says so, and leaves the standing one as it is.
+    """
+    for left in sorted(folder.glob(f"{_ASIDE}*")):
+        left.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from accord.lifecycle.context import STEPS, Progress, Silent, StepContext, StepReport
 from accord.lifecycle.executive import build as build_executive
+from accord.lifecycle.files import clear_unfinished
 from accord.lifecycle.fingerprint import inputs_fingerprint
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.runner import finished_steps, run_step, write_document
@@ -66,7 +67,9 @@ def run_all(
     ctx = StepContext(workspace, run, started, progress or Silent(), dict(options or {}))
     done = finished_steps(ctx, run=run)
     reports = [run_step(step, replace(ctx, now=started)) for step in STEPS if step not in done]
-    write_document(build_executive(ctx), ctx)
+    page = build_executive(ctx)
+    clear_unfinished(workspace.deliverables / page.step)
+    write_document(page, ctx)
     ended = now()
     finish = {
         "run": run,

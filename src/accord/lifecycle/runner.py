@@ -14,7 +14,7 @@ from typing import Any, cast
 from accord import __version__
 from accord.govern.templates import load_template
 from accord.lifecycle.context import STEPS, Analysis, StepContext, StepMissing, StepReport, WrittenDeliverable
-from accord.lifecycle.files import write_whole
+from accord.lifecycle.files import clear_unfinished, write_whole
 from accord.measure import import_logs
 from accord.model.errors import UnknownName
 from accord.model.event import Event, ObjectRef
@@ -62,6 +62,7 @@ def run_step(step: str, ctx: StepContext) -> StepReport:
     # Foreign logs the map names are input of every step; one that did not change costs a hash of its file.
     import_logs(ctx.workspace.map, ctx.workspace.store, base=ctx.workspace.map_folder, now=ctx.now, run=ctx.run)
     builders = deliverable_builders(step)
+    clear_unfinished(ctx.workspace.deliverables / step)
     ctx.progress.begin(step, len(builders) + 1)
     analysis: Analysis = package.analyze(ctx)
     record_findings(step, analysis.findings, ctx)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from accord.model.figure import Figure, Finding, TargetResult
 from accord.model.integration_map import IntegrationMap
 
+_WORDS = ("simulated", "partly simulated")
 # Dimensions of KPIs whose values are names of the map, and what the dimension is called on a page.
 _DIMENSIONS = {"from_team": "from", "to_team": "to", "team": "team", "flow": "flow", "target": "in", "process": "process"}
 
@@ -104,3 +105,21 @@ def verdicts(results: Sequence[TargetResult]) -> str:
     if unknown:
         parts.append(f"{unknown} not measured")
     return f"Of {counted(len(results), 'target')}: {', '.join(parts)}."
+
+
+def marked(text: str, label: str) -> str:
+    """A sentence with the word that says what kind of work it counts, such as «simulated»."""
+    return f"{text} ({label})" if label else text
+
+
+def whose_work(integration_map: IntegrationMap, labels: Mapping[str, str]) -> str:
+    """Which processes simulated people worked in, as one sentence; empty when they did in none.
+
+    Args:
+        integration_map: for the titles.
+        labels: process: «simulated» or «partly simulated».
+    """
+    whole, partly = (sorted(process_title(integration_map, p) for p, word in labels.items() if word == w) for w in _WORDS)
+    parts = [f"some of the work of {', '.join(partly)}"] if partly else []
+    parts += [f"all work of {', '.join(whole)}"] if whole else []
+    return f"Simulated people did {' and '.join(parts)}; figures of these processes count it." if parts else ""

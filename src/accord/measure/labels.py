@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
+from accord.measure.carried_out import AFTER_ALL_RULES
 from accord.measure.engine import Measure
 from accord.measure.kpi import Kpi
 from accord.measure.window import Window
 
 OF_WORK = frozenset({"event_log", "handoff", "gate_result"})
+_ORIGINS = "SELECT process, bool_or(seq < $own) AS recorded FROM event_log GROUP BY process HAVING bool_or(seq >= $own) ORDER BY process"
 
 
 def label_of(measure: Measure, kpi: Kpi, window: Window) -> str:
@@ -37,3 +41,25 @@ def recorded_since(measure: Measure, kpi: Kpi, window: Window) -> bool:
         if measure.con.execute(f"SELECT 1 FROM {view} WHERE {times[view]} >= $start{end} AND {own[view]} LIMIT 1", given).fetchone():
             return True
     return False
+
+
+def work_labels(measure: Measure) -> dict[str, str]:
+    """Process: «simulated» when simulated people did all the work its history shows, «partly simulated» when they did some of it.
+
+    Processes without simulated work are left out.
+    """
+    if not measure.sources.simulated() or not measure.sources.work():
+        return {}
+    rows = measure.arrow(_ORIGINS, {"own": AFTER_ALL_RULES}).to_pylist()
+    return {str(row["process"]): "partly simulated" if row["recorded"] else "simulated" for row in rows}
+
+
+def label_of_all(labels: Mapping[str, str], processes: Iterable[str]) -> str:
+    """The word beside what counts the work of several processes together.
+
+    Args:
+        labels: as ``work_labels`` gives them.
+        processes: whose work is counted.
+    """
+    found = {labels.get(process, "") for process in processes}
+    return "simulated" if found == {"simulated"} else "partly simulated" if found - {""} else ""

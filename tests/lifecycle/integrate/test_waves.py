@@ -163,3 +163,27 @@ def test_flows_take_the_latest_wave_of_their_systems_unless_they_name_one(open_s
     integration_map = open_step().workspace.map
 
     assert {name: wave_of(integration_map, flow) for name, flow in integration_map.flows.items()} == {"clients": 1, "orders": 3}
+
+
+def test_rows_that_a_rollout_agrees_on_start_their_processes(open_step: OpenStep, organization: Path) -> None:
+    """Which command carried a change must not matter to the process that waits for it; a row it cannot take is told."""
+    studio = organization / "studio.yaml"
+    starts = """
+  welcome:
+    owner: sales
+    case: client
+    variables: {tier: {type: text, required: true}}
+    starts: {new: {entity: client, existing: start}}
+    steps: {call: {team: sales}}
+targets:"""
+    studio.write_text(studio.read_text().replace("\ntargets:", starts))
+    with sqlite3.connect(organization / "crm.db") as db:
+        db.execute("UPDATE clients SET tier = NULL WHERE id = 'C0'")
+    db.close()
+
+    analysis = analyze(open_step())
+
+    begun = [b for o in analysis.outcomes for b in o.begun]
+    assert (sum(bool(b.instance) for b in begun), len(begun)) == (39, 40)
+    (refused,) = [f for f in analysis.findings if f.kind == "start_refused"]
+    assert "tier" in refused.sentence

@@ -10,6 +10,7 @@ from accord.cli import options
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress, table
 from accord.cli.plans import read_plan
 from accord.lifecycle.run_id import new_run_id
+from accord.lifecycle.starting import started_by
 from accord.model.errors import AccordError, PlanOutdated
 from accord.sync import FlowResult
 from accord.sync.apply.plan import apply_plan, check_plan, rests_on
@@ -54,11 +55,15 @@ def apply(
             except AccordError as error:
                 failure = error
                 break
+        begun = started_by(workspace, [result.flow for result in results])
     done = failure is None and all(r.status == "done" for r in results)
     if json:
-        emit_json({"command": "apply", "run": run, "done": done, "flows": plain(results), "error": str(failure) if failure else None})
+        body = {"command": "apply", "run": run, "done": done, "flows": plain(results), "started": plain(begun)}
+        emit_json(body | {"error": str(failure) if failure else None})
     else:
         _show(results, left=[plan.flow for plan in plans[len(results) :]])
+        for one in begun:
+            out().print(escape(one.sentence))
     if failure is not None:
         emit_error(type(failure).__name__, str(failure), as_json=False, code=failure.exit_code)
         return failure.exit_code

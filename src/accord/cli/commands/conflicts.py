@@ -7,8 +7,9 @@ import json as json_text
 import typer
 
 from accord.cli import options
-from accord.cli.output import clock, emit_json, escape, out, table
+from accord.cli.output import clock, emit_json, escape, out, plain, table
 from accord.lifecycle.run_id import new_run_id
+from accord.lifecycle.starting import started_by
 from accord.model.errors import UnknownName, UsageError
 from accord.sync import run_flow
 from accord.sync.merge.conflict_list import LostValue, OpenConflict, lost_values, open_conflicts
@@ -78,10 +79,12 @@ def _restore(workspace: Workspace, id_: str, *, by: str, force: bool, as_json: b
     run = new_run_id(now)
     lost = restore(workspace.map, workspace.connectors(), workspace.store, id_, by=by, run=run, now=now, force=force)
     result = run_flow(workspace.map, lost.flow, workspace.connectors(), workspace.store, run=run, now=now)
+    begun = started_by(workspace, [lost.flow])
     row = next(r for r in workspace.store.table("conflict").to_pylist() if r["id"] == lost.id)
     outcome = str(row["outcome"] or "waiting")
     if as_json:
-        emit_json({"command": "conflicts", "restored": lost.id, "outcome": outcome, "by": by, "counts": dict(result.counts)})
+        body = {"command": "conflicts", "restored": lost.id, "outcome": outcome, "by": by}
+        emit_json(body | {"counts": dict(result.counts), "started": plain(begun)})
     else:
         sentences = {
             "applied": f"{lost.flow}: {lost.field} of {lost.key} is {lost.losing_value!r} again in every system",
@@ -90,6 +93,8 @@ def _restore(workspace: Workspace, id_: str, *, by: str, force: bool, as_json: b
             "waiting": f"{lost.flow}: the row {lost.key} breaks its contract with this value, or was kept back; the next run tries again",
         }
         out().print(escape(sentences.get(outcome, outcome)))
+        for one in begun:
+            out().print(escape(one.sentence))
     return 0 if outcome == "applied" else 1
 
 

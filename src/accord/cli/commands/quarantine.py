@@ -7,6 +7,7 @@ import typer
 from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
 from accord.lifecycle.run_id import new_run_id
+from accord.lifecycle.starting import started_by
 from accord.sync import flow_order, run_flow
 from accord.sync.judge.quarantine import Choice, discard, list_quarantine, reopen
 
@@ -83,13 +84,16 @@ def retry(
         for name in chosen:
             bar.advance(name)
             results.append(run_flow(workspace.map, name, workspace.connectors(), workspace.store, run=run, now=now))
+        begun = started_by(workspace, chosen)
         after = list_quarantine(workspace.map, workspace.store, choice).rows.num_rows
     released = sum(r.counts.get("released", 0) for r in results)
     if json:
         body = {"command": "quarantine retry", "run": run, "meant": before, "released": released, "waiting": after, "reopened": reopened}
-        emit_json(body | {"flows": plain(results)})
+        emit_json(body | {"flows": plain(results), "started": plain(begun)})
     else:
         out().print(f"{before:,} rows judged again: {released:,} returned, {after:,} still wait")
+        for one in begun:
+            out().print(escape(one.sentence))
     return 1 if after else 0
 
 

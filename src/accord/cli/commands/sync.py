@@ -8,9 +8,9 @@ from accord.cli import options
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress, table
 from accord.govern.reviews import note_due
 from accord.lifecycle.run_id import new_run_id
+from accord.lifecycle.starting import started_by
 from accord.model.errors import AccordError, UnknownName, UsageError
 from accord.sync import flow_order, run_flow
-from accord.work.starts import start_from_entities
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +72,7 @@ def sync(
                 if error.exit_code == 2:
                     raise
                 failures.append((name, error))
-        begun = [] if dry_run else start_from_entities(workspace.work(), entities={workspace.map.flows[n].entity for n in chosen})
+        begun = [] if dry_run else started_by(workspace, chosen)
     if json:
         body = {"command": "sync", "run": run, "dry_run": dry_run, "changed": any(r.changed for r in results), "started": plain(begun)}
         emit_json(body | {"flows": plain(results), "failed": [{"flow": n, "error": str(e)} for n, e in failures]})

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from accord.lifecycle.assess.defects import Check, insert
 from accord.measure import Measure
+from accord.measure.labels import work_labels
 from accord.model.figure import Evidence, Figure
 from accord.model.integration_map import IntegrationMap
 from accord.model.process import Process
@@ -72,11 +74,22 @@ class ProcessFacts:
     passages: tuple[Passage, ...]
     activities: tuple[Activity, ...] = ()
     paths: tuple[Path, ...] = ()
+    label: str = ""
 
 
 def evaluate_processes(measure: Measure, integration_map: IntegrationMap) -> tuple[ProcessFacts, ...]:
     """Every process of the map; one without history has figures that say why."""
-    return tuple(_evaluate(measure, process) for process in integration_map.processes.values())
+    labels = work_labels(measure)
+    return tuple(_labelled(_evaluate(measure, process), labels.get(process.name, "")) for process in integration_map.processes.values())
+
+
+def _labelled(facts: ProcessFacts, label: str) -> ProcessFacts:
+    """The facts with the word beside each figure that says whose work it counts."""
+    if not label:
+        return facts
+    found = {item.name: getattr(facts, item.name) for item in fields(facts)}
+    figures: dict[str, Any] = {n: replace(f, label=label) for n, f in found.items() if isinstance(f, Figure) and f.value is not None}
+    return replace(facts, **figures, label=label)
 
 
 _CASES = """
@@ -201,7 +214,11 @@ _NEGATIVE = "SELECT handoff_id AS key, round(wait_hours, 1) || ' h' AS detail FR
 
 
 def handoff_defects(measure: Measure, integration_map: IntegrationMap, con: duckdb.DuckDBPyConnection) -> None:
-    """Add late, repeated and negative handoffs to the table ``defect``, under the system that is believed about them."""
+    """Add late, repeated and negative handoffs to the table ``defect``, under the system that is believed about them.
+
+    Handoffs of processes that Accord carries out stand in no system and are no defect of one.
+    """
+    own = ' AND handoff_id NOT IN (SELECT handoff_id FROM "work handoffs")' if measure.sources.work() else ""
     for process in integration_map.processes.values():
         rule = process.handoffs
         if rule is None:
@@ -216,7 +233,7 @@ def handoff_defects(measure: Measure, integration_map: IntegrationMap, con: duck
             ("negative_duration", _NEGATIVE, plain, ended),
         )
         for kind, sql, values, field in found:
-            rows: pa.Table = measure.arrow(sql, values)
+            rows: pa.Table = measure.arrow(sql + own, values)
             if rows.num_rows:
                 con.register("handoff_rows", rows)
                 insert(con, [Check(kind, {**place, "field": field, "column": field}, "SELECT * FROM handoff_rows")])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from accord.lifecycle.assess.analysis import AssessAnalysis
 from accord.lifecycle.assess.workflow import Passage, ProcessFacts, slowest
 from accord.lifecycle.context import StepContext
+from accord.lifecycle.titles import whose_work
 from accord.report.charts.matrix import HandoffCell, handoff_matrix
 from accord.report.document import Block, Document, Figures, Paragraph, Section, Table
 from accord.report.maps.swimlanes import Passage as Passed
@@ -22,7 +23,9 @@ def build(ctx: StepContext, analysis: AssessAnalysis) -> Document:
     if worst is not None and worst.median_hours is not None:
         hours = f"{worst.total_hours:,.0f} h in all, median {worst.median_hours:,.1f} h"
         summary += f" Most time is lost from {worst.from_team} to {worst.to_team}: {hours}."
-    sections = (Section("Overview", (_overview(facts),)), *(Section(f.process.title or f.process.name, _process(f)) for f in facts))
+    simulated = whose_work(ctx.workspace.map, {f.process.name: f.label for f in facts if f.label})
+    said = (Paragraph(simulated, "note"),) if simulated else ()
+    sections = (Section("Overview", (*said, _overview(facts))), *(Section(f.process.title or f.process.name, _process(f)) for f in facts))
     title = f"{ctx.workspace.map.title or ctx.workspace.map.name}: workflow evaluation"
     return Document("workflow-evaluation", title, "assess", sections, summary)
 

@@ -13,8 +13,9 @@ from accord.lifecycle.coordinate.network import Network, network
 from accord.lifecycle.coordinate.responsibilities import Responsibility, responsibilities
 from accord.lifecycle.coordinate.words import conflict_words, what
 from accord.lifecycle.judge import level_target
-from accord.lifecycle.titles import team_title
+from accord.lifecycle.titles import marked, team_title
 from accord.measure import discover_kpis, measure_kpi, measure_kpis, open_measure
+from accord.measure.labels import label_of_all, work_labels
 from accord.model.figure import Evidence, Figure, Finding, TargetResult, show_value
 from accord.model.integration_map import IntegrationMap
 
@@ -37,6 +38,7 @@ class CoordinateAnalysis(Analysis):
     values: Mapping[str, Figure] = field(default_factory=dict)
     milestones: Milestones | None = None
     arrived: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def analyze(ctx: StepContext) -> CoordinateAnalysis:
@@ -49,13 +51,14 @@ def analyze(ctx: StepContext) -> CoordinateAnalysis:
         wanted = {k for o in workspace.map.objectives.values() for k in o.kpis} | {t.kpi for t in workspace.map.targets.values()}
         for name in sorted((wanted & definitions.keys()) - values.keys()):
             values[name] = measure_kpi(measure, definitions[name], breakdown=False)[0]
-        net = network(measure)
+        net, labels = network(measure), work_labels(measure)
+        handed = {str(r["process"]) for r in measure.arrow("SELECT DISTINCT process FROM handoff").to_pylist()}
         reached = milestones(measure)
         arrived = {str(r["flow"]): (int(r["late"]), int(r["due"])) for r in measure.arrow(_ARRIVED).to_pylist()}
     alignment = align(workspace.map, {n for n, k in values.items() if k.value is not None})
     raci = responsibilities(workspace.map)
     return CoordinateAnalysis(
-        findings=_findings(workspace.map, alignment, raci, net),
+        findings=_findings(workspace.map, alignment, raci, net, label_of_all(labels, handed)),
         metrics=_metrics(kpis, alignment, reached),
         alignment=alignment,
         raci=raci,
@@ -64,6 +67,7 @@ def analyze(ctx: StepContext) -> CoordinateAnalysis:
         values=values,
         milestones=reached,
         arrived=arrived,
+        labels=labels,
     )
 
 
@@ -87,7 +91,7 @@ def _metrics(kpis: Sequence[Figure], alignment: Sequence[Alignment], reached: Mi
 
 
 def _findings(
-    integration_map: IntegrationMap, alignment: Sequence[Alignment], raci: Sequence[Responsibility], net: Network
+    integration_map: IntegrationMap, alignment: Sequence[Alignment], raci: Sequence[Responsibility], net: Network, label: str
 ) -> tuple[Finding, ...]:
     findings = []
     for row in alignment:
@@ -105,9 +109,9 @@ def _findings(
     for name in net.overloaded:
         place = next(t for t in net.teams if t.name == name)
         text = f"{team_title(integration_map, name)} receives {place.received:,} of {total:,} handoffs; everybody waits for it"
-        findings.append(Finding("overload", f"team {name}", text, count=place.received, owner=name))
+        findings.append(Finding("overload", f"team {name}", marked(text, label), count=place.received, owner=name))
     if len(net.silos) > 1:
         groups = "; ".join(", ".join(team_title(integration_map, t) for t in g) for g in net.silos)
         text = f"the log shows no handoff between these groups of teams: {groups}"
-        findings.append(Finding("silos", "teams", text, count=len(net.silos)))
+        findings.append(Finding("silos", "teams", marked(text, label), count=len(net.silos)))
     return tuple(findings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accord.lifecycle.context import StepContext
 from accord.lifecycle.coordinate.analysis import CoordinateAnalysis
-from accord.lifecycle.titles import counted, team_title, the_rest
+from accord.lifecycle.titles import counted, team_title, the_rest, whose_work
 from accord.model.figure import show_value
 from accord.report.charts.matrix import HandoffCell, handoff_matrix
 from accord.report.document import Block, Document, Figures, Paragraph, Section, Table
@@ -46,8 +46,10 @@ def build(ctx: StepContext, analysis: CoordinateAnalysis) -> Document:
         ("Silos", str(max(len(net.silos) - 1, 0)), "groups of teams that hand nothing to the others, beside the largest"),
         ("Overloaded", ", ".join(map(team, net.overloaded)) or "none", "teams that receive more than 40 % of all handoffs"),
     )
+    simulated = whose_work(ctx.workspace.map, analysis.labels)
+    said = (Paragraph(simulated, "note"),) if simulated else ()
     sections = (
-        Section("Handoff matrix", (handoff_matrix(cells),)),
+        Section("Handoff matrix", (*said, handoff_matrix(cells))),
         Section("Pairs, most hours waited first", _cut(Table(_PAIRS, pairs, align="llrrrrr", evidence="handoff"), len(net.pairs), "pair")),
         Section("Teams, busiest first", _cut(Table(_TEAMS, teams, align="lrrrr", evidence="handoff"), len(net.teams), "team")),
         Section("Shape of the network", (Table(("Measure", "Value", "Meaning"), shape, align="lrl", evidence="handoff"),)),

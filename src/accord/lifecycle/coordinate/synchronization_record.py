@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accord.lifecycle.context import StepContext
 from accord.lifecycle.coordinate.analysis import CoordinateAnalysis
-from accord.lifecycle.titles import flow_title, process_title, step_title, system_title
+from accord.lifecycle.titles import flow_title, process_title, step_title, system_title, whose_work
 from accord.model.figure import show_value
 from accord.report.document import Block, Document, Figures, Paragraph, Section, Table
 
@@ -34,7 +34,9 @@ def build(ctx: StepContext, analysis: CoordinateAnalysis) -> Document:
         )
         columns = ("Process", "Steps", "Due", "Out of order", "Late", "In order and on time")
         table = Table(columns, rows, align="llrrrr", evidence="event_log; order and service levels of the map")
-        dependencies = [Paragraph(_CLOCK, "note"), Figures((reached.figure,)), table]
+        simulated = whose_work(integration_map, analysis.labels)
+        said = (Paragraph(simulated, "note"),) if simulated else ()
+        dependencies = [Paragraph(_CLOCK, "note"), *said, Figures((reached.figure,)), table]
         summary = f"{show_value(reached.figure.value or 0.0, 'share')} of the dependent steps were done in order and on time."
     elif reached is not None:
         dependencies = [Paragraph(f"not measured: {reached.figure.not_measured}", "note")]

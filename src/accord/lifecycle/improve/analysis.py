@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from accord.lifecycle.context import Analysis, StepContext
 from accord.lifecycle.improve.backlog import Opportunity, backlog
@@ -11,8 +11,9 @@ from accord.lifecycle.improve.drift import SIGNIFICANT, Drift, process_drift
 from accord.lifecycle.improve.series import Series, monthly
 from accord.lifecycle.judge import level_target
 from accord.lifecycle.standing import standing_findings
-from accord.lifecycle.titles import process_title
+from accord.lifecycle.titles import marked, process_title
 from accord.measure import discover_kpis, open_measure
+from accord.measure.labels import work_labels
 from accord.model.figure import Evidence, Figure, Finding, TargetResult, show_value
 from accord.model.integration_map import IntegrationMap
 
@@ -21,11 +22,12 @@ NO_IMPROVEMENTS = "no improvement was tried in this workspace yet"
 
 @dataclass(frozen=True)
 class ImproveAnalysis(Analysis):
-    """Series with control charts, drift of the processes, and the backlog."""
+    """Series with control charts, drift of the processes, and the backlog; ``labels`` names the processes with simulated work."""
 
     series: tuple[Series, ...] = ()
     drift: tuple[Drift, ...] = ()
     backlog: tuple[Opportunity, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def analyze(ctx: StepContext) -> ImproveAnalysis:
@@ -33,18 +35,21 @@ def analyze(ctx: StepContext) -> ImproveAnalysis:
     workspace = ctx.workspace
     kpis = {n: k for n, k in discover_kpis(workspace.map).items() if k.applies_to(workspace.map)}
     with open_measure(workspace.map, workspace.store, now=ctx.now) as measure:
-        series, drift = monthly(measure, kpis), process_drift(measure)
+        series, drift, labels = monthly(measure, kpis), process_drift(measure), work_labels(measure)
     entries = backlog(standing_findings(workspace.store, workspace.map))
     return ImproveAnalysis(
-        findings=_findings(workspace.map, series, drift),
+        findings=_findings(workspace.map, series, drift, labels),
         metrics=_metrics(series, entries),
         series=series,
         drift=drift,
         backlog=entries,
+        labels=labels,
     )
 
 
-def _findings(integration_map: IntegrationMap, series: Sequence[Series], drift: Sequence[Drift]) -> tuple[Finding, ...]:
+def _findings(
+    integration_map: IntegrationMap, series: Sequence[Series], drift: Sequence[Drift], labels: Mapping[str, str]
+) -> tuple[Finding, ...]:
     findings = []
     for item in series:
         if item.change is not None:
@@ -57,6 +62,7 @@ def _findings(integration_map: IntegrationMap, series: Sequence[Series], drift: 
         if process.p_value is not None and process.p_value < SIGNIFICANT:
             title = process_title(integration_map, process.process)
             text = f"{title}: cases go other ways in the second half of the history; {process.moved} (p = {process.p_value:.2g})"
+            text = marked(text, labels.get(process.process, ""))
             findings.append(Finding("process_drift", f"process {process.process}", text, count=process.cases))
     return tuple(findings)
 

@@ -20,6 +20,8 @@ def wave_record(ctx: StepContext, analysis: IntegrateAnalysis, *, name: str, tit
     proven = sum(o.active and o.reconciled for o in outcomes)
     due, verified = (sum(getattr(c, part) for c in analysis.changes if c.flow in flows) for part in ("due", "verified"))
     arrived = f" {verified:,} of {counted(due, 'change')} due arrived, as read back from the target." if due else " No change was due."
+    begun = sum(not b.reason for o in outcomes for b in o.begun)
+    arrived += f" {counted(begun, 'process instance')} began by rows that changed." if begun else ""
     agree = f"{proven} of {counted(len(outcomes), 'flow')} {'is' if len(outcomes) == 1 else 'are'} active and in agreement."
     todo = tuple(f for f in analysis.findings if f.subject in flows)
     still: Block = Paragraph("Nothing: no flow failed and no row waits in quarantine.")

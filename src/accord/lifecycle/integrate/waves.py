@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 from accord.lifecycle.context import Analysis, StepContext
 from accord.lifecycle.integrate.metrics import FlowCount, count_changes, success_metrics
+from accord.lifecycle.starting import started_by
 from accord.lifecycle.titles import counted, flow_title
 from accord.model.errors import AccordError, GuardStopped, SystemUnreachable, UnknownName
 from accord.model.figure import Finding
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.sync import Reconciliation, flow_order, reconcile, run_flow
+from accord.work.starts import Begun
 
 # A wave whose share of active and reconciled flows is below this stops the rollout of later waves (lifecycle.md, step 3).
 WAVE_GATE = 0.95
@@ -28,7 +30,7 @@ WAVES: Mapping[int, str] = {
 
 @dataclass(frozen=True)
 class FlowOutcome:
-    """What became of one flow: ``active`` when it ran, with the proof that followed it."""
+    """What became of one flow: ``active`` when it ran, with the proof that followed it and the processes its rows started."""
 
     flow: str
     wave: int
@@ -37,6 +39,7 @@ class FlowOutcome:
     proof: Reconciliation | None
     quarantined: int = 0
     sentence: str = ""
+    begun: tuple[Begun, ...] = ()
 
     @property
     def reconciled(self) -> bool:
@@ -118,6 +121,7 @@ def _integrate_flow(ctx: StepContext, name: str, wave: int) -> FlowOutcome:
             now=ctx.now,
             allow_deletes=bool(ctx.options.get("allow_deletes")),
         )
+        begun = started_by(workspace, [name])
         proof = reconcile(workspace.map, name, workspace.connectors(), workspace.store, run=ctx.run, now=ctx.now)
     except SystemUnreachable as error:
         return FlowOutcome(name, wave, "unreachable", False, None, sentence=str(error))
@@ -128,7 +132,7 @@ def _integrate_flow(ctx: StepContext, name: str, wave: int) -> FlowOutcome:
         if error.exit_code == 2:
             raise
         return FlowOutcome(name, wave, "failed", False, None, sentence=str(error))
-    return FlowOutcome(name, wave, result.status, True, proof, quarantined=result.waiting)
+    return FlowOutcome(name, wave, result.status, True, proof, quarantined=result.waiting, begun=tuple(begun))
 
 
 def _findings(ctx: StepContext, outcomes: list[FlowOutcome], held_back: Mapping[int, str]) -> tuple[Finding, ...]:
@@ -149,6 +153,9 @@ def _findings(ctx: StepContext, outcomes: list[FlowOutcome], held_back: Mapping[
             rows = "row waits in quarantine" if outcome.quarantined == 1 else "rows wait in quarantine, each"
             text = f"«{title}»: {outcome.quarantined:,} {rows} with its reasons; what is corrected at the source returns by itself"
             findings.append(Finding("quarantine", outcome.flow, text, "warning", outcome.quarantined, owner=owner))
+        for refused in (b for b in outcome.begun if b.reason):
+            subject = f"{refused.process}/{refused.start} {refused.key}".rstrip()
+            findings.append(Finding("start_refused", subject, refused.sentence, "warning", owner=owner))
     for wave, why in held_back.items():
         findings.append(Finding("wave_held_back", f"wave {wave}", f"wave {wave} was not rolled out: {why}", "problem"))
     return tuple(findings)

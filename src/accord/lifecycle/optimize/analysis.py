@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from accord.lifecycle.context import Analysis, StepContext
 from accord.lifecycle.optimize.capacity import Load, find_load
@@ -20,8 +20,9 @@ from accord.lifecycle.optimize.waiting import (
     find_handoff_losses,
     find_rework,
 )
-from accord.lifecycle.titles import counted, process_title, step_title, team_title
+from accord.lifecycle.titles import counted, marked, process_title, step_title, team_title
 from accord.measure import discover_kpis, measure_kpis, open_measure
+from accord.measure.labels import label_of_all, work_labels
 from accord.model.figure import Figure, Finding, show_value
 from accord.model.integration_map import IntegrationMap
 
@@ -30,7 +31,7 @@ _KPIS = ("utilisation", "operations_efficiency", "rework_share", "throughput_tim
 
 @dataclass(frozen=True)
 class OptimizeAnalysis(Analysis):
-    """Bottlenecks, handoff losses, batches, rework and load, each worst first."""
+    """Bottlenecks, handoff losses, batches, rework and load, each worst first; ``labels`` names the processes with simulated work."""
 
     bottlenecks: tuple[Bottleneck, ...] = ()
     losses: tuple[HandoffLoss, ...] = ()
@@ -39,6 +40,7 @@ class OptimizeAnalysis(Analysis):
     load: tuple[Load, ...] = ()
     lanes: tuple[Lanes, ...] = ()
     kpis: tuple[Figure, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def analyze(ctx: StepContext) -> OptimizeAnalysis:
@@ -48,10 +50,10 @@ def analyze(ctx: StepContext) -> OptimizeAnalysis:
     with open_measure(workspace.map, workspace.store, now=ctx.now) as measure:
         waits, losses = find_bottlenecks(measure), find_handoff_losses(measure)
         batches, again = find_batches(measure, workspace.map.timezone), find_rework(measure)
-        load, lanes = find_load(measure), find_lanes(measure)
+        load, lanes, labels = find_load(measure), find_lanes(measure), work_labels(measure)
         kpis = tuple(measure_kpis(measure, [known[n] for n in _KPIS if n in known], breakdown=False))
     return OptimizeAnalysis(
-        findings=_findings(workspace.map, waits, losses, batches, again),
+        findings=_findings(workspace.map, waits, losses, batches, again, labels),
         metrics=realized_gains(ctx, known),
         bottlenecks=waits,
         losses=losses,
@@ -60,6 +62,7 @@ def analyze(ctx: StepContext) -> OptimizeAnalysis:
         load=load,
         lanes=lanes,
         kpis=kpis,
+        labels=labels,
     )
 
 
@@ -69,6 +72,7 @@ def _findings(
     losses: Sequence[HandoffLoss],
     batches: Sequence[Batch],
     again: Sequence[Rework],
+    labels: Mapping[str, str],
 ) -> tuple[Finding, ...]:
     findings = []
     for wait in waits[:3]:
@@ -80,6 +84,7 @@ def _findings(
             f"median {wait.median_hours:,.1f} h, {wait.total_hours:,.0f} h in all{share}"
         )
         detail = {"waited_hours": round(wait.total_hours, 1)}
+        text = marked(text, labels.get(wait.process, ""))
         findings.append(Finding("bottleneck", f"{process}: {source} → {target}", text, count=wait.count, detail=detail))
     late = sorted((x for x in losses if x.hours_beyond_sla), key=lambda x: (-(x.hours_beyond_sla or 0), x.process, x.from_team, x.to_team))
     for loss in late[:5]:
@@ -90,6 +95,7 @@ def _findings(
         )
         detail = {"hours": round(loss.hours_beyond_sla or 0.0, 1), "share": loss.late / loss.with_sla, "n": loss.with_sla}
         subject = f"{process_title(integration_map, loss.process)}: {giver} → {taker}"
+        text = marked(text, labels.get(loss.process, ""))
         findings.append(Finding("late_handoffs", subject, text, count=loss.late, owner=loss.to_team, detail=detail))
     for batch in batches:
         if batch.share >= BATCH_SHARE and batch.n >= 20:
@@ -98,10 +104,12 @@ def _findings(
                 f"{team} accepts {show_value(batch.share, 'share')} of its handoffs in the hour from {batch.hour:02}:00: "
                 "work waits for the batch"
             )
+            text = marked(text, label_of_all(labels, {loss.process for loss in losses if loss.to_team == batch.team}))
             findings.append(Finding("batching", f"team {team}", text, "info", batch.n, owner=batch.team))
     for item in again[:3]:
         process, step = process_title(integration_map, item.process), step_title(integration_map, item.process, item.activity)
         text = f"{process}: «{step}» is done again in {show_value(item.share, 'share')} of the cases, {counted(item.extra, 'time')} in all"
         detail = {"share": item.share, "n": round(item.cases / item.share)}
+        text = marked(text, labels.get(item.process, ""))
         findings.append(Finding("rework_loop", f"{process}: {step}", text, count=item.extra, detail=detail))
     return tuple(findings)

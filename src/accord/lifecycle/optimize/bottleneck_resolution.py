@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accord.lifecycle.context import StepContext
 from accord.lifecycle.optimize.analysis import OptimizeAnalysis
-from accord.lifecycle.titles import process_title, step_title, the_rest
+from accord.lifecycle.titles import process_title, step_title, the_rest, whose_work
 from accord.model.figure import show_value
 from accord.report.charts import Bar, bar_chart
 from accord.report.document import Block, Document, Paragraph, Section, Table
@@ -48,7 +48,9 @@ def build(ctx: StepContext, analysis: OptimizeAnalysis) -> Document:
         for b in waits[:_SHOWN]
     )
     columns = ("Process", "After", "Before", "Times", "Median h", "Hours in all", "Share of the process")
+    simulated = whose_work(integration_map, analysis.labels)
     blocks: list[Block] = [
+        *((Paragraph(simulated, "note"),) if simulated else ()),
         Paragraph(
             "A case waits from the end of one event to the start of the next (its end, where starts are not recorded). These are calendar "
             "hours; waiting that is planned, such as for a launch date, is in them.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accord.lifecycle.context import StepContext
 from accord.lifecycle.optimize.analysis import OptimizeAnalysis
-from accord.lifecycle.titles import process_title, team_title, the_rest
+from accord.lifecycle.titles import process_title, team_title, the_rest, whose_work
 from accord.model.figure import show_value
 from accord.report.charts import Bar, bar_chart
 from accord.report.document import Block, Document, Paragraph, Section, Table
@@ -56,6 +56,8 @@ def build(ctx: StepContext, analysis: OptimizeAnalysis) -> Document:
     )
     columns = ("Process", "From", "To", "Accepted", "Median h", "Hours waited", *(("Late", "Hours beyond service level") if agreed else ()))
     blocks: list[Block] = [Paragraph(_NOTE if agreed else _NO_LEVEL, "note")]
+    if simulated := whose_work(integration_map, analysis.labels):
+        blocks.append(Paragraph(simulated, "note"))
     if bars:
         blocks.append(bar_chart(bars, name="hours-lost", title="Hours waited beyond the agreed service level"))
     blocks.append(Table(columns, rows, align="lllrrrrr", evidence="handoff: accepted handoffs with valid times"))

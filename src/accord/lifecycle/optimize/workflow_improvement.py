@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accord.lifecycle.context import StepContext
 from accord.lifecycle.optimize.analysis import OptimizeAnalysis
-from accord.lifecycle.titles import process_title, step_title, team_title
+from accord.lifecycle.titles import process_title, step_title, team_title, whose_work
 from accord.model.figure import show_value
 from accord.report.document import Block, Document, Paragraph, Section, Table
 
@@ -29,11 +29,13 @@ def build(ctx: StepContext, analysis: OptimizeAnalysis) -> Document:
         for b in analysis.batches[:_SHOWN]
     )
     pictures: list[Block] = []
+    if simulated := whose_work(integration_map, analysis.labels):
+        pictures.append(Paragraph(simulated, "note"))
     for lanes in analysis.lanes:
         pictures.append(lanes.picture)
         if lanes.left_out:
             pictures.append(Paragraph(lanes.left_out, "note"))
-    if not pictures:
+    if not analysis.lanes:
         pictures.append(Paragraph("not measured: the log holds no process with two steps", "note"))
     nothing_again = "no step is done twice in a case" if analysis.lanes else "not measured: the log holds no process with two steps"
     hour = (

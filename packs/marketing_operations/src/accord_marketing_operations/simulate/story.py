@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from accord.model.errors import TerminalError, TransientError
+from accord.model.errors import TerminalError, TransientError, UsageError
 from accord.model.event import Event
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
@@ -57,9 +57,13 @@ def simulate_work(
         seed: the same seed tells the same story.
         number: campaigns.
         habits: what is assumed of the people.
+
+    Raises:
+        UsageError: they began here before and were cut off.
     """
     told = any(start.message == "campaign.requested" for process in integration_map.processes.values() for start in process.starts.values())
     if not told or any(store.read(types=["work.simulated"], limit=1)):
+        _refuse_half(store)
         return None
     assumed, random = habits or Habits(), Random(f"{seed}:after go-live")
     plans, staff = campaigns(seed, number)
@@ -75,6 +79,14 @@ def simulate_work(
     _assumed(store, since, seed, number, assumed)
     office.run()
     return _ended(store, office, since, seed, number)
+
+
+def _refuse_half(store: Store) -> None:
+    begun, ended = (sum(1 for _ in store.read(types=[f"work.{name}"])) for name in ("simulated", "simulation_ended"))
+    if begun > ended:
+        # Nothing can be taken out of the log, and half of the weeks would count as work that was left lying.
+        what = f"the simulated people of {store.where} were cut off in the middle."
+        raise UsageError(what, expected="Remove the folder .accord and run `accord demo` again, or give another folder with --into.")
 
 
 def _tell(office: Office, desk: PackDesk, plans: list[Plan], hours: list[dict[str, Any]]) -> None:
