@@ -1,4 +1,4 @@
-"""Few rows in one statement: the same outcome as the way of large batches, also when others write at the same time."""
+"""Few rows in one statement, many compared and changed in one step: the same outcome as the long way, also when others write then."""
 
 from __future__ import annotations
 
@@ -51,12 +51,28 @@ def told(result: ApplyResult) -> tuple[Any, ...]:
     return (result.inserted, result.updated, result.deleted, result.unchanged, stale, refused)
 
 
-@pytest.mark.parametrize("few", [postgresql_few.FEW, 0])
-def test_both_ways_come_to_the_same(
-    db: psycopg.Connection[Any], postgres_url: str, opened: Any, few: int, monkeypatch: pytest.MonkeyPatch
+def long_way(*_: Any) -> Any:
+    raise AssertionError("the long way")
+
+
+def take(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every batch go this way, and fail when it does not."""
+    if way == "few":
+        monkeypatch.setattr("accord.connectors.postgresql_write.write", long_way)
+        return
+    monkeypatch.setattr(postgresql_few, "FEW", 0)
+    if way == "many":
+        monkeypatch.setattr("accord.connectors.postgresql_write.apply_in_halves", long_way)
+    else:
+        monkeypatch.setattr("accord.connectors.postgresql_write.write_many", lambda *_: False)
+
+
+@pytest.mark.parametrize("way", ["few", "many", "long"])
+def test_all_ways_come_to_the_same(
+    db: psycopg.Connection[Any], postgres_url: str, opened: Any, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The short way is only shorter; repeated, nothing changes any more."""
-    monkeypatch.setattr(postgresql_few, "FEW", few)
+    """The short ways are only shorter; repeated, nothing changes any more."""
+    take(way, monkeypatch)
     connector = opened("postgresql", postgres_url)
 
     first, again = connector.apply(mixed()), connector.apply(mixed())
@@ -73,26 +89,18 @@ def one(op: str, key: int, v: str, old: str | None, n: str = "1.00") -> ChangeBa
     return ChangeBatch("t", ("id",), ("v", "n"), pa.table(data), "b")
 
 
-def test_the_short_way_is_taken(db: psycopg.Connection[Any], postgres_url: str, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else its tests would say nothing."""
-
-    def long_way(*_: Any) -> Any:
-        raise AssertionError("the long way")
-
-    monkeypatch.setattr("accord.connectors.postgresql_write.write", long_way)
-
-    assert opened("postgresql", postgres_url).apply(one("update", 1, "x", "v")).updated == 1
-
-
+@pytest.mark.parametrize("op", ["update", "delete"])
+@pytest.mark.parametrize("way", ["few", "many"])
 def test_an_edit_that_is_committed_while_we_wait_for_its_row_is_not_overwritten(
-    db: psycopg.Connection[Any], postgres_url: str, opened: Any
+    db: psycopg.Connection[Any], postgres_url: str, opened: Any, way: str, op: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The comparison is made again on the row as the other session left it."""
+    take(way, monkeypatch)
     connector = opened("postgresql", postgres_url)
     results: list[ApplyResult] = []
     with psycopg.connect(postgres_url) as other:
         other.execute("UPDATE t SET v = 'theirs' WHERE id = 1")
-        threads = [threading.Thread(target=lambda: results.append(connector.apply(one("update", 1, "ours", "v"))))]
+        threads = [threading.Thread(target=lambda: results.append(connector.apply(one(op, 1, "ours", "v"))))]
         threads[0].start()
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         while db.execute(waiting).fetchone() == (0,):
@@ -102,6 +110,45 @@ def test_an_edit_that_is_committed_while_we_wait_for_its_row_is_not_overwritten(
 
     assert told(results[0])[:5] == (0, 0, 0, 0, [{"id": 1}])
     assert db.execute("SELECT v FROM t WHERE id = 1").fetchone() == ("theirs",)
+
+
+def test_a_key_that_stands_twice_in_a_batch_goes_the_long_way(
+    db: psycopg.Connection[Any], postgres_url: str, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one of its rows does, the other would be judged by."""
+    take("many", monkeypatch)
+    rows = pa.concat_tables([one("update", 1, "x", "v").rows, one("update", 1, "y", "v").rows])
+
+    with pytest.raises(AssertionError, match="the long way"):
+        opened("postgresql", postgres_url).apply(ChangeBatch("t", ("id",), ("v", "n"), rows, "b"))
+
+    assert db.execute("SELECT v FROM t WHERE id = 1").fetchone() == ("v",)
+
+
+def test_what_a_delete_sets_off_is_no_edit_of_a_row_of_the_same_batch(
+    db: psycopg.Connection[Any], postgres_url: str, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row whose parent goes in the same batch ends with the value that was agreed, whatever its foreign key did to it."""
+    take("many", monkeypatch)
+    db.execute(
+        "CREATE TABLE c (id int PRIMARY KEY, up int REFERENCES c ON DELETE SET NULL); INSERT INTO c VALUES (1, NULL), (2, 1), (3, NULL)"
+    )
+    data = {"_op": ["delete", "update"], "id": [1, 2], "up": [None, 3], "_old_up": [None, 1]}
+
+    result = opened("postgresql", postgres_url).apply(ChangeBatch("c", ("id",), ("up",), pa.table(data), "b"))
+
+    assert db.execute("SELECT id, up FROM c ORDER BY id").fetchall() == [(2, 3), (3, None)]
+    assert told(result)[:5] == (0, 1, 1, 0, [])
+
+
+def test_a_value_that_a_delete_sets_free_can_be_given_to_another_row(db: psycopg.Connection[Any], postgres_url: str, opened: Any) -> None:
+    """In one step the update comes first and is refused; the long way carries out both."""
+    data = {"_op": ["delete", "update"], "id": [1, 2], "u": [None, "u1"], "_old_u": ["u1", "u2"]}
+
+    result = opened("postgresql", postgres_url).apply(ChangeBatch("t", ("id",), ("u",), pa.table(data), "b"))
+
+    assert db.execute("SELECT id, u FROM t WHERE id < 3").fetchall() == [(2, "u1")]
+    assert told(result)[:5] == (0, 1, 1, 0, [])
 
 
 def test_a_refused_row_is_named_and_the_others_go_in(db: psycopg.Connection[Any], postgres_url: str, opened: Any) -> None:

@@ -1,4 +1,4 @@
-"""Writing a batch into PostgreSQL: copied beside the table, judged there, carried out as three statements."""
+"""Writing a batch into PostgreSQL: copied beside the table, judged there, carried out there."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pyarrow import csv
 
 from accord.connectors.bisect import apply_in_halves
 from accord.connectors.decide import ROW, Staged, result
+from accord.connectors.postgresql_many import write_many
 from accord.connectors.postgresql_types import PgColumn
 from accord.connectors.protocol import OLD, OP, ApplyResult
 from accord.connectors.types import quote
@@ -54,7 +55,8 @@ def write(
             return error.diag.message_primary or str(error)
         return None
 
-    refusals = dict(apply_in_halves(range(1, batch.rows.num_rows + 1), attempt))
+    easily = not unstorable and write_many(db, table, batch, of, typed)
+    refusals = {} if easily else dict(apply_in_halves(range(1, batch.rows.num_rows + 1), attempt))
     verdicts = db.execute("SELECT row, outcome FROM accord_verdict").fetchall()
     con.execute(f"CREATE OR REPLACE TEMP TABLE verdict ({ROW} BIGINT, outcome VARCHAR)")
     if verdicts:
@@ -84,7 +86,7 @@ def _stage(db: psycopg.Connection[Any], con: duckdb.DuckDBPyConnection, texts: M
             sink = io.BytesIO()
             csv.write_csv(part, sink, options)
             copy.write(sink.getvalue())
-    _run(db, "ANALYZE accord_stage")
+    _run(db, "ANALYZE accord_stage (row)")
     return unstorable
 
 
