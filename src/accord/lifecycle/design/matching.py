@@ -9,7 +9,6 @@ from math import log2
 import duckdb
 import numpy as np
 import pyarrow as pa
-from scipy.optimize import linear_sum_assignment
 
 from accord.connectors.types import literal
 from accord.lifecycle.design.align import Aligned, align, key_pair
@@ -157,6 +156,8 @@ def _assign(fields: tuple[str, ...], columns: tuple[str, ...], scored: Mapping[t
     matrix = np.array([[scored[f, c].confidence for c in columns] for f in fields])
     # Below the threshold a pair is worth nothing: it must not push a good pair aside to raise the total.
     usable = np.array([[_accepted(scored[f, c]) for c in columns] for f in fields])
+    from scipy.optimize import linear_sum_assignment  # takes longer to load than most commands take to answer
+
     rows, picked = linear_sum_assignment(np.where(usable, matrix, 0.0), maximize=True)
     found = [scored[fields[int(i)], columns[int(j)]] for i, j in zip(rows, picked, strict=True) if usable[i, j]]
     return tuple(sorted(found, key=lambda m: (-m.confidence, m.field)))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from accord.measure import Measure
 
@@ -74,6 +73,8 @@ def forecast_growth(counts: list[float]) -> Growth:
 
 def _line(counts: list[float], ahead: int) -> tuple[npt.NDArray[np.float64], float]:
     """The fitted line over the next weeks, and half the width of the 95 % interval of their mean."""
+    from scipy.special import stdtrit  # the whole of scipy.stats takes a second to load
+
     n = len(counts)
     x, y = np.arange(n, dtype=np.float64), np.asarray(counts, dtype=np.float64)
     slope, intercept = np.polyfit(x, y, 1)
@@ -82,4 +83,4 @@ def _line(counts: list[float], ahead: int) -> tuple[npt.NDArray[np.float64], flo
     at = n + (ahead - 1) / 2
     error = sigma * float(np.sqrt(1 / ahead + 1 / n + (at - x.mean()) ** 2 / np.sum((x - x.mean()) ** 2)))
     coming = slope * np.arange(n, n + ahead, dtype=np.float64) + intercept
-    return coming, float(stats.t.ppf(0.975, n - 2)) * error
+    return coming, float(stdtrit(n - 2, 0.975)) * error
