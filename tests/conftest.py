@@ -26,6 +26,7 @@ _databases = itertools.count(1)
 # Many tests start Accord in a process of its own; compiling its 600 files anew each time would take longer than what they do.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "tests" / "startup"), os.environ.get("PYTHONPATH")]))
 
 
 @pytest.fixture(scope="session")
