@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from accord.model.errors import TerminalError, UsageError
 from accord.model.event import GENESIS, Event, Head, ObjectRef, chain_hash
 from accord.store import Store
-from accord.store.log import decode, encode
+from accord.store.log import checked, decode
 
 MakeEvent = Callable[..., Event]
 NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)
@@ -232,10 +232,9 @@ def test_the_stored_text_hashes_like_the_event_it_gives_back(attributes: dict[An
     made = Event("e", "a.b", NOON.astimezone(timezone(timedelta(hours=offset))), "s", attributes, tuple(objects))
 
     try:
-        normal, body = encode(made)
+        normal = checked(made)
     except UsageError:
         return  # keys of several kinds, or half a surrogate pair
 
-    assert decode(body) == normal
-    assert normal.canonical().decode() == body
+    assert decode(normal.canonical().decode()) == normal
     assert normal.time == made.time

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from math import isfinite
 
 from accord.model.errors import LogTampered, TerminalError, UsageError
-from accord.model.event import GENESIS, Event, Head, ObjectRef, StoredEvent, chain_hash, of_body
+from accord.model.event import GENESIS, Event, Head, ObjectRef, StoredEvent, chain_hash, of_body, packed_body
 from accord.store.database import Database, Transaction
-from accord.store.sealing import Sealer
+from accord.store.sealing import Sealer, Sealing
 
 BATCH = 500
 _COLUMNS = "e.seq, e.body, e.previous, e.hash"
@@ -18,19 +19,24 @@ _HEAD = "SELECT h.seq, h.hash, e.hash FROM log_head h LEFT JOIN event e ON e.seq
 _INSERT = "INSERT INTO event (seq, id, type, body, previous, hash) VALUES (?, ?, ?, ?, ?, ?)"
 
 
-def append(tx: Transaction, events: Sequence[tuple[Event, str]], sealer: Sealer) -> tuple[Head, list[StoredEvent]]:
-    """Put events, each with its bytes from ``encode``, behind the head and return the new head and what was new, unsealed.
+def append(tx: Transaction, events: Sequence[Event], sealer: Sealer) -> tuple[Head, list[StoredEvent]]:
+    """Put events, as ``checked`` gives them, behind the head and return the new head and what was new, unsealed.
 
     Raises:
         TerminalError: an id is already taken by an event with other content.
         LogTampered: the last event is not the one the head names; a broken log is not extended.
     """
-    head, known = _head_and_bodies(tx, [event.id for event, _ in events])
-    fresh: dict[str, tuple[Event, str]] = {}
-    for event, body in events:
+    sealing = sealer.sealing(tx, events)
+    head, known = _head_and_bodies(tx, [event.id for event in events], sealing)
+    fresh: dict[str, Event] = {}
+    for event in events:
         stored = known.get(event.id)
-        _, said = fresh.setdefault(event.id, (event, body)) if stored is None else (event, stored)
-        if said != body and (stored is None or not sealer.repeats(tx, stored, event)):
+        if stored is None:
+            said = fresh.setdefault(event.id, event)
+            same = said is event or packed_body(said) == packed_body(event)
+        else:
+            same = stored == packed_body(event) or sealer.repeats(tx, stored, event)
+        if not same:
             raise TerminalError(
                 f"event id '{event.id}' ({event.type}) is already in the log with other content. "
                 "A repeat must be the same event; give a new event a new id.",
@@ -39,34 +45,33 @@ def append(tx: Transaction, events: Sequence[tuple[Event, str]], sealer: Sealer)
     new: list[StoredEvent] = []
     rows = []
     given = list(fresh.values())
-    for (event, _), body in zip(given, sealer.bodies(tx, given), strict=True):
-        head, previous = Head(head.seq + 1, chain_hash(head.hash, body.encode())), head.hash
-        new.append(StoredEvent(head.seq, event, previous, head.hash))
-        rows.append((head.seq, event.id, event.type, body, previous, head.hash))
+    for event, body in zip(given, sealing.bodies(given), strict=True):
+        previous, digest, seq = head.hash, chain_hash(head.hash, body.encode()), head.seq + 1
+        head = Head(seq, digest)
+        new.append(StoredEvent(seq, event, previous, digest))
+        rows.append((seq, event.id, event.type, body, previous, digest))
     if rows:
         tx.many(_INSERT, rows)
         tx.run("UPDATE log_head SET seq = ?, hash = ?", head.seq, head.hash)
     return head, new
 
 
-def encode(event: Event) -> tuple[Event, str]:
-    """An event as the log will give it back, and the text that is stored and hashed.
+def checked(event: Event) -> Event:
+    """An event as the log will give it back.
 
     Raises:
         UsageError: its attributes are not plain JSON, or its id or type is empty.
     """
     try:
-        body = event.canonical().decode()
         normal = event
-        if not _plain(event.attributes) or type(event.objects) is not tuple:
+        if not (_plain(event.attributes) and _plain(event.source) and _plain(event.id) and _named(event.objects)):
             # JSON turns tuples into lists and other keys into text: the hash covers what a reader gets.
-            normal = decode(body)
-            body = normal.canonical().decode()
+            normal = decode(event.canonical().decode())
     except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"event '{event.id}' of type '{event.type}' cannot be written: {error}.", expected=_PLAIN) from error
     if not (isinstance(event.id, str) and event.id and isinstance(event.type, str) and event.type) or "\0" in event.id + event.type:
         raise UsageError(f"an event with id {event.id!r} and type {event.type!r}.", expected="Both must be texts that are not empty.")
-    return normal, body
+    return normal
 
 
 _PLAIN = "Attributes are plain JSON: text, finite numbers, true, false, null, lists, and objects with text as keys."
@@ -75,11 +80,27 @@ _PLAIN = "Attributes are plain JSON: text, finite numbers, true, false, null, li
 def _plain(value: object) -> bool:
     """Whether JSON gives the value back as it is; what this does not know goes the longer way."""
     kind = type(value)
-    if kind is str or kind is int or kind is bool or kind is float or value is None:
+    if kind is str:
+        return value.isascii() or _whole(value)  # type: ignore[attr-defined, arg-type] # a text, as its type says
+    if kind is int or kind is bool or value is None:
         return True
+    if kind is float:
+        return isfinite(value)  # type: ignore[arg-type] # a float, as its type says
     if kind is list:
         return all(map(_plain, value))  # type: ignore[call-overload] # a list, as its type says
-    return kind is dict and all(type(name) is str and _plain(given) for name, given in value.items())  # type: ignore[attr-defined]
+    return kind is dict and all(type(name) is str and _plain(name) and _plain(given) for name, given in value.items())  # type: ignore[attr-defined]
+
+
+def _whole(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
+def _named(objects: object) -> bool:
+    return type(objects) is tuple and all(_plain(ref.type) and _plain(ref.id) and _plain(ref.qualifier) for ref in objects)
 
 
 def decode(body: str) -> Event:
@@ -177,10 +198,13 @@ def _verified(before: Head, seq: int, id_: str, type_: str, body: str, previous:
     return Head(seq, digest)
 
 
-def _head_and_bodies(tx: Transaction, ids: Sequence[str]) -> tuple[Head, dict[str, str]]:
-    """The head to extend, and the texts of those ids that are in the log, asked for together."""
+def _head_and_bodies(tx: Transaction, ids: Sequence[str], sealing: Sealing) -> tuple[Head, dict[str, str]]:
+    """The head to extend, and the texts of those ids that are in the log, asked for together with the keys that seal."""
     parts = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
-    ((found,), *bodies) = tx.several([(_HEAD, ()), *((_bodies_of(len(part)), tuple(part)) for part in parts)])
+    ahead = sealing.queries
+    answers = tx.several([*ahead, (_HEAD, ()), *((_bodies_of(len(part)), tuple(part)) for part in parts)])
+    sealing.found(answers[: len(ahead)])
+    ((found,), *bodies) = answers[len(ahead) :]
     seq, digest, last = found
     if seq and last != digest:
         raise LogTampered(seq, "it is not the event the head of the log names" if last else "it is missing at the end of the log")

@@ -100,12 +100,12 @@ class Store:
             LeaseHeld: the lease this store works under was taken over.
             StorageFull: the disk took no more.
         """
-        encoded = [log.encode(event) for event in events]
+        checked = [log.checked(event) for event in events]
         with self._transaction() as tx:
-            return self._append(tx, encoded)
+            return self._append(tx, checked)
 
-    def _append(self, tx: Transaction, encoded: list[tuple[Event, str]]) -> Head:
-        head, new = log.append(tx, encoded, self._sealer)
+    def _append(self, tx: Transaction, checked: list[Event]) -> Head:
+        head, new = log.append(tx, checked, self._sealer)
         for batch in log.batches(new):
             apply(tx, self._projections, batch)
             for hook in self._hooks:
@@ -290,7 +290,7 @@ class Store:
         """
         who, keyring = list(subjects), self._sealer.keyring
         with self._transaction() as tx:
-            self._append(tx, [log.encode(said(sorted(keyring.known(tx, who).values())))])
+            self._append(tx, [log.checked(said(sorted(keyring.known(tx, who).values())))])
             old = keyring.shred(tx, keyring.known(tx, who).values())  # asked again: the event itself may name one of them
             tx.run("INSERT INTO erasure (kek) VALUES (?) ON CONFLICT (kek) DO NOTHING", old)
 

@@ -15,7 +15,7 @@ from accord.store import log
 from accord.store.database import Query, Row, Transaction, Value
 
 Object = tuple[str, str]  # type and id
-Appender = Callable[[Transaction, list[tuple[Event, str]]], object]
+Appender = Callable[[Transaction, list[Event]], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Turn:
 
     def __init__(self, tx: Transaction, append: Appender, ahead: Sequence[Ahead]) -> None:
         self._tx, self._append = tx, append
-        self._waiting: list[tuple[Event, str]] = []
+        self._waiting: list[Event] = []
         self._changed: set[Object] = set()
         wanted = {query: given.about for given in ahead for query in given.queries}
         found = tx.several(list(wanted)) if wanted else []
@@ -62,7 +62,7 @@ class Turn:
 
     def take(self, events: Sequence[Event]) -> None:
         """Take the events of a decision."""
-        self._waiting += [log.encode(event) for event in events]
+        self._waiting += [log.checked(event) for event in events]
         self._changed.update((ref.type, ref.id) for event in events for ref in event.objects)
 
     def write(self) -> None:

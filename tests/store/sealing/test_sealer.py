@@ -134,6 +134,24 @@ def test_a_person_who_comes_back_gets_a_new_pseudonym(sealed: Store) -> None:
     assert second == _event(2, "anna")
 
 
+def test_a_writer_uses_no_key_that_another_process_shredded(open_here: Callable[..., Store]) -> None:
+    """What a long-lived writer remembers must not bring back who was erased elsewhere, and must not make it fail."""
+    writer, other = open_here(), open_here()
+    writer.protect(Everything())
+    writer.append([_event(1, "anna"), _event(2, "bert")])
+    writer.append([_event(3, "anna"), _event(4, "bert")])  # now it knows both
+
+    _shred(other, [ANNA])
+    writer.append([_event(5, "bert"), _event(6, "anna"), _event(7, "cleo")])
+    writer.append([_event(8, "cleo"), _event(9, "bert")])
+
+    other._sealer.keyring.forget()
+    assert [s.event.attributes["mail"] is None for s in other.read()] == [n in (1, 3) for n in range(1, 10)]
+    assert {str(kek) for (kek,) in other.rows("SELECT kek FROM person_key UNION SELECT kek FROM sealing")} == {
+        path.stem.removeprefix("sealing-") for path in writer._sealer.keyring.folder.iterdir()
+    }
+
+
 def test_a_key_made_in_a_transaction_that_failed_is_not_used_later(sealed: Store) -> None:
     """A value sealed with a key that nobody keeps would be lost."""
 

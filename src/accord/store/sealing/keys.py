@@ -13,8 +13,9 @@ import hmac
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from accord.model.errors import DataRefused, UsageError
-from accord.store.database import Rows, Transaction
+from accord.store.database import Query, Row, Rows, Transaction
 from accord.store.sealing.marks import Subject
 
 KEY_BYTES, NONCE_BYTES, ID_BYTES = 32, 12, 16
@@ -72,13 +73,43 @@ class Keyring:
         self.folder = folder
         self._files: dict[str, Wrapping] = {}
         self._unwrapped: dict[str, AESGCM] = {}
+        self._last: Wrapping | None = None  # the one last found to be in force
+        self._hidden: dict[Subject, str] = {}  # by that one
 
-    def to_seal(self, tx: Transaction, subjects: Iterable[Subject]) -> dict[Subject, tuple[str, AESGCM]]:
+    def query(self, subjects: Sequence[Subject]) -> Query | None:
+        """Asks for the keys of persons, to be taken by ``taken``; ``None`` when that takes more than a query, or nobody is named.
+
+        It asks also which file is in force, in the same moment: what an erasure in another process changed is seen.
+        """
+        if self._last is None or not 0 < len(subjects) <= _AT_ONCE:
+            return None
+        return _held_by(len(subjects)), [self._lookup(self._last, subject) for subject in subjects]
+
+    def taken(self, subjects: Sequence[Subject], rows: Sequence[Row]) -> Held:
+        """Pseudonym and cipher of each person that has a key, as ``query`` found them; nobody when the file is another one now."""
+        if self._last is None or not rows or rows[0][0] != self._last.id:
+            self._last = None
+            self._hidden.clear()
+            return {}
+        keys = {lookup: (id_, wrapped, kek) for _, lookup, id_, wrapped, kek in rows if id_ is not None}
+        named = ((subject, keys.get(self._lookup(self._last, subject))) for subject in subjects)
+        return {subject: (key[0], self._cipher(*key)) for subject, key in named if key is not None}
+
+    def _lookup(self, wrapping: Wrapping, subject: Subject) -> str:
+        if wrapping is not self._last or len(self._hidden) >= _MOST_CACHED:
+            self._last = wrapping
+            self._hidden.clear()
+        found = self._hidden.get(subject)
+        if found is None:
+            found = self._hidden[subject] = wrapping.hidden(subject)
+        return found
+
+    def to_seal(self, tx: Transaction, subjects: Iterable[Subject]) -> Held:
         """Pseudonym and cipher of each person, made where there is none."""
         wanted = list(dict.fromkeys(subjects))
         wrapping = self._present(tx)
-        hidden = {wrapping.hidden(subject): subject for subject in wanted}
-        found: dict[Subject, tuple[str, AESGCM]] = {}
+        hidden = {self._lookup(wrapping, subject): subject for subject in wanted}
+        found: Held = {}
         for lookup, id_, wrapped, kek in _in(tx, "lookup", list(hidden)):
             found[hidden[lookup]] = (id_, self._cipher(id_, wrapped, kek))
         made = []
@@ -107,7 +138,8 @@ class Keyring:
         ((kek,),) = rows.rows("SELECT kek FROM sealing")
         if not kek:
             return {}
-        hidden = {self._file(kek).hidden(subject): subject for subject in subjects}
+        wrapping = self._file(kek)
+        hidden = {wrapping.hidden(subject): subject for subject in subjects}
         return {hidden[lookup]: id_ for lookup, id_, *_ in _in(rows, "lookup", list(hidden))}
 
     def shred(self, tx: Transaction, ids: Iterable[str]) -> str:
@@ -146,6 +178,8 @@ class Keyring:
         """Remember no key."""
         self._files.clear()
         self._unwrapped.clear()
+        self._hidden.clear()
+        self._last = None
 
     def _cipher(self, id_: str, wrapped: str, kek: str) -> AESGCM:
         known = self._unwrapped.get(wrapped)  # by what the row holds: a key that was shredded or wrapped anew is never found here
@@ -217,6 +251,12 @@ def _in(rows: Rows, column: str, values: list[str]) -> list[tuple[str, str, str,
     return found
 
 
+@lru_cache(maxsize=64)
+def _held_by(count: int) -> str:
+    marks = ", ".join("?" * count)
+    return f"SELECT s.kek, p.lookup, p.id, p.wrapped, p.kek FROM sealing s LEFT JOIN person_key p ON p.lookup IN ({marks})"
+
+
 def _sync_folder(folder: Path) -> None:
     if os.name == "nt":
         return  # Windows cannot open folders; its file systems journal renames
@@ -228,3 +268,4 @@ def _sync_folder(folder: Path) -> None:
 
 
 Ciphers = Mapping[str, AESGCM]
+Held = dict[Subject, tuple[str, AESGCM]]

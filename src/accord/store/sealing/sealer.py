@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from accord.model.errors import DataRefused
 from accord.model.event import Event, as_body, of_body, packed_body, parts_of
 from accord.store.attributes import packed
-from accord.store.database import Rows, Transaction
-from accord.store.sealing.keys import NONCE_BYTES, Ciphers, Keyring
+from accord.store.database import Query, Row, Rows, Transaction
+from accord.store.sealing.keys import NONCE_BYTES, Ciphers, Held, Keyring
 from accord.store.sealing.marks import Mark, Marking, Path
 
 SEALED: Final = "sealed"
@@ -43,25 +43,10 @@ class Sealer:
         self.keyring = keyring
         self.marking: Marking | None = None
 
-    def bodies(self, tx: Transaction, events: Sequence[tuple[Event, str]]) -> list[str]:
-        """The text of each event as it is hashed and kept, given the one without seals."""
-        if self.marking is None or not events:
-            return [body for _, body in events]
-        marked = self.marking.marks([event for event, _ in events], tx)
-        subjects = {mark.subject for marks in marked for mark in marks}
-        if not subjects:
-            return [body for _, body in events]
-        ciphers = self.keyring.to_seal(tx, subjects)
-        texts = []
-        for (event, body), marks in zip(events, marked, strict=True):
-            if not marks:
-                texts.append(body)
-                continue
-            groups: dict[tuple[str, AESGCM], list[Mark]] = {}
-            for mark in marks:
-                groups.setdefault(ciphers[mark.subject], []).append(mark)
-            texts.append(_sealed(event, body, groups))
-        return texts
+    def sealing(self, tx: Transaction, events: Sequence[Event]) -> Sealing:
+        """What is to be sealed in events that are about to be appended together, in order."""
+        marked = self.marking.marks(events, tx) if self.marking is not None and events else ()
+        return Sealing(self.keyring, tx, {id(event): marks for event, marks in zip(events, marked, strict=False) if marks})
 
     def decode(self, rows: Rows, bodies: Iterable[str]) -> list[Event]:
         """Events as readers get them: values open where there is a key, null or ``erased-…`` where it is gone."""
@@ -94,23 +79,81 @@ class Sealer:
         return bool(again == raw)
 
 
-def _sealed(event: Event, body: str, groups: dict[tuple[str, AESGCM], list[Mark]]) -> str:
-    # A copy to take the values out of; the caller's event stays as it is.
-    if any(len(mark.path) > 2 and mark.path[0] == "attributes" for marks in groups.values() for mark in marks):
-        raw = json.loads(body)
-    else:
-        raw = {**parts_of(event), "attributes": dict(event.attributes)}
+class Sealing:
+    """The texts of events that are appended together, with what is personal in them under seal.
+
+    The keys are asked for by ``queries``, which go to the database together with whatever else is asked, and come back by ``found``.
+
+    Args:
+        keyring: the keys of persons.
+        tx: the transaction of the append.
+        marks: what to seal in which event, by its identity.
+    """
+
+    def __init__(self, keyring: Keyring, tx: Transaction, marks: Mapping[int, Sequence[Mark]]) -> None:
+        self._keyring, self._tx, self._marks = keyring, tx, marks
+        self._subjects = list(dict.fromkeys(mark.subject for given in marks.values() for mark in given))
+        self._held: Held = {}
+
+    @property
+    def queries(self) -> list[Query]:
+        """What is to be asked before ``bodies``; none, or one."""
+        query = self._keyring.query(self._subjects)
+        return [query] if query else []
+
+    def found(self, answers: Sequence[Sequence[Row]]) -> None:
+        """Take the answers of ``queries``."""
+        for rows in answers:
+            self._held = self._keyring.taken(self._subjects, rows)
+
+    def bodies(self, events: Sequence[Event]) -> list[str]:
+        """The text of each of the events as it is hashed and kept; who has no key yet gets one."""
+        marked = [self._marks.get(id(event), ()) for event in events]
+        wanted = dict.fromkeys(mark.subject for marks in marked for mark in marks)
+        if wanted.keys() - self._held.keys():
+            self._held = self._keyring.to_seal(self._tx, wanted)
+        nonces = _nonces(sum(map(len, marked)))
+        return [
+            _sealed(event, marks, self._held, nonces) if marks else packed_body(event) for event, marks in zip(events, marked, strict=True)
+        ]
+
+
+def _nonces(most: int) -> Iterator[bytes]:
+    """So many at most; one question to the system instead of one for each."""
+    drawn = os.urandom(NONCE_BYTES * most)
+    return (drawn[start : start + NONCE_BYTES] for start in range(0, len(drawn), NONCE_BYTES))
+
+
+def _sealed(event: Event, marks: Sequence[Mark], held: Held, nonces: Iterator[bytes]) -> str:
+    groups: dict[tuple[str, AESGCM], list[Mark]] = {}
+    for mark in marks:
+        groups.setdefault(held[mark.subject], []).append(mark)
+    # Values are taken out of a copy; the caller's event stays as it is.
+    raw: dict[str, Any] = {**parts_of(event), "attributes": dict(event.attributes)}
+    own: set[int] = set()
     parts = []
-    for (id_, cipher), marks in groups.items():
-        paths = [mark.path for mark in marks]
+    for (id_, cipher), those in groups.items():
+        paths = [mark.path for mark in those]
         values = [_at(raw, path) for path in paths]
-        nonce = os.urandom(NONCE_BYTES)
+        nonce = next(nonces)
         data = nonce + cipher.encrypt(nonce, packed(values).encode(), _place(event.id, paths))
         parts.append([id_, paths, urlsafe_b64encode(data).decode()])
-        for mark in marks:
+        for mark in those:
+            if len(mark.path) > 2 and mark.path[0] == "attributes":
+                _copied(raw["attributes"], mark.path[1:-1], own)
             _put(raw, mark.path, "" if mark.name else None)
     raw[SEALED] = sorted(parts)
     return as_body(raw)
+
+
+def _copied(holder: Any, path: Path, own: set[int]) -> None:
+    """Replace what stands along a path by copies, once."""
+    for step in path:
+        inner = holder[step]
+        if id(inner) not in own:
+            inner = holder[step] = inner.copy()
+            own.add(id(inner))
+        holder = inner
 
 
 def _fill(raw: dict[str, Any], part: tuple[str, list[Path], str], ciphers: Ciphers) -> None:
