@@ -164,6 +164,8 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("scales", "priority: 2", "priority: 0", "priority: 0 is off the scale", "1 to 5"),
     ("scales", "[improve, benchmark]", "[improve, bench]", "lifecycle step 'bench' does not exist", "'benchmark'"),
     ("scales", "amount: 48.50", "amount: -1", "the amount is below zero", "0 or more"),
+    ("public_url", "timezone: Europe/Berlin\ncurrency", "public_url: accord.example\ntimezone: Europe/Berlin\ncurrency", "'accord.example' is no web address", "https://accord.example"),
+    ("public_url", "timezone: Europe/Berlin\ncurrency", "public_url: http://accord.example\ntimezone: Europe/Berlin\ncurrency", "could use the links in mails", "https://"),
     ("logs", "    case: Case ID\n", "", "log 'helpdesk': 'case' is missing", "column of the csv file"),
     ("logs", "    activity: Activity\n", "    activity: Activity\n    separator: ;;\n", "is not one character", "such as"),
 ]  # fmt: skip

@@ -30,6 +30,10 @@ class IntegrationMap:
     status: Literal["draft", "approved"] = field(default="draft", metadata={"doc": "draft until the named roles approve it"})
     timezone: str = field(default="UTC", metadata={"doc": "time zone reports are written in"})
     currency: str = field(default="EUR", metadata={"doc": "currency reports are written in"})
+    public_url: str = field(
+        default="",
+        metadata={"doc": "web address at which people reach `accord serve`, such as https://accord.example; links in mails begin with it"},
+    )
     golive: str = field(default="", metadata={"doc": "day the change went live, YYYY-MM-DD; before it is the baseline"})
     variables: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "defaults of ${names}; --data and --set override"})
     calendars: Mapping[str, Calendar] = field(default_factory=dict, metadata={"doc": "working hours"})

@@ -26,4 +26,8 @@ class Webhook:
     key: str = field(
         default="", metadata={"doc": "SQL over what was received, giving what the message is about; default: the subject of a CloudEvent"}
     )
+    headers: bool = field(
+        default=False,
+        metadata={"doc": "CloudEvents in binary mode: read type and subject from headers, which no signature covers; only behind TLS"},
+    )
     place: Place = field(default=NOWHERE, compare=False, repr=False)

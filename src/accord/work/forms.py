@@ -9,6 +9,7 @@ from accord.model.entity import Field
 from accord.model.errors import UsageError
 from accord.model.types import CanonicalType
 from accord.work.definition import Definition
+from accord.work.mistakes import Mistake, mistakes_of
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -28,10 +29,13 @@ _TYPES: Mapping[str, Mapping[str, Any]] = {
 
 
 class FormRefused(UsageError):
-    """An answer that does not fit; ``fields`` are the names with the rule each breaks, without what was filled in."""
+    """An answer that does not fit.
 
-    def __init__(self, what: str, *, expected: str, fields: Mapping[str, str]) -> None:
-        self.fields = dict(fields)
+    ``fields`` are the names with the rule each breaks, without what was filled in, for the log; ``mistakes`` say it to who filled it in.
+    """
+
+    def __init__(self, what: str, *, expected: str, fields: Mapping[str, str], mistakes: tuple[Mistake, ...] = ()) -> None:
+        self.fields, self.mistakes = dict(fields), mistakes
         super().__init__(what, expected=expected)
 
 
@@ -111,4 +115,5 @@ def _refuse(validator: Validator, answer: Mapping[str, Any], holder: str) -> Non
             f"{holder} is not filled in right: {said}{more}.",
             expected=f"Fields: {known or 'any'}.",
             fields={".".join(map(str, e.absolute_path))[:80]: str(e.validator) for e in errors[:50]},
+            mistakes=mistakes_of(errors[:50]),
         )

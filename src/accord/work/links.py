@@ -72,12 +72,18 @@ class Preview:
     action: str
     person: str
     form: Mapping[str, Any] | None
+    expires: datetime
 
 
 def round_of(instance: Instance, task: Task) -> str:
     """Changes whenever a task is begun again, offered again or given to another team."""
     handoff = instance.handoffs.get(task.handoff)
     return f"{task.attempt}.{handoff.attempt if handoff else 0}.{task.team}"
+
+
+def page_address(integration_map: IntegrationMap) -> str:
+    """What stands before a token in a message, where the map says at which address people reach Accord; else nothing."""
+    return f"{integration_map.public_url.rstrip('/')}/links/" if integration_map.public_url else ""
 
 
 def make_token(link: Link, key: SigningKey) -> str:
@@ -132,7 +138,7 @@ class Links:
             form = None
             if link.action == "complete":
                 form = definition.schemas.get(step.name) or (form_schema(step.form) if step.form else None)
-            return Preview(task, step.title or step.name, link.action, link.person, form)
+            return Preview(task, step.title or step.name, link.action, link.person, form, datetime.fromtimestamp(link.expires, UTC))
 
     def redeem(self, token: str, *, answer: Mapping[str, Any] | None = None, reason: str = "") -> Task:
         """Do what a link stands for, as the person it was made for.

@@ -106,6 +106,7 @@ def test_of_many_that_come_at_once_one_counts(world: Callable[..., Work], clock:
         ("shop", b"x" * 1_048_577, 413, "oversized"),
         ("nobody", PLACED, 404, "unknown"),
         ("\ud800" * 300, PLACED, 404, "unknown"),
+        ("sh\0p", PLACED, 404, "unknown"),
         ("shop", b"", 400, "no JSON"),
         ("shop", b"[1]", 400, "no JSON"),
         ("shop", b'{"a": NaN}', 400, "no JSON"),

@@ -1,60 +1,76 @@
-"""``accord serve``: the reports of a workspace in a browser, on this machine only."""
+"""``accord serve``: the reports of a workspace, the links of its mails and the webhooks of its partners, on this machine only."""
 
 from __future__ import annotations
 
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import tempfile
+import traceback
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from accord.cli.output import out
-from accord.model.errors import UsageError
+from accord.cli import options
+from accord.cli.output import emit_error, emit_json, out
+from accord.model.errors import AccordError, UsageError
+
+if TYPE_CHECKING:
+    from accord.web import Site
+
+_FRONT = Path("deliverables", "run", "executive.html")
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("serve", help="Show the reports of a workspace in a browser, on 127.0.0.1 only.")(serve)
+    app.command("serve", help="Serve reports, links of mails and webhooks of partners, on 127.0.0.1 only.")(serve)
 
 
-class _Reports(SimpleHTTPRequestHandler):
-    """Serves the deliverables and nothing else; no page may load or run anything from elsewhere."""
-
-    def end_headers(self) -> None:
-        self.send_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        super().end_headers()
-
-    def do_GET(self) -> None:
-        if self.path in ("/", "/index.html"):
-            self.send_response(302)
-            self.send_header("Location", "/run/executive.html")
-            self.end_headers()
-            return
-        super().do_GET()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name is the base class's
-        """Stay quiet: nobody reads an access log of one's own machine."""
-
-
+@options.at_map
 def serve(
-    folder: Path = typer.Argument(help="Workspace: the folder that holds deliverables/."),
+    where: options.Where = options.WHERE,
+    json: options.Json = False,
     port: int = typer.Option(8321, "--port", min=0, max=65535, help="Port; 0 takes a free one."),
+    reports: Literal["here", "proxied", "off"] = typer.Option(
+        "here", "--reports", help="Who gets the reports: people at this machine; also those a proxy lets through; nobody."
+    ),
 ) -> None:
-    """Serve until Ctrl-C."""
-    deliverables = folder / "deliverables"
-    if not (deliverables / "run" / "executive.html").is_file():
-        raise UsageError(f"{folder} holds no report.", expected=f"Run `accord run {folder}` first, or name the folder of --workspace.")
-    try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Reports, directory=str(deliverables)))
-    except OSError as error:
-        raise UsageError(
-            f"port {port} cannot be opened: {error.strerror}.", expected="Give another one with --port, or 0 for any."
-        ) from error
-    with server:
-        out().print(f"reports at http://127.0.0.1:{server.server_port}/ (Ctrl-C ends)")
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
+    """Serve until Ctrl-C.
+
+    A proxy with TLS in front makes it reachable for others. A folder that holds only reports can be served too.
+    """
+    # Loaded here: no other command needs a web server, and it takes as long to load as all of them.
+    from accord.web import WebServer, make_app
+
+    with ExitStack() as opened:
+        site = _site(where, reports, opened)
+        server = WebServer(make_app(site, failed=_told), port=port)
+        served = [name for name, there in (("reports", site.deliverables), ("links", site.work), ("webhooks", site.work)) if there]
+        if json:
+            emit_json({"command": "serve", "url": server.url, "serves": served})
+        else:
+            out().print(f"{', '.join(served)} at {server.url}/ (Ctrl-C ends)")
+        with suppress(KeyboardInterrupt):
+            server.run()
+        if not json:
             out().print("ended")
+
+
+def _site(where: options.Where, reports: str, opened: ExitStack) -> Site:
+    from accord.web import Site, site_of
+
+    folder = where.root or where.map_path
+    if where.map_path.is_dir() and not any(where.map_path.glob("*.yaml")):
+        if not (folder / _FRONT).is_file():
+            raise UsageError(f"{folder} holds neither a map nor a report.", expected="Name a map, or the folder of --workspace of a run.")
+        return Site(deliverables=folder / "deliverables", proxied=reports == "proxied")
+    workspace = opened.enter_context(where.opened(write=False))
+    return site_of(workspace, reports=reports != "off", proxied=reports == "proxied")
+
+
+def _told(said: str, error: Exception) -> None:
+    """On standard error; the trace of what is no error of ours to expect goes to a file, so that it can be reported."""
+    if not isinstance(error, AccordError):
+        with tempfile.NamedTemporaryFile("w", prefix="accord-defect-", suffix=".txt", delete=False) as file:
+            file.writelines(traceback.format_exception(error))
+        said = f"{said} The trace is in {file.name}."
+    emit_error(type(error).__name__, said, as_json=False, code=1)

@@ -14,6 +14,7 @@ from accord.govern.reviews import note_due
 from accord.lifecycle.acting import action_context, couriers_of
 from accord.model.errors import AccordError, UsageError
 from accord.work.couriers import carry_out_once, carrying
+from accord.work.links import page_address
 from accord.work.queue_runner import QueueRunner
 from accord.work.runner import EmbeddedRunner, Runner
 
@@ -32,7 +33,9 @@ def worker(
     threads: int = typer.Option(4, "--threads", min=1, max=64, help="Actions carried out at once."),
     mail: str = typer.Option("", "--mail", help="Mail server: smtp://user:password@host:port or smtps://….", envvar="ACCORD_MAIL"),
     sender: str = typer.Option("", "--sender", help="Address mails come from.", envvar="ACCORD_SENDER"),
-    links: str = typer.Option("", "--links", help="Web address before the links in mails; default: the command.", envvar="ACCORD_LINKS"),
+    links: str = typer.Option(
+        "", "--links", help="Web address before the links in mails; default: that of the map (public_url).", envvar="ACCORD_LINKS"
+    ),
     webhooks: bool = typer.Option(True, "--webhooks/--no-webhooks", help="Send events to the webhooks of the map."),
 ) -> int:
     """Without --watch: carry out what is due now and what follows at once from it, then end."""
@@ -47,7 +50,8 @@ def worker(
             runner = QueueRunner(work, context, where.store, threads=threads, failed=_told)
         else:
             runner = EmbeddedRunner(work, context, threads=threads, failed=_told)
-        couriers = couriers_of(workspace, work, mail_url=mail, sender=sender, pages=links, webhooks=webhooks)
+        pages = links or page_address(workspace.map)
+        couriers = couriers_of(workspace, work, mail_url=mail, sender=sender, pages=pages, webhooks=webhooks)
         done = 0
         if watch:
             stop = _until_told()

@@ -79,7 +79,7 @@ def compose(
     message["Subject"], message["Date"] = subject, now
     message["Message-ID"] = f"<{hashlib.sha256(mail.encode()).hexdigest()[:40]}@{sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence note answers it
-    zone = ZoneInfo(_zone(integration_map, task))
+    zone = zone_of(integration_map, task)
     about = _about(integration_map, definition, instance, task, notice, zone)
     message.set_content("\n\n".join(part for part in (about, _links(links, key, pages, zone)) if part) + "\n")
     if task.due_at is not None:
@@ -131,10 +131,11 @@ def _links(links: Sequence[Link], key: SigningKey, pages: str, zone: ZoneInfo) -
     return "\n\n".join(lines)
 
 
-def _zone(integration_map: IntegrationMap, task: Task) -> str:
+def zone_of(integration_map: IntegrationMap, task: Task) -> ZoneInfo:
+    """The time zone people of a task's team read times in."""
     team = integration_map.teams.get(task.team)
     calendar = integration_map.calendars.get(team.calendar) if team else None
-    return calendar.timezone if calendar else integration_map.timezone
+    return ZoneInfo(calendar.timezone if calendar else integration_map.timezone)
 
 
 def _line(text: str) -> str:

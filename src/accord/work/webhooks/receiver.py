@@ -6,7 +6,6 @@ A web server gives path, headers and body as they came, and answers with the sta
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +18,10 @@ from accord.work.engine import Work
 from accord.work.expression import evaluate
 from accord.work.moves import Moves
 from accord.work.refusals import Refusals
+from accord.work.webhooks.content import Unfit, content_of
 from accord.work.webhooks.signature import WebhookRefused, secrets_of, verify_webhook
 
 MOST_BYTES = 1_048_576
-_DEEPEST = 64
 _LONGEST_KEY = 500
 
 
@@ -39,12 +38,6 @@ class Received:
     status: int
     said: str = ""
     instances: tuple[str, ...] = ()
-
-
-class _Unfit(Exception):
-    def __init__(self, status: int, reason: str, said: str) -> None:
-        self.status, self.reason, self.said = status, reason, said
-        super().__init__(said)
 
 
 class Receiver:
@@ -69,32 +62,32 @@ class Receiver:
 
         Returns:
             200 for a message that was taken, also when a new try of it comes (without effect); 409 for the same request played again;
-            401 not signed, or not now; 404, 413, 400 no such webhook, too long, no JSON; 422 what nobody can take now: another try of
-            it is looked at anew.
+            401 not signed, or not now; 404, 413 no such webhook, too long; 415, 400 not JSON by its type, by what it is; 422 what nobody
+            can take now: another try of it is looked at anew.
 
         Raises:
             UsageError: the secret agreed on is not set here.
             TransientError: the store does not answer; the sender should try again (503).
         """
-        name = name.encode(errors="replace").decode()[:100]
+        name = name.encode(errors="replace").decode().replace("\0", "\ufffd")[:100]
         identity, known = hashlib.sha256(body[: MOST_BYTES + 1]).hexdigest()[:32], False
         try:
             webhook = self._work.map.webhooks.get(name)
             if webhook is None or not webhook.messages:
-                raise _Unfit(404, "unknown", "there is no such webhook.")
+                raise Unfit(404, "unknown", "there is no such webhook.")
             if len(body) > MOST_BYTES:
-                raise _Unfit(413, "oversized", f"the body is longer than {MOST_BYTES} bytes.")
+                raise Unfit(413, "oversized", f"the body is longer than {MOST_BYTES} bytes.")
             secrets = secrets_of(webhook)
             try:
                 id_, moment = verify_webhook(headers, body, secrets, self._work.now())
             except WebhookRefused as error:
                 known = error.reason == "expired"
-                raise _Unfit(401, error.reason, str(error)) from error
+                raise Unfit(401, error.reason, str(error)) from error
             known, identity = True, f"{id_}:{moment}"
-            content = _parsed(body)
+            content = content_of(webhook, headers, body)
             message, key = _message(webhook, content), _key(webhook, content)
             return self._deliver(webhook, id_, moment, message, key, content)
-        except _Unfit as error:
+        except Unfit as error:
             reason, about = error.reason, ObjectRef("webhook", name)
             self._refusals.record(
                 "webhook.refused",
@@ -113,7 +106,7 @@ class Receiver:
 
         def decide(moves: Moves) -> tuple[str, ...] | None:
             if moves.rows.rows("SELECT 1 FROM event WHERE id = ?", once):
-                raise _Unfit(409, "replayed", "this request came before, byte for byte.")
+                raise Unfit(409, "replayed", "this request came before, byte for byte.")
             given = {"webhook": webhook.name, "id": id_, "message": message, "key": key}
             moves.events.append(Event(once, "webhook.received", moves.now, "webhooks", given, (ObjectRef("webhook", webhook.name),)))
             identity = f"{webhook.name}:{id_}"
@@ -127,36 +120,12 @@ class Receiver:
         except TransientError:
             raise
         except (MapError, DataRefused) as error:
-            raise _Unfit(422, "unfit", f"message '{message}' does not fit: {error}") from error
+            raise Unfit(422, "unfit", f"message '{message}' does not fit: {error}") from error
         if reached is None:
-            raise _Unfit(
+            raise Unfit(
                 422, "nobody waits", f"message '{message}' for '{key}' reached nobody: no step waits for it, and nothing starts with it."
             )
         return Received(200, "" if reached else "this message was taken before; nothing was changed.", reached)
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body, parse_constant=_no_number)
-        json.dumps(found, ensure_ascii=False).encode()  # half a character, as JSON can spell it, is no text
-    except (ValueError, RecursionError) as error:
-        raise _Unfit(400, "no JSON", "the body is no JSON.") from error
-    if not isinstance(found, dict) or _too_deep(found):
-        raise _Unfit(400, "no JSON", f"the body is no JSON object of at most {_DEEPEST} levels.")
-    return found
-
-
-def _no_number(text: str) -> float:
-    raise ValueError(text)
-
-
-def _too_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(_DEEPEST):
-        level = [v for held in level if isinstance(held, dict | list) for v in (held.values() if isinstance(held, dict) else held)]
-        if not level:
-            return False
-    return True
 
 
 def _message(webhook: Webhook, content: Mapping[str, Any]) -> str:
@@ -165,14 +134,14 @@ def _message(webhook: Webhook, content: Mapping[str, Any]) -> str:
     else:
         found = content.get("type", webhook.messages[0] if len(webhook.messages) == 1 else None)
     if found not in webhook.messages:
-        raise _Unfit(422, "unknown message", f"'{str(found)[:100]}' is none of the messages agreed on: {', '.join(webhook.messages)}.")
+        raise Unfit(422, "unknown message", f"'{str(found)[:100]}' is none of the messages agreed on: {', '.join(webhook.messages)}.")
     return str(found)
 
 
 def _key(webhook: Webhook, content: Mapping[str, Any]) -> str:
     found = _evaluated(webhook, "key", webhook.key, content) if webhook.key else content.get("subject")
     if not isinstance(found, str | int) or isinstance(found, bool) or not 0 < len(str(found)) <= _LONGEST_KEY:
-        raise _Unfit(422, "no key", "it does not say what it is about (subject, or what the webhook's key: takes from it).")
+        raise Unfit(422, "no key", "it does not say what it is about (subject, or what the webhook's key: takes from it).")
     return str(found)
 
 
@@ -180,4 +149,4 @@ def _evaluated(webhook: Webhook, what: str, sql: str, content: Mapping[str, Any]
     try:
         return evaluate(sql, content, holder=f"webhook '{webhook.name}', {what}")
     except AccordError as error:
-        raise _Unfit(422, "unfit", f"its {what} cannot be read from it.") from error
+        raise Unfit(422, "unfit", f"its {what} cannot be read from it.") from error

@@ -1,0 +1,46 @@
+"""What the pages read; each process that serves the same site may have its own, as nothing is kept between two requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from accord.store.signing import SigningKey, load_or_create_key
+from accord.work import Work
+from accord.work.webhooks.signature import secrets_of
+from accord.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What is served.
+
+    Args:
+        work: the processes that links and webhooks are about; ``None``: a folder of reports and nothing else.
+        key: signed the links of mails.
+        deliverables: folder of the reports; ``None``: they are not served.
+        proxied: the reports are also for who comes through a proxy, which then has to know who that is.
+    """
+
+    work: Work | None = None
+    key: SigningKey | None = None
+    deliverables: Path | None = None
+    proxied: bool = False
+
+
+def site_of(workspace: Workspace, *, reports: bool = True, proxied: bool = False) -> Site:
+    """The site of a workspace.
+
+    Args:
+        workspace: opened; stays open while the site is served.
+        reports: serve them.
+        proxied: as in ``Site``.
+
+    Raises:
+        UsageError: the secret of a webhook that may send messages is not set.
+    """
+    for webhook in workspace.map.webhooks.values():
+        if webhook.messages:
+            secrets_of(webhook)  # said before anything is served, and not to the partner
+    key = load_or_create_key(workspace.root / ".accord" / "keys")
+    return Site(workspace.work(), key, workspace.deliverables if reports else None, proxied)
