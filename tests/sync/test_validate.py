@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+import pytest
+
 from accord.model.entity import Entity, Field, Rule
 from accord.model.flow import Binding, FieldMapping, Flow
 
@@ -37,6 +39,20 @@ def test_a_row_is_held_back_with_every_reason_and_the_others_pass(make_world: An
     }
     assert result.counts["quarantined"] == result.waiting == 5
     assert not world.sync().changed
+
+
+@pytest.mark.parametrize("severity", ["quarantine", "report"])
+def test_a_rule_that_fails_for_one_row_says_nothing_of_it_and_judges_the_others(make_world: Any, severity: Any) -> None:
+    """One text where a number was expected must not stop the flow, also when the rule asks for the number twice."""
+    rule = Rule("size", "CAST(size AS INTEGER) > 1 AND CAST(size AS INTEGER) < 9", reason="from 2 to 8", severity=severity)
+    world = make_world({"a": TEXT, "b": TEXT}, [ID, Field("name"), Field("size")], rules=[rule])
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x', '5'), ('2', 'y', 'large'), ('3', 'z', '9')")
+
+    result = world.sync()
+
+    held = {"3"} if severity == "quarantine" else set()
+    assert set(world.rows("b")) == {"1", "2", "3"} - held
+    assert [f.count for f in result.findings] == [1]
 
 
 def test_a_corrected_row_comes_back_by_itself(make_world: Any) -> None:

@@ -36,6 +36,8 @@ def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.Du
         memory_limit: such as ``"1GB"``; DuckDB's own default when absent.
     """
     config: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false", "threads": threads}
+    # What stands at two places is worked out before both, and so also before a TRY around it, where it fails for all rows.
+    config["disabled_optimizers"] = "common_subexpressions"
     if memory_limit is not None:
         config["memory_limit"] = memory_limit
     con = duckdb.connect(":memory:", config=config)
