@@ -1,11 +1,12 @@
 """2 M rows × 12 mixed columns against a contract of 15 checks: our compiled query, one query written by hand, and Great Expectations.
 
 The query by hand finds the same rows and names the broken checks of each; that both found as many is asserted. CPU seconds of the process,
-the median of the ratios of alternating repeats. Great Expectations runs the same checks as a suite of its expectations on a pandas
-DataFrame, its first documented engine, on fewer rows because of its time; rows per CPU second are compared, twice: asked for the same
-answer, each bad row by its key (``COMPLETE`` with ``unexpected_index_column_names``), and asked for counts and samples only, its default.
-Its cost per row grows with the number of rows in the first form, so fewer rows are to its advantage. Rules between two columns (our
-``order``) are left out there, since it has none of that form for a difference of days.
+the median of the ratios of alternating repeats.
+
+Great Expectations checks the same rules on the same 2 M rows, held in memory before the clock starts, as ours are. Its engine is pandas,
+which its documentation begins with; asked for the same answer, each bad row by its key (``COMPLETE`` with
+``unexpected_index_column_names``), and run as a validation definition, without the stores and pages of a checkpoint. What it found per
+rule is held against what ours found. Its default (``SUMMARY``: counts and 20 samples) answers less and is shown beside it without a bar.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import json
 import resource
 import statistics
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import duckdb
+from peers.environment import python_of
 
 from accord.connectors.duck import borrowed_duck
 from accord.model.entity import Entity, Field, Rule
@@ -28,10 +29,7 @@ from accord.sync.judge.validate import find_bad
 from accord.sync.mapping.fields import compile_field, raw_name
 
 ROWS = 2_000_000
-PEER_ROWS = 400_000
 REPEATS = 5
-BENCHMARKS = Path(__file__).resolve().parents[1]
-PEER = BENCHMARKS.parent / ".cache" / "peers" / "great_expectations"
 
 FIELDS = {
     "id": Field("id", "integer", required=True),
@@ -91,6 +89,9 @@ checks += [e.ExpectColumnValuesToMatchRegex(column="mail", regex="^[^@]+@[^@]+$"
 checks += [e.ExpectColumnValuesToBeBetween(column="amount", min_value=0, max_value=9990)]
 checks += [e.ExpectColumnValuesToBeBetween(column="score", min_value=0, max_value=99)]
 checks += [e.ExpectColumnValuesToBeInSet(column="state", value_set=["new", "open", "done", "gone"])]
+# The rule over two columns: it has no difference of days, so the day it compares with is made before the clock starts.
+frame["earliest"] = pd.to_datetime(frame["due"], utc=True) - pd.Timedelta(days=362)
+checks += [e.ExpectColumnPairValuesAToBeGreaterThanB(column_A="changed", column_B="earliest", or_equal=True)]
 suite = gx.ExpectationSuite(name="s", expectations=checks)
 definition = gx.ValidationDefinition(name="v", data=batch, suite=suite)
 context.suites.add(suite)
@@ -101,8 +102,11 @@ def cpu():
 before = cpu()
 result = definition.run(batch_parameters={"dataframe": frame}, result_format=json.loads(sys.argv[2]))
 seconds = cpu() - before
-bad = {r.expectation_config.type + ":" + r.expectation_config.kwargs["column"]: r.result.get("unexpected_count") for r in result.results}
-print(json.dumps({"seconds": seconds, "bad": bad}))
+bad = {}
+for r in result.results:
+    column = r.expectation_config.kwargs.get("column", "order")
+    bad[column] = bad.get(column, 0) + r.result["unexpected_count"]
+print(json.dumps({"seconds": seconds, "bad": {c: n for c, n in bad.items() if n}}))
 """
 
 
@@ -123,8 +127,8 @@ def _captured(con: duckdb.DuckDBPyConnection, rows: int) -> dict[str, Any]:
     return codes
 
 
-def _ours(rows: int) -> tuple[float, float, float]:
-    """CPU seconds of ours and of the query by hand, and the median ratio."""
+def _ours(rows: int) -> tuple[float, float, float, dict[str, int]]:
+    """CPU seconds of ours and of the query by hand, the median ratio, and how many rows break a rule of each field."""
     entity = Entity("item", ("id",), FIELDS, rules=RULES)
     ours, hand = [], []
     with borrowed_duck() as con:
@@ -138,42 +142,40 @@ def _ours(rows: int) -> tuple[float, float, float]:
             hand.append(_cpu() - middle)
         counts = [con.execute(f"SELECT count(*), sum(len(reasons)) FROM {t}").fetchone() for t in ("bad", "by_hand")]
         assert counts[0] == counts[1], counts
+        named = con.execute("SELECT split_part(r, ':', 1), count(*) FROM (SELECT unnest(reasons) AS r FROM bad) GROUP BY 1").fetchall()
     ratios = [a / b for a, b in zip(ours[1:], hand[1:], strict=True)]  # the first of each warms up
-    return statistics.median(ours[1:]), statistics.median(hand[1:]), statistics.median(ratios)
+    return statistics.median(ours[1:]), statistics.median(hand[1:]), statistics.median(ratios), dict(named)
 
 
-def _peer(rows: int, form: object) -> float:
+def _peer(rows: int, form: object, wanted: dict[str, int]) -> float:
     """CPU seconds of Great Expectations; its own environment is made on first use."""
-    python = PEER / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "uv", "venv", "-q", "--python", sys.executable, str(PEER)], check=True)
-        listed = str(BENCHMARKS / "peers" / "great_expectations.txt")
-        command = [sys.executable, "-m", "uv", "pip", "install", "-q", "--python", str(python), "--require-hashes", "-r", listed]
-        subprocess.run(command, check=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.parquet"
         duckdb.sql(f"COPY ({SOURCE.format(rows=rows)}) TO '{path}' (FORMAT parquet)")
         done = subprocess.run(
-            [str(python), "-c", SUITE, str(path), json.dumps(form)], check=True, capture_output=True, text=True, cwd=folder
+            [python_of("great_expectations"), "-c", SUITE, str(path), json.dumps(form)],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=folder,
         )
     answer = json.loads(done.stdout.strip().splitlines()[-1])
-    assert answer["bad"]["expect_column_values_to_not_be_null:name"] == rows // 500, answer
+    assert answer["bad"] == wanted, (answer["bad"], wanted)
     return float(answer["seconds"])
 
 
 def run() -> list[dict[str, Any]]:
     """Measure, and hold against the bars of the specification."""
-    ours, hand, ratio = _ours(ROWS)
-    named = _peer(PEER_ROWS, {"result_format": "COMPLETE", "unexpected_index_column_names": ["id"]})
-    counted = _peer(PEER_ROWS, "BASIC")
-    faster, than_counts = ((ROWS / ours) / (PEER_ROWS / peer) for peer in (named, counted))
+    ours, hand, ratio, bad = _ours(ROWS)
+    named = _peer(ROWS, {"result_format": "COMPLETE", "unexpected_index_column_names": ["id"]}, bad)
+    counted = _peer(ROWS, "SUMMARY", bad)
     by_hand = f"by hand {ROWS / hand:,.0f} rows/CPU s"
-    by_peer, by_counts = (f"Great Expectations {PEER_ROWS / s:,.0f} rows/CPU s at {PEER_ROWS:,} rows" for s in (named, counted))
+    by_peer, by_counts = (f"Great Expectations {ROWS / s:,.0f} rows/CPU s" for s in (named, counted))
     return [
         _row("contract of 15 checks, rows per CPU second", ROWS / ours, "rows/s", by_hand, None),
         _row("CPU against one query by hand", ratio, "x", by_hand, 1.3, met=ratio <= 1.3),
-        _row("against Great Expectations, each bad row named", faster, "x", by_peer, 50, met=faster >= 50),
-        _row("against Great Expectations, counts only", than_counts, "x", by_counts, None),
+        _row("against Great Expectations, each bad row named", named / ours, "x", by_peer, 50, met=named / ours >= 50),
+        _row("against Great Expectations, counts and samples only", counted / ours, "x", by_counts, None),
     ]
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
 
 from accord.connectors.types import literal, quote
-from accord.model.entity import Dimension, Entity, Field
+from accord.model.entity import Dimension, Entity, Field, Rule
 from accord.sync.cycle import join_on, names, storage_type
+from accord.sync.judge.moments import without_calendar
+from accord.sync.judge.once import proven_once
 from accord.sync.mapping.fields import FieldCode, raw_name
 
 
@@ -55,7 +57,7 @@ def row_checks(entity: Entity, codes: Mapping[str, FieldCode]) -> list[Check]:
 def rule_checks(entity: Entity, severity: str) -> list[Check]:
     """The entity's rules of one severity."""
     return [
-        Check(rule_broken(rule.check), literal(f"{rule.name}: {rule.reason or rule.check}"), rule.name, dimension=rule.dimension)
+        Check(_broken(entity, rule), literal(f"{rule.name}: {rule.reason or rule.check}"), rule.name, dimension=rule.dimension)
         for rule in entity.rules.values()
         if rule.severity == severity
     ]
@@ -64,6 +66,10 @@ def rule_checks(entity: Entity, severity: str) -> list[Check]:
 def rule_broken(check: str) -> str:
     """SQL that is true when a rule of the map is false; null counts as true, and so does an expression that fails."""
     return f"coalesce(NOT TRY(({check})), false)"
+
+
+def _broken(entity: Entity, rule: Rule) -> str:
+    return rule_broken(without_calendar(rule.check, entity.fields))
 
 
 def _value_checks(field: Field, sql_type: str) -> list[Check]:
@@ -103,35 +109,47 @@ def find_bad(
         bad: table to make.
         references: field: table of the texts it may hold (one column ``k``).
     """
-    keys = entity.key
+    columns = [str(row[0]) for row in con.execute(f"DESCRIBE {captured}").fetchall()]
+    found = con.execute(f"SELECT count(*) FROM {captured}").fetchone()
+    rows = int(found[0]) if found else 0
+    queries = [] if proven_once(con, captured, entity.key, rows) else [_copies(con, entity.key, captured, columns)]
+    for field in entity.fields.values():
+        if field.severity == "quarantine" and field.name in codes:
+            queries += _set_queries(con, entity, field.name, captured, references, rows)
+    checks = row_checks(entity, _read_as_is(con, captured, codes))
+    reasons = ", ".join(f"CASE WHEN {c.broken} THEN {c.reason} END" for c in checks) or "CAST(NULL AS VARCHAR)"
+    broken = " OR ".join(c.broken for c in checks) or "false"
+    # Put together first, with what their reasons show: of a few rows among many good ones the engine would make one small batch after
+    # the other.
+    shown = "".join(f", {quote(c)}" for c in columns if c in entity.fields or quote(c) in reasons)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE broken_rows AS SELECT rowid AS _rid{shown} FROM {captured} WHERE {broken}")
+    by_row = f"SELECT _rid AS rid, list_filter([{reasons}], lambda r: r IS NOT NULL) AS found FROM broken_rows"
+    if not queries:  # each row is there once, so that nothing has to be brought together
+        con.execute(f"""
+            CREATE OR REPLACE TABLE {bad} AS
+            SELECT rid, list_sort(found) AS reasons, false AS ambiguous FROM ({by_row}) WHERE len(found) > 0""")
+        return
+    parts = [f"SELECT rid, unnest(found) AS reason, false AS ambiguous, 0 AS o FROM ({by_row})", *queries]
+    con.execute(f"""
+        CREATE OR REPLACE TABLE {bad} AS
+        SELECT rid, list(reason ORDER BY o, reason) FILTER (WHERE reason IS NOT NULL) AS reasons, bool_or(ambiguous) AS ambiguous
+        FROM ({" UNION ALL ".join(parts)}) GROUP BY rid""")
+
+
+def _copies(con: duckdb.DuckDBPyConnection, keys: Sequence[str], captured: str, columns: Sequence[str]) -> str:
+    """A query giving ``rid``, ``reason``, ``ambiguous``, ``o`` of rows whose key stands twice; of identical ones all but the first."""
     with_key = " AND ".join(f"{quote(k)} IS NOT NULL" for k in keys)
-    columns = [row[0] for row in con.execute(f"DESCRIBE {captured}").fetchall()]
     body = f"hash({names(columns)})"
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE twice AS
         WITH doubled AS (SELECT {names(keys)} FROM {captured} WHERE {with_key} GROUP BY ALL HAVING count(*) > 1)
         SELECT {names(keys)}, count(*) AS n, min(c.rowid) AS first, count(DISTINCT {body}) AS bodies
         FROM {captured} c SEMI JOIN doubled d USING ({names(keys)}) GROUP BY {names(keys)}""")
-    checks = row_checks(entity, _read_as_is(con, captured, codes))
-    parts = []
-    if checks:
-        broken = " OR ".join(c.broken for c in checks)
-        cases = ", ".join(f"CASE WHEN {c.broken} THEN {c.reason} END" for c in checks)
-        parts.append(
-            f"SELECT rid, reason, false AS ambiguous, 0 AS o FROM "
-            f"(SELECT rowid AS rid, unnest([{cases}]) AS reason FROM {captured} WHERE {broken}) WHERE reason IS NOT NULL"
-        )
     label = " || ', ' || ".join(f"CAST(c.{quote(k)} AS VARCHAR)" for k in keys)
-    parts.append(
+    return (
         f"SELECT c.rowid, CASE WHEN t.bodies > 1 THEN t.n || ' rows hold the key ' || {label} END, t.bodies > 1, 1 "
         f"FROM {captured} c JOIN twice t ON {join_on(keys, 'c', 't')} WHERE t.bodies > 1 OR c.rowid <> t.first"
     )
-    kept = [f.name for f in entity.fields.values() if f.severity == "quarantine" and f.name in codes]
-    parts += [query for name in kept for query in set_checks(entity, name, captured, references)]
-    con.execute(f"""
-        CREATE OR REPLACE TABLE {bad} AS
-        SELECT rid, list(reason ORDER BY o, reason) FILTER (WHERE reason IS NOT NULL) AS reasons, bool_or(ambiguous) AS ambiguous
-        FROM ({" UNION ALL ".join(parts)}) GROUP BY rid""")
 
 
 def _read_as_is(con: duckdb.DuckDBPyConnection, captured: str, codes: Mapping[str, FieldCode]) -> dict[str, FieldCode]:
@@ -145,17 +163,21 @@ def _read_as_is(con: duckdb.DuckDBPyConnection, captured: str, codes: Mapping[st
     return found
 
 
-def set_checks(entity: Entity, name: str, captured: str, references: Mapping[str, str]) -> list[str]:
-    """Checks of a field that need other rows: unique, at_most, references. Copies of one key count once.
+def _set_queries(
+    con: duckdb.DuckDBPyConnection, entity: Entity, name: str, captured: str, references: Mapping[str, str], rows: int
+) -> Iterator[str]:
+    """The queries of ``named_set_checks`` that may find something."""
+    for kind, query in named_set_checks(entity, name, captured, references).items():
+        if kind == "references" or not proven_once(con, captured, (name,), rows):
+            yield query
+
+
+def named_set_checks(entity: Entity, name: str, captured: str, references: Mapping[str, str]) -> dict[str, str]:
+    """Checks of a field that need other rows, by name: unique, at_most, references. Copies of one key count once.
 
     Returns:
         Queries giving ``rid``, ``reason``, ``ambiguous``, ``o`` of each row that breaks one.
     """
-    return list(named_set_checks(entity, name, captured, references).values())
-
-
-def named_set_checks(entity: Entity, name: str, captured: str, references: Mapping[str, str]) -> dict[str, str]:
-    """The queries of ``set_checks`` by the check they make: unique, at_most, references."""
     found = {}
     field, column = entity.fields[name], quote(name)
     mark = literal("'")
@@ -182,14 +204,14 @@ def count_reported(
     con: duckdb.DuckDBPyConnection, entity: Entity, codes: Mapping[str, FieldCode], captured: str, references: Mapping[str, str]
 ) -> dict[str, tuple[int, str]]:
     """Rows that break what only reports, by rule or field: how many, and what is wrong. They pass."""
-    found = {}
-    for rule in entity.rules.values():
-        if rule.severity == "report":
-            row = con.execute(f"SELECT count(*) FROM {captured} WHERE {rule_broken(rule.check)}").fetchone()
-            found[rule.name] = (int(row[0]) if row else 0, rule.reason or rule.check)
+    rules = [rule for rule in entity.rules.values() if rule.severity == "report"]
+    asked = ["count(*)", *(f"count(*) FILTER (WHERE {_broken(entity, rule)})" for rule in rules)]
+    rows, *counts = con.execute(f"SELECT {', '.join(asked)} FROM {captured}").fetchone() or (0,)
+    found = {rule.name: (int(count), rule.reason or rule.check) for rule, count in zip(rules, counts, strict=True)}
     for field in entity.fields.values():
-        queries = set_checks(entity, field.name, captured, references) if field.severity == "report" and field.name in codes else []
-        if queries:
+        if field.severity != "report" or field.name not in codes:
+            continue
+        if queries := list(_set_queries(con, entity, field.name, captured, references, int(rows))):
             row = con.execute(
                 f"SELECT count(DISTINCT rid), min(reason) FROM ({' UNION ALL '.join(queries)}) x(rid, reason, a, o)"
             ).fetchone()

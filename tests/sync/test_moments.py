@@ -1,0 +1,47 @@
+"""Rules about time are asked without a calendar where that changes nothing but the price."""
+
+from __future__ import annotations
+
+import pytest
+
+from accord.connectors.duck import borrowed_duck
+from accord.model.entity import Field
+from accord.sync.judge.moments import without_calendar
+
+FIELDS = {f.name: f for f in (Field("day", "date"), Field("a", "timestamp"), Field("b", "timestamp"), Field("n", "integer"))}
+MOMENTS = (
+    "NULL, 'infinity', '-infinity', '0044-03-15 (BC) 10:00:00+00', '1000-02-28 23:59:59.999999+00', '1582-10-10 00:00:00+00', "
+    "'1969-12-31 23:59:59.999999+00', '2024-02-29 00:00:00+00', '2026-01-31 12:00:00+00', '9999-12-31 00:00:00+00'"
+)
+DAYS = "NULL, 'infinity', '-infinity', '1000-02-28', '1582-10-10', '2024-02-29', '2026-01-31', '2026-03-01', '5000000-01-01'"
+CHEAPER = (
+    "a >= day - INTERVAL 362 DAY",
+    "a > day",
+    "day <> a OR n = 1",
+    "NOT (a + INTERVAL '1 month' < (b - INTERVAL 3 HOUR)) AND n IS NOT NULL",
+    "A <= b + INTERVAL 1 YEAR",
+)
+AS_THEY_ARE = ("a > b", "a >= '2026-01-01'", "date_trunc('day', a) > day", "n > 3 OR a - b > INTERVAL 1 DAY", "strftime(a, '%H') > '09'")
+
+
+@pytest.mark.parametrize("check", CHEAPER)
+def test_a_rule_without_a_calendar_says_of_every_row_what_the_rule_says(check: str) -> None:
+    """It decides which rows are refused: not one of them may change, ancient days and endless ones included."""
+    asked = without_calendar(check, FIELDS)
+
+    with borrowed_duck() as con:
+        con.execute(
+            f"CREATE TABLE t AS SELECT a, b, day, n FROM (SELECT CAST(unnest([{MOMENTS}]) AS TIMESTAMPTZ) a), "
+            f"(SELECT CAST(unnest([{MOMENTS}]) AS TIMESTAMPTZ) b), "
+            f"(SELECT CAST(unnest([{DAYS}]) AS DATE) AS day), (SELECT unnest([1, NULL]) AS n)"
+        )
+        differ = con.execute(f"SELECT a, b, day, n FROM t WHERE TRY(({check})) IS DISTINCT FROM TRY(({asked}))").fetchall()
+
+    assert "epoch_us" in asked.lower()
+    assert differ == []
+
+
+@pytest.mark.parametrize("check", AS_THEY_ARE)
+def test_a_rule_that_says_more_stays_as_the_map_has_it(check: str) -> None:
+    """What is not understood completely is not touched."""
+    assert without_calendar(check, FIELDS) == check
