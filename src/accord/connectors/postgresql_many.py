@@ -7,16 +7,13 @@ has the long way, which locks, judges and changes in three looks, and finds out 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 
 from accord.connectors.postgresql_types import PgColumn
 from accord.connectors.protocol import ChangeBatch
 from accord.connectors.types import quote
-
-# The server's own is for turning disks, and has it read a whole table for one row in a hundred.
-_COSTS: Final = "SET LOCAL random_page_cost = 1.1"
 
 
 def write_many(db: psycopg.Connection[Any], table: str, batch: ChangeBatch, of: Mapping[str, PgColumn], typed: str) -> bool:
@@ -59,7 +56,6 @@ def _prepared(table: str, batch: ChangeBatch, typed: str) -> tuple[str, ...]:
         f"EXPLAIN INSERT INTO {table} ({key}) SELECT {shorts} FROM accord_typed ON CONFLICT ({key}) DO NOTHING",
         f"INSERT INTO accord_typed SELECT row, op{typed} FROM accord_stage",
         f"ANALYZE accord_typed (row, op, {shorts})",
-        _COSTS,
     )
 
 

@@ -22,6 +22,7 @@ from accord.connectors.postgresql_types import PgColumn
 from accord.connectors.types import quote
 
 _SINCE: Final = 140000
+_HASHED_SINCE: Final = 180000  # transaction ids have a hash of their own, for half of what a row made of both costs
 # Types of users can show a stored value in another way from one day to the next (a label of an enum renamed); regclass and its like name
 # what may be renamed. A virtual column is computed when it is read. Only the heap keeps row versions in this way.
 _PLAIN: Final = """
@@ -50,6 +51,8 @@ def expression(db: psycopg.Connection[Any], table: str, columns: Sequence[str]) 
     found = db.execute(_PLAIN, {"table": table, "columns": list(columns)}).fetchone()
     if found is None or not found[1]:
         return ""
+    if db.info.server_version >= _HASHED_SINCE:
+        return f"hashtidextended(ctid, hashxidextended(xmin, {'tableoid::bigint' if found[0] else '0'}))"
     return f"hash_record_extended(ROW({'tableoid, ' if found[0] else ''}ctid, xmin), 0)"
 
 
@@ -106,6 +109,16 @@ def keys_query(
     held = condition(columns, where).replace(" WHERE ", " AND ", 1)
     picked = _picked(db, shape.table, columns, key)
     return f"{arrays(con, keys)} SELECT {picked} FROM {shape.table} t WHERE {wanted(keys, shape, as_texts=True)}{held}"
+
+
+def rows_written(db: psycopg.Connection[Any], table: str) -> int | None:
+    """How many rows were written as far as the server has counted, which it does a second late and forgets when it crashes."""
+    row = db.execute(
+        "SELECT sum(pg_stat_get_tuples_inserted(o) + pg_stat_get_tuples_updated(o) + pg_stat_get_tuples_deleted(o)) FROM ("
+        "SELECT %(table)s::regclass::oid AS o UNION SELECT relid::oid FROM pg_partition_tree(%(table)s)) parts",
+        {"table": table},
+    ).fetchone()
+    return None if row is None or row[0] is None else int(row[0])
 
 
 def untouched(db: psycopg.Connection[Any], table: str, stamp: str, rows: int) -> bool:

@@ -313,6 +313,13 @@ class Versioned(Protocol):
 class Summed(Protocol):
     """A ``Versioned`` connector whose system can add up the versions of all rows itself, so that none has to travel."""
 
+    def rows_written(self, resource: str) -> int | None:
+        """How many rows were ever written, as far as the system has counted: too few is no harm, since nothing is decided by it.
+
+        It only says whether adding up is worth the try, or the versions are to be read at once.
+        """
+        ...
+
     def version_sum(self, resource: str, where: str = "") -> tuple[int, int]:
         """Number of rows, and the exclusive or of what ``version_rows`` gives as ``_digest``, of one consistent state."""
         ...

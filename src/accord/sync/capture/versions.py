@@ -9,7 +9,7 @@ from __future__ import annotations
 from accord.connectors.protocol import Versioned
 from accord.connectors.types import quote
 from accord.store.folding import REMOVED
-from accord.sync.capture.moved import key_codes, key_columns
+from accord.sync.capture.moved import key_codes, key_columns, note_written
 from accord.sync.cycle import Cycle, Side, names, storage_type
 
 
@@ -31,6 +31,8 @@ def note_versions(cycle: Cycle, side: Side, native: str) -> None:
 def settle_versions(cycle: Cycle, side: Side, back: Side | None) -> None:
     """Fill ``rewritten_<i>`` with the keys whose row, as read back, is what ``next_base_<i>`` holds: with their version, or removed."""
     seen = side.table("reversion")
+    if back is not None:
+        note_written(cycle, side, cycle.count(f"SELECT count(*) FROM {side.table('done')} WHERE _status = 'done'"))
     if back is None or not back.part or not cycle.has(seen) or not cycle.has(back.table("native")):
         return
     types = {str(row[0]): str(row[1]) for row in cycle.sql(f"DESCRIBE {back.table('native')}")}
