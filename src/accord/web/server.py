@@ -30,6 +30,7 @@ class WebServer:
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.bind((HOST, port))
+            self._socket.listen()  # whoever is told the address now may connect, and is answered as soon as it runs
         except OSError as error:
             self._socket.close()
             what = f"port {port} cannot be opened: {error.strerror}."

@@ -30,13 +30,13 @@ def serve(
     where: options.Where = options.WHERE,
     json: options.Json = False,
     port: int = typer.Option(8321, "--port", min=0, max=65535, help="Port; 0 takes a free one."),
-    reports: Literal["here", "proxied", "off"] = typer.Option(
-        "here", "--reports", help="Who gets the reports: people at this machine; also those a proxy lets through; nobody."
+    reports: Literal["here", "proxied", "off", "only"] = typer.Option(
+        "here", "--reports", help="Reports for people at this machine; also for those a proxy lets through; for nobody; and nothing else."
     ),
 ) -> None:
     """Serve until Ctrl-C.
 
-    A proxy with TLS in front makes it reachable for others. A folder that holds only reports can be served too.
+    A proxy with TLS in front makes it reachable for others. --reports only does not read the map; nor does a folder without one.
     """
     # Loaded here: no other command needs a web server, and it takes as long to load as all of them.
     from accord.web import WebServer, make_app
@@ -58,10 +58,12 @@ def serve(
 def _site(where: options.Where, reports: str, opened: ExitStack) -> Site:
     from accord.web import Site, site_of
 
-    folder = where.root or where.map_path
-    if where.map_path.is_dir() and not any(where.map_path.glob("*.yaml")):
+    folder = where.root or (where.map_path if where.map_path.is_dir() else where.map_path.parent)
+    if reports == "only" or (where.map_path.is_dir() and not any(where.map_path.glob("*.yaml"))):
         if not (folder / _FRONT).is_file():
-            raise UsageError(f"{folder} holds neither a map nor a report.", expected="Name a map, or the folder of --workspace of a run.")
+            raise UsageError(
+                f"{folder} holds no report.", expected="Run `accord run` there first, or name a map, or the folder of --workspace."
+            )
         return Site(deliverables=folder / "deliverables", proxied=reports == "proxied")
     workspace = opened.enter_context(where.opened(write=False))
     return site_of(workspace, reports=reports != "off", proxied=reports == "proxied")
