@@ -56,8 +56,8 @@ def test_objects_come_into_being_by_being_named(store: Store, event: MakeEvent) 
     ]
     assert [tuple(row.values()) for row in rows(store, "relation")] == [
         (1, "task", "T-1", "subject"),
-        (1, "team", "ops", "to"),
         (2, "task", "T-1", "parent"),
+        (1, "team", "ops", "to"),
     ]
 
 

@@ -52,6 +52,9 @@ class Projection:
             event, which then does not enter the log; a new version must take every event an earlier one took.
         types: event types it is given; empty means all.
         indexes: columns to find rows by.
+        partial: columns to find some rows by, and the condition on them; a query has to say the same condition.
+        narrow: its rows are short. SQLite then keeps them in the index of the key, and a commit writes one page less for each place
+            it touches; rows of more than some 1000 bytes would each take a page of their own there.
         views: further tables by name, each a SELECT that returns the same columns.
     """
 
@@ -61,6 +64,8 @@ class Projection:
     apply: Apply
     types: tuple[str, ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
+    partial: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    narrow: bool = False
     views: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self) -> str:
@@ -69,16 +74,17 @@ class Projection:
             code = inspect.getsource(inspect.getmodule(self.apply) or self.apply)
         except (OSError, TypeError):  # installed without sources
             code = ""
-        shape = repr((dict(self.columns), self.key, self.types, self.indexes, dict(self.views)))
+        shape = repr((dict(self.columns), self.key, self.types, self.indexes, dict(self.partial), self.narrow, dict(self.views)))
         return hashlib.sha256(f"{shape}\n{code}".encode()).hexdigest()
 
-    def create(self, tx: Transaction) -> None:
+    def create(self, tx: Transaction, dialect: Literal["sqlite", "postgresql"]) -> None:
         """Make the table and its views, empty, and note from which definition."""
         lines = [f"{quote(column)} {_SQL_TYPES[type_]}{' NOT NULL' * (column in self.key)}" for column, type_ in self.columns.items()]
-        tx.run(f"CREATE TABLE {quote(self.name)} ({', '.join(lines)}, PRIMARY KEY ({_names(self.key)}))")
-        for columns in self.indexes:
-            index = quote("_".join((self.name, *columns)))
-            tx.run(f"CREATE INDEX {index} ON {quote(self.name)} ({_names(columns)})")
+        layout = " WITHOUT ROWID" if self.narrow and dialect == "sqlite" else ""
+        tx.run(f"CREATE TABLE {quote(self.name)} ({', '.join(lines)}, PRIMARY KEY ({_names(self.key)})){layout}")
+        for columns, condition in [*((columns, "") for columns in self.indexes), *self.partial.items()]:
+            index, among = quote("_".join((self.name, *columns))), f" WHERE {condition}" if condition else ""
+            tx.run(f"CREATE INDEX {index} ON {quote(self.name)} ({_names(columns)}){among}")
         for view, select in self.views.items():
             tx.run(f"CREATE VIEW {quote(view)} AS {select}")
         tx.run("INSERT INTO projection (name, digest, views) VALUES (?, ?, ?)", self.name, self.digest(), json.dumps(sorted(self.views)))
@@ -115,7 +121,13 @@ def outdated(database: Database, projections: Sequence[Projection]) -> bool:
     return recorded != {projection.name: projection.digest() for projection in projections}
 
 
-def build(tx: Transaction, projections: Sequence[Projection], batches: Iterable[Sequence[StoredEvent]]) -> None:
+def build(
+    tx: Transaction,
+    projections: Sequence[Projection],
+    batches: Iterable[Sequence[StoredEvent]],
+    *,
+    dialect: Literal["sqlite", "postgresql"],
+) -> None:
     """Compute projections anew from the whole log, given in order as batches; those no longer known are removed."""
     for name, views in tx.rows("SELECT name, views FROM projection"):
         for view in json.loads(views):
@@ -123,7 +135,7 @@ def build(tx: Transaction, projections: Sequence[Projection], batches: Iterable[
         tx.run(f"DROP TABLE IF EXISTS {quote(name)}")
     tx.run("DELETE FROM projection")
     for projection in projections:
-        projection.create(tx)
+        projection.create(tx, dialect)
     for batch in batches:
         apply(tx, projections, batch)
 

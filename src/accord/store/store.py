@@ -187,7 +187,7 @@ class Store:
     def rebuild(self) -> None:
         """Compute every projection anew from the log."""
         with self._transaction() as tx:
-            build(tx, self._projections, log.batches(log.read(tx, self._sealer)))
+            build(tx, self._projections, log.batches(log.read(tx, self._sealer)), dialect=self._database.dialect)
 
     def table(self, projection: str) -> pa.Table:
         """A projection (or view of one) as Arrow: times as timestamp[us, UTC], JSON as text.
@@ -435,7 +435,7 @@ def open_store(
         found = discover() if projections is None else tuple(projections)
         if outdated(database, found):
             with database.write() as tx:
-                build(tx, found, log.batches(log.read(tx, sealer)))
+                build(tx, found, log.batches(log.read(tx, sealer)), dialect=database.dialect)
     except BaseException:
         database.close()
         raise

@@ -15,6 +15,7 @@ from accord.work.moves import Moves, stamp
 from accord.work.state import Instance, Task, find_tasks, instance_of
 
 LONGEST_PAUSE_SECONDS = 3600.0
+_WAITING = "state = 'waiting' AND message <> '' AND message = ? AND message_key = ? ORDER BY seq"
 
 
 def find(moves: Moves, task: str) -> tuple[Instance, Task]:
@@ -136,7 +137,7 @@ def deliver(moves: Moves, message: str, key: str, content: dict[str, Any], ident
     if moves.rows.rows("SELECT 1 FROM event WHERE id = ?", f"message:{identity}:0"):
         return ()
     reached: list[str] = []
-    waiting = find_tasks(moves.rows, "state = 'waiting' AND message = ? AND message_key = ? ORDER BY seq", message, key)
+    waiting = find_tasks(moves.rows, _WAITING, message, key)
     starting = _starting(moves, message, key, content)
     body = {"message": message, "key": key, "id": identity, "content": content, "by": moves.by}
     received = "message.received" if waiting or starting else "message.refused"

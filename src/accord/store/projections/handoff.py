@@ -72,6 +72,7 @@ PROJECTION = Projection(
     COLUMNS,
     KEY,
     apply,
+    narrow=True,
     types=("handoff.offered", *_SET),
-    indexes=(("instance",), ("to_team", "state"), ("state", "from_team"), ("from_task",)),
+    indexes=(("instance",), ("state", "to_team")),
 )

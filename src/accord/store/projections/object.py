@@ -47,4 +47,4 @@ def _attributes(event: Event) -> dict[tuple[str, str], dict[str, Any]]:
     }
 
 
-PROJECTION = Projection("object", COLUMNS, KEY, apply)
+PROJECTION = Projection("object", COLUMNS, KEY, apply, narrow=True)

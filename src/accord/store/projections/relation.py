@@ -9,7 +9,7 @@ from accord.store.database import Transaction
 from accord.store.projection import ColumnType, Projection, insert
 
 COLUMNS: dict[str, ColumnType] = {"seq": "integer", "type": "text", "id": "text", "qualifier": "text"}
-KEY = ("seq", "type", "id", "qualifier")
+KEY = ("type", "id", "seq", "qualifier")  # in the order in which events are found by what they are about
 _INSERT = insert("relation", COLUMNS)
 
 
@@ -18,4 +18,4 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
     tx.many(_INSERT, [(stored.seq, ref.type, ref.id, ref.qualifier) for stored in events for ref in dict.fromkeys(stored.event.objects)])
 
 
-PROJECTION = Projection("relation", COLUMNS, KEY, apply, indexes=(("type", "id", "seq"),))
+PROJECTION = Projection("relation", COLUMNS, KEY, apply, narrow=True)

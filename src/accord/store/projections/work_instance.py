@@ -57,6 +57,7 @@ PROJECTION = Projection(
     COLUMNS,
     KEY,
     apply,
+    narrow=True,
     types=("process.started", "process.migrated", *_STATUS),
     indexes=(("process", "case_id"), ("parent_task",), ("status",)),
 )

@@ -172,6 +172,8 @@ PROJECTION = Projection(
     COLUMNS,
     KEY,
     apply,
+    narrow=True,
     types=("task.ready", "task.skipped", *_CHANGES),
-    indexes=(("instance",), ("state", "run_at", "task"), ("team", "state"), ("message", "message_key")),
+    indexes=(("instance",), ("state", "team")),
+    partial={("state", "run_at", "task"): "state = 'queued'", ("message", "message_key"): "message <> ''"},
 )

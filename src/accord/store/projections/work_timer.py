@@ -37,6 +37,7 @@ PROJECTION = Projection(
     COLUMNS,
     KEY,
     apply,
+    narrow=True,
     types=(
         "task.ready",
         "task.offered",

@@ -36,4 +36,4 @@ def _pairs(event: Event, name: str) -> list[tuple[str, str]]:
     return [(str(step), str(via)) for step, via in given]
 
 
-PROJECTION = Projection("work_token", COLUMNS, KEY, apply, types=("token.moved", "process.completed", "process.cancelled"))
+PROJECTION = Projection("work_token", COLUMNS, KEY, apply, narrow=True, types=("token.moved", "process.completed", "process.cancelled"))

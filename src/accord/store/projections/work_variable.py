@@ -29,5 +29,6 @@ PROJECTION = Projection(
     COLUMNS,
     KEY,
     apply,
+    narrow=True,
     types=("process.started", "task.completed", "process.migrated", "process.signalled", "process.resumed"),
 )
