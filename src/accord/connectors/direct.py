@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
-from accord.connectors.protocol import Connector
+from accord.connectors.protocol import Connector, KeyChanges
 
 Key = tuple[str, ...]
 Texts = Mapping[str, str | None]
@@ -28,6 +28,34 @@ class DirectChange:
     old: Texts
 
 
+@dataclass(frozen=True, slots=True)
+class EarlyChanges(KeyChanges):
+    """Changes that were logged, and perhaps cannot be read yet: give ``unseen`` to what reads the rows."""
+
+    unseen: frozenset[int] = frozenset()
+
+
+@runtime_checkable
+class EarlyFeed(Protocol):
+    """A feed that need not wait until a change can be read before it tells of it."""
+
+    def read_early(self, *, wait_seconds: float = 0.0, limit: int = 100_000) -> KeyChanges | None:
+        """As ``Feed.read``; what may not be read yet comes as ``EarlyChanges``."""
+        ...
+
+    def wait(self, unseen: Collection[int]) -> None:
+        """Wait until these can be read.
+
+        Raises:
+            SystemUnreachable: they cannot for long.
+        """
+        ...
+
+
+class UnseenError(Exception):
+    """A change that the log tells of cannot be read yet."""
+
+
 class DirectTable(Protocol):
     """An opened table; every method may raise ``SystemUnreachable``, ``SystemChanged`` or ``DataRefused``, and is then closed.
 
@@ -37,8 +65,16 @@ class DirectTable(Protocol):
     types: Mapping[str, str]
     keyed: bool
 
-    def read(self, keys: Sequence[Key]) -> dict[Key, Texts]:
-        """The rows there are, by key; a key that stands twice is left out like one that is not there."""
+    def read(self, keys: Sequence[Key], unseen: Collection[int] = ()) -> dict[Key, Texts]:
+        """The rows there are, by key; a key that stands twice is left out like one that is not there.
+
+        Args:
+            keys: of the rows.
+            unseen: of ``EarlyChanges`` of the same system.
+
+        Raises:
+            UnseenError: these cannot be read yet, though it waited for some moments.
+        """
         ...
 
     def write(self, changes: Sequence[DirectChange]) -> list[Texts | None]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
-from accord.connectors.direct import DirectChange, Key, Texts
+from accord.connectors.direct import DirectChange, Key, Texts, UnseenError
 from accord.connectors.postgresql_types import PgColumn, columns_of
+from accord.connectors.postgresql_visible import FIRST_PAUSE_SECONDS, SNAPSHOT, all_seen
 from accord.connectors.types import quote
 from accord.store.alive import Watched
 
@@ -30,6 +32,7 @@ _TYPES = {
 _SETTINGS = (
     "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 1; SET synchronous_commit = on; SET lock_timeout = '2s'"
 )
+_UNSEEN_SECONDS = 0.1  # a commit can be seen within a millisecond, unless it waits for another server
 _UNIQUE = """
     SELECT 1 FROM pg_index i WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
         AND i.indnkeyatts = cardinality(%s::text[]) AND NOT EXISTS (
@@ -90,24 +93,39 @@ class PostgresTable:
         self._where = found
         self._shown = shown
         self._read = f"SELECT {shown} FROM {_plain(table)} t WHERE {found}".encode()
+        # The row, and what the statement that reads it could see, in one answer; a row of nulls where there is none.
+        row = f"SELECT true AS there, {shown} FROM {_plain(table)} t WHERE {found}"
+        self._seeing = f"SELECT * FROM ({SNAPSHOT}) s LEFT JOIN ({row}) r ON true".encode()
         self._statements: dict[tuple[str, ...], bytes] = {}
 
-    def read(self, keys: Sequence[Key]) -> dict[Key, Texts]:
-        """One statement a key, sent together."""
+    def read(self, keys: Sequence[Key], unseen: Collection[int] = ()) -> dict[Key, Texts]:
+        """One statement a key, sent together; what the first can see, the others can, too."""
         if not keys:
             return {}
-        found: dict[Key, Texts] = {}
+        until = time.monotonic() + _UNSEEN_SECONDS
+        while True:
+            found = self._rows(keys, unseen)
+            if found is not None:
+                return {key: dict(zip(self._names, rows[0], strict=True)) for key, rows in found.items() if len(rows) == 1}
+            if time.monotonic() > until:
+                raise UnseenError
+            time.sleep(FIRST_PAUSE_SECONDS)
+
+    def _rows(self, keys: Sequence[Key], unseen: Collection[int]) -> dict[Key, list[tuple[Any, ...]]] | None:
+        """By key what there is; ``None`` when the change could not be seen."""
+        first = self._seeing if unseen else self._read
         with self._errors():
-            cursors = []
             if len(keys) == 1:
-                cursors.append(self._db.execute(self._read, self._keys(keys[0])))
+                cursors = [self._db.execute(first, self._keys(keys[0]))]
             else:
                 with self._db.pipeline():
-                    cursors = [self._db.cursor().execute(self._read, self._keys(key)) for key in keys]
-            for key, cursor in zip(keys, cursors, strict=True):
-                rows = cursor.fetchall()
-                if len(rows) == 1:
-                    found[key] = dict(zip(self._names, rows[0], strict=True))
+                    cursors = [self._db.cursor().execute(self._read if n else first, self._keys(key)) for n, key in enumerate(keys)]
+            found = {key: cursor.fetchall() for key, cursor in zip(keys, cursors, strict=True)}
+        if unseen:
+            seen = found[keys[0]]
+            if not all_seen(unseen, *seen[0][:2]):
+                return None
+            found[keys[0]] = [row[3:] for row in seen if row[2]]
         return found
 
     def write(self, changes: Sequence[DirectChange]) -> list[Texts | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -18,6 +18,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from accord.connectors.direct import EarlyChanges
 from accord.connectors.feed_state import FeedState
 from accord.connectors.pglog import (
     LogBatch,
@@ -81,6 +82,8 @@ class FeedTable:
 class PostgresFeed:
     """See ``protocol.Feed``."""
 
+    _given: Position
+
     def __init__(self, table: FeedTable, name: str, after: str | None) -> None:
         """Go on after a position, or begin anew where there is none or the log no longer reaches back to it.
 
@@ -103,6 +106,18 @@ class PostgresFeed:
 
     def read(self, *, wait_seconds: float = 0.0, limit: int = 100_000) -> KeyChanges | None:
         """See ``protocol.Feed``."""
+        before = self._given
+        found = self.read_early(wait_seconds=wait_seconds, limit=limit)
+        if isinstance(found, EarlyChanges):
+            try:
+                self.wait(found.unseen)
+            except SystemUnreachable:
+                self._given = before  # nobody was told of these changes
+                raise
+        return found
+
+    def read_early(self, *, wait_seconds: float = 0.0, limit: int = 100_000) -> KeyChanges | None:
+        """See ``direct.EarlyFeed``."""
         if self._whole:
             return self._everything()
         try:
@@ -186,13 +201,12 @@ class PostgresFeed:
     def _position(self) -> str:
         return f"{self._given} {self._capture.system_id} {self._capture.published} {_digest(self._shape)}"
 
-    def _wait(self, parts: Sequence[TableChanges]) -> None:
-        """Hand out nothing that cannot be read yet; of a truncation or a changed table the lock lasts until it can be seen."""
-        transactions = {int(x) for part in parts for x in pc.unique(part.rows["xid"]).to_pylist()}
-        if not transactions:
+    def wait(self, unseen: Collection[int]) -> None:
+        """See ``direct.EarlyFeed``."""
+        if not unseen:
             return
         with self._table.sessions() as db:
-            seen = wait_until_seen(db, transactions, seconds=SILENT_SECONDS)
+            seen = wait_until_seen(db, unseen, seconds=SILENT_SECONDS)
         if not seen:
             self.close()  # the next read begins again before these changes
             raise SystemUnreachable(
@@ -204,8 +218,12 @@ class PostgresFeed:
     def _taken(self, batch: LogBatch, limit: int) -> KeyChanges | None:
         moved = batch.end.lsn - self._given.lsn
         parts = [part for part in batch.parts if isinstance(part, TableChanges)]
-        self._wait(parts)
-        if parts or any(isinstance(part, (Truncated, SchemaChanged)) for part in batch.parts):
+        unseen = frozenset(int(x) for part in parts for x in pc.unique(part.rows["xid"]).to_pylist())
+        before = self._given
+        if any(isinstance(part, (Truncated, SchemaChanged)) for part in batch.parts):
+            self.wait(unseen)  # of a truncation or a changed table the lock lasts until it can be seen
+            self._given = batch.end
+        elif parts:
             self._given = batch.end
         reason = self._upheaval(batch)
         if reason:
@@ -214,9 +232,12 @@ class PostgresFeed:
         if parts:
             keys = _keys(parts, self._table.key, {c.name: c for c in self._shape.columns})
             if keys is None:
+                self._given = before
+                self.wait(unseen)
+                self._given = batch.end
                 self._whole = "a row changed whose key is null or has no place in its type"
                 return self._everything()
-            return KeyChanges(keys, self._position(), more=batch.rows >= limit or not batch.whole)
+            return EarlyChanges(keys, self._position(), more=batch.rows >= limit or not batch.whole, unseen=unseen)
         if moved < STRIDE_BYTES:
             return None
         self._given = batch.end

@@ -15,7 +15,8 @@ import psycopg
 
 FIRST_PAUSE_SECONDS: Final = 0.0002
 LONGEST_PAUSE_SECONDS: Final = 0.02
-_NOW = "SELECT pg_snapshot_xmax(s)::text, array(SELECT x::text FROM pg_snapshot_xip(s) x) FROM pg_current_snapshot() s"
+SNAPSHOT: Final = "SELECT pg_snapshot_xmax(s)::text, array(SELECT x::text FROM pg_snapshot_xip(s) x) FROM pg_current_snapshot() s"
+"""Of the statement it is part of."""
 _EPOCH = 1 << 32
 
 
@@ -29,14 +30,19 @@ def wait_until_seen(db: psycopg.Connection[Any], transactions: Collection[int], 
     """
     until, pause = time.monotonic() + seconds, FIRST_PAUSE_SECONDS
     while True:
-        row = db.execute(_NOW).fetchone()
-        xmax, running = int(row[0]) if row else 0, {int(x) for x in (row[1] if row else ())}
-        if all(_full(x, xmax) < xmax and _full(x, xmax) not in running for x in transactions):
+        row = db.execute(SNAPSHOT).fetchone()
+        if row and all_seen(transactions, row[0], row[1]):
             return True
         if time.monotonic() > until:
             return False
         time.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+def all_seen(transactions: Collection[int], xmax: str, running: Collection[str]) -> bool:
+    """Whether all these transactions have ended in a snapshot: ``xmax`` and the transactions that ran, as in ``SNAPSHOT``."""
+    next_, still = int(xmax), {int(x) for x in running}
+    return all(_full(x, next_) < next_ and _full(x, next_) not in still for x in transactions)
 
 
 def _full(transaction: int, near: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from accord.connectors.direct import EarlyChanges
 from accord.connectors.protocol import KeyChanges
 from accord.sync.watch.feeds import HeldFeeds
 
@@ -46,9 +47,10 @@ class FakeSystem:
 
     def __init__(self) -> None:
         self.feeds: list[FakeFeed] = []
+        self.kind = FakeFeed
 
     def open_feed(self, resource: str, key: Any, *, name: str, after: str | None) -> FakeFeed:
-        self.feeds.append(FakeFeed())
+        self.feeds.append(self.kind())
         return self.feeds[-1]
 
     def drop_feed(self, resource: str, *, name: str) -> None:
@@ -168,3 +170,34 @@ def test_many_batches_that_went_the_short_way_are_kept_as_one(held: Any) -> None
 
     assert [(b.position, sorted(b.keys["id"].to_pylist())) for b in feed.waiting] == [("p600", [0, 1, 2, 3, 4])]
     assert (feed.handled, feed.pressing) == (1, False)
+
+
+class EarlyFake(FakeFeed):
+    """A log that tells of changes before they can be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: list[frozenset[int]] = []
+
+    def read_early(self, *, wait_seconds: float = 0.0, limit: int = 0) -> KeyChanges | None:
+        found = self.read(wait_seconds=wait_seconds, limit=limit)
+        return None if found is None else EarlyChanges(found.keys, found.position, unseen=frozenset({self.reads}))
+
+    def wait(self, unseen: frozenset[int]) -> None:
+        self.waited.append(unseen)
+
+
+def test_a_run_waits_until_what_came_early_can_be_read(held: Any) -> None:
+    """Only the short way looks for itself whether it sees a change; a run that read too early would find no change and lose it."""
+    system, woken = held[1], held[2]
+    system.kind = EarlyFake
+    view(held, "p0").close()
+    feed = system.feeds[0]
+    feed.coming.put(batch("p1", 7))
+    assert woken.wait(10)
+    assert feed.waited == []
+
+    found = view(held, "p0").read()
+
+    assert found.position == "p1"
+    assert feed.waited == [found.unseen]

@@ -45,7 +45,7 @@ class Change:
 
     Args:
         rows: by side, the row; ``None`` where there is none.
-        sure: sides whose row is the agreed one as remembered: it is not looked at again but compared when it is written.
+        sure: sides whose row is taken for the agreed one: it is not looked at but compared when it is written.
     """
 
     source: str

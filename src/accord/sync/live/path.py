@@ -14,14 +14,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import duckdb
 
-from accord.connectors.direct import DirectTable, Key, Texts, open_direct
+from accord.connectors.direct import DirectTable, Key, Texts, UnseenError, open_direct
 from accord.connectors.duck import open_duck
 from accord.connectors.protocol import Connector
 from accord.model.event import Event, ObjectRef
@@ -29,7 +29,7 @@ from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.apply.guard import ALWAYS_ALLOWED_ROWS, share_of
-from accord.sync.live.agreed import Agreed, Values
+from accord.sync.live.agreed import Agreed, Known, Values
 from accord.sync.live.decision import EQUAL, Change, Decider, Decision
 from accord.sync.live.rows import SideRows, Wanted
 from accord.sync.live.simple import why_not
@@ -75,7 +75,7 @@ class LivePath:
         self._sides = {name: SideRows(self._con, entity, flow.bindings[name], tables[name].types) for name in tables}
         self._decider = Decider(map_, flow, self._sides, tables)
         self._fields, self._guard = list(entity.fields), share_of(flow)
-        # All that is read of such a side is compared when it is written, so that a remembered row will do.
+        # All that is read of such a side is compared when it is written, so that a row need not be looked at before.
         self._compared = frozenset(n for n, s in self._sides.items() if set(s.codes) <= {c.name for c in s.written} | set(entity.key))
         self._agreed = Agreed(entity, list(flow.bindings))
         self._rows: dict[tuple[str, Key], Texts] = {}  # as the systems write them; each is what is agreed with that side
@@ -106,24 +106,30 @@ class LivePath:
         self._agreed.close()
         self._con.close()
 
-    def take(self, binding: str, keys: Sequence[tuple[Key, str | None]]) -> Taken:
+    def take(self, binding: str, keys: Sequence[tuple[Key, str | None]], unseen: Collection[int] = ()) -> Taken:
         """Bring changed rows of one side to the others; call ``settle`` when there are no more for the moment.
 
         Args:
             binding: the side that changed.
             keys: its key values as text, each with when the system says it changed.
+            unseen: of ``EarlyChanges`` of that side.
 
         Raises:
             SystemUnreachable, SystemChanged, DataRefused: from a system; close this path, the next run sorts out what was begun.
         """
         began, taken = time.monotonic(), Taken()
         for start in range(0, len(keys), _CHUNK_KEYS):
-            self._take(binding, keys[start : start + _CHUNK_KEYS], taken)
+            self._take(binding, keys[start : start + _CHUNK_KEYS], unseen if start == 0 else (), taken)
         taken.seconds = time.monotonic() - began
         return taken
 
-    def _take(self, binding: str, keys: Sequence[tuple[Key, str | None]], taken: Taken) -> None:
-        rows = self._tables[binding].read([key for key, _ in keys])
+    def _take(self, binding: str, keys: Sequence[tuple[Key, str | None]], unseen: Collection[int], taken: Taken) -> None:
+        try:
+            rows = self._tables[binding].read([key for key, _ in keys], unseen)
+        except UnseenError:
+            for key, _ in keys:
+                taken.leave(self.flow.name, key, "its transaction cannot be seen yet")
+            return
         news = [(key, at) for key, at in keys if key not in rows or self._rows.get((binding, key)) != rows[key]]
         taken.equal += len(keys) - len(news)  # echoes of our own writes
         stale = self._bring(binding, news, rows, taken, self._compared)
@@ -140,16 +146,22 @@ class LivePath:
         """Decide and carry out; returns the keys whose targets were not as expected, and of which nothing was written."""
         if not keys:
             return set()
+        agreed = {key: self._agreed.of(key) for key, _ in keys}
+        believed = {
+            (name, key): row
+            for name in remembered
+            for key, known in agreed.items()
+            if name != source and (row := self._believed(name, key, known)) is not None
+        }
         found: dict[str, Mapping[Key, Texts]] = {source: rows}
         for name, table in self._tables.items():
             if name != source:
-                found[name] = table.read([key for key, _ in keys if name not in remembered or (name, key) not in self._rows])
+                found[name] = table.read([key for key, _ in keys if (name, key) not in believed])
         decisions: list[Decision] = []
         for key, changed_at in keys:
-            known = self._agreed.of(key)
-            sure = frozenset(n for n in remembered if n != source and (n, key) in self._rows) if known is not None else frozenset[str]()
-            shown = {n: self._rows[n, key] if n in sure else found[n].get(key) for n in self._tables}
-            decision = self._decider.decide(Change(source, key, changed_at, shown, sure), known)
+            sure = frozenset(n for n in remembered if (n, key) in believed)
+            shown = {n: believed[n, key] if n in sure else found[n].get(key) for n in self._tables}
+            decision = self._decider.decide(Change(source, key, changed_at, shown, sure), agreed[key])
             if isinstance(decision, str):
                 taken.leave(self.flow.name, key, decision)
             elif decision.op == EQUAL:
@@ -160,6 +172,13 @@ class LivePath:
                 decisions.append(decision)
         decisions = self._guarded(decisions, taken)
         return self._carry_out(source, decisions, rows, taken) if decisions else set()
+
+    def _believed(self, name: str, key: Key, known: Known | None) -> Texts | None:
+        """A side's row without a look at it: as it was seen last, or as what is agreed with the side must look there."""
+        if known is None or name not in known.sides:
+            return None
+        row = self._rows.get((name, key))
+        return row if row is not None else self._sides[name].as_stored(known.sides[name])
 
     def _guarded(self, decisions: list[Decision], taken: Taken) -> list[Decision]:
         """Without the deletes, when these and those of the last hour are more than one run would be allowed."""

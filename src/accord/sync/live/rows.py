@@ -89,6 +89,11 @@ class SideRows:
             del self._recent[next(iter(self._recent))]
         return None if values is None else list(values)
 
+    def as_stored(self, values: Values) -> dict[str, str | None] | None:
+        """The row in which the system holds canonical values, in its own spelling; ``None`` when that is not certain."""
+        found = self._plain.want(values) if self._plain is not None else None
+        return found[0] if found is not None and found[0].keys() == self._types.keys() else None
+
     def want(self, merged: Values) -> Wanted:
         """What this side is to hold for a merged row."""
         if self._plain is not None and (plain := self._plain.want(merged)) is not None:

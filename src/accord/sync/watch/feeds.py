@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from accord.connectors.direct import EarlyChanges, EarlyFeed
 from accord.connectors.protocol import Connector, Feed, KeyChanges, Logged
 from accord.model.errors import AccordError
 from accord.model.flow import Binding, Flow
@@ -64,7 +65,8 @@ class HeldFeed:
                 if self._closed:
                     return
                 try:
-                    found = self.feed.read(wait_seconds=_WAIT_SECONDS, limit=LIMIT)
+                    read = self.feed.read_early if isinstance(self.feed, EarlyFeed) else self.feed.read
+                    found = read(wait_seconds=_WAIT_SECONDS, limit=LIMIT)
                 except AccordError as error:
                     # Told by the run that this wakes: it opens the feed anew, and its error is reported with the flow's.
                     self.failure = error
@@ -130,8 +132,8 @@ class HeldFeed:
 
     def close(self) -> None:
         """End the thread and the stream."""
+        self._closed = True  # as in ``claim``
         with self._idle:
-            self._closed = True
             self._idle.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=30)
@@ -147,7 +149,8 @@ def together(batches: Sequence[KeyChanges]) -> list[KeyChanges]:
     keys = [name for name in whole.column_names if name != CHANGED_AT]
     if CHANGED_AT in whole.column_names:
         whole = whole.group_by(keys).aggregate([(CHANGED_AT, "max")]).rename_columns({f"{CHANGED_AT}_max": CHANGED_AT})
-    return [KeyChanges(whole, batches[-1].position, "", batches[-1].more)]
+    unseen = frozenset[int]().union(*(b.unseen for b in batches if isinstance(b, EarlyChanges)))
+    return [EarlyChanges(whole, batches[-1].position, "", batches[-1].more, unseen)]
 
 
 class FeedView:
@@ -164,8 +167,11 @@ class FeedView:
             if found is None:
                 return None
             self._held.waiting.append(found)
+        found = self._held.waiting[self._next]
+        if isinstance(found, EarlyChanges) and isinstance(self._held.feed, EarlyFeed):
+            self._held.feed.wait(found.unseen)  # a run reads rows in more ways than the short one, which looks for itself
         self._next += 1
-        return self._held.waiting[self._next - 1]
+        return found
 
     def acknowledge(self, position: str) -> None:
         """As ``Feed.acknowledge``."""

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from accord.connectors.direct import Key
+from accord.connectors.direct import EarlyChanges, Key
 from accord.connectors.protocol import Connector, KeyChanges
 from accord.model.errors import AccordError
 from accord.model.flow import Binding, Flow
@@ -77,7 +77,7 @@ class ShortWay:
                     held.went_short(0, demand=True)
                     yield Taken(why=Counter({reason: 1}))
                     continue
-                taken = self._bring(path, flow, binding.name, held, _keys([b.keys for b in batches], columns), len(batches))
+                taken = self._bring(path, flow, binding.name, held, batches, columns)
                 if taken is None:
                     return
                 yield taken
@@ -93,17 +93,18 @@ class ShortWay:
             path.settle()
 
     def _bring(
-        self, path: LivePath, flow: Flow, binding: str, held: HeldFeed, keys: list[tuple[Key, str | None]], batches: int
+        self, path: LivePath, flow: Flow, binding: str, held: HeldFeed, batches: list[KeyChanges], columns: list[str]
     ) -> Taken | None:
+        unseen = frozenset[int]().union(*(b.unseen for b in batches if isinstance(b, EarlyChanges)))
         try:
-            taken = path.take(binding, keys)
+            taken = path.take(binding, _keys([b.keys for b in batches], columns), unseen)
         except AccordError as error:
             if ends_watch(error):
                 raise
             self._close(flow.name, str(error))
-            held.went_short(batches, demand=True)
+            held.went_short(len(batches), demand=True)
             return None
-        held.went_short(batches, demand=bool(taken.left))
+        held.went_short(len(batches), demand=bool(taken.left))
         return taken
 
     def _close(self, flow: str, reason: str) -> None:
