@@ -82,16 +82,25 @@ def test_what_does_not_fit_is_said_beside_its_field_and_uses_nothing_up(office: 
     """All mistakes at once, with what was filled in still there; the log holds which fields and not what stood in them."""
     path, before = office.brief()["complete"], office.rows()
 
-    wrong = {"answer.budget": "<b>1,5", "answer.channel": "TV", "answer.notes": "UPPER", "answer.extra": "x", "answer.kickoff": "soon"}
+    wrong = {
+        "answer.budget": "<b>1,5",
+        "answer.channel": "TV",
+        "answer.notes": "UPPER",
+        "answer.extra": "x",
+        "answer.kickoff": "soon",
+        "answer.targets": "{not json",
+    }
     answer = web.post(path, data=wrong)
 
     assert answer.status_code == 422
-    beside = dict(re.findall(r'id="f-answer\.(\w+)-wrong">([^<]+)<', answer.text))
+    beside = dict(re.findall(r'id="f-answer\.(\w+)-wrong">([^<]+)<', html.unescape(answer.text)))
     assert beside == {
         "budget": "Expected a number, such as 1200.50.",
         "channel": "Expected one of: Search, Mail.",
+        "kickoff": "Expected a time with its zone, such as 2026-03-02T09:00:00+01:00.",
         "urgent": "This is needed.",
         "notes": "Expected the form [a-z ]*.",
+        "targets": 'Expected JSON, such as {"amount": 7} or "a text".',
     }
     assert 'value="&lt;b&gt;1,5"' in answer.text
     assert "extra: There is no such field." in shown(answer)

@@ -1,6 +1,7 @@
 """A form as fields of a page, and what was filled in as the answer its JSON Schema is asked about.
 
-Nothing is judged here: what does not look like its field is passed on as text, and the form says what is wrong with it.
+Nothing is judged here: what does not look like its field is passed on as text, and the form says what is wrong with it. Only of JSON a
+form cannot: any text would do.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def _field(name: str, rules: Mapping[str, Any], needed: bool, unit: str, zone: Z
     if kind == "moment":
         notes.append(f"As the clock shows it in {zone.key}.")
     elif kind == "json":
-        notes.append("As JSON.")
+        notes.append("As JSON; a text in quotes.")
     default = rules.get("default")
     given = () if default is None else (str(default).lower() if isinstance(default, bool) else str(default),)
     return Field(PREFIX + name, label, kind, needed, " ".join(filter(None, notes)), options, given)
@@ -142,23 +143,29 @@ def marked(fields: Sequence[Field], wrong: Sequence[tuple[str, str]]) -> tuple[t
     return tuple(replace(field, wrong=tuple(said[field.name])) for field in fields), tuple(others)
 
 
-def answer_of(schema: Mapping[str, Any] | None, posted: Posted, *, zone: ZoneInfo) -> dict[str, Any]:
-    """What was filled in, by the names of the form; what was left empty is not there.
+def answer_of(schema: Mapping[str, Any] | None, posted: Posted, *, zone: ZoneInfo) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What was filled in, by the names of the form, and the names of what is to be JSON and is none.
 
-    A name that the form does not know stays, so that the form can refuse it.
+    What was left empty is not there. A name that the form does not know stays, so that the form can refuse it.
     """
     rules = _rules(schema or {})
     answer: dict[str, Any] = {}
+    unread = []
     for posted_name, texts in posted.items():
         if not posted_name.startswith(PREFIX):
             continue
         name, given = posted_name.removeprefix(PREFIX), [text for text in texts if text.strip()]
         if given:
-            answer[name] = _value(rules.get(name, {"type": "string"}), given, zone)
-    return answer
+            try:
+                answer[name] = _value(rules.get(name, {"type": "string"}), given, zone)
+            except ValueError:
+                answer[name] = given[0]
+                unread.append(name)
+    return answer, tuple(unread)
 
 
 def _value(rules: Mapping[str, Any], texts: Sequence[str], zone: ZoneInfo) -> Any:
+    """What a field stands for; only JSON that is none raises ``ValueError``, the form says what is wrong with anything else."""
     kind, text = _kind(rules), texts[0].replace("\r\n", "\n")
     if kind == "several":
         return list(texts)
@@ -169,10 +176,7 @@ def _value(rules: Mapping[str, Any], texts: Sequence[str], zone: ZoneInfo) -> An
     if kind == "moment":
         return _moment(text.strip(), zone)
     if kind == "json":
-        try:
-            return read_json(text)
-        except ValueError:
-            return text
+        return read_json(text)
     return text.strip() if kind == "date" else text
 
 

@@ -61,6 +61,11 @@ class LinkPage:
     zone: ZoneInfo
 
 
+def definition_of(work: Work, task: Task) -> Definition:
+    """What the instance of a task runs by."""
+    return work.library.get(work.store, load_instance(work.store, task.instance).definition)
+
+
 def link_page(work: Work, seen: Preview) -> LinkPage:
     """What to show to somebody who opened a link."""
     task, map_ = seen.task, work.map

@@ -16,10 +16,11 @@ from accord.store.signing import SigningKey
 from accord.web.answers import message, page
 from accord.web.body import read_body
 from accord.web.fields import PREFIX, Posted, answer_of, filled, marked
-from accord.web.link_page import REASON, LinkPage, done_page, link_page
+from accord.web.link_page import REASON, LinkPage, definition_of, done_page, link_page
 from accord.work import Work
-from accord.work.forms import FormRefused
-from accord.work.links import LinkRefused, Links
+from accord.work.forms import FormRefused, check_answer
+from accord.work.links import LinkRefused, Links, Preview
+from accord.work.mistakes import Mistake
 
 MOST_BYTES, _MOST_FIELDS = 65_536, 500
 _REFUSED = {
@@ -80,8 +81,10 @@ def routes(work: Work, key: SigningKey) -> APIRouter:
             seen = links.look(token)
             asked = link_page(work, seen)
             reason = next(iter(posted.get(PREFIX + REASON, ())), "") if seen.action == "reject" else ""
-            answer = {} if seen.action == "reject" else answer_of(seen.form, posted, zone=asked.zone)
+            answer, unread = ({}, ()) if seen.action == "reject" else answer_of(seen.form, posted, zone=asked.zone)
             try:
+                if unread:
+                    _no_json(work, seen, answer, unread)
                 task = links.redeem(token, answer=answer, reason=reason)
             except FormRefused as error:
                 return _asking(asked, posted, [(mistake.field, mistake.said) for mistake in error.mistakes])
@@ -114,6 +117,22 @@ async def _posted(request: Request) -> Posted:
     except ValueError as error:
         raise HTTPException(400, "This has more fields than a form.") from error
     return posted
+
+
+def _no_json(work: Work, seen: Preview, answer: dict[str, Any], unread: tuple[str, ...]) -> None:
+    """Refuse an answer for the fields that are to be JSON and are none, and for whatever else does not fit.
+
+    Raises:
+        FormRefused: always; that it was tried is recorded, as with any other answer that does not fit.
+    """
+    mistakes = [Mistake(name, "json", 'Expected JSON, such as {"amount": 7} or "a text".') for name in unread]
+    with work.recording_misfits(seen.task.task, by=seen.person):
+        try:
+            check_answer(definition_of(work, seen.task), seen.task.step, answer)
+        except FormRefused as error:
+            mistakes += [mistake for mistake in error.mistakes if mistake.field.partition(".")[0] not in unread]
+        fields = {mistake.field: mistake.rule for mistake in mistakes}
+        raise FormRefused("the form is not filled in right.", expected="", fields=fields, mistakes=tuple(mistakes))
 
 
 def _asking(asked: LinkPage, posted: Posted | None = None, wrong: list[tuple[str, str]] | None = None) -> Response:

@@ -38,9 +38,14 @@ def site_of(workspace: Workspace, *, reports: bool = True, proxied: bool = False
 
     Raises:
         UsageError: the secret of a webhook that may send messages is not set.
+        MapError: a form schema the map names cannot be read.
     """
     for webhook in workspace.map.webhooks.values():
         if webhook.messages:
             secrets_of(webhook)  # said before anything is served, and not to the partner
+    work = workspace.work()
+    for process in workspace.map.processes.values():
+        if process.steps:
+            work.library.current(process.name)  # fields of forms then stand in the order of the map, which the log does not keep
     key = load_or_create_key(workspace.root / ".accord" / "keys")
-    return Site(workspace.work(), key, workspace.deliverables if reports else None, proxied)
+    return Site(work, key, workspace.deliverables if reports else None, proxied)

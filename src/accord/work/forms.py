@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from accord.model.entity import Field
@@ -95,14 +96,22 @@ def _remember(definition: Definition, step: str) -> Validator | None:
         if len(_compiled_forms) > 4096:  # definitions come and go; what is needed is compiled again
             _compiled_forms.clear()
         schema = definition.schemas.get(step) or (form_schema(definition.steps[step].form) if definition.steps[step].form else None)
-        _compiled_forms[key] = None if schema is None else _compiled(schema)
+        _compiled_forms[key] = None if schema is None else _compiled(schema, times=True)
     return _compiled_forms[key]
 
 
-def _compiled(schema: Mapping[str, Any]) -> Validator:
+def _compiled(schema: Mapping[str, Any], *, times: bool = False) -> Validator:
+    """A schema to check with; ``times``: a point in time has to be one. Of what an instance starts with, the step that needs it says so."""
     import jsonschema  # takes a tenth of a second, which only those who fill in a form should wait
 
-    return jsonschema.Draft202012Validator(dict(schema), format_checker=jsonschema.FormatChecker())
+    checker = jsonschema.FormatChecker()
+    if times:
+        checker.checks("date-time", raises=ValueError)(_is_time)  # which the library leaves unchecked without further packages
+    return jsonschema.Draft202012Validator(dict(schema), format_checker=checker)
+
+
+def _is_time(value: object) -> bool:
+    return not isinstance(value, str) or bool(datetime.fromisoformat(value))
 
 
 def _refuse(validator: Validator, answer: Mapping[str, Any], holder: str) -> None:

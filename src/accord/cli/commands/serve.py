@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import traceback
 from contextlib import ExitStack, suppress
@@ -49,6 +50,7 @@ def serve(
             emit_json({"command": "serve", "url": server.url, "serves": served})
         else:
             out().print(f"{', '.join(served)} at {server.url}/ (Ctrl-C ends)")
+            sys.stdout.flush()  # whoever reads a file or a pipe waits for it
         with suppress(KeyboardInterrupt):
             server.run()
         if not json:
