@@ -377,3 +377,36 @@ def test_a_change_is_handed_out_only_once_it_can_be_read(db: Any, logical_url: s
 
     assert early == []
     assert [(keys(changes), seen) for changes, seen in found] == [([(77,)], 1)]
+
+
+@pytest.mark.parametrize("rows", [5, 20_000])
+def test_one_transaction_can_be_left_out_and_no_other(db: Any, open_feed: OpenFeed, rows: int) -> None:
+    """Whether the server sends it whole or, a large one, in parts before it ends; what others did to its rows is told."""
+    feed, _ = begun(open_feed)
+    with db.transaction():
+        db.execute("INSERT INTO t SELECT i, repeat('v', 50) FROM generate_series(1000, 999 + %s::int) i", (rows,))
+        (stamp,) = db.execute("SELECT pg_current_xact_id()::xid::text").fetchone()
+    db.execute("UPDATE t SET v = 'x' WHERE id IN (2, 1003)")
+
+    feed.leave_out(stamp)  # type: ignore[attr-defined]
+    found = feed.read()
+
+    assert keys(found) == [(2,), (1003,)]
+
+
+def test_a_position_moves_on_without_changes_where_the_server_would_read_much_again(
+    db: Any, open_feed: OpenFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else every look after a large transaction would decode that transaction anew."""
+    feed, _ = begun(open_feed)
+    db.execute("UPDATE t SET v = 'x' WHERE id = 1")
+    found = feed.read()
+    assert found is not None
+    monkeypatch.setattr("accord.connectors.postgresql_feed.STRIDE_BYTES", 1)
+    db.execute("CREATE TABLE elsewhere AS SELECT 1")
+
+    onward = open_feed(found.position).read()
+    assert onward is not None
+
+    assert keys(onward) == []
+    assert onward.position != found.position

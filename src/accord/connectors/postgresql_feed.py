@@ -96,6 +96,7 @@ class PostgresFeed:
         self._shape = _checked(table)
         self._looked = time.monotonic()
         self._whole = ""
+        self._left_out: frozenset[int] = frozenset()
         stored = _parsed(after) if after else None
         if after is None:
             self._begin("the feed is new")
@@ -147,14 +148,29 @@ class PostgresFeed:
             found = self._taken(batch, limit)
             if found is not None and batch.end < here:
                 return replace(found, more=True)  # what was committed before this call is not all in it
-            if found is not None or batch.end >= here:
+            if found is not None:
                 return found
+            if batch.end >= here:
+                return self._onward(batch.end) if stream.kept_bytes >= STRIDE_BYTES else None
             if batch.end > reached:
                 reached, until = batch.end, time.monotonic() + SILENT_SECONDS
             if time.monotonic() > until:
                 raise SystemUnreachable(
                     self._table.source.system, self._table.source.where, f"its log stands still at {reached}, before {here}"
                 )
+
+    def _onward(self, end: Position) -> KeyChanges | None:
+        """A position behind log without a change for us, lest the server read again at every start what comes before it."""
+        if end <= self._given:
+            return None
+        self._given = end
+        return KeyChanges(_empty(self._table.key, self._shape), self._position())
+
+    def leave_out(self, stamp: str) -> None:
+        """See ``protocol.Sparing``."""
+        self._left_out = frozenset({int(stamp)})
+        if self._stream is not None:
+            self._stream.leave_out(self._left_out)
 
     def acknowledge(self, position: str) -> None:
         """See ``protocol.Feed``."""
@@ -174,6 +190,7 @@ class PostgresFeed:
         if self._stream is None:
             keys = {(self._table.table.schema, self._table.table.name): self._table.key}
             self._stream = open_stream(self._table.source, self._capture, after=self._given, keys=keys)
+            self._stream.leave_out(self._left_out)
         return self._stream
 
     def _begin(self, reason: str) -> None:
@@ -240,8 +257,7 @@ class PostgresFeed:
             return EarlyChanges(keys, self._position(), more=batch.rows >= limit or not batch.whole, unseen=unseen)
         if moved < STRIDE_BYTES:
             return None
-        self._given = batch.end
-        return KeyChanges(_empty(self._table.key, self._shape), self._position())
+        return self._onward(batch.end)
 
     def _upheaval(self, batch: LogBatch) -> str:
         """Why keys do not tell what happened; empty when they do."""

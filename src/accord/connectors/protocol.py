@@ -208,6 +208,15 @@ class Feed(Protocol):
 
 
 @runtime_checkable
+class Sparing(Protocol):
+    """A feed that can leave out the changes of one transaction: what a first load wrote need not be read again to find it equal."""
+
+    def leave_out(self, stamp: str) -> None:
+        """Tell nothing of the transaction in which a fill with this stamp wrote; call it before the first read."""
+        ...
+
+
+@runtime_checkable
 class Logged(Protocol):
     """A connector whose system keeps a log of changes: a write-ahead log, a binlog, an outbox filled by triggers."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,41 +22,81 @@ FIELDS = {"id": Field("id", "integer"), "name": Field("name"), "amount": Field("
 COLUMNS = "(id bigint PRIMARY KEY, name text, amount numeric(12,2))"
 
 
-@pytest.mark.parametrize("when", ["reading the log of right", "loading", "noting and committing"])
-def test_an_edit_during_the_load_arrives_with_the_next_run(logical_url: str, tmp_path: Path, went_directly: list[bool], when: str) -> None:
-    """Whether the load saw it or not."""
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def db(logical_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """The database as another program has it, with 200 rows on the left and none on the right."""
+    with psycopg.connect(logical_url, autocommit=True) as connection:
+        for table in ("left_things", "right_things"):
+            connection.execute(f"DROP TABLE IF EXISTS {table}; CREATE TABLE {table} {COLUMNS}".encode())
+        connection.execute("INSERT INTO left_things SELECT i, 'n' || i, i / 4.0 FROM generate_series(1, 200) i")
+        yield connection
+        connection.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()")
+
+
+@pytest.fixture
+def run(db: psycopg.Connection[Any], logical_url: str, tmp_path: Path) -> Iterator[Run]:
+    """Runs of the flow by number; ``None`` gives the proof that both sides agree."""
     mapped = {f: FieldMapping(f) for f in FIELDS}
     bindings = {n: Binding(n, f"{n}_things", mapped, system="pg", capture="cdc") for n in ("left", "right")}
     entity, flow = Entity("thing", ("id",), FIELDS), Flow("things", "thing", bindings)
     system = System("pg", "postgresql", logical_url)
     map_ = IntegrationMap("test", systems={"pg": system}, entities={"thing": entity}, flows={"things": flow})
     connectors: Any = {"pg": open_connector(system, base=tmp_path)}
+    with open_store(tmp_path / "store.db", segments=tmp_path / "segments") as store:
 
-    with psycopg.connect(logical_url, autocommit=True) as db, open_store(tmp_path / "store.db", segments=tmp_path / "segments") as store:
-        for table in ("left_things", "right_things"):
-            db.execute(f"DROP TABLE IF EXISTS {table}; CREATE TABLE {table} {COLUMNS}".encode())
-        db.execute("INSERT INTO left_things SELECT i, 'n' || i, i / 4.0 FROM generate_series(1, 200) i")
-
-        def meanwhile(sentence: str) -> None:
-            if when in sentence and True not in went_directly:
-                db.execute("UPDATE left_things SET name = 'edited' WHERE id = 5")
-                db.execute("DELETE FROM left_things WHERE id = 6; INSERT INTO left_things VALUES (900, 'late', 1)")
-
-        def run(number: int, **more: Any) -> Any:
+        def go(number: int | None, **more: Any) -> Any:
+            if number is None:
+                return reconcile(map_, flow, connectors, store, run="p", now=datetime(2026, 3, 3, tzinfo=UTC)).pairs[0]
             now = datetime(2026, 3, 2, tzinfo=UTC) + timedelta(minutes=number)
             return run_flow(map_, flow, connectors, store, run=f"r{number}", now=now, **more)
 
-        loaded = run(0, progress=meanwhile)
-        run(1)
-        quiet = run(2)
-        right = dict(db.execute("SELECT id, name FROM right_things").fetchall())
-        (pair,) = reconcile(map_, flow, connectors, store, run="p", now=datetime(2026, 3, 3, tzinfo=UTC)).pairs
+        yield go
+    connectors["pg"].close()
 
-        connectors["pg"].close()
-        db.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()")
+
+@pytest.mark.parametrize("when", ["reading the log of right", "loading", "noting and committing"])
+def test_an_edit_during_the_load_arrives_with_the_next_run(
+    db: psycopg.Connection[Any], run: Run, went_directly: list[bool], when: str
+) -> None:
+    """Whether the load saw it or not."""
+
+    def meanwhile(sentence: str) -> None:
+        if when in sentence and True not in went_directly:
+            db.execute("UPDATE left_things SET name = 'edited' WHERE id = 5")
+            db.execute("DELETE FROM left_things WHERE id = 6; INSERT INTO left_things VALUES (900, 'late', 1)")
+
+    loaded = run(0, progress=meanwhile)
+    run(1)
+    quiet = run(2)
+    right = dict(db.execute("SELECT id, name FROM right_things").fetchall())
+
     assert went_directly == [True]
     assert loaded.counts["inserted"] == 200
     assert (right[5], right.get(6), right[900]) == ("edited", None, "late")
     assert len(right) == 200
-    assert pair.agrees
+    assert run(None).agrees
     assert not quiet.changed
+
+
+def test_the_run_after_a_load_looks_at_what_others_wrote_and_not_at_the_load(
+    db: psycopg.Connection[Any], run: Run, went_directly: list[bool]
+) -> None:
+    """The load's own rows are in the target's log; an edit of one of them, a delete and a new row right behind it are not passed over."""
+    run(0)
+    db.execute("UPDATE right_things SET name = 'theirs' WHERE id = 7; DELETE FROM right_things WHERE id = 8")
+    db.execute("INSERT INTO right_things VALUES (901, 'new', 2)")
+
+    after = run(1)
+    db.execute("UPDATE right_things SET amount = 9 WHERE id = 9")
+    later = run(2)
+    left = dict(db.execute("SELECT id, name FROM left_things").fetchall())
+
+    assert went_directly == [True]
+    assert after.rows == {"left": 2, "right": 2}
+    assert (left[7], left.get(8), left[901]) == ("theirs", None, "new")
+    assert later.counts["updated"] == 1
+    assert run(None).agrees
+    assert not run(3).changed

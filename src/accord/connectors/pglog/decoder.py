@@ -87,6 +87,8 @@ class Decoder:
         self._last_commit: int | None = None
         self.rows = 0
         self.bytes = 0
+        self.left_out: frozenset[int] = frozenset()
+        """Ids of transactions whose rows are passed over."""
         self._handlers: dict[int, Callable[[bytes], None]] = {
             kind[0]: handler
             for kind, handler in (
@@ -185,7 +187,7 @@ class Decoder:
             raise self._refused("the start of a transaction before the last one ended")
         self._transaction = transaction
         self._index = 0
-        if transaction.lsn < self._after.lsn:
+        if transaction.lsn < self._after.lsn or transaction.xid in self.left_out:
             self._skip = _ALL
         else:
             self._skip = self._after.index if transaction.lsn == self._after.lsn else 0
@@ -292,6 +294,8 @@ class Decoder:
             self._block = None
         elif kind == b"O":
             self._spools[xid].add(xid, message)
+        elif kind in (b"I", b"U", b"D") and int.from_bytes(xid) in self.left_out:
+            return  # nothing of it has to wait for the end
         elif kind in (b"I", b"U", b"D", b"T", b"R", b"Y", b"M"):
             self._spools[xid].add(message[1:5], kind + message[5:])
         else:

@@ -42,6 +42,7 @@ class LogStream:
         known: Iterable[Relation] = (),
         streaming: bool = True,
         foreign: bool = True,
+        kept_bytes: int = 0,
     ) -> None:
         """Start streaming; see ``open_stream``, which also proves that nothing is missing.
 
@@ -54,6 +55,8 @@ class LogStream:
         self._acknowledged = after
         self._decoder = Decoder(after=after, keys=keys, known=known, where=f"system '{connection.source.system}', slot '{capture.slot}'")
         self._open = True
+        self.kept_bytes = kept_bytes
+        """Log that the server reads again from the slot's beginning, at each start of the stream."""
         connection.start(capture.slot, _command(connection, capture, after, streaming=streaming, foreign=foreign))
 
     @property
@@ -120,6 +123,14 @@ class LogStream:
             self._acknowledged = position
             self._connection.confirm(position.lsn)
 
+    def leave_out(self, transactions: Iterable[int]) -> None:
+        """Pass over the rows of these transactions; for what the reader wrote itself and knows.
+
+        Args:
+            transactions: their ids as the log has them, which come round after 2^32: only those just behind the position may be given.
+        """
+        self._decoder.left_out = frozenset(transactions)
+
     def ask(self) -> None:
         """Ask the server to say at once how far it has sent, where it would stay silent because nothing of interest happened.
 
@@ -184,11 +195,13 @@ def open_stream(
         SystemUnreachable: no answer, or another process reads the slot.
     """
     until = time.monotonic() + busy_seconds
-    check_capture(source, capture, after)
+    kept = check_capture(source, capture, after).kept_bytes
     while True:
         connection = ReplicationConnection(source)
         try:
-            return LogStream(connection, capture, after=after, keys=keys, known=known, streaming=streaming, foreign=foreign)
+            return LogStream(
+                connection, capture, after=after, keys=keys, known=known, streaming=streaming, foreign=foreign, kept_bytes=kept
+            )
         except errors.ObjectInUse as error:
             connection.finish()
             if time.monotonic() > until:

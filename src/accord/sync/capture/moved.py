@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 
-from accord.connectors.protocol import Digested, Logged, Summed, Versioned
+from accord.connectors.protocol import Digested, Logged, Sparing, Summed, Versioned
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.errors import UnknownName, UsageError
 from accord.model.event import Event
@@ -76,18 +76,25 @@ def read_log(cycle: Cycle, side: Side, after: str | None) -> Log:
     )
     log = Log(feed, after, 0)
     cycle.logs[side.name] = log
-    parts = []
+    fills = cycle.notes.get("fills", {})
+    if side.name in fills and isinstance(feed, Sparing):
+        feed.leave_out(str(fills[side.name]["stamp"]))
+    parts, more = [], True
     for _ in range(BATCHES):
         found = feed.read()
+        more = found is not None and found.more
         if found is None:
             break
         log.position = found.position
         if found.keys is None:
             log.keys, log.reason = None, found.reason
+            _behind_fill(cycle, side)
             return log
         parts.append(found.keys)
-        if not found.more:
+        if not more:
             break
+    if log.position != after and not more:
+        _behind_fill(cycle, side)
     if parts:
         views = [f"told_{side.index}_{n}" for n in range(len(parts))]
         for view, part in zip(views, parts, strict=True):
@@ -97,6 +104,11 @@ def read_log(cycle: Cycle, side: Side, after: str | None) -> Log:
             cycle.con.unregister(view)
         log.keys = cycle.count(f"SELECT count(*) FROM {side.table('told')}")
     return log
+
+
+def _behind_fill(cycle: Cycle, side: Side) -> None:
+    """The log was read past the first load: another transaction may get its id from now on."""
+    cycle.notes["fills"] = {name: filled for name, filled in cycle.notes.get("fills", {}).items() if name != side.name}
 
 
 def key_codes(cycle: Cycle, side: Side, types: Mapping[str, str]) -> list[FieldCode] | None:

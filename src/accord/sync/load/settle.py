@@ -64,7 +64,7 @@ def version_list(cycle: Cycle, source: Side, stream: Stream) -> str:
 def note_loaded(cycle: Cycle, target: Side, marks: Mapping[str, str], stamp: str, rows: int) -> None:
     """What lets the next run tell which rows were written since, without reading them."""
     cycle.notes["marks"] = {name: mark for name, mark in marks.items() if mark}
-    if stamp and marks[target.name]:
+    if stamp and (marks[target.name] or target.binding.capture == "cdc"):
         cycle.notes["fills"] = {target.name: {"stamp": stamp, "rows": rows}}
 
 
