@@ -212,7 +212,6 @@ def impatience() -> Iterator[None]:
             (alive, "SILENT_SECONDS", 0.8),
             (alive, "AGAIN_SECONDS", 0.4),
             (alive, "PROBE_SECONDS", 1),
-            (connection, "SILENT_SECONDS", 0.8),
             (connection, "PING_SECONDS", 0.8),
             (connection, "CONNECT_SECONDS", 2),
             (postgresql, "CONNECT_SECONDS", 2),

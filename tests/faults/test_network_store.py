@@ -35,7 +35,7 @@ processes:
       brief: {team: marketing, form: {budget: integer}}
       draw: {team: studio, after: [brief]}
 """
-LONGEST_SECONDS = 60  # silence and a question (18), then ten each to say so in the log and to give the lease back; and a busy machine
+LONGEST_SECONDS = 40  # one silence and a question (18), three connections that are not made (5 each); and a busy machine
 SETTINGS = {"reset": "cut_after", "cut": "cut_after", "lost answer": "cut_sent", "black hole": "mute_after"}
 
 

@@ -30,7 +30,8 @@ from accord.store import open_store
 from accord.sync import FlowResult, run_flow
 
 FIELDS = ("name", "size")
-MERGED = ("hits", "tags")
+MERGED = ("hits", "tags", "note")
+NOTE = "\n".join(f"line{n}" for n in range(12))
 VALUES = {"name": [None, "x", "y", "z"], "size": [None, 1, 2, 3]}
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 Row = dict[str, Any]
@@ -224,6 +225,8 @@ class Oracle:
     def crashed(self, written: list[str], *, noted: bool) -> None:
         """A run that died: ``written`` systems have their changes, which is known of them alone; the plan was noted or not.
 
+        What is known is exact, however short before or after its commit a system was left.
+
         A delete that came through somewhere is agreed: a row that is made again after it is a new one. What such a row then has written is
         agreed in the same way; of all other rows the old agreement holds.
         """
@@ -233,9 +236,7 @@ class Oracle:
             assert not written
             self.lost, self.base, self.gone = kept  # nothing was overwritten
             return
-        about, moving = self._told(writes, written), self._moving(writes)
-        # The first system with such writes that is not known to have them: it may have been at it.
-        asked = next((n for n in self.rules.names if moving & writes[n].keys() and n not in written), None)
+        about = self._told(writes, written)
         self.taken |= about
         before = {s: {k: dict(v) for k, v in rows.items()} for s, rows in self.cur.items()}
         agreed_before = {s: {k: None if k in self.gone[s] else self.base[s].get(k) for k in about} for s in self.rules.names}
@@ -251,7 +252,7 @@ class Oracle:
         self.pending = [p for p in self.pending if p[1] not in about]
         for s in self.rules.names:
             ops = {k: "delete" if row is None else "insert" if k not in before[s] else "update" for k, row in writes[s].items()}
-            self.pending += [(s, k, ops[k], dict(row or {})) for k, row in writes[s].items() if k not in about or s == asked]
+            self.pending += [(s, k, ops[k], dict(row or {})) for k, row in writes[s].items() if k not in about]
             if s not in written:
                 continue
             self.write(s, writes[s])
@@ -331,11 +332,16 @@ class Oracle:
         self.base[s][key] = row
 
 
+@dataclass
 class MergingOracle(Oracle):
     """The same where fields are made of all edits: a counter adds them up, a set holds what was put in and not taken out.
 
+    A text of a fixed number of lines holds each line as somebody last wrote it; where two write the same line at once, one text wins whole.
     What a run has agreed on before it writes stays agreed when it dies, because a sum cannot be told from its parts.
     """
+
+    overlaps: dict[str, bool] = field(default_factory=dict)  # keys whose text nobody could combine
+    looked: str = ""
 
     def _decide(self, key: str, f: str, states: dict[str, Any], agreed: Row | None) -> tuple[Any, set[str]]:
         value, fighting = super()._decide(key, f, states, agreed)
@@ -345,6 +351,10 @@ class MergingOracle(Oracle):
         sides = [(c[f], None if b is None else b[f], b is None) for s, (c, b) in states.items() if c is not None and self.rules.readable(s)]
         edits = [(c, b) for c, b, new in sides if not new and c != b]
         news = [c for c, _, new in sides if new and c is not None]
+        if f == "note":
+            woven = self._woven(golden, edits) if golden is not None else None
+            self.overlaps[key] = woven is None
+            return (value if woven is None else woven), fighting
         if f == "hits":
             return (value if golden is None else golden + sum(c - b for c, b in edits if None not in (c, b))), fighting
         joined = [(c or frozenset(), b or frozenset()) for c, b in edits] + ([(c, frozenset()) for c in news] if golden is None else [])
@@ -352,6 +362,29 @@ class MergingOracle(Oracle):
             return value, fighting
         out = frozenset().union(*(b - c for c, b in joined))
         return (((golden or frozenset()) - out) | frozenset().union(*(c - b for c, b in joined))) or None, fighting
+
+    def _woven(self, golden: str, edits: list[tuple[Any, Any]]) -> str | None:
+        """What is agreed with the lines each side wrote; ``None`` where there is nothing to combine, or two wrote one line differently."""
+        if len(edits) < 2 and all(b == golden for _, b in edits):
+            return None
+        versions = set()
+        for now, base in edits:
+            if None in (now, base):
+                return None
+            moved = combined(base, {golden, now})
+            if moved is None:
+                return None
+            versions.add(moved)
+        return combined(golden, versions)
+
+    def _left_out(self, f: str, golden: Any, value: Any, *, new: bool) -> bool:
+        if f == "note" and not new:
+            return bool(self.overlaps.get(self.looked) and golden != value)
+        return super()._left_out(f, golden, value, new=new)
+
+    def _merge(self, key: str) -> tuple[Row | None, set[tuple[str, str]]]:
+        self.looked = key
+        return super()._merge(key)
 
     def _moving(self, writes: dict[str, dict[str, Row | None]]) -> set[str]:
         return {key for changes in writes.values() for key in changes}
@@ -369,10 +402,19 @@ class World:
         systems = {}
         for name in rules.names:
             with sqlite3.connect(folder / f"{name}.db") as db:
-                db.execute("CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER, hits INTEGER, tags TEXT, at TIMESTAMP)")
+                db.execute(
+                    "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER, hits INTEGER, tags TEXT, note TEXT, at TIMESTAMP)"
+                )
             db.close()
             systems[name] = System(name, "sqlite", f"{name}.db")
-        fields = (Field("id"), Field("name"), Field("size", "integer"), Field("hits", "integer"), Field("tags", separator=";"))
+        fields = (
+            Field("id"),
+            Field("name"),
+            Field("size", "integer"),
+            Field("hits", "integer"),
+            Field("tags", separator=";"),
+            Field("note"),
+        )
         entity = Entity("thing", ("id",), {f.name: f for f in fields if f.name in ("id", *rules.fields)})
         mapped = {f: FieldMapping(f) for f in ("id", *rules.fields)}
         modes = capture or dict.fromkeys(rules.names, "sweep")
@@ -434,25 +476,43 @@ class World:
             whole=whole,
         )
 
-    def crash(self, at: int) -> None:
-        """Run until the step numbered ``at`` is about to begin, and die there."""
+    def crash(self, at: int, noted: str = "") -> None:
+        """Run until the step numbered ``at`` is about to begin, and die there.
+
+        With ``noted`` it is the moment before (``flow.applying``) or after (``flow.applied``) the commit of the first system that is
+        written at that step or later and is asked about its batches.
+        """
         steps: list[str] = []
+        store = self.store
+
+        def append(events: Any) -> Any:
+            now = len(steps) > at and events[0].type == noted
+            if now and noted == "flow.applied":
+                raise Crash
+            done = type(store).append(store, events)
+            if now:
+                steps.remove(f"things: writing {events[0].attributes['target']}")  # it is taken back
+                raise Crash
+            return done
 
         def die(sentence: str) -> None:
-            if len(steps) == at:
+            if len(steps) == at and not noted:
                 raise Crash
             steps.append(sentence)
 
+        store.append = append  # type: ignore[method-assign]
         try:
             self.run(die)
         except Crash:
-            noted = any("noting" in s for s in steps)
+            intended = any("noting" in s for s in steps)
             written = [n for n in self.rules.names if f"things: writing {n}" in steps]
             self.history.append(f"crash after {steps[-1:]} written={written}")
-            self.oracle.crashed(written, noted=noted)
+            self.oracle.crashed(written, noted=intended)
         else:
             self.history.append("ran")
             self.oracle.finished()
+        finally:
+            del store.append  # type: ignore[method-assign]
 
     def lost(self) -> set[tuple[str, str, str, Any]]:
         found = set()
@@ -475,6 +535,17 @@ class World:
     def story(self, keys: Any) -> str:
         some = sorted(keys)[:2]
         return "\n".join(h for h in self.history if not any(c in h for c in (".k",)) or any(f".{k} " in h for k in some))
+
+
+def combined(base: str, versions: set[str]) -> str | None:
+    """Every line as the one version that changed it wrote it; ``None`` when two changed the same line differently."""
+    lines = []
+    for number, old in enumerate(base.split("\n")):
+        new = {v.split("\n")[number] for v in versions} - {old}
+        if len(new) > 1:
+            return None
+        lines.append(new.pop() if new else old)
+    return "\n".join(lines)
 
 
 def text_of(value: Any) -> Any:
@@ -521,6 +592,8 @@ def merged_edit(rng: random.Random, number: int) -> Row:
         edit["tags"] = lambda now: (now or frozenset()) | {f"t{number}"}
     else:
         edit["tags"] = lambda now: frozenset(sorted(now or ())[1:]) or None
+    line = rng.randrange(12)
+    edit["note"] = lambda now: "\n".join(f"w{number}" if n == line else old for n, old in enumerate((now or NOTE).split("\n")))
     return edit
 
 
@@ -538,7 +611,7 @@ def live(folder: Path, seed: int, *, keys: int, turns: int, told: bool = False, 
         for _ in range(turns):
             world.edit(random_edits(rng, world, keys))
             if rng.random() < 0.35:
-                world.crash(rng.randint(0, 12))
+                world.crash(rng.randint(0, 12), rng.choice(["", "", "flow.applying", "flow.applied"]))
                 if rng.random() < 0.5:
                     world.edit(random_edits(rng, world, keys))
             world.history.append("ran")

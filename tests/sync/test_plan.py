@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -142,11 +143,9 @@ def test_a_row_that_changes_between_the_last_look_and_the_write_is_left_alone_an
     """No comparison can be the last; compare-and-set is."""
     plan = make(started)
     connector = started.connectors["b"]
-    apply = connector.apply
 
-    def late(batch: Any) -> Any:
+    def late() -> None:
         started.sql("b", "UPDATE things SET name = 'mine' WHERE id = '1'")
-        return apply(batch)
 
     started.connectors["b"] = _With(connector, late)
     result = carry_out(started, plan)
@@ -170,10 +169,18 @@ def test_a_plan_for_some_keys_leaves_the_others_to_the_next_run(started: Any) ->
 
 
 class _With:
-    """A real connector whose ``apply`` is preceded by another session's write."""
+    """A real connector whose writing is preceded by another session's write."""
 
-    def __init__(self, connector: Any, apply: Any) -> None:
-        self._connector, self.apply = connector, apply
+    def __init__(self, connector: Any, before: Callable[[], None]) -> None:
+        self._connector, self._before = connector, before
+
+    def apply(self, batch: Any) -> Any:
+        self._before()
+        return self._connector.apply(batch)
+
+    def apply_noted(self, batch: Any, noting: Any) -> Any:
+        self._before()
+        return self._connector.apply_noted(batch, noting)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connector, name)

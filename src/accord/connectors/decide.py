@@ -120,13 +120,16 @@ def decide(con: duckdb.DuckDBPyConnection, staged: Staged, matches: str) -> None
         FROM compared GROUP BY {ROW}""")
 
 
-def result(con: duckdb.DuckDBPyConnection, batch: ChangeBatch, refusals: Mapping[int, str]) -> ApplyResult:
+def result(
+    con: duckdb.DuckDBPyConnection, batch: ChangeBatch, refusals: Mapping[int, str], given: Mapping[int, str] | None = None
+) -> ApplyResult:
     """The counts of ``verdict``, with the keys of stale and refused rows.
 
     Args:
         con: holds ``verdict``.
         batch: what was to be done.
         refusals: number of a row: why the target refused it.
+        given: number of a row: the key the target gave it.
     """
     counts = {"insert": 0, "update": 0, "delete": 0, "unchanged": 0, "stale": 0}
     counts |= dict(con.execute("SELECT outcome, count(*) FROM verdict GROUP BY outcome").fetchall())
@@ -138,6 +141,8 @@ def result(con: duckdb.DuckDBPyConnection, batch: ChangeBatch, refusals: Mapping
         row for (row,) in con.execute(f"SELECT {ROW} FROM verdict WHERE outcome = 'stale' ORDER BY 1").fetchall() if row not in refusals
     ]
     keys = batch.rows.select(list(batch.key))
+    if batch.gives:
+        keys = keys.append_column(ROW, pa.array(range(1, keys.num_rows + 1), pa.int64()))
     refused = sorted(refusals)
     return ApplyResult(
         inserted=counts["insert"],
@@ -148,4 +153,5 @@ def result(con: duckdb.DuckDBPyConnection, batch: ChangeBatch, refusals: Mapping
         refused=keys.take([row - 1 for row in refused]).append_column("reason", pa.array([refusals[row] for row in refused], pa.string()))
         if refused
         else None,
+        given=pa.table({ROW: pa.array(given, pa.int64()), "key": pa.array(given.values(), pa.string())}) if given else None,
     )

@@ -22,7 +22,8 @@ from accord.connectors.condition import translated
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.files import passable
 from accord.connectors.keys import taken
-from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch
+from accord.connectors.marker import COLUMNS, FORBIDDEN, TABLE, TAKEN, new_receipt, parts
+from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Noting
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.errors import AccordError, DataRefused, StorageFull, SystemUnreachable, UnknownName
 from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
@@ -34,8 +35,8 @@ _turns: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 _COLUMNS = """
     SELECT column_name, data_type, is_nullable FROM duckdb_columns()
     WHERE database_name = ? AND schema_name = ? AND table_name = ? ORDER BY column_index"""
-_RESOURCES = """
-    SELECT schema_name, table_name, false FROM duckdb_tables() WHERE database_name = ? AND NOT internal
+_RESOURCES = f"""
+    SELECT schema_name, table_name, false FROM duckdb_tables() WHERE database_name = ? AND NOT internal AND table_name <> {literal(TABLE)}
     UNION ALL SELECT schema_name, view_name, true FROM duckdb_views() WHERE database_name = ? AND NOT internal ORDER BY ALL"""
 _KEY = """
     SELECT constraint_column_names FROM duckdb_constraints()
@@ -151,6 +152,21 @@ class DuckdbConnector:
 
     def apply(self, batch: ChangeBatch) -> ApplyResult:
         """One transaction, while nobody else can have the file open."""
+        return self._write(batch, None)
+
+    def apply_noted(self, batch: ChangeBatch, noting: Noting) -> ApplyResult:
+        """The batch is named in a row of the same transaction."""
+        return self._write(batch, noting)
+
+    def was_committed(self, receipt: str) -> bool | None:
+        """Says the row that names the last batch; nobody else can have the file open meanwhile."""
+        with borrowed_duck() as con, self._attached(con) as alias:
+            if not self._marked(con, alias):
+                return None
+            found = f"SELECT 1 FROM {alias}.main.{TABLE} WHERE writer = ? AND batch = ?"
+            return con.execute(found, list(parts(receipt))).fetchone() is not None
+
+    def _write(self, batch: ChangeBatch, noting: Noting | None) -> ApplyResult:
         with borrowed_duck() as con, self._attached(con, write=True) as alias:
             table, columns = self._columns(con, alias, batch.resource)
             known = {c.name: c for c in columns}
@@ -158,7 +174,29 @@ class DuckdbConnector:
                 if name not in known:
                     raise UnknownName("column", name, known, holder=f"the batch for '{self.system.name}.{batch.resource}'")
             staged = decide.stage(con, batch, {n: c.type for n, c in known.items()})
-            return duckdb_write.write(con, table, staged, {n: c.native for n, c in known.items()}, {n: c.read for n, c in known.items()})
+            native, read = {n: c.native for n, c in known.items()}, {n: c.read for n, c in known.items()}
+            if noting is None:
+                return duckdb_write.write(con, table, staged, native, read)
+            why = self._prepare(con, alias) if noting.marker else FORBIDDEN
+
+            def note(result: ApplyResult) -> None:
+                receipt = "" if why else new_receipt(noting)
+                if receipt:
+                    row = [noting.writer, noting.label, parts(receipt)[1]]
+                    con.execute(f"INSERT OR REPLACE INTO {alias}.main.{TABLE} VALUES (?, ?, ?, now())", row)
+                noting.note(receipt, why, result)
+
+            return duckdb_write.write(con, table, staged, native, read, note)
+
+    def _prepare(self, con: duckdb.DuckDBPyConnection, alias: str) -> str:
+        """Make the table of markers where it is not there; why that cannot be, else empty."""
+        declared = 'writer VARCHAR PRIMARY KEY, flow VARCHAR, batch VARCHAR, "at" TIMESTAMPTZ'
+        con.execute(f"CREATE TABLE IF NOT EXISTS {alias}.main.{TABLE} ({declared})")
+        return "" if self._marked(con, alias) else TAKEN
+
+    @staticmethod
+    def _marked(con: duckdb.DuckDBPyConnection, alias: str) -> bool:
+        return tuple(row[0] for row in con.execute(_COLUMNS, [alias, "main", TABLE]).fetchall()) == COLUMNS
 
     def is_empty(self, resource: str) -> bool:
         """Looks for a first row."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import duckdb
 
@@ -16,7 +16,14 @@ from accord.connectors.types import literal, quote
 _REFUSALS = (duckdb.ConstraintException, duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException)
 
 
-def write(con: duckdb.DuckDBPyConnection, table: str, staged: Staged, declared: Mapping[str, str], read: Mapping[str, str]) -> ApplyResult:
+def write(
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    staged: Staged,
+    declared: Mapping[str, str],
+    read: Mapping[str, str],
+    before_commit: Callable[[ApplyResult], None] = lambda result: None,
+) -> ApplyResult:
     """Compare and set every row of the batch; the caller sees to it that nobody else writes meanwhile.
 
     Args:
@@ -25,6 +32,7 @@ def write(con: duckdb.DuckDBPyConnection, table: str, staged: Staged, declared: 
         staged: the batch.
         declared: native type of each column of the table.
         read: SQL of each column in its canonical type.
+        before_commit: told what is about to be committed, inside the transaction.
     """
     batch = staged.batch
     keys = ", ".join(f"TRY_CAST(given.{quote(k)} AS {declared[k]}) AS {quote(k)}" for k in batch.key)
@@ -44,14 +52,16 @@ def write(con: duckdb.DuckDBPyConnection, table: str, staged: Staged, declared: 
     typed = ", ".join(f"{_value(name, staged.given[name], declared[name])} AS {quote(name)}" for name in written)
     statements = _statements(table, batch.key, batch.columns, typed)
     refusals: dict[int, str] = {}
-    reason = _carried_out(con, statements, "true", keep=True)
+
+    def keep() -> None:
+        before_commit(result(con, batch, refusals))
+
+    reason = _carried_out(con, statements, "true", keep)
     if reason is not None:
         rows = [row[0] for row in con.execute(f"SELECT {ROW} FROM verdict ORDER BY 1").fetchall()]
-        refusals = dict(
-            apply_in_halves(rows, lambda part: _carried_out(con, statements, f"{ROW} IN ({', '.join(map(str, part))})", keep=False))
-        )
+        refusals = dict(apply_in_halves(rows, lambda part: _carried_out(con, statements, f"{ROW} IN ({', '.join(map(str, part))})", None)))
         left = f"{ROW} NOT IN ({', '.join(map(str, refusals))})" if refusals else "true"
-        again = _carried_out(con, statements, left, keep=True)
+        again = _carried_out(con, statements, left, keep)
         if again is not None:
             # Rows that are only refused together: none of them is written.
             refusals |= {row: again for row in rows if row not in refusals}
@@ -92,13 +102,15 @@ def _statements(table: str, key: Sequence[str], columns: Sequence[str], typed: s
     return tuple(statements)
 
 
-def _carried_out(con: duckdb.DuckDBPyConnection, statements: Sequence[str], part: str, *, keep: bool) -> str | None:
-    """Run the statements for some rows in one transaction; the reason when it is refused, with nothing done."""
+def _carried_out(con: duckdb.DuckDBPyConnection, statements: Sequence[str], part: str, keep: Callable[[], None] | None) -> str | None:
+    """Run the statements for some rows in one transaction, kept after ``keep``; the reason when it is refused, with nothing done."""
     con.execute("BEGIN")
     try:
         for statement in statements:
             con.execute(statement.replace("{part}", part))
-        con.execute("COMMIT" if keep else "ROLLBACK")
+        if keep is not None:
+            keep()
+        con.execute("ROLLBACK" if keep is None else "COMMIT")
     except _REFUSALS as error:
         _roll_back(con)
         return str(error).splitlines()[0]

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import duckdb
 
-from accord.connectors import decide, mysql_binlog, mysql_feed, mysql_keys, mysql_read, mysql_write
+from accord.connectors import decide, mysql_binlog, mysql_feed, mysql_keys, mysql_marker, mysql_read, mysql_write
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.keys import chosen, taken
+from accord.connectors.marker import FORBIDDEN, TABLE, new_receipt
 from accord.connectors.mysql_link import Link, address_of, rows, run, version
 from accord.connectors.mysql_types import MyColumn, columns_of, declaration
-from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed
+from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
 from accord.connectors.types import quote
 from accord.model.errors import DataRefused, UnknownName
 from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
@@ -26,14 +27,16 @@ if TYPE_CHECKING:
     import pymysql
 
 VIEW_SECONDS: Final = 5
-_RESOURCES = """
+_RESOURCES = f"""
     SELECT t.TABLE_NAME, t.TABLE_TYPE LIKE '%%VIEW', coalesce(e.TRANSACTIONS, 'NO'), coalesce(t.ENGINE, '')
     FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE
-    WHERE t.TABLE_SCHEMA = %s AND t.TABLE_TYPE IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED') ORDER BY t.TABLE_NAME"""
+    WHERE t.TABLE_SCHEMA = %s AND t.TABLE_TYPE IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED')
+        AND t.TABLE_NAME <> '{TABLE}' ORDER BY t.TABLE_NAME"""
 _KEYS = """
     SELECT s.INDEX_NAME, s.COLUMN_NAME, s.SUB_PART IS NOT NULL FROM information_schema.STATISTICS s
     WHERE s.TABLE_SCHEMA = %s AND s.TABLE_NAME = %s AND s.NON_UNIQUE = 0
     ORDER BY s.INDEX_NAME <> 'PRIMARY', s.INDEX_NAME, s.SEQ_IN_INDEX"""
+_EXTRA: Final = "SELECT EXTRA FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND COLUMN_NAME = %s"
 _COLLATIONS: Final = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin", "utf8mb4_bin")
 _DENIED: Final = (1142, 1143, 1370)
 _BROKEN_VIEW: Final = (1356, 1054, 1146, 1449, 1969, 3024, 1370, 4031)
@@ -112,6 +115,24 @@ class MysqlConnector:
 
     def apply(self, batch: ChangeBatch) -> ApplyResult:
         """One transaction: staged in a temporary table, its rows locked, judged and carried out."""
+        return self._write(batch, None)
+
+    def apply_noted(self, batch: ChangeBatch, noting: Noting) -> ApplyResult:
+        """The batch is named in a row of the same transaction."""
+        return self._write(batch, noting)
+
+    def was_committed(self, receipt: str) -> bool | None:
+        """Says the row that names the last batch."""
+        with self._link.session() as db:
+            return mysql_marker.stands(db, receipt)
+
+    def gives_key(self, resource: str, column: str) -> str:
+        """An auto-increment."""
+        with self._link.session() as db:
+            found = rows(db, _EXTRA, self.address.database, self._table(resource), column)
+        return "" if found and "auto_increment" in found[0][0].lower() else "it has no AUTO_INCREMENT"
+
+    def _write(self, batch: ChangeBatch, noting: Noting | None) -> ApplyResult:
         with borrowed_duck() as con, self._link.session() as db:
             table = self._table(batch.resource)
             columns = {c.name: c for c in self._columns(db, batch.resource)}
@@ -120,7 +141,17 @@ class MysqlConnector:
                     raise UnknownName("column", name, columns, holder=f"the batch for '{self.system.name}.{batch.resource}'")
             self._checked(db, table)
             staged = decide.stage(con, batch, {name: c.type for name, c in columns.items()})
-            return mysql_write.write(db, con, quote(table), staged, columns)
+            if noting is None:
+                return mysql_write.write(db, con, quote(table), staged, columns)
+            why = mysql_marker.prepare(db) if noting.marker else FORBIDDEN
+
+            def note(result: ApplyResult) -> None:
+                receipt = "" if why else new_receipt(noting)
+                if receipt:
+                    mysql_marker.put(db, noting, receipt)
+                noting.note(receipt, why, result)
+
+            return mysql_write.write(db, con, quote(table), staged, columns, note)
 
     def open_feed(self, resource: str, key: Sequence[str], *, name: str, after: str | None) -> Feed:
         """The server's own binlog; the position alone says where to go on, so the name is not needed."""

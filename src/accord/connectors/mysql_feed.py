@@ -21,6 +21,7 @@ from accord.connectors.mysql_types import MyColumn, columns_of
 from accord.connectors.protocol import KeyChanges
 from accord.connectors.types import quote
 from accord.model.errors import DataRefused, SystemUnreachable, UnknownName
+from accord.store.suspicion import silence
 
 CHANGED_AT: Final = "_changed_at"
 AT_ONCE_SECONDS: Final = 0.05
@@ -87,6 +88,7 @@ class MysqlFeed:
         """
         self._table = table
         self._stream: BinlogStream | None = None
+        self._since = time.monotonic()  # of the stream
         self._whole, self._gtid, self._inside = "", "", False
         self._marks: dict[str, str] = {}
         self._gtids: set[str] = set()
@@ -153,6 +155,7 @@ class MysqlFeed:
     def _opened(self) -> BinlogStream:
         if self._stream is None:
             self._inside, self._known = False, self._marks.get(self._given.file, "")  # the file has to be the one it was
+            self._since = time.monotonic()
             self._stream = BinlogStream(self._table.link, self._table.schema, self._table.table, self._given)
         return self._stream
 
@@ -161,7 +164,8 @@ class MysqlFeed:
         try:
             goal = status(link) if wait_seconds < AT_ONCE_SECONDS else None
             stream = self._opened()
-            until = time.monotonic() + (SILENT_SECONDS if goal else wait_seconds)
+            patience = silence(link.address.shown, SILENT_SECONDS, self._since)
+            until = time.monotonic() + (patience if goal else wait_seconds)
             while not self._whole and len(self._found) + len(self._open) < limit:
                 reached = goal is not None and self._boundary >= goal
                 if reached or (self._found and not self._open and not stream.waiting(0.0)):

@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from accord.connectors import mysql_patience
 from accord.model.errors import AccordError, DataRefused, StorageFull, SystemChanged, SystemUnreachable, UsageError
 from accord.model.system import System
+from accord.store.suspicion import connected, connecting, fell_silent
 
 if TYPE_CHECKING:
     import pymysql
@@ -157,17 +158,22 @@ class Link:
             "charset": "utf8mb4",
             "autocommit": True,
             "conv": dict(library.converters.encoders),
-            "connect_timeout": CONNECT_SECONDS,
+            "connect_timeout": connecting(self.address.shown, CONNECT_SECONDS),
             "program_name": "accord",
             **self.address.settings,
             "database": self.address.database,
         } | more
         db: pymysql.Connection[Any] = library.connect(**settings, defer_connect=True)
         try:
-            _reach(db, settings.get("unix_socket"))
+            try:
+                _reach(db, settings.get("unix_socket"))
+            except TimeoutError:
+                fell_silent(self.address.shown)
+                raise
+            connected(self.address.shown)
             keep_alive(db)
             if "read_timeout" not in settings:
-                mysql_patience.listen(db, self.connect)
+                mysql_patience.listen(db, self.connect, self.address.shown)
             with db.cursor() as cursor:
                 for statement in _SETTINGS:
                     cursor.execute(statement)

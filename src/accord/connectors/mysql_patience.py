@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from accord.store import alive
+from accord.store.suspicion import connecting, fell_silent, silence
 
 if TYPE_CHECKING:
     import pymysql
@@ -18,12 +20,13 @@ _OF_THE_SERVER = range(1000, 2000)
 _WORKS_ON = "SELECT COMMAND FROM information_schema.PROCESSLIST WHERE ID = %s"
 
 
-def listen(db: pymysql.Connection[Any], connect: Connect) -> None:
+def listen(db: pymysql.Connection[Any], connect: Connect, place: str) -> None:
     """Let an open connection look after its server during silence; a dead one then fails as if it had broken.
 
     Args:
         db: just connected, nothing asked yet.
         connect: makes another connection to ask over, with the options of PyMySQL it is given.
+        place: the server, as suspicion names it.
     """
     with db.cursor() as cursor:
         cursor.execute("SELECT CONNECTION_ID()")
@@ -32,7 +35,7 @@ def listen(db: pymysql.Connection[Any], connect: Connect) -> None:
     number = int(found[0]) if found and int(found[0]) == db.thread_id() else None  # type: ignore[no-untyped-call]  # of PyMySQL's stubs
     inner: Any = db
     inner._rfile.close()
-    inner._rfile = io.BufferedReader(_Patient(inner._sock, connect, number))
+    inner._rfile = io.BufferedReader(_Patient(inner._sock, connect, number, place))
     inner._read_timeout = alive.SILENT_SECONDS
 
 
@@ -54,8 +57,9 @@ def as_it_comes(db: pymysql.Connection[Any]) -> Iterator[Any]:
 class _Patient(io.RawIOBase):
     """A socket whose time-outs are questions."""
 
-    def __init__(self, link: socket.socket, connect: Connect, number: int | None) -> None:
-        self._link, self._connect, self._number = link, connect, number
+    def __init__(self, link: socket.socket, connect: Connect, number: int | None, place: str) -> None:
+        self._link, self._connect, self._number, self._place = link, connect, number, place
+        self._since = time.monotonic()
 
     def readable(self) -> bool:
         return True
@@ -64,10 +68,16 @@ class _Patient(io.RawIOBase):
         strikes = 0
         while True:
             try:
+                self._link.settimeout(silence(self._place, alive.SILENT_SECONDS, self._since))
                 return self._link.recv_into(buffer)
             except TimeoutError:
-                strikes = 0 if self._works() else strikes + 1
+                try:
+                    strikes = 0 if self._works() else strikes + 1
+                except ConnectionError:
+                    fell_silent(self._place)
+                    raise
                 if strikes > 1:
+                    fell_silent(self._place)
                     raise ConnectionError("the server no longer knows what it was asked") from None
 
     def _works(self) -> bool:
@@ -79,7 +89,8 @@ class _Patient(io.RawIOBase):
         import pymysql
 
         try:
-            db = self._connect(connect_timeout=alive.PROBE_SECONDS, read_timeout=alive.PROBE_SECONDS)
+            seconds = connecting(self._place, alive.PROBE_SECONDS)
+            db = self._connect(connect_timeout=seconds, read_timeout=seconds)
         except pymysql.err.Error as error:
             # A server that refuses one more session is there.
             if error.args and error.args[0] in _OF_THE_SERVER:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
@@ -13,7 +13,7 @@ from accord.connectors.mysql_link import rows as fetched
 from accord.connectors.mysql_link import run
 from accord.connectors.mysql_read import fetch
 from accord.connectors.mysql_types import MyColumn
-from accord.connectors.protocol import OP, ApplyResult
+from accord.connectors.protocol import OP, ApplyResult, ChangeBatch
 from accord.connectors.types import quote
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _PART_BYTES: Final = 2_000_000
 _STAGE: Final = "accord_stage"
 _VERDICT: Final = "accord_verdict"
+_GIVEN: Final = "given"  # an insert in which the server gives the key
 # What the server says about a row, as opposed to about itself or about us: duplicate, null, out of range, too long, wrong value,
 # no default, foreign key, check, no JSON, a trigger's own word.
 _REFUSALS = {1048, 1062, 1169, 1216, 1217, 1263, 1264, 1265, 1292, 1364, 1366, 1367, 1369, 1406, 1411, 1416, 1451, 1452, 1526, 1557}
@@ -29,7 +30,12 @@ _REFUSALS |= {1586, 1644, 1690, 1748, 3140, 3156, 3157, 3819, 3903, 4025, 4038}
 
 
 def write(
-    db: pymysql.Connection[Any], con: duckdb.DuckDBPyConnection, table: str, staged: Staged, columns: Mapping[str, MyColumn]
+    db: pymysql.Connection[Any],
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    staged: Staged,
+    columns: Mapping[str, MyColumn],
+    before_commit: Callable[[ApplyResult], None] = lambda result: None,
 ) -> ApplyResult:
     """Compare and set every row of the batch; none when anything but a refused row goes wrong.
 
@@ -39,6 +45,7 @@ def write(
         table: quoted name.
         staged: the batch.
         columns: of the table.
+        before_commit: told what is about to be committed, inside the transaction.
     """
     names = tuple(dict.fromkeys((*staged.batch.key, *staged.batch.columns)))
     declared = "".join(f", {quote(n)} {columns[n].staged} NULL" for n in names)
@@ -51,16 +58,24 @@ def write(
         refusals = _stage(db, con, staged, columns, names)
         _match(db, con, table, staged, columns)
         decide(con, staged, "matches")
+        own, given = staged.batch.gives, dict[int, str]()
+        if own:
+            lacking = f"SELECT {ROW} FROM given WHERE {quote(own)} IS NULL"
+            con.execute(f"UPDATE verdict SET outcome = '{_GIVEN}' WHERE outcome = 'insert' AND {ROW} IN ({lacking})")
         _send_verdict(db, con, refusals)
-        for outcome, statement in _statements(table, staged.batch.key, staged.batch.columns, _on(staged.batch.key, columns)):
-            refusals |= _carry_out(db, con, statement, outcome, refusals)
+        statements = _statements(table, staged.batch.key, staged.batch.columns, _on(staged.batch.key, columns))
+        for outcome, statement in [*statements, *([(_GIVEN, _giving(table, staged.batch))] if own else [])]:
+            refusals |= _carry_out(db, con, statement, outcome, refusals, given if outcome == _GIVEN else None)
+        con.execute(f"UPDATE verdict SET outcome = 'insert' WHERE outcome = '{_GIVEN}'")
+        written = result(con, staged.batch, refusals, given)
+        before_commit(written)
         run(db, "COMMIT")
     except BaseException:
         # Also on Ctrl-C. A statement may still be under way, so the session ends, and the server takes back what was done in it.
         db.close()
         raise
     run(db, f"DROP TEMPORARY TABLE IF EXISTS {_STAGE}, {_VERDICT}")
-    return result(con, staged.batch, refusals)
+    return written
 
 
 def _stage(
@@ -131,12 +146,21 @@ def _on(key: Sequence[str], columns: Mapping[str, MyColumn]) -> str:
     return " AND ".join(equal + [f"BINARY t.{quote(k)} = BINARY s.{quote(k)}" for k in key if columns[k].charset])
 
 
+def _giving(table: str, batch: ChangeBatch) -> str:
+    """Inserts in which the server gives the key."""
+    names = [n for n in dict.fromkeys((*batch.key, *batch.columns)) if n != batch.gives]
+    chosen = f"{_STAGE} s JOIN {_VERDICT} v ON v.{ROW} = s.{ROW} WHERE v.outcome = '{_GIVEN}'"
+    listed = f"({', '.join(map(quote, names))})" if names else f"({quote(batch.gives)})"
+    picked = ", ".join(f"s.{quote(n)}" for n in names) or "NULL"
+    return f"INSERT INTO {table} {listed} SELECT {picked} FROM {chosen}"
+
+
 def _send_verdict(db: pymysql.Connection[Any], con: duckdb.DuckDBPyConnection, refusals: Mapping[int, str]) -> None:
     left = f"AND {ROW} NOT IN ({', '.join(map(str, refusals))})" if refusals else ""
     found = con.execute(f"""
         SELECT string_agg('(' || {ROW} || ',' || chr(39) || outcome || chr(39) || ')', ',') FROM (
             SELECT *, row_number() OVER (ORDER BY {ROW}) // 20000 AS part FROM verdict
-            WHERE outcome IN ('insert', 'update', 'delete') {left}) GROUP BY part""").fetchall()
+            WHERE outcome IN ('insert', 'update', 'delete', '{_GIVEN}') {left}) GROUP BY part""").fetchall()
     for (literals,) in found:
         run(db, f"INSERT INTO {_VERDICT} VALUES {literals}")
 
@@ -155,15 +179,29 @@ def _statements(table: str, key: Sequence[str], columns: Sequence[str], on: str)
 
 
 def _carry_out(
-    db: pymysql.Connection[Any], con: duckdb.DuckDBPyConnection, statement: str, outcome: str, refusals: Mapping[int, str]
+    db: pymysql.Connection[Any],
+    con: duckdb.DuckDBPyConnection,
+    statement: str,
+    outcome: str,
+    refusals: Mapping[int, str],
+    given: dict[int, str] | None,
 ) -> dict[int, str]:
     found = con.execute(f"SELECT {ROW} FROM verdict WHERE outcome = '{outcome}' ORDER BY {ROW}").fetchall()
     numbers = [row for (row,) in found if row not in refusals]
+    # In this mode keys of one statement need not follow one another when others insert at the same time.
+    mode, step = fetched(db, "SELECT @@innodb_autoinc_lock_mode, @@auto_increment_increment")[0] if given is not None else ("", "1")
 
     def attempt(part: Sequence[int]) -> str | None:
         some = "" if len(part) == len(numbers) else f" AND s.{ROW} BETWEEN {part[0]} AND {part[-1]}"
-        return _attempt(db, statement + some)
+        order = "" if given is None else f" ORDER BY s.{ROW}"
+        reason = _attempt(db, statement + some + order)
+        if given is not None and reason is None:
+            first = int(fetched(db, "SELECT LAST_INSERT_ID()")[0][0])
+            given.update((row, str(first + n * int(step))) for n, row in enumerate(part))
+        return reason
 
+    if mode == "2":
+        return {row: reason for row in numbers for _, reason in apply_in_halves([row], attempt)}
     return dict(apply_in_halves(numbers, attempt))
 
 

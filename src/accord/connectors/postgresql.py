@@ -26,6 +26,7 @@ from accord.connectors import (
     postgresql_feed,
     postgresql_few,
     postgresql_keys,
+    postgresql_receipt,
     postgresql_token,
     postgresql_version,
     postgresql_write,
@@ -39,13 +40,13 @@ from accord.connectors.postgresql_keys import Shape
 from accord.connectors.postgresql_link import Link
 from accord.connectors.postgresql_scan import listening
 from accord.connectors.postgresql_types import PgColumn, columns_of
-from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed
+from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
 from accord.connectors.text_values import readable_types
 from accord.connectors.types import literal, quote
 from accord.model.errors import AccordError, DataRefused, StorageFull, SystemChanged, SystemUnreachable, UnknownName, UsageError
 from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
 from accord.model.types import CanonicalType
-from accord.store.alive import LINK, Doubt
+from accord.store.alive import LINK, Doubt, Watched
 
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 5
@@ -211,11 +212,30 @@ class PostgresConnector:
 
     def apply(self, batch: ChangeBatch) -> ApplyResult:
         """One transaction: few rows in one statement, many staged beside the table, judged there under lock and carried out."""
-        if batch.rows.num_rows <= postgresql_few.FEW:
+        return self._write(batch, None)
+
+    def apply_noted(self, batch: ChangeBatch, noting: Noting) -> ApplyResult:
+        """The transaction's id is noted; nothing is kept in the database."""
+        return self._write(batch, noting)
+
+    def was_committed(self, receipt: str) -> bool | None:
+        """Says the server's own memory of its transactions."""
+        with self._opened() as db:
+            return postgresql_receipt.committed(db, receipt, self.system.name, self.where)
+
+    def gives_key(self, resource: str, column: str) -> str:
+        """An identity column, or one with a default."""
+        with self._opened() as db:
+            return (
+                "" if postgresql_write.key_default(db, self._table(db, resource), column) else "it is no identity column and has no default"
+            )
+
+    def _write(self, batch: ChangeBatch, noting: Noting | None) -> ApplyResult:
+        if batch.rows.num_rows <= postgresql_few.FEW and not batch.gives:
             with self._opened() as db:
                 shape = self._shapes.get(batch.resource) or self._seen(db, batch.resource)
                 if {*batch.key, *batch.columns} <= {column.name for column in shape.columns}:
-                    result = postgresql_few.write_few(db, batch, shape)
+                    result = postgresql_few.write_few(db, batch, shape) if noting is None else self._few_noted(db, batch, shape, noting)
                     if result is not None:
                         return result
                 self._shapes.pop(batch.resource, None)
@@ -230,9 +250,23 @@ class PostgresConnector:
                 staged = decide.stage(con, batch, {name: c.type for name, c in columns.items()})
                 with db.transaction():
                     db.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL synchronous_commit = on".encode())
-                    return postgresql_write.write(db, con, table, staged, columns)
+                    result = postgresql_write.write(db, con, table, staged, columns)
+                    self._note(db, noting, result)
+                    return result
         finally:
             con.close()
+
+    def _few_noted(self, db: psycopg.Connection[Any], batch: ChangeBatch, shape: Shape, noting: Noting) -> ApplyResult | None:
+        with db.transaction() as open_:
+            result = postgresql_few.write_few(db, batch, shape)
+            if result is None:
+                raise psycopg.Rollback(open_)
+            self._note(db, noting, result)
+        return result
+
+    def _note(self, db: psycopg.Connection[Any], noting: Noting | None, result: ApplyResult) -> None:
+        if noting is not None:
+            noting.note(*postgresql_receipt.take(db, lambda: Watched.open(self._dsn())), result)
 
     def stream(self, con: duckdb.DuckDBPyConnection, resource: str) -> postgresql_bulk.PgStream:
         """One COPY of the table, read as it comes."""

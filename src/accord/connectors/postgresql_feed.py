@@ -141,7 +141,7 @@ class PostgresFeed:
             row = db.execute("SELECT pg_current_wal_lsn()::text").fetchone()
         here = Position.parse(str(row[0]) if row else "0/0")
         stream = self._opened()
-        reached, until = self._given, time.monotonic() + SILENT_SECONDS
+        reached, until = self._given, time.monotonic() + stream.patience(SILENT_SECONDS)
         while True:
             stream.ask()
             batch = stream.read(wait_seconds=PAUSE_SECONDS, rows=limit)
@@ -153,7 +153,7 @@ class PostgresFeed:
             if batch.end >= here:
                 return self._onward(batch.end) if stream.kept_bytes >= STRIDE_BYTES else None
             if batch.end > reached:
-                reached, until = batch.end, time.monotonic() + SILENT_SECONDS
+                reached, until = batch.end, time.monotonic() + stream.patience(SILENT_SECONDS)
             if time.monotonic() > until:
                 raise SystemUnreachable(
                     self._table.source.system, self._table.source.where, f"its log stands still at {reached}, before {here}"

@@ -16,10 +16,15 @@ from accord.connectors.bisect import apply_in_halves
 from accord.connectors.decide import ROW, Staged, result
 from accord.connectors.postgresql_many import write_many
 from accord.connectors.postgresql_types import PgColumn
-from accord.connectors.protocol import OLD, OP, ApplyResult
+from accord.connectors.protocol import OLD, OP, ApplyResult, ChangeBatch
 from accord.connectors.types import quote
 
 _CHUNK_ROWS = 50_000
+_DEFAULT = """
+    SELECT CASE WHEN a.attidentity <> '' THEN format('nextval(%%L::regclass)', pg_get_serial_sequence(%(table)s, %(column)s))
+        ELSE pg_get_expr(d.adbin, d.adrelid) END
+    FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = ''
+    WHERE a.attrelid = %(table)s::regclass AND a.attname = %(column)s AND NOT a.attisdropped"""
 # What the server says about a row, as opposed to about itself or about us.
 _REFUSALS = (psycopg.IntegrityError, psycopg.DataError, errors.RaiseException, errors.WithCheckOptionViolation)
 
@@ -46,17 +51,20 @@ def write(
     _run(db, f"CREATE TEMP TABLE accord_typed ON COMMIT DROP AS SELECT row, op{typed} FROM accord_stage LIMIT 0")
     _run(db, "CREATE TEMP TABLE accord_verdict (row bigint PRIMARY KEY, outcome text) ON COMMIT DROP")
 
+    default = key_default(db, table, batch.gives) if batch.gives else ""
+
     def attempt(rows: Sequence[int]) -> str | None:
         try:
             with db.transaction():
-                for statement in _statements(table, staged, of, typed, f"s.row BETWEEN {rows[0]} AND {rows[-1]}"):
+                for statement in _statements(table, staged, of, typed, f"s.row BETWEEN {rows[0]} AND {rows[-1]}", default):
                     _run(db, statement)
         except _REFUSALS as error:
             return error.diag.message_primary or str(error)
         return None
 
-    easily = not unstorable and write_many(db, table, batch, of, typed)
+    easily = not (unstorable or batch.gives) and write_many(db, table, batch, of, typed)
     refusals = {} if easily else dict(apply_in_halves(range(1, batch.rows.num_rows + 1), attempt))
+    given = _given(db, batch) if batch.gives else None
     verdicts = db.execute("SELECT row, outcome FROM accord_verdict").fetchall()
     con.execute(f"CREATE OR REPLACE TEMP TABLE verdict ({ROW} BIGINT, outcome VARCHAR)")
     if verdicts:
@@ -64,7 +72,21 @@ def write(
         con.register("arrow_verdict", pa.table({ROW: pa.array(rows, pa.int64()), "outcome": pa.array(outcomes, pa.string())}))
         con.execute("INSERT INTO verdict SELECT * FROM arrow_verdict")
         con.unregister("arrow_verdict")
-    return result(con, batch, refusals | unstorable)
+    return result(con, batch, refusals | unstorable, given)
+
+
+def key_default(db: psycopg.Connection[Any], table: str, column: str) -> str:
+    """SQL by which the server gives a column its value, a sequence or a default; empty where there is none."""
+    found = db.execute(_DEFAULT, {"table": table, "column": column}).fetchone()
+    return str(found[0]) if found and found[0] else ""
+
+
+def _given(db: psycopg.Connection[Any], batch: ChangeBatch) -> dict[int, str]:
+    short = f"k{batch.key.index(batch.gives)}"
+    query = f"""
+        SELECT s.row, s.{short}::text FROM accord_typed s JOIN accord_verdict v ON v.row = s.row AND v.outcome = 'insert'
+        JOIN accord_stage g ON g.row = s.row AND g.{short} IS NULL ORDER BY s.row"""
+    return {int(row): str(key) for row, key in db.execute(query.encode()).fetchall()}
 
 
 def _stage(db: psycopg.Connection[Any], con: duckdb.DuckDBPyConnection, texts: Mapping[str, str], staged: Staged) -> dict[int, str]:
@@ -90,7 +112,7 @@ def _stage(db: psycopg.Connection[Any], con: duckdb.DuckDBPyConnection, texts: M
     return unstorable
 
 
-def _statements(table: str, staged: Staged, of: Mapping[str, PgColumn], typed: str, part: str) -> tuple[str, ...]:
+def _statements(table: str, staged: Staged, of: Mapping[str, PgColumn], typed: str, part: str, default: str) -> tuple[str, ...]:
     batch = staged.batch
     keys = [(f"k{i}", quote(name)) for i, name in enumerate(batch.key)]
     values = [(f"c{i}", f"o{i}", quote(name)) for i, name in enumerate(batch.columns)]
@@ -118,8 +140,16 @@ def _statements(table: str, staged: Staged, of: Mapping[str, PgColumn], typed: s
     if values:
         assigned = ", ".join(f"{name} = s.{new}" for new, _, name in values)
         statements.append(f"UPDATE {table} t SET {assigned} FROM {chosen} = 'update' WHERE {on} AND {part}")
+    if default:
+        # Taken before the row is there, so that which row has which is known without a guess.
+        short = f"k{batch.key.index(batch.gives)}"
+        statements.append(
+            f"UPDATE accord_typed s SET {short} = {default} FROM accord_verdict v "
+            f"WHERE v.row = s.row AND v.outcome = 'insert' AND s.{short} IS NULL AND {part}"
+        )
+    system = "OVERRIDING SYSTEM VALUE " if default else ""
     statements.append(
-        f"INSERT INTO {table} ({', '.join(inserted)}) SELECT {', '.join(f's.{short}' for short in inserted.values())} "
+        f"INSERT INTO {table} ({', '.join(inserted)}) {system}SELECT {', '.join(f's.{short}' for short in inserted.values())} "
         f"FROM {chosen} = 'insert' WHERE {part} ORDER BY s.row"
     )
     return tuple(statements)

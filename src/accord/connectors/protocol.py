@@ -6,7 +6,7 @@ edited: ``registry.py`` finds it, the map names it, the conformance suite runs i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, runtime_checkable
@@ -28,7 +28,8 @@ class ChangeBatch:
 
     ``rows`` has the column ``_op`` (insert, update or delete), the key columns, each of ``columns`` with the value to write, and for
     each of them ``_old_<column>`` with the value the target is expected to hold now (null for inserts). Columns that the target has
-    and the batch does not name are left alone.
+    and the batch does not name are left alone. With ``gives`` the system itself gives that key column its value, in rows to insert that
+    have none; only a connector that is ``Giving`` is asked to.
     """
 
     resource: str
@@ -36,6 +37,7 @@ class ChangeBatch:
     columns: tuple[str, ...]
     rows: pa.Table
     batch_id: str
+    gives: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class ApplyResult:
 
     ``unchanged``: the target already held what was wanted (a repeat, an echo). ``stale``: the target holds neither the expected nor
     the wanted value and was left alone; a table of the key columns. ``refused``: the target's own rules refused the row: key columns
-    and ``reason``.
+    and ``reason``. Of a batch that ``gives`` keys both also have ``_accord_row``, the number of the row in the batch, counted from 1, and
+    ``given`` has that number and the ``key`` given, as text, of every row inserted without one.
     """
 
     inserted: int = 0
@@ -53,6 +56,7 @@ class ApplyResult:
     unchanged: int = 0
     stale: pa.Table | None = None
     refused: pa.Table | None = None
+    given: pa.Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,4 +335,54 @@ class Summed(Protocol):
 
     def version_sum(self, resource: str, where: str = "") -> tuple[int, int]:
         """Number of rows, and the exclusive or of what ``version_rows`` gives as ``_digest``, of one consistent state."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Noting:
+    """What is to be noted about a batch in the instant before it is committed.
+
+    Args:
+        writer: who writes; unique for a store, flow and binding, and the same from batch to batch.
+        label: the same for people.
+        marker: whether a row about the batch may be kept in the system, where it can answer in no other way.
+        note: called inside the transaction, once nothing but the commit is left to do, with the receipt, why there is none (else empty),
+            and what became of each row. Called again when the commit was refused and is tried with fewer rows: the last call holds.
+    """
+
+    writer: str
+    label: str
+    marker: bool
+    note: Callable[[str, str, ApplyResult], None]
+
+
+@runtime_checkable
+class Receipted(Protocol):
+    """A connector whose system can tell afterwards, exactly, whether a batch was committed."""
+
+    def apply_noted(self, batch: ChangeBatch, noting: Noting) -> ApplyResult:
+        """As ``apply``; what ``noting.note`` was told is kept before the batch becomes visible to anybody.
+
+        A batch that was never noted was not committed. Whatever ``note`` raises takes the batch back.
+        """
+        ...
+
+    def was_committed(self, receipt: str) -> bool | None:
+        """Whether the batch of a receipt was committed; ``None`` when the system cannot tell any more.
+
+        The answer is final: a transaction that is still open is waited for, and ended when it belongs to nobody.
+
+        Raises:
+            SystemUnreachable: no answer.
+            SystemChanged: it is still open and cannot be ended now.
+        """
+        ...
+
+
+@runtime_checkable
+class Giving(Receipted, Protocol):
+    """A ``Receipted`` connector whose system can give rows their keys: a sequence, a default, an auto-increment."""
+
+    def gives_key(self, resource: str, column: str) -> str:
+        """Why the system gives no key in this column; empty when it does."""
         ...

@@ -16,12 +16,13 @@ from typing import ClassVar
 
 import duckdb
 
-from accord.connectors import decide, sqlite_bulk, sqlite_feed, sqlite_keys, sqlite_write
+from accord.connectors import decide, sqlite_bulk, sqlite_feed, sqlite_keys, sqlite_marker, sqlite_write
 from accord.connectors.duck import borrowed_duck, load_scanner
 from accord.connectors.feed_state import FeedState
 from accord.connectors.files import passable
 from accord.connectors.keys import chosen, taken
-from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed
+from accord.connectors.marker import FORBIDDEN, TABLE, new_receipt
+from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
 from accord.connectors.sqlite_feed import FeedTable, SqliteFeed
 from accord.connectors.sqlite_types import as_text, canonical_type, declared_type
 from accord.connectors.text_values import readable_types
@@ -162,6 +163,24 @@ class SqliteConnector:
 
     def apply(self, batch: ChangeBatch) -> ApplyResult:
         """One ``BEGIN IMMEDIATE``: nobody else writes between the comparison and the change."""
+        return self._write(batch, None)
+
+    def apply_noted(self, batch: ChangeBatch, noting: Noting) -> ApplyResult:
+        """The batch is named in a row of the same transaction."""
+        return self._write(batch, noting)
+
+    def was_committed(self, receipt: str) -> bool | None:
+        """Says the row that names the last batch."""
+        with self._opened(write=True) as db, self._errors():
+            return sqlite_marker.stands(db, receipt)
+
+    def gives_key(self, resource: str, column: str) -> str:
+        """The row id."""
+        with self._opened() as db, self._errors():
+            found = [rowid for name, _, _, rowid in self._columns(db, self._table(resource), resource) if name == column]
+        return "" if found == [True] else "it is no INTEGER PRIMARY KEY"
+
+    def _write(self, batch: ChangeBatch, noting: Noting | None) -> ApplyResult:
         table = self._table(batch.resource)
         with borrowed_duck() as con, self._opened(write=True) as db, self._errors():
             columns = self._columns(db, table, batch.resource)
@@ -170,7 +189,17 @@ class SqliteConnector:
                 if name not in declared:
                     raise UnknownName("column", name, declared, holder=f"the batch for '{self.system.name}.{batch.resource}'")
             staged = decide.stage(con, batch, {n: canonical_type(d) for n, d in declared.items()})
-            return sqlite_write.write(db, con, table, staged, declared)
+            if noting is None:
+                return sqlite_write.write(db, con, table, staged, declared)
+            why = sqlite_marker.prepare(db) if noting.marker else FORBIDDEN
+
+            def note(result: ApplyResult) -> None:
+                receipt = "" if why else new_receipt(noting)
+                if receipt:
+                    sqlite_marker.put(db, noting, receipt)
+                noting.note(receipt, why, result)
+
+            return sqlite_write.write(db, con, table, staged, declared, note)
 
     def is_empty(self, resource: str) -> bool:
         """Looks for a first row."""
@@ -233,7 +262,7 @@ class SqliteConnector:
             for row in db.execute(
                 "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
             )
-            if not row[0].startswith(sqlite_feed.PREFIX)
+            if not row[0].startswith(sqlite_feed.PREFIX) and row[0] != TABLE
         ]
         renamed = {r.path: name for name, r in self.system.resources.items() if r.path}
         return [renamed.get(table, table) for table in tables]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -20,7 +20,14 @@ _CHUNK_ROWS = 20_000
 _OUTCOMES = ("delete", "update", "insert")
 
 
-def write(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, staged: Staged, declared: Mapping[str, str]) -> ApplyResult:
+def write(
+    db: sqlite3.Connection,
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    staged: Staged,
+    declared: Mapping[str, str],
+    before_commit: Callable[[ApplyResult], None] = lambda result: None,
+) -> ApplyResult:
     """Compare and set every row of the batch; none when anything but a refused row goes wrong.
 
     Args:
@@ -29,6 +36,7 @@ def write(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, st
         table: name in SQLite.
         staged: the batch.
         declared: declared type of each column of the table.
+        before_commit: told what is about to be committed, inside the transaction.
     """
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -37,15 +45,20 @@ def write(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, st
         _match(db, con, table, staged, declared)
         decide(con, staged, "matches")
         refusals: dict[int, str] = {}
+        own = staged.batch.gives
+        if own:
+            _number(db, con, table, own)
         for outcome in _OUTCOMES:
             refusals |= _carry_out(db, con, table, staged, outcome)
+        written = result(con, staged.batch, refusals, _given(con, refusals) if own else None)
+        before_commit(written)
         db.execute("COMMIT")
     except BaseException:
         # Also on Ctrl-C: the target goes back to what it was.
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
-    return result(con, staged.batch, refusals)
+    return written
 
 
 def encoded_value(db: sqlite3.Connection, table: str, name: str, kind: str) -> str:
@@ -85,6 +98,24 @@ def _match(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, s
     )
     con.execute("CREATE OR REPLACE TEMP TABLE matches AS SELECT * FROM arrow_matches")
     con.unregister("arrow_matches")
+
+
+def _number(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, column: str) -> None:
+    """Give rows to insert that have no key the numbers SQLite would give them; nobody else can take one until this transaction ends."""
+    counted = db.execute("SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence'").fetchone()
+    used = db.execute("SELECT seq FROM main.sqlite_sequence WHERE name = ?", (table,)).fetchone() if counted else None
+    most = db.execute(f"SELECT max({quote(column)}) FROM main.{quote(table)}").fetchone()[0]
+    last = max(int(used[0] or 0) if used else 0, int(most or 0), 0)
+    lacking = f"outcome = 'insert' AND {quote(column)} IS NULL"
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE numbered AS SELECT {ROW}, {last} + row_number() OVER (ORDER BY {ROW}) AS key
+        FROM encoded JOIN verdict USING ({ROW}) WHERE {lacking}""")
+    con.execute(f"UPDATE encoded SET {quote(column)} = n.key FROM numbered n WHERE encoded.{ROW} = n.{ROW}")
+
+
+def _given(con: duckdb.DuckDBPyConnection, refusals: Mapping[int, str]) -> dict[int, str]:
+    found = con.execute(f"SELECT {ROW}, CAST(key AS VARCHAR) FROM numbered ORDER BY {ROW}").fetchall()
+    return {row: key for row, key in found if row not in refusals}
 
 
 def _texts(values: Sequence[Any]) -> list[str | None]:

@@ -105,11 +105,16 @@ class Binding:
     new_key: str = field(
         default="",
         metadata={
-            "doc": "own key of a row made here: uuid, next (largest number + 1) or SQL over canonical fields; default: the canonical id"
+            "doc": "own key of a row made here: given (by the system: a sequence, an auto-increment), uuid, next (largest number + 1) "
+            "or SQL over canonical fields; default: the canonical id"
         },
     )
     where: str = field(default="", metadata={"doc": "SQL condition on the resource's columns: only these rows take part"})
     create: bool = field(default=False, metadata={"doc": "make the table or file when it is not there"})
+    marker: bool = field(
+        default=True,
+        metadata={"doc": "a row about the last batch may be kept in its table accord_batches, so that a crash during a commit is exact"},
+    )
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property

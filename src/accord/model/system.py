@@ -35,6 +35,10 @@ class System:
     options: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "options of the connector"})
     resources: Mapping[str, Resource] = field(default_factory=dict, metadata={"doc": "what the system cannot say by itself"})
     required: tuple[str, ...] = field(default=(), metadata={"doc": "resources it must expose; assess reports those it does not"})
+    marker: bool = field(
+        default=True,
+        metadata={"doc": "a row about the last batch may be kept in its table accord_batches, so that a crash during a commit is exact"},
+    )
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 

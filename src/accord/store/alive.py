@@ -13,7 +13,9 @@ from typing import Any, Final, Self
 
 import psycopg
 from psycopg import errors
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from accord.store.suspicion import connected, connecting, fell_silent, silence
 
 SILENT_SECONDS: Final = 10.0
 """After so long without a byte the server is asked."""
@@ -26,11 +28,19 @@ _BY_PID = "SELECT state, wait_event FROM pg_stat_activity WHERE pid = %s"
 _BY_MARK = "SELECT state, wait_event FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND position(%s IN query) > 0 LIMIT 1"
 
 
+def place_of(conninfo: str) -> str:
+    """The server of a connection string, as suspicion names it."""
+    given = conninfo_to_dict(conninfo)
+    return f"{given.get('hostaddr') or given.get('host') or ''}:{given.get('port') or ''}"
+
+
 class _Asking(psycopg.Connection[Any]):
     """A connection that waits for nothing longer than ``PROBE_SECONDS``."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        return super().wait(gen, interval, PROBE_SECONDS if timeout is None else timeout)
+        return super().wait(gen, interval, self.seconds if timeout is None else timeout)
+
+    seconds: float = PROBE_SECONDS
 
 
 class Doubt:
@@ -44,14 +54,23 @@ class Doubt:
             pid: of the session on the server; or
             mark: a text in the statement that runs; neither: only whether the server answers is looked at.
         """
-        self._conninfo = make_conninfo(conninfo, connect_timeout=PROBE_SECONDS)
+        self._conninfo, self._place, self._since = conninfo, place_of(conninfo), time.monotonic()
         self._pid, self._mark = pid, mark
         self._strikes = 0
 
     def look(self) -> str:
         """Why nothing can be expected any more; empty while there is hope."""
+        reason = self._look()
+        if reason:
+            fell_silent(self._place)
+        return reason
+
+    def _look(self) -> str:
+        seconds = connecting(self._place, PROBE_SECONDS)
         try:
-            with contextlib.closing(_Asking.connect(self._conninfo, autocommit=True)) as db:
+            with contextlib.closing(_Asking.connect(make_conninfo(self._conninfo, connect_timeout=round(seconds)), autocommit=True)) as db:
+                db.seconds = seconds
+                connected(self._place)
                 if self._pid is None and not self._mark:
                     return ""
                 asked = db.execute(_BY_PID, (self._pid,)) if self._pid is not None else db.execute(_BY_MARK, (self._mark,))
@@ -76,7 +95,11 @@ class Doubt:
     @property
     def next_seconds(self) -> float:
         """When to look again."""
-        return AGAIN_SECONDS if self._strikes else SILENT_SECONDS
+        return self.silence(AGAIN_SECONDS if self._strikes else SILENT_SECONDS)
+
+    def silence(self, seconds: float) -> float:
+        """After how many seconds without a byte the server is asked after, where it would be ``seconds``."""
+        return silence(self._place, seconds, self._since)
 
 
 class Watched(psycopg.Connection[Any]):
@@ -91,7 +114,16 @@ class Watched(psycopg.Connection[Any]):
         Raises:
             psycopg.Error: as ``psycopg.connect``.
         """
-        db = cls.connect(conninfo, autocommit=True, **options)
+        place = place_of(conninfo)
+        given = float(conninfo_to_dict(conninfo).get("connect_timeout") or "inf")
+        if (soon := connecting(place, given)) < given:
+            conninfo = make_conninfo(conninfo, connect_timeout=round(soon))
+        try:
+            db = cls.connect(conninfo, autocommit=True, **options)
+        except errors.ConnectionTimeout:
+            fell_silent(place)
+            raise
+        connected(place)
         try:
             row = db.execute("SELECT pg_backend_pid()").fetchone()
         except psycopg.Error:
@@ -107,7 +139,7 @@ class Watched(psycopg.Connection[Any]):
         return super().wait(self._listening(gen), interval, timeout)
 
     def _listening(self, gen: Any) -> Generator[Any, Any, Any]:
-        due = time.monotonic() + SILENT_SECONDS
+        due = time.monotonic() + self.silence()
         try:
             state = next(gen)
             while True:
@@ -115,12 +147,16 @@ class Watched(psycopg.Connection[Any]):
                 if ready:
                     due = 0.0  # the clock is asked in silence only
                 elif not due:
-                    due = time.monotonic() + SILENT_SECONDS
+                    due = time.monotonic() + self.silence()
                 elif time.monotonic() >= due:
                     due = time.monotonic() + self.insist()
                 state = gen.send(ready)
         except StopIteration as done:
             return done.value
+
+    def silence(self) -> float:
+        """After how many seconds without a byte the server is asked after."""
+        return self.doubt.silence(SILENT_SECONDS) if self.doubt else SILENT_SECONDS
 
     def insist(self) -> float:
         """Ask after the server amid silence; returns the seconds after which to ask again.

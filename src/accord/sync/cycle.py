@@ -135,6 +135,8 @@ class Cycle:
     logs: dict[str, Log] = field(default_factory=dict)  # side → its log as drained by this run
     intents: list[StoredEvent] = field(default_factory=list)  # of runs that never finished, oldest first
     catalog: str = ""  # name of the database that holds this cycle's tables, once it was asked for
+    outcomes: dict[int, dict[str, str | None]] = field(default_factory=dict)  # intent → target → the rows it left; None: not written
+    links: list[str] = field(default_factory=list)  # segments of links that a dry run found out and keeps to itself
     resumed: bool = False  # ``base_`` and ``golden0`` hold what an unfinished run, or an earlier round, had agreed on
 
     @property

@@ -18,6 +18,7 @@ from accord.store import Store
 from accord.store.sealing import PersonalValues
 from accord.sync.apply.guard import check_deletes
 from accord.sync.apply.limit import Limit, keep_held, limit_active, target_plans
+from accord.sync.apply.receipts import ask_targets, to_note
 from accord.sync.apply.targets import intent_query, plan_target
 from accord.sync.apply.write import apply_target
 from accord.sync.capture.drift import judge_drift
@@ -164,6 +165,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
         _finished(cycle, loaded.result, loaded.state, loaded.captured_at, columns, None, cycle.shapes)
         return loaded.result
     load_pending(cycle)
+    ask_targets(cycle, dry_run=dry_run)
     pend_live(cycle)
     if not cycle.limited and find_scope(cycle, previous, whole=whole, dry_run=dry_run) and not (cycle.looked or dry_run):
         return _quiet(cycle, previous)
@@ -235,15 +237,18 @@ def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, S
     """Intend, apply and read back; returns whether some row was stale and should be merged anew."""
     writing = [s for s in cycle.sides if s.writable and cycle.count(f"SELECT count(*) FROM {s.table('plan')} WHERE _unfit IS NULL")]
     moved: list[Side] = []
+    told: list[Side] = []
     if writing:
         cycle.progress(f"{cycle.flow.name}: noting what will be written")
         moved = find_moving(cycle)
-        _intend(cycle, writing, moved, round_)
+        told = to_note(cycle, writing, moved)
+        _intend(cycle, writing, moved, told, round_)
     for side in cycle.sides:
         if side in writing:
             cycle.progress(f"{cycle.flow.name}: writing {side.name}")
-        _add(totals, apply_target(cycle, side, f"{cycle.run}:{cycle.flow.name}:{round_}:{side.name}"))
-        if side in moved:
+        batch = f"{cycle.run}:{cycle.flow.name}:{round_}:{side.name}"
+        _add(totals, apply_target(cycle, side, batch, note_round=round_ if side in told else 0))
+        if side in told:
             note_applied(cycle, side, round_)
     statuses = " UNION ALL ".join(f"SELECT _status FROM {s.table('done')}" for s in cycle.sides)
     totals["refused"] = cycle.count(f"SELECT count(*) FROM ({statuses}) WHERE _status = 'refused'")
@@ -264,7 +269,7 @@ def _add(totals: dict[str, int], result: ApplyResult) -> None:
         totals[name] += getattr(result, name)
 
 
-def _intend(cycle: Cycle, writing: list[Side], moved: list[Side], round_: int) -> None:
+def _intend(cycle: Cycle, writing: list[Side], moved: list[Side], told: list[Side], round_: int) -> None:
     """Put what is about to be written, and what it overwrites, into the log; from here on a crash is the next run's to sort out."""
     record_links(cycle)
     segments = {}
@@ -278,7 +283,8 @@ def _intend(cycle: Cycle, writing: list[Side], moved: list[Side], round_: int) -
     if cycle.count("SELECT count(*) FROM conflicts_new"):
         losers = cycle.store.write_segment_from(cycle.con, "SELECT * FROM conflicts_new ORDER BY ALL").sha
     cycle.intended = True
-    more = {"round": round_, "targets": [s.name for s in moved], **agreement(cycle)} if moved else {}
+    more: dict[str, object] = {"round": round_, "asked": [s.name for s in told]} if told else {}
+    more |= {"targets": [s.name for s in moved], **agreement(cycle)} if moved else {}
     append(cycle, "flow.intended", segments=segments, conflicts=losers, **more)
 
 

@@ -20,7 +20,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from accord.connectors.pglog.errors import SlotLost
 from accord.model.errors import AccordError, DataRefused, SystemChanged, SystemUnreachable
-from accord.store.alive import LINK, SILENT_SECONDS, Watched
+from accord.store.alive import LINK, Watched, place_of
+from accord.store.suspicion import fell_silent, silence
 
 CONNECT_SECONDS = 10
 COMMAND_SECONDS = 60
@@ -132,7 +133,7 @@ class ReplicationConnection:
             self._session = Watched.open(source._with(replication="database"))
         except psycopg.Error as error:
             raise source.translated(error) from None
-        self._pg = self._session.pgconn
+        self._pg, self._place, self._since = self._session.pgconn, place_of(source.conninfo), time.monotonic()
         self._pg.nonblocking = 1
         self._pg.notice_handler = self._noticed
         self._received = 0
@@ -205,6 +206,10 @@ class ReplicationConnection:
             raise self.source.translated(error) from None
         self._told = time.monotonic()
 
+    def patience(self, seconds: float) -> float:
+        """How long to wait for a word, where it would be ``seconds``."""
+        return silence(self._place, seconds, self._since)
+
     def finish(self) -> None:
         """Close; the slot stays unless it is temporary."""
         self._session.close()
@@ -238,9 +243,11 @@ class ReplicationConnection:
 
     def _keep_alive(self, now: float) -> None:
         """A word when none was said for long; a question when none was heard."""
-        if self._asked is not None and now - self._asked > PING_SECONDS:
-            raise SystemUnreachable(self.source.system, self.source.where, f"no answer for {PING_SECONDS} seconds")
-        if self._asked is None and now - self._heard > PING_SECONDS:
+        seconds = self.patience(PING_SECONDS)
+        if self._asked is not None and now - self._asked > seconds:
+            fell_silent(self._place)
+            raise SystemUnreachable(self.source.system, self.source.where, f"no answer for {seconds:g} seconds")
+        if self._asked is None and now - self._heard > seconds:
             self._asked = now
             self.confirm(self._confirmed, reply=True)
         elif now - self._told > PING_SECONDS:
@@ -257,7 +264,7 @@ class ReplicationConnection:
 
     def _command(self, command: str, seconds: float, *, raw: bool = False) -> pq.abc.PGresult:
         until = time.monotonic() + seconds
-        due = time.monotonic() + SILENT_SECONDS
+        due = time.monotonic() + self._session.silence()
         result: pq.abc.PGresult | None = None
         try:
             self._pg.send_query(command.encode())

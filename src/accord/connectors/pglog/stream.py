@@ -139,6 +139,10 @@ class LogStream:
         """
         self._connection.confirm(self._acknowledged.lsn, reply=True)
 
+    def patience(self, seconds: float) -> float:
+        """How long to wait for the server, where it would be ``seconds``: less when it was found silent since this stream was opened."""
+        return self._connection.patience(seconds)
+
     def heartbeat(self) -> None:
         """A word to the server amid long work, at least every few minutes, so that it does not take this reader for dead.
 

@@ -16,7 +16,6 @@ from accord.model.identity import MatchRule
 MEASURES: Final = ("jaro_winkler", "jaro", "jaccard", "levenshtein", "damerau_levenshtein")
 _MEASURE: Final = re.compile(r"([a-z_]+) +([0-9]+(?:\.[0-9]+)?)")
 _BLOCK: Final = re.compile(r"(\S+)(?: ([1-9][0-9]?))?")
-_NEW_KEYS: Final = ("", "uuid", "next")
 
 
 def check(facts: Facts) -> Iterator[Problem]:

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from accord.connectors.decide import ROW
 from accord.connectors.protocol import OLD, OP, ChangeBatch
 from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, join_on, names
+from accord.sync.identity.own_key import GIVEN, gives_keys
 from accord.sync.mapping.fields import FieldCode, raw_name
 
 
@@ -43,15 +45,16 @@ def plan_target(cycle: Cycle, side: Side) -> None:
     for column in columns:
         raw = quote(raw_name(column))
         seen.append(f"w.{raw} AS {quote('w:' + column)}, r.{raw} AS {quote('r:' + column)}")
+    planned = _planned(cycle, written, key_codes, given=gives_keys(side))
     cycle.sql(f"""
-        CREATE OR REPLACE TABLE {side.table("plan")} AS SELECT * FROM (SELECT {", ".join(_planned(cycle, written, key_codes))} FROM (
+        CREATE OR REPLACE TABLE {side.table("plan")} AS SELECT * FROM (SELECT {", ".join(planned)} FROM (
             SELECT {", ".join(seen)} FROM merged m LEFT JOIN {side.table("want")} w ON w._m = m.rowid
             LEFT JOIN {side.table("cap")} r ON r.rowid = coalesce(m._rid_{i}, m._qrid_{i})
             LEFT JOIN {side.table("base")} b ON {join_on(keys, "m", "b")} LEFT JOIN golden0 g ON {join_on(keys, "m", "g")}
         )) WHERE _op IS NOT NULL""")
 
 
-def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[FieldCode]) -> list[str]:
+def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[FieldCode], *, given: bool) -> list[str]:
     """Columns of ``plan_<i>`` over rows as seen: ``_editable`` (may be updated there), ``d:`` differs, ``w:`` wanted, ``r:`` read."""
     fresh = {c.name: f"(NOT _editable OR {quote('d:' + c.name)})" for c in written}
     any_differs = " OR ".join(quote("d:" + c.name) for c in written) or "false"
@@ -65,10 +68,14 @@ def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[Field
         f"{literal(chr(39) + ' does not fit column ' + c.column)} END"
         for c in written
     ]
-    unfit += [
-        f"CASE WHEN NOT _editable AND {quote('wk:' + c.column)} IS NULL THEN {literal(f'{c.name}: the key cannot be written')} END"
-        for c in key_codes
-    ]
+    unfit += (
+        []
+        if given
+        else [
+            f"CASE WHEN NOT _editable AND {quote('wk:' + c.column)} IS NULL THEN {literal(f'{c.name}: the key cannot be written')} END"
+            for c in key_codes
+        ]
+    )
     sets = ", ".join(f"CASE WHEN {fresh[c.name]} THEN {literal(c.name)} END" for c in written)
     columns = [f"_m, {names(cycle.keys)}, {op} AS _op"]
     columns.append(f"list_filter([{sets}], lambda x: x IS NOT NULL) AS _set" if sets else "CAST([] AS VARCHAR[]) AS _set")
@@ -126,7 +133,7 @@ def _type(side: Side, column: str) -> str:
 
 
 def make_batch(cycle: Cycle, side: Side, batch_id: str) -> ChangeBatch | None:
-    """The rows of ``plan_<i>`` that can be written, for the connector; ``None`` when there are none."""
+    """The rows of ``plan_<i>`` that can be written, in the order of ``numbered``, for the connector; ``None`` when there are none."""
     key = tuple(side.codes[k].column for k in cycle.keys)
     columns = tuple(column_writes(side.written(cycle.keys)))
     picked = [f"_op AS {quote(OP)}", *(f"{quote('k:' + c)} AS {quote(c)}" for c in key)]
@@ -134,7 +141,22 @@ def make_batch(cycle: Cycle, side: Side, batch_id: str) -> ChangeBatch | None:
     rows: pa.Table = cycle.con.execute(
         f"SELECT {', '.join(picked)} FROM {side.table('plan')} WHERE _unfit IS NULL ORDER BY {names(cycle.keys)}"
     ).to_arrow_table()
-    return ChangeBatch(side.binding.resource, key, columns, rows, batch_id) if rows.num_rows else None
+    gives = side.binding.own_key if side.binding.new_key == GIVEN else ""
+    return ChangeBatch(side.binding.resource, key, columns, rows, batch_id, gives) if rows.num_rows else None
+
+
+def numbered(cycle: Cycle, side: Side) -> str:
+    """SQL of ``_m`` and the number in the batch of each row of ``plan_<i>`` that can be written."""
+    table, order = side.table("plan"), names(cycle.keys)
+    return f"SELECT _m, {order}, row_number() OVER (ORDER BY {order}) AS {quote(ROW)} FROM {table} WHERE _unfit IS NULL"
+
+
+def asks_for_keys(cycle: Cycle, side: Side) -> bool:
+    """Whether the side's system is to give keys to rows of ``plan_<i>``."""
+    own = side.binding.own_key if side.binding.new_key == GIVEN else ""
+    column = side.codes[cycle.keys[0]].column
+    missing = f"SELECT count(*) FROM {side.table('plan')} WHERE _unfit IS NULL AND _op = 'insert' AND {quote('k:' + column)} IS NULL"
+    return bool(own) and cycle.count(missing) > 0
 
 
 def intent_query(cycle: Cycle, side: Side) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
+from accord.connectors.protocol import Giving
 from accord.connectors.types import literal, quote
 from accord.model.entity import Entity
-from accord.model.errors import GuardStopped, alternatives
+from accord.model.errors import GuardStopped, UsageError, alternatives
 from accord.sync.cycle import Cycle, Side, names
 from accord.sync.identity.links import LINKS, resource_of
 from accord.sync.mapping.fields import FieldCode
 
 HELD = "_identity"  # column of a capture: why a row waits, null for most
 NAMESPACE = uuid.UUID("6f1c1f0e-4a51-5d0e-9a4b-0c2f7c3f6a10")  # of canonical ids: never change it, or a replay gives other ids
-UUID, NEXT = "uuid", "next"
+UUID, NEXT, GIVEN = "uuid", "next", "given"
 
 
 def own_key_code(entity: Entity, side: Side, scanned: Mapping[str, str]) -> FieldCode:
@@ -87,7 +88,7 @@ def assign_keys(cycle: Cycle) -> None:
         return
     key = quote(cycle.keys[0])
     for side in cycle.sides:
-        if not (side.binding.own_key and side.writable):
+        if not (side.binding.own_key and side.writable) or side.binding.new_key == GIVEN:
             continue
         i, table = side.index, own_table(side)
         lacking = (
@@ -105,6 +106,40 @@ def assign_keys(cycle: Cycle) -> None:
             QUALIFY row_number() OVER (PARTITION BY own ORDER BY canonical) = 1""")
         note_links(cycle, f"SELECT {resource}, own, canonical, NULL, false, 'made', 1.0 FROM given")
         cycle.sql(f"INSERT INTO {table} SELECT canonical, own FROM given")
+
+
+def gives_keys(side: Side) -> bool:
+    """Whether a side's system gives the own keys of rows made there.
+
+    Raises:
+        UsageError: the map says so, and it cannot.
+    """
+    binding = side.binding
+    if not (binding.own_key and binding.new_key == GIVEN and side.writable):
+        return False
+    kind = side.connector
+    why = kind.gives_key(binding.resource, binding.own_key) if isinstance(kind, Giving) else f"a system of kind '{kind.kind}' gives no keys"
+    if why:
+        where = f"'{binding.own_key}' of {binding.holder}/{binding.resource}"
+        raise UsageError(
+            f"binding '{binding.name}': new_key: given, but {where} gets no key there: {why}.",
+            place=binding.place,
+            expected="Expected a sequence, default or auto-increment; or new_key: uuid, next or SQL.",
+        )
+    return True
+
+
+def note_given(cycle: Cycle, side: Side, rows: str) -> None:
+    """Note the keys a system gave: SQL of canonical id and own key, as texts."""
+    note_links(cycle, given_links(side, rows))
+    table = own_table(side)
+    cycle.sql(f"DELETE FROM {table} WHERE _canonical IN (SELECT canonical FROM ({rows}))")
+    cycle.sql(f"INSERT INTO {table} SELECT canonical, own FROM ({rows})")
+
+
+def given_links(side: Side, rows: str) -> str:
+    """SQL of the links for SQL of canonical id and own key."""
+    return f"SELECT {literal(resource_of(side.binding))}, own, canonical, NULL, false, 'given', 1.0 FROM ({rows})"
 
 
 def _new_key(cycle: Cycle, side: Side) -> str:

@@ -20,6 +20,8 @@ def identify(cycle: Cycle) -> None:
     if cycle.entity.identity is None:
         return
     load_links(cycle.con, cycle.store, cycle.entity.name)
+    for sha in cycle.links:
+        cycle.sql(f"INSERT INTO links BY NAME SELECT *, 1000000 AS n FROM read_parquet({literal(str(cycle.store.read_segment(sha)))})")
     make_proposals_table(cycle.con)
     _make_present(cycle, cycle.sides, "present")
     unknown = cycle.count("SELECT count(*) FROM present WHERE canonical IS NULL")

@@ -32,6 +32,7 @@ _BINDING = {
     "overlap",
     "sweep_every",
     "changed_by",
+    "marker",
 }
 _MAPPING = {"name", "column", "direction", "codes", "unit", "timezone", "format", "place"}
 _KEY_TYPES = ("text", "integer", "uuid")

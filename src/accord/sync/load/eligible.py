@@ -18,6 +18,7 @@ _FLOW: Final = frozenset({
 })
 _BINDING: Final = frozenset({
     "name", "resource", "fields", "system", "direction", "cursor", "where", "create", "capture", "overlap", "sweep_every", "place",
+    "marker",
 })
 _MAPPING: Final = frozenset({"name", "column", "direction", "codes", "unit", "timezone", "format", "value", "read", "place"})
 _ENTITY: Final = frozenset({"name", "key", "fields", "title", "owner", "rules", "events", "version", "description", "place"})

@@ -12,10 +12,12 @@ crash and one after it, are still a conflict for the authority.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 from accord.connectors.types import literal, quote
-from accord.model.event import ObjectRef, StoredEvent
+from accord.model.event import StoredEvent
+from accord.sync.apply.receipts import APPLIED, left_rows
 from accord.sync.cycle import Cycle, Side, join_on, names, storage_type
 from accord.sync.merge.merge import adds_up, authority_of
 from accord.sync.state.base import MARKS, load_segments
@@ -67,9 +69,7 @@ def keep_told(cycle: Cycle) -> None:
 
 def note_applied(cycle: Cycle, side: Side, round_: int) -> None:
     """Say in the log that a system has taken its batch, and which rows it left: a later run need not guess from values."""
-    left = f"SELECT {names(cycle.keys)} FROM {side.table('done')} WHERE _status <> 'done'"
-    sha = cycle.store.write_segment_from(cycle.con, f"{left} ORDER BY ALL").sha if cycle.count(f"SELECT count(*) FROM ({left})") else ""
-    append(cycle, "flow.applied", round=round_, target=side.name, left=sha)
+    append(cycle, APPLIED, round=round_, target=side.name, left=left_rows(cycle, side))
 
 
 def resume(cycle: Cycle) -> None:
@@ -138,7 +138,8 @@ def _take_up(cycle: Cycle, stored: StoredEvent) -> None:
     keys, path = names(cycle.keys), cycle.store.read_segment(stored.event.attributes["agreed"])
     load_segments(cycle, "taken", [path], {_ROLE: "VARCHAR", **fields, **MARKS})
     cycle.sql(f"DELETE FROM taken WHERE {' OR '.join(f'{quote(k)} IS NULL' for k in cycle.keys)}")  # the key has another type now
-    applied = _applied(cycle, stored)
+    outcomes = cycle.outcomes.get(stored.seq, {})
+    applied = {name: left for name, left in outcomes.items() if left is not None}
     cycle.sql(f"CREATE OR REPLACE TEMP TABLE about AS SELECT {keys} FROM taken WHERE {_ROLE} = ''")
     _leave_untold(cycle, stored, applied)
     rows, columns = names((*cycle.fields, *MARKS)), {**fields, "_op": "VARCHAR", "_set": "VARCHAR[]"}
@@ -148,7 +149,7 @@ def _take_up(cycle: Cycle, stored: StoredEvent) -> None:
         sha = stored.event.attributes["segments"].get(side.name)
         load_segments(cycle, "meant", [cycle.store.read_segment(sha)] if sha else [], columns)
         _replace(cycle, side.table("pend"), "about", f"SELECT {names(columns)} FROM meant SEMI JOIN about {cycle.using()}", names(columns))
-    _take_known(cycle, stored, applied)
+    _take_known(cycle, stored, outcomes)
     _replace(cycle, "golden0", "about", f"SELECT {names(cycle.fields)} FROM taken WHERE {_ROLE} = 'golden'", names(cycle.fields))
     load_segments(cycle, "taken", [cycle.store.read_segment(stored.event.attributes["due"])], {k: fields[k] for k in cycle.keys} | DUE)
     cycle.sql(
@@ -156,16 +157,6 @@ def _take_up(cycle: Cycle, stored: StoredEvent) -> None:
         f"WHERE NOT EXISTS (FROM due o WHERE {join_on(cycle.keys, 'n', 'o')} AND n.source = o.source AND n.target = o.target)"
     )
     _remember(cycle, "about")
-
-
-def _applied(cycle: Cycle, stored: StoredEvent) -> dict[str, str]:
-    """Sides that are known to have taken what an intent meant for them, with the segment of the rows they left."""
-    attributes, about = stored.event.attributes, ObjectRef("run", str(stored.event.attributes["run"]))
-    return {
-        s.event.attributes["target"]: str(s.event.attributes["left"])
-        for s in cycle.store.read(after=stored.seq, types=["flow.applied"], object=about)
-        if s.event.attributes["flow"] == cycle.flow.name and s.event.attributes["round"] == attributes["round"]
-    }
 
 
 def _leave_untold(cycle: Cycle, stored: StoredEvent, applied: Mapping[str, str]) -> None:
@@ -183,17 +174,18 @@ def _leave_untold(cycle: Cycle, stored: StoredEvent, applied: Mapping[str, str])
     cycle.sql(f"DELETE FROM taken WHERE ({keys}) NOT IN (SELECT ({keys}) FROM about)")
 
 
-def _take_known(cycle: Cycle, stored: StoredEvent, applied: Mapping[str, str]) -> None:
+def _take_known(cycle: Cycle, stored: StoredEvent, outcomes: Mapping[str, str | None]) -> None:
     """Move the bases by the writes that are known to have come to pass; systems are written one after the other."""
-    attributes = stored.event.attributes
-    in_question = next((name for name in attributes["targets"] if name not in applied), None)
+    # Those after one that is known not to have been written were not reached.
+    reached = itertools.takewhile(lambda name: outcomes.get(name, "") is not None, stored.event.attributes["targets"])
+    in_question = next((name for name in reached if name not in outcomes), None)
     for side in cycle.sides:
         known = side.table("known")
         cycle.sql(f"DELETE FROM {known} k USING about a WHERE {join_on(cycle.keys, 'k', 'a')}")  # by an earlier intent
         if side.name == in_question:
             continue  # it was being written when the run died, or was about to be: values have to tell
-        if side.name in applied:
-            _take_written(cycle, side, applied[side.name])
+        if (left := outcomes.get(side.name)) is not None:
+            _take_written(cycle, side, left)
         cycle.sql(f"INSERT INTO {known} SELECT * FROM about")
 
 

@@ -1,0 +1,27 @@
+"""A row beside the data that says which batch was written last: in the same transaction, so that both are there or neither.
+
+For systems with transactions and no memory of them. The table is ours alone and never a resource.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+
+from accord.connectors.protocol import Noting
+
+TABLE: Final = "accord_batches"
+COLUMNS: Final = ("writer", "flow", "batch", "at")  # one row per writer; ``flow`` names it for people
+FORBIDDEN: Final = "the map forbids a marker there"
+TAKEN: Final = f"its table {TABLE} is another one"
+
+
+def new_receipt(noting: Noting) -> str:
+    """A receipt nobody gave before."""
+    return f"{noting.writer}:{secrets.token_hex(12)}"
+
+
+def parts(receipt: str) -> tuple[str, str]:
+    """The writer and the batch of a receipt."""
+    writer, _, batch = receipt.rpartition(":")
+    return writer, batch
