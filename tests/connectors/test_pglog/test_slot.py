@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -256,6 +257,20 @@ def test_a_reader_that_lingers_takes_several_transactions_at_once(db: Db, source
         batch = stream.read(wait_seconds=10, linger_seconds=1)
 
     assert (batch.rows, batch.transactions, batch.whole) == (5, 5, True)
+
+
+def test_a_stream_is_read_in_a_process_that_holds_a_thousand_files_open(db: Db, source: LogSource, drain: Drain) -> None:
+    """Many flows over many systems need as many descriptors, and the system call for a few of them knows none above 1,023."""
+    db.execute("CREATE TABLE item (id int PRIMARY KEY)")
+    with ExitStack() as held:
+        for _ in range(1_024):
+            held.enter_context(Path(os.devnull).open("rb"))
+        with begin_capture(source, [Table("item")], name="accord_a") as begun:
+            pass
+        with open_stream(source, begun.capture, after=begun.capture.start) as stream:
+            db.execute("INSERT INTO item VALUES (1)")
+
+            assert [c.key for c in drain(stream)] == [{"id": "1"}]
 
 
 def test_an_idle_log_moves_on_so_that_the_server_can_forget(db: Db, source: LogSource, drain: Drain) -> None:

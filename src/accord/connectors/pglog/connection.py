@@ -6,6 +6,7 @@ Source: PostgreSQL documentation, Streaming Replication Protocol.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import select
 import struct
@@ -254,8 +255,11 @@ class ReplicationConnection:
             self.confirm(self._confirmed)
 
     def _wait(self, seconds: float, *, write: bool = False) -> None:
-        readable, _, _ = select.select([self._pg.socket], [self._pg.socket] if write else [], [], seconds)
-        if readable:
+        # Not select(), which knows no descriptor above 1,023.
+        poll = select.poll()
+        poll.register(self._pg.socket, select.POLLIN | (select.POLLOUT if write else 0))
+        found = poll.poll(math.ceil(max(0.0, seconds) * 1000))
+        if any(seen & ~select.POLLOUT for _, seen in found):
             self._heard = time.monotonic()
             try:
                 self._pg.consume_input()
