@@ -20,6 +20,7 @@ from accord.connectors import rest_json
 from accord.connectors.rest_json import BadJson
 from accord.connectors.rest_options import RestSystem
 from accord.model.errors import DataRefused, SystemUnreachable
+from accord.model.pause import doubling_pause
 
 Parsed = TypeVar("Parsed")
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -234,7 +235,7 @@ class Client:
         Raises:
             SystemUnreachable: it asked for more than ``wait_seconds``; ``retry_after_seconds`` says how much.
         """
-        wait = min(self.system.retry_seconds * 2**attempt, self.system.wait_seconds) * self._jitter.uniform(0.5, 1.0)
+        wait = doubling_pause(self.system.retry_seconds, attempt + 1, self.system.wait_seconds) * self._jitter.uniform(0.5, 1.0)
         if asked is not None:
             if asked > self.system.wait_seconds:
                 error = SystemUnreachable(

@@ -9,6 +9,7 @@ from typing import Any
 from accord.model.errors import TerminalError, UnknownName, UsageError
 from accord.model.event import Event, ObjectRef
 from accord.model.integration_map import IntegrationMap
+from accord.model.pause import doubling_pause
 from accord.work.expression import holds
 from accord.work.forms import check_answer, check_variables
 from accord.work.moves import Moves, stamp
@@ -278,7 +279,8 @@ def failed(moves: Moves, name: str, error: str, attempt: int, final: bool, after
         task.state = "dead"
         moves.emit("task.dead", instance, task=task.task, step=task.step, error=error, failures=task.failures)
         return task
-    pause = min(max(step.backoff.seconds * 2.0 ** (task.failures - 1), after_seconds), LONGEST_PAUSE_SECONDS)
+    doubled = doubling_pause(step.backoff.seconds, task.failures, LONGEST_PAUSE_SECONDS)
+    pause = min(max(doubled, after_seconds), LONGEST_PAUSE_SECONDS)
     task.run_at = moves.clock + timedelta(seconds=pause)
     moves.emit("task.failed", instance, task=task.task, step=task.step, error=error, failures=task.failures, run_at=stamp(task.run_at))
     return task

@@ -9,6 +9,7 @@ from typing import Literal
 
 from accord.model.errors import AccordError, LeaseHeld, LogTampered, MapError, TerminalError, TransientError
 from accord.model.flow import Flow
+from accord.model.pause import doubling_pause
 
 State = Literal["waiting", "running", "backing_off", "parked"]
 FIRST_DELAY_SECONDS = 1.0
@@ -73,7 +74,7 @@ def delay_seconds(failures: int, rng: random.Random, *, retry_after: float | Non
     Source:
         Exponential backoff and jitter (AWS Architecture Blog, 2015), the «equal jitter» form.
     """
-    step = min(longest, FIRST_DELAY_SECONDS * 2.0 ** min(failures - 1, 30))
+    step = doubling_pause(FIRST_DELAY_SECONDS, failures, longest)
     return max(retry_after or 0.0, step / 2 + rng.random() * step / 2)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from accord.model.errors import LeaseHeld, MapError, TerminalError, TransientError
 from accord.model.event import Event, ObjectRef, StoredEvent
 from accord.model.integration_map import IntegrationMap
+from accord.model.pause import doubling_pause
 from accord.store import Store
 from accord.store.database import Rows
 from accord.store.signing import SigningKey
@@ -175,7 +176,7 @@ class Mailbox:
         except TransientError as error:
             said = _unnamed(error, address, person or team)
             if failures + 1 < MOST_FAILURES:
-                again = now + timedelta(seconds=min(_FIRST_PAUSE_SECONDS * 2.0**failures, _LONGEST_PAUSE_SECONDS))
+                again = now + timedelta(seconds=doubling_pause(_FIRST_PAUSE_SECONDS, failures + 1, _LONGEST_PAUSE_SECONDS))
                 self._record("mail.failed", mail, now, number=f":{failures + 1}", error=said, run_at=stamp(again))
                 raise
             self._record("mail.dead", mail, now, error=said)

@@ -17,6 +17,7 @@ import httpx
 from accord.connectors.registry import from_environment
 from accord.model.errors import LeaseHeld, TerminalError, TransientError, UnknownName, UsageError
 from accord.model.event import Event, ObjectRef, StoredEvent
+from accord.model.pause import doubling_pause
 from accord.model.webhook import Webhook
 from accord.store import Store
 from accord.store.database import Rows
@@ -151,7 +152,7 @@ class Sender:
         failures += 1
         if isinstance(error, TerminalError) or failures >= MOST_FAILURES:
             return self._event("webhook.dead", seq=stored.seq, error=str(error), failures=failures)
-        pause = min(_FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 20), _LONGEST_PAUSE_SECONDS)
+        pause = doubling_pause(_FIRST_PAUSE_SECONDS, failures, _LONGEST_PAUSE_SECONDS)
         pause = max(pause, min(error.retry_after_seconds or 0.0, 24 * _LONGEST_PAUSE_SECONDS))
         again = stamp(self._work.now() + timedelta(seconds=pause))
         return self._event("webhook.failed", seq=stored.seq, error=str(error), failures=failures, run_at=again)
