@@ -16,6 +16,7 @@ from typing import TypeVar
 import duckdb
 
 from accord.model.errors import StorageFull, SystemChanged, SystemUnreachable
+from accord.store.lease import runs
 
 Result = TypeVar("Result")
 _TRIES = 3
@@ -85,8 +86,7 @@ def read_stable(path: Path, system: str, read: Callable[[], Result]) -> tuple[Re
         before = Stamp.of(existing_file(path, system))
         try:
             result = read()
-        except Exception:
-            # A file that is being written looks broken; only one that stands still is.
+        except Exception:  # whatever a reader makes of half a file: while it is written it looks broken, and only one that stands still is
             if path.exists() and Stamp.of(path) == before:
                 raise
             continue
@@ -137,8 +137,7 @@ def replace_file(path: Path, system: str, write: Callable[[Path], None], *, expe
             os.fsync(handle)
         finally:
             os.close(handle)
-    except Exception as error:
-        # Libraries tell of a full disk in their own errors; whatever is none of these goes on unchanged.
+    except Exception as error:  # libraries tell of a full disk in their own errors; whatever is none of these goes on unchanged
         text = str(error)
         if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or "No space left on device" in text:
             raise StorageFull(str(path), "No space left on device") from error
@@ -154,15 +153,5 @@ def _clear(path: Path) -> None:
     """Remove what processes that were killed had written beside a file and not yet put in its place."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         number = left.name.removesuffix(".tmp").rpartition(".")[2]
-        if number.isdigit() and not _runs(int(number)):
+        if number.isdigit() and not runs(int(number)):
             left.unlink(missing_ok=True)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True

@@ -47,13 +47,21 @@ class ProcessId:
         """Whether it has ended; ``None`` when that cannot be seen from here."""
         if self.host != _host() or sys.platform == "win32":
             return None
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
+        if not runs(self.pid):
             return True
-        except PermissionError:
-            return False
-        return _birth(self.pid) != self.process
+        born = _birth(self.pid)
+        return born != self.process if born else False  # of another user's it may not be said
+
+
+def runs(pid: int) -> bool:
+    """Whether a process has this number now; one of another user, which may not be asked, is there too."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # a number no process has is none of ours to judge
+        return True
+    return True
 
 
 def hold(name: str, token: int) -> None:
