@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import typer
 
 from accord.cli.output import clock, plain, visible
+from accord.cli.stopping import ended_by_signals
 from accord.govern.reviews import note_due
 from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import AccordError
@@ -140,7 +139,7 @@ def watch(workspace: Workspace, flows: Sequence[str], lease: Lease, *, as_json: 
             renew=lease.renew,
             observers=observers,
         )
-        stack.enter_context(_signals(loop))
+        stack.enter_context(ended_by_signals(loop.stop, loop.end))
         port = stack.enter_context(serve(metrics, metrics_port)) if metrics_port is not None else None
         where = f"; metrics at http://127.0.0.1:{port}/metrics" if port is not None else ""
         told.say("watching", f"watching {', '.join(flows) or 'no flow'}{where}", flows=list(flows), port=port)
@@ -161,20 +160,3 @@ def _emitter(lineage: str, stack: contextlib.ExitStack) -> Emit:
     poster = Poster(lineage, tell=tell)
     stack.callback(poster.close)
     return poster
-
-
-@contextlib.contextmanager
-def _signals(loop: Watch) -> Iterator[None]:
-    """The first SIGTERM or Ctrl-C ends the loop after the present run, a second one at once."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        if loop.stop.is_set():
-            raise KeyboardInterrupt
-        loop.end()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-from types import FrameType
 
 import typer
 
 from accord.cli import options
 from accord.cli.output import clock, emit_error, emit_json, out
+from accord.cli.stopping import ended_by_signals
 from accord.govern.reviews import note_due
 from accord.lifecycle.acting import action_context, couriers_of
 from accord.model.errors import AccordError, UsageError
@@ -54,8 +53,8 @@ def worker(
         couriers = couriers_of(workspace, work, mail_url=mail, sender=sender, pages=pages, webhooks=webhooks)
         done = 0
         if watch:
-            stop = _until_told()
-            with carrying(couriers, stop, _told):
+            stop = threading.Event()
+            with ended_by_signals(stop), carrying(couriers, stop, _told):
                 runner.run(stop)
         else:
             done = runner.drain()
@@ -69,15 +68,3 @@ def worker(
 
 def _told(error: AccordError) -> None:
     emit_error(type(error).__name__, str(error), as_json=False, code=error.exit_code)
-
-
-def _until_told() -> threading.Event:
-    """Set by SIGTERM and Ctrl-C."""
-    stop = threading.Event()
-
-    def end(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    return stop
