@@ -8,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from accord.cli.given import given_bytes
 from accord.cli.output import escape, out, table
 from accord.lifecycle.files import write_whole
-from accord.model.errors import DataRefused, UsageError
+from accord.model.errors import DataRefused
 from accord.model.integration_map import IntegrationMap
 from accord.store.signing import SigningKey, load_or_create_key, sign_document, verify_document
 from accord.sync.apply.plan import FlowPlan, plan_from, plan_to
@@ -48,10 +49,7 @@ def read_plan(path: Path, workspace: Workspace) -> list[FlowPlan]:
         UsageError: there is no such file.
         DataRefused: a byte was changed, another workspace wrote it, or it is no plan.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.", expected="Give a file written by accord plan --out.") from error
+    data = given_bytes(path, "Give a file written by accord plan --out.")
     body = verify_document(data, signing_key(workspace).public, where=str(path))
     if body.get("kind") != KIND or body.get("version") != VERSION:
         raise DataRefused("this is no plan of this version", str(path), "a file written by accord plan --out")

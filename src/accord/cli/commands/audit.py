@@ -7,13 +7,14 @@ from pathlib import Path
 import typer
 
 from accord.cli import options
+from accord.cli.given import given_bytes
 from accord.cli.output import clock, emit_json, escape, out
 from accord.govern.audit import check_document, export_log, prove_consistency, prove_event, signed_head
 from accord.lifecycle.files import write_whole
-from accord.model.errors import UsageError
 from accord.store.signing import PUBLIC, load_or_create_key, load_public_key
 from accord.workspace import Workspace
 
+_EXPECTED = "Give a file that accord audit wrote."
 To = typer.Option(None, "--to", help="Write it to this file instead of printing it.")
 
 
@@ -31,13 +32,6 @@ def register(app: typer.Typer) -> None:
 
 def _keys(workspace: Workspace) -> Path:
     return workspace.root / ".accord" / "keys"
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.", expected="Give a file that accord audit wrote.") from error
 
 
 def _give(data: bytes, to: Path | None, json: bool, command: str) -> None:
@@ -66,7 +60,7 @@ def verify(
         key = load_or_create_key(_keys(workspace))
         trusted = load_public_key(public_key) if public_key else key.public
         for file in against:
-            old = check_document(_read(file), trusted, where=str(file))
+            old = check_document(given_bytes(file, _EXPECTED), trusted, where=str(file))
             prove_consistency(workspace.store, old.get("head", old), key, now=clock())
     if json:
         damaged = [{"segment": f.sha, "fault": f.fault} for f in faults]
@@ -123,7 +117,7 @@ def consistency(
     """Exit code 1 when the log does not begin with what that head was signed for."""
     with where.opened(write=False) as workspace:
         key = load_or_create_key(_keys(workspace))
-        body = check_document(_read(old), key.public, where=str(old))
+        body = check_document(given_bytes(old, _EXPECTED), key.public, where=str(old))
         _give(prove_consistency(workspace.store, body, key, now=clock()), to, json, "consistency")
 
 
@@ -149,7 +143,7 @@ def check(
     json: options.Json = False,
 ) -> None:
     """Needs neither the map nor the log."""
-    body = check_document(_read(file), load_public_key(public_key), where=str(file))
+    body = check_document(given_bytes(file, _EXPECTED), load_public_key(public_key), where=str(file))
     if json:
         emit_json({"command": "audit check", "document": body})
     else:

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from accord.cli import options
+from accord.cli.given import given_bytes
 from accord.cli.output import emit_json, escape, out
 from accord.cli.problems import problem_json, tell_problems
 from accord.lifecycle.files import write_whole
@@ -163,11 +164,10 @@ def _text(file: Path) -> str:
     Raises:
         UsageError: it is not there, too large or not UTF-8.
     """
+    data = given_bytes(file, "Give a contract file in ODCS 3.", most=_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
+        raise UsageError(f"{file} is too large for a contract.", expected=f"Expected at most {_MAX_BYTES // 1_000_000} MB.")
     try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise UsageError(f"{file} is too large for a contract.", expected=f"Expected at most {_MAX_BYTES // 1_000_000} MB.")
-        return file.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror or error}.", expected="Give a contract file in ODCS 3.") from error
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{file} holds bytes that are not UTF-8.", expected="Save the file as UTF-8.") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from accord.cli import options
+from accord.cli.given import given_bytes
 from accord.cli.output import emit_json, escape, out
 from accord.cli.problems import problem_json, tell_problems
 from accord.lifecycle.files import write_whole
@@ -21,7 +22,9 @@ from accord.mapfile.bpmn import (
     processes_text,
     read_diagram,
 )
-from accord.model.errors import UnknownName, UsageError
+from accord.model.errors import UnknownName
+
+_MOST_BYTES = 5_000_001  # one more than a diagram may have, so that it is told when there are more
 
 
 def register(app: typer.Typer) -> None:
@@ -66,7 +69,7 @@ def import_(
     """Show the processes as YAML of a map, or add them to one; 2 when the diagram holds what is not taken."""
     values = options.variables(data, set_)
     try:
-        found = import_bpmn(_bytes(file), str(file))
+        found = import_bpmn(given_bytes(file, "Give a file of BPMN 2.0.", most=_MOST_BYTES), str(file))
     except BpmnProblems as error:
         return tell_problems("process import", error.problems, as_json=json)
     addition = None if into is None else add_processes(into, found, values, replacing=replace)
@@ -94,16 +97,3 @@ def import_(
     if addition is not None:
         out().print(escape(f"written {addition.file}: {', '.join(found.processes)}"))
     return 0
-
-
-def _bytes(file: Path) -> bytes:
-    """What is in a file, as far as a diagram may be long.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    try:
-        with file.open("rb") as opened:
-            return opened.read(5_000_001)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror or error}.", expected="Give a file of BPMN 2.0.") from error

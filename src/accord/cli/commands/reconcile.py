@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from accord.cli import options
+from accord.cli.given import given_bytes
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
 from accord.cli.plans import show_plans, signing_key, write_plan
 from accord.lifecycle.files import write_whole
@@ -130,10 +131,7 @@ def _show_repair(file: Path, plans: Sequence[FlowPlan], left: dict[str, list[str
 
 
 def _verify(file: Path, key: Path, *, as_json: bool) -> int:
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}.", expected="Give a report written by --report.") from error
+    data = given_bytes(file, "Give a report written by --report.")
     public = load_public_key(key)
     body = verify_document(data, public, where=str(file))
     if body.get("kind") != KIND:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from accord.cli import options
+from accord.cli.given import given_bytes
 from accord.cli.output import emit_json, escape, out, plain, table
 from accord.model.entity import Field
 from accord.model.errors import UsageError
@@ -440,10 +441,7 @@ def _answers(work: Work, task: str, given: list[str], file: Path | None) -> dict
     found = work.task(task)
     values: dict[str, Any] = {}
     if file is not None:
-        try:
-            values = _json(file.read_text(encoding="utf-8"), str(file))
-        except OSError as error:
-            raise UsageError(f"{file} cannot be read: {error.strerror}.", expected="Give a JSON file.") from error
+        values = _json(given_bytes(file, "Give a JSON file."), str(file))
     row = work.store.rows("SELECT definition FROM work_instance WHERE instance = ?", found.instance)
     step = work.library.get(work.store, row[0][0]).steps[found.step]
     for name, value in _pairs(given, "--answer"):
@@ -480,7 +478,7 @@ def _typed(kind: str, value: str) -> Any:
     return _BOOLEANS.get(value.lower(), value) if name == "boolean" else value
 
 
-def _json(text: str, where: str) -> dict[str, Any]:
+def _json(text: str | bytes, where: str) -> dict[str, Any]:
     try:
         found = json_module.loads(text)
     except (ValueError, RecursionError) as error:
