@@ -106,7 +106,10 @@ class Step:
     until: str = field(default="", metadata={"doc": "SQL over the variables giving the time a wait step ends"})
     message: str = field(default="", metadata={"doc": "message a wait step waits for"})
     correlate: str = field(default="", metadata={"doc": "SQL over the variables the message's key must equal; default: the case"})
-    process: str = field(default="", metadata={"doc": "process a subprocess or foreach step runs"})
+    process: str = field(
+        default="",
+        metadata={"doc": "process a subprocess or foreach step runs; it is given the variables that it declares or names anywhere"},
+    )
     each: str = field(default="", metadata={"doc": "SQL over the variables giving the list a foreach step runs over, one instance each"})
     case: str = field(
         default="", metadata={"doc": "SQL over the variables giving the case of each instance a step runs; default: this instance's case"}

@@ -10,14 +10,15 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from accord.model.errors import NOWHERE, Place
 from accord.model.integration_map import IntegrationMap
 from accord.model.organization import Calendar, Team
-from accord.model.process import Gate, Process, Step
+from accord.model.process import Gate, Process, Start, Step
 from accord.model.values import Duration
 from accord.model.ways import Way, beginnings, waits_for_all, ways_of
+from accord.store.database import Rows
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,30 @@ class Definition:
     def hash(self) -> str:
         """SHA-256 of the content; equal definitions are one."""
         return hashlib.sha256(json.dumps(self.body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class Definitions(Protocol):
+    """Where definitions come from."""
+
+    def get(self, rows: Rows, digest: str) -> Definition:
+        """The definition of a hash, as the log holds it."""
+        ...
+
+    def current(self, process: str) -> Definition:
+        """The definition the map gives now."""
+        ...
+
+    def known(self, rows: Rows, digest: str) -> bool:
+        """Whether the log holds it."""
+        ...
+
+    def employs(self, person: str) -> bool:
+        """Whether the map knows a person; one that names none takes everybody."""
+        ...
+
+    def starts(self, message: str) -> list[tuple[str, list[Start]]]:
+        """Processes that a message starts, with the starts that name it."""
+        ...
 
 
 def define(integration_map: IntegrationMap, process: str, schemas: Mapping[str, Any] | None = None) -> Definition:
@@ -157,4 +182,4 @@ def _built(kind: Any, value: Any) -> Any:
     return value
 
 
-__all__ = ["Definition", "Way", "define", "definition_from"]
+__all__ = ["Definition", "Definitions", "Way", "define", "definition_from"]

@@ -9,46 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from accord.model.errors import DataRefused
 from accord.model.event import Event, ObjectRef
-from accord.model.process import Start, Step
+from accord.model.process import Step
 from accord.store.database import Rows
 from accord.work.calendar import due
-from accord.work.definition import Definition, Way
+from accord.work.definition import Definition, Definitions, Way
 from accord.work.expression import evaluate, holds
 from accord.work.gates import GateResult, evaluate_gate
-from accord.work.state import OBJECT, Handoff, Instance, Task, load_instance
+from accord.work.inheritance import above, needed
+from accord.work.state import ENDED, OBJECT, Handoff, Instance, Task, ended_parts, load_instance, open_parts
 
 JUMP = timedelta(seconds=1)  # machines that share a store differ by less; a clock that is further back is told
-
-
-class Definitions(Protocol):
-    """Where definitions come from."""
-
-    def get(self, rows: Rows, digest: str) -> Definition:
-        """The definition of a hash, as the log holds it."""
-        ...
-
-    def current(self, process: str) -> Definition:
-        """The definition the map gives now."""
-        ...
-
-    def known(self, rows: Rows, digest: str) -> bool:
-        """Whether the log holds it."""
-        ...
-
-    def employs(self, person: str) -> bool:
-        """Whether the map knows a person; one that names none takes everybody."""
-        ...
-
-    def starts(self, message: str) -> list[tuple[str, list[Start]]]:
-        """Processes that a message starts, with the starts that name it."""
-        ...
 
 
 class Moves:
@@ -119,6 +96,7 @@ class Moves:
         variables: Mapping[str, Any],
         parent: str = "",
         parent_task: str = "",
+        inherited: Iterable[str] = (),
     ) -> Instance:
         """Begin an instance.
 
@@ -129,15 +107,20 @@ class Moves:
             variables: what it knows at the start.
             parent: the instance that waits for it.
             parent_task: the task of the parent that waits for it.
+            inherited: those of the variables that the parent gave it as they are.
         """
         made = Instance(instance, definition.process.name, definition.hash, case, parent, parent_task, "running", dict(variables))
+        made.inherited.update(inherited)
         self._instances[instance] = made
-        if definition.hash not in self._defined and not self.definitions.known(self.rows, definition.hash):
+        if definition.hash not in self._defined:
             self._defined.add(definition.hash)
-            process = definition.process
-            self.emit("process.defined", made, definition=definition.hash, version=process.version, body=definition.body)
+            if not self.definitions.known(self.rows, definition.hash):
+                process = definition.process
+                self.emit("process.defined", made, definition=definition.hash, version=process.version, body=definition.body)
         given = {"definition": definition.hash, "case": case, "by": self.by, "variables": dict(variables)}
-        self.emit("process.started", made, **given, **({"parent": parent, "parent_task": parent_task} if parent else {}))
+        if parent:
+            given |= {"parent": parent, "parent_task": parent_task, "inherited": sorted(made.inherited)}
+        self.emit("process.started", made, **given)
         with self._under_way(made):
             for step in definition.beginnings:
                 self.begin(made, definition.steps[step], None)
@@ -176,7 +159,7 @@ class Moves:
             reasons = [reason for result in refused for reason in result.reasons]
             self.reopen(instance, task, reasons, state="dead" if task.kind == "auto" else "started")
             return
-        instance.variables.update(outputs)
+        instance.learn(outputs)
         task.state, task.ended_at, task.ended_by = "completed", self.now, self.by
         self.emit("task.completed", instance, task=task.task, step=task.step, by=self.by, attempt=task.attempt, variables=dict(outputs))
         returned = [handoff for handoff in instance.handoffs.values() if handoff.from_task == task.task and handoff.state == "rejected"]
@@ -200,7 +183,7 @@ class Moves:
     def end_task(self, instance: Instance, task: Task, reason: str) -> None:
         """Take a task off; instances it waited for are cancelled with it, and an offer is withdrawn."""
         task.state, task.ended_at = "cancelled", self.now  # first, so that no instance that ends now goes on with it
-        for (child,) in self.rows.rows("SELECT instance FROM work_instance WHERE parent_task = ? AND ended_at IS NULL", task.task):
+        for child in open_parts(self.rows, task.task):
             self.cancel(self.instance(child), reason, compensate=True)
         self.emit("task.cancelled", instance, task=task.task, step=task.step, by=self.by, reason=reason)
         handoff = instance.handoffs.get(task.handoff)
@@ -245,7 +228,7 @@ class Moves:
         What is open of that step is taken off, and tokens that wait at it are used up by it.
         """
         instance.status = "running"
-        instance.variables.update(variables)
+        instance.learn(variables)
         self.emit("process.resumed", instance, by=self.by, step=step, comment=comment, variables=dict(variables))
         if step:
             definition = self.definition(instance)
@@ -322,27 +305,50 @@ class Moves:
 
     def _tell_parent(self, instance: Instance) -> None:
         """End the parent's task when this was the last instance it waited for."""
-        if instance.parent and instance.parent_task not in self._starting:
-            parent = self.instance(instance.parent)
+        if instance.parent and instance.parent_task not in self._starting and not self._waits_on(instance.parent_task):
+            parent = self.instance(instance.parent)  # only now: it may hold a long list, and this is asked for each item
             self.gather(parent, parent.tasks[instance.parent_task])
+
+    def _parts(self, task: str) -> dict[str, Instance]:
+        return {name: instance for name, instance in self._instances.items() if instance.parent_task == task}
+
+    def _waits_on(self, task: str) -> bool:
+        """Whether an instance of a task has yet to end."""
+        held = self._parts(task)
+        if any(part.status not in ENDED for part in held.values()):
+            return True
+        return any(name not in held for name in open_parts(self.rows, task, most=len(held) + 1))
 
     def gather(self, parent: Instance, task: Task) -> None:
         """End a task that waits for instances when the last of them has ended."""
-        if task.state != "waiting":
+        if task.state != "waiting" or self._waits_on(task.task):
             return
-        children = [
-            self.instance(name)
-            for (name,) in self.rows.rows("SELECT instance FROM work_instance WHERE parent_task = ? ORDER BY instance", task.task)
-        ]
-        made = [i for i in self._instances.values() if i.parent_task == task.task and i.instance not in {c.instance for c in children}]
-        children += made
-        if any(child.status not in ("completed", "cancelled") for child in children):
-            return
-        if all(child.status == "cancelled" for child in children):
+        ended = ended_parts(self.rows, task.task) | {name: (part.status, part.results) for name, part in self._parts(task.task).items()}
+        results = [given for _, (status, given) in sorted(ended.items()) if status == "completed"]
+        if not results:
             self.stuck(parent, f"step '{task.step}': what it waited for was cancelled")
             return
-        results = [child.variables for child in children if child.status == "completed"]
         self.finish(parent, task, {task.step: results if task.kind == "foreach" else results[0]})
+
+    def given_to(self, definition: Definition, instance: Instance) -> dict[str, Any]:
+        """The variables that an instance of a definition is given when it begins as a part of another."""
+        wanted = needed(self.definitions, definition)
+        given = {name: value for name, value in instance.variables.items() if name.lower() in wanted}
+        return self._from_above(instance, wanted, given) | given
+
+    def migrate(self, instance: Instance, new: Definition) -> None:
+        """Go on by another definition; what it may read and the one before did not is given by what the instance is part of."""
+        if not self.definitions.known(self.rows, new.hash):
+            self.emit("process.defined", instance, definition=new.hash, version=new.process.version, body=new.body)
+        given = self._from_above(instance, needed(self.definitions, new), instance.variables)
+        more = {"variables": given, "inherited": sorted(given)} if given else {}
+        self.emit("process.migrated", instance, definition=new.hash, by=self.by, **{"from": instance.definition}, **more)
+        instance.definition = new.hash
+        instance.variables.update(given)
+        instance.inherited.update(given)
+
+    def _from_above(self, instance: Instance, wanted: Set[str], known: Iterable[str]) -> dict[str, Any]:
+        return above(instance.parent, wanted - {name.lower() for name in known}, self.rows, self._instances) if instance.parent else {}
 
     def starting(self, task: Task) -> None:
         """From here to ``started`` no instance of a task ends it: the others have yet to begin."""
@@ -483,11 +489,21 @@ def _children(moves: Moves, instance: Instance, step: Step, task: Task, giver: T
             return
     definition = moves.definitions.current(step.process)
     moves.starting(task)
+    inherited = moves.given_to(definition, instance)
     for number, item in enumerate(items):
-        given = dict(instance.variables) | ({"item": item, "position": number} if step.kind == "foreach" else {})
+        own = {"item": item, "position": number} if step.kind == "foreach" else {}
+        given = instance.variables | own
         name = f"{task.task}/{number:06d}" if step.kind == "foreach" else f"{task.task}/sub"
         case = str(evaluate(step.case, given, holder=_said(step, "case")) or instance.case) if step.case else instance.case
-        moves.start(definition, name, case=case, variables=given, parent=instance.instance, parent_task=task.task)
+        moves.start(
+            definition,
+            name,
+            case=case,
+            variables=inherited | own,
+            parent=instance.instance,
+            parent_task=task.task,
+            inherited=inherited.keys() - own.keys(),
+        )
     moves.started(instance, task)
 
 

@@ -221,10 +221,7 @@ def migrate(moves: Moves, name: str) -> str:
             "Finish these first, or keep it on its version.",
             left="nothing was changed",
         )
-    if not moves.definitions.known(moves.rows, new.hash):
-        moves.emit("process.defined", instance, definition=new.hash, version=new.process.version, body=new.body)
-    moves.emit("process.migrated", instance, definition=new.hash, by=moves.by, **{"from": instance.definition})
-    instance.definition = new.hash
+    moves.migrate(instance, new)
     return new.hash
 
 

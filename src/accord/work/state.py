@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ _TASK = (
     "task, instance, process, step, number, kind, case_id, team, assignee, state, attempt, handoff, from_task, action, message, "
     "message_key, reasons, failures, run_at, due_at, ready_at, started_at, ended_at, ended_by, escalated_at"
 )
+ENDED = ("completed", "cancelled")  # states of an instance that is over
 OBJECT = "process_instance"  # every event that changes a row of an instance is about it
 _BEGUN = "SELECT 1 FROM work_instance WHERE instance = ?"
 _HOLDER = "SELECT instance FROM work_task WHERE task = ?"
@@ -25,9 +26,15 @@ _LAST = f"SELECT body FROM event WHERE seq = (SELECT max(seq) FROM relation WHER
 _OF_INSTANCE = (
     f"SELECT instance, process, definition, case_id, parent, parent_task, status, ({_LAST}) FROM work_instance WHERE instance = ?"
 )
-_VARIABLES = "SELECT name, value FROM work_variable WHERE instance = ?"
+_VARIABLES = "SELECT name, value, inherited FROM work_variable WHERE instance = ?"
 _TASKS = f"SELECT {_TASK} FROM work_task WHERE instance = ? ORDER BY seq"
 _HANDOFFS = "SELECT handoff, from_team, to_team, from_task, to_task, state, attempt, offered_at FROM handoff WHERE instance = ?"
+_OPEN_PARTS = "SELECT instance FROM work_instance WHERE parent_task <> '' AND parent_task = ? AND ended_at IS NULL LIMIT ?"
+_ENDED_PARTS = (
+    "SELECT i.instance, i.status, v.name, v.value FROM work_instance i "
+    "LEFT JOIN work_variable v ON v.instance = i.instance AND v.inherited = 0 "
+    "WHERE i.parent_task <> '' AND i.parent_task = ? AND i.ended_at IS NOT NULL"
+)
 _TOKENS = 'SELECT step, via, "count" FROM work_token WHERE instance = ?'
 
 
@@ -97,6 +104,17 @@ class Instance:
     handoffs: dict[str, Handoff] = field(default_factory=dict)
     tokens: Counter[tuple[str, str]] = field(default_factory=Counter)
     last_at: datetime | None = None
+    inherited: set[str] = field(default_factory=set)  # variables it was given of its parent and has not written itself
+
+    def learn(self, variables: Mapping[str, Any]) -> None:
+        """Take over what a step, a person or a message gave."""
+        self.variables.update(variables)
+        self.inherited.difference_update(variables)
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """What its parent is told when it ends: all it knows but what it has from there."""
+        return {name: value for name, value in self.variables.items() if name not in self.inherited}
 
     def open_tasks(self) -> list[Task]:
         """Tasks that are not over, oldest first."""
@@ -118,12 +136,30 @@ def load_instance(rows: Rows, instance: str) -> Instance:
         raise UnknownName("process instance", instance, recent(rows, "work_instance", "instance"))
     loaded = Instance(*found[0][:-1])
     loaded.last_at = _time(json.loads(found[0][-1])["time"]) if found[0][-1] else None
-    loaded.variables = {name: json.loads(value) for name, value in rows.rows(_VARIABLES, instance)}
+    for name, value, inherited in rows.rows(_VARIABLES, instance):
+        loaded.variables[name] = json.loads(value)
+        if inherited:
+            loaded.inherited.add(name)
     loaded.tasks = {row[0]: _task(row) for row in rows.rows(_TASKS, instance)}
     loaded.handoffs = {row[0]: Handoff(*row) for row in rows.rows(_HANDOFFS, instance)}
     for step, via, count in rows.rows(_TOKENS, instance):
         loaded.tokens[step, via] = int(count)
     return loaded
+
+
+def open_parts(rows: Rows, task: str, *, most: int = 2**31) -> list[str]:
+    """The instances a task waits for that have not ended, at most so many."""
+    return [str(name) for (name,) in rows.rows(_OPEN_PARTS, task, most)]
+
+
+def ended_parts(rows: Rows, task: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Status and results of each instance of a task that has ended."""
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for instance, status, name, value in rows.rows(_ENDED_PARTS, task):
+        results = found.setdefault(instance, (status, {}))[1]
+        if name is not None:
+            results[name] = json.loads(value)
+    return found
 
 
 def begun(rows: Rows, instance: str) -> bool:

@@ -59,5 +59,6 @@ PROJECTION = Projection(
     apply,
     narrow=True,
     types=("process.started", "process.migrated", *_STATUS),
-    indexes=(("process", "case_id"), ("parent_task",), ("status",)),
+    indexes=(("process", "case_id"), ("status",)),
+    partial={("parent_task", "instance"): "parent_task <> ''", ("parent_task",): "parent_task <> '' AND ended_at IS NULL"},
 )

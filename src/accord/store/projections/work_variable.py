@@ -9,19 +9,21 @@ from accord.store.attributes import mapping, packed, text
 from accord.store.database import Transaction
 from accord.store.projection import ColumnType, Projection, upsert
 
-COLUMNS: dict[str, ColumnType] = {"instance": "text", "name": "text", "value": "json"}
+# ``inherited`` is 1 while it stands as it was given by the instance this one is part of.
+COLUMNS: dict[str, ColumnType] = {"instance": "text", "name": "text", "value": "json", "inherited": "integer"}
 KEY = ("instance", "name")
 _SET = upsert("work_variable", COLUMNS, KEY)
 
 
 def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
     """Started with some, and each finished step may write more."""
-    last: dict[tuple[str, str], str] = {}
+    last: dict[tuple[str, str], tuple[str, int]] = {}
     for stored in events:
-        instance = text(stored.event, "instance")
-        last.update({(instance, name): packed(value) for name, value in mapping(stored.event, "variables").items()})
+        instance, inherited = text(stored.event, "instance"), stored.event.attributes.get("inherited") or ()
+        for name, value in mapping(stored.event, "variables").items():
+            last[instance, name] = (packed(value), int(name in inherited))
     if last:
-        tx.many(_SET, [(*key, value) for key, value in last.items()])
+        tx.many(_SET, [(*key, *given) for key, given in last.items()])
 
 
 PROJECTION = Projection(
