@@ -55,7 +55,7 @@ def test_a_campaign_is_carried_from_mail_to_mail_by_clicks_alone(office: Any, we
     accepted = web.post(office.links("sue@example.org")["accept"])
     ways = dict(re.findall(r'<a href="([^"]+)">([^<]+)</a>', accepted.text))
     assert sorted(ways.values()) == ["Finish it", "Take it"]
-    done = web.post(next(f"/links/{token}" for token, said in ways.items() if said == "Finish it"))
+    done = web.post(next(f"/links/{token}" for token, said in ways.items() if said == "Finish it"), data={"answer.budget": "9"})
 
     assert "Done" in shown(done)
     assert office.store.rows("SELECT status FROM work_instance") == [("completed",)]

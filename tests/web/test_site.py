@@ -118,7 +118,6 @@ def test_health_is_that_of_the_store(office: Any, serving: Callable[..., str], m
     path, told = office.brief()["claim"], []
     with httpx.Client(base_url=serving(Site(office.work, office.key), failed=lambda said, error: told.append(said))) as client:
         assert client.get("/healthz").json() == {"status": "ok"}
-        (office.folder / "store.db").chmod(0o600)
 
         def away(*given: Any) -> Any:
             raise SystemUnreachable("store", "db.internal", "no route")

@@ -143,12 +143,12 @@ def marked(fields: Sequence[Field], wrong: Sequence[tuple[str, str]]) -> tuple[t
     return tuple(replace(field, wrong=tuple(said[field.name])) for field in fields), tuple(others)
 
 
-def answer_of(schema: Mapping[str, Any] | None, posted: Posted, *, zone: ZoneInfo) -> tuple[dict[str, Any], tuple[str, ...]]:
+def answer_of(schema: Mapping[str, Any], posted: Posted, *, zone: ZoneInfo) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What was filled in, by the names of the form, and the names of what is to be JSON and is none.
 
     What was left empty is not there. A name that the form does not know stays, so that the form can refuse it.
     """
-    rules = _rules(schema or {})
+    rules = _rules(schema)
     answer: dict[str, Any] = {}
     unread = []
     for posted_name, texts in posted.items():

@@ -188,7 +188,7 @@ def done_page(work: Work, key: SigningKey, seen: Preview, task: Task, token: str
     if seen.action == "complete" and task.state != "completed":
         title, said, points = "Not finished yet", f"“{seen.title}” for {case} stays open, because:", task.reasons
     ways = tuple(_ways(work, key, instance, task, seen.person, token))
-    note = f"Go on here as {_person(map_, seen.person)}; these links stand nowhere else, and each works once." if ways else ""
+    note = f"Go on here as {_person(map_, seen.person)}, or later by a link of your newest message." if ways else ""
     return DonePage(_above(map_, definition), title, said, points, ways, note)
 
 

@@ -81,7 +81,8 @@ def routes(work: Work, key: SigningKey) -> APIRouter:
             seen = links.look(token)
             asked = link_page(work, seen)
             reason = next(iter(posted.get(PREFIX + REASON, ())), "") if seen.action == "reject" else ""
-            answer, unread = ({}, ()) if seen.action == "reject" else answer_of(seen.form, posted, zone=asked.zone)
+            # A step without a form takes any names, which is for programs: who saw no field filled none in.
+            answer, unread = answer_of(seen.form, posted, zone=asked.zone) if seen.form else ({}, ())
             try:
                 if unread:
                     _no_json(work, seen, answer, unread)

@@ -207,12 +207,13 @@ def _fitting(rows: Rows, work: Work, link: Link) -> tuple[Instance, Definition]:
     Raises:
         LinkRefused: it was used, or the task moved on.
     """
-    if rows.rows("SELECT 1 FROM event WHERE id = ?", _used(link)):
-        raise LinkRefused("used", "this link was used already; it works once.")
     found = rows.rows("SELECT instance FROM work_task WHERE task = ?", link.task)
     if not found:
         raise LinkRefused("moved on", f"task '{link.task}' does not exist here.")
     instance = load_instance(rows, found[0][0])
+    # Asked after the instance was read: whoever only looks is told «used» also where that happens in between.
+    if rows.rows("SELECT 1 FROM event WHERE id = ?", _used(link)):
+        raise LinkRefused("used", "this link was used already; it works once.")
     task, definition = instance.tasks[link.task], work.library.get(rows, instance.definition)
     if round_of(instance, task) != link.round:
         raise LinkRefused("moved on", f"task '{link.task}' was sent back or handed on since. Use the link of the newest message.")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from accord.model.errors import TransientError, UsageError
+from accord.work.links import Links
 from accord.work.mail import Post
 from accord.work.mail.calendar_entry import calendar_entry
 
@@ -50,6 +51,25 @@ def test_a_case_writes_to_those_it_comes_to(office: Any) -> None:
     before = [office.store.table(name) for name in TABLES]
     office.store.rebuild()
     assert [office.store.table(name) for name in TABLES] == before
+
+
+def test_who_accepts_a_handoff_gets_what_is_needed_to_go_on(office: Any, tokens: Callable[..., dict[str, str]]) -> None:
+    """The offer had links to accept and to send back; by those alone nobody could finish. Once for each acceptance, and for nobody else."""
+    office.work.start("campaign", case="C1", by="Max")
+    office.work.complete(office.work.tasks()[0].task, by="Mia", answer={"budget": 3})
+    office.mailbox().turn()
+    office.work.accept(office.work.tasks()[0].task, by="Sam")
+
+    assert office.mailbox().turn() == 1
+
+    (_, message) = office.server.to("sam@example.org")
+    assert sorted(tokens(message)) == ["claim", "complete"]
+    assert Links(office.work, office.key).redeem(tokens(message)["complete"]).state == "completed"
+    office.work.start("campaign", case="C2", by="Max")
+    office.work.complete(office.work.tasks(team="marketing")[0].task, by="Mia", answer={"budget": 3})
+    office.work.accept(office.work.tasks(team="studio")[0].task, by="Sam")  # before anybody was told of the offer
+    office.mailbox().turn()
+    assert len([m for m in office.server.to("sam@example.org") if "C2" in m["Subject"]]) == 1
 
 
 def test_a_message_carries_when_it_is_due(office: Any) -> None:

@@ -29,7 +29,15 @@ LEASE = "mail"
 MOST_FAILURES = 30
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 30.0, 3600.0
 _BATCH = 500
-_NOTICES = {"task.ready": "new", "task.offered": "new", "task.reopened": "back", "task.delegated": "given", "task.escalated": "late"}
+_NOTICES = {
+    "task.ready": "new",
+    "task.offered": "new",
+    "task.accepted": "new",
+    "task.reopened": "back",
+    "task.delegated": "given",
+    "task.escalated": "late",
+}
+_NAMED = {"task.escalated": "to", "task.accepted": "by"}  # whoever accepted gets the links to go on with
 _FOR_PEOPLE = ("offered", "ready", "started")
 _FIRST = "state IN ('offered', 'ready') AND kind IN ('human', 'decision') ORDER BY seq"
 _DUE = (
@@ -120,6 +128,8 @@ class Mailbox:
             if not events:
                 return 0
             through, told, looked = events[-1].seq, dict(map(_told, events)), len(events)
+            # Who is told of an offer that was accepted meanwhile is told of the task as it stands; nobody needs a second message of it.
+            told = {about: why for about, why in told.items() if why[0] == "late" or not about[1] or (about[0], "") not in told}
 
         # Read before the transaction: whatever happens to these tasks meanwhile is told by later events.
         queued = [event for (task, to), (notice, source) in told.items() for event in self._queued(store, task, to, notice, source, now)]
@@ -208,5 +218,5 @@ def _unnamed(error: Exception, address: str, name: str) -> str:
 def _told(stored: StoredEvent) -> tuple[tuple[str, str], tuple[str, str]]:
     """Task and who is named, with why; of several about one, the last counts."""
     given = stored.event.attributes
-    to = str(given.get("to") or "") if stored.event.type == "task.escalated" else ""
+    to = str(given.get(_NAMED.get(stored.event.type, "")) or "")
     return (str(given["task"]), to), (_NOTICES[stored.event.type], str(stored.seq))
