@@ -128,6 +128,8 @@ class Work:
     def reject(self, task: str, *, by: str, reason: str) -> Task:
         """Send offered work back to the team it came from; their task opens again with the reason.
 
+        Where an action gave it, it goes back to the person whose work that carried on, else to the action's team.
+
         Raises:
             UsageError: no reason was given.
             TerminalError: the task is not on offer, or nobody gave it who could do it again.
@@ -264,10 +266,10 @@ class Work:
         )
 
     def restart(self, task: str, *, by: str) -> Task:
-        """Try a dead action again.
+        """Try an action again that is dead, or was sent back to its team.
 
         Raises:
-            TerminalError: it is not dead.
+            TerminalError: it is neither.
         """
         return self.command(lambda moves: people.restart(moves, task), by=by, ahead=before_changing(task))
 

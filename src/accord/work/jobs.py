@@ -26,7 +26,7 @@ _FORGOTTEN = """
 SELECT t.task, t.run_at FROM work_task t WHERE t.state = 'queued' AND NOT EXISTS (
   SELECT 1 FROM procrastinate_jobs j WHERE j.lock = t.task AND j.status IN ('todo', 'doing'))
 """
-_QUEUING = ("task.ready", "task.failed", "task.restarted")
+_QUEUING = ("task.ready", "task.failed", "task.reopened", "task.restarted")
 
 
 def has_queue(store: Store) -> bool:

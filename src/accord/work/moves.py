@@ -157,7 +157,7 @@ class Moves:
             outputs = {**outputs, "passed": not refused, "failed_checks": [name for result in refused for name in result.failed]}
         elif refused:
             reasons = [reason for result in refused for reason in result.reasons]
-            self.reopen(instance, task, reasons, state="dead" if task.kind == "auto" else "started")
+            self.reopen(instance, task, reasons, state="dead" if task.state == "queued" else "started")
             return
         instance.learn(outputs)
         task.state, task.ended_at, task.ended_by = "completed", self.now, self.by
@@ -167,6 +167,10 @@ class Moves:
             # The work was sent back and is offered again: the same handoff, whose clock never stopped.
             for handoff in returned:
                 self._offer(instance, instance.tasks[handoff.to_task], task, handoff)
+        again = [after for after in instance.tasks.values() if after.from_task == task.task and after.state == "returned" and after.action]
+        for after in again:
+            self.reopen(instance, after, after.reasons, state="queued")
+        if returned or again:
             return
         if instance.status == "cancelling":
             self.undo_next(instance)
@@ -178,6 +182,10 @@ class Moves:
         """Open a task again, with the reasons why."""
         task.attempt, task.state, task.reasons, task.ended_at = task.attempt + 1, state, tuple(reasons), None
         body = {"task": task.task, "step": task.step, "state": state, "attempt": task.attempt, "reasons": list(task.reasons)}
+        task.failures = 0
+        if state == "queued":
+            task.run_at = self.clock
+            body["run_at"] = stamp(self.clock)
         self.emit("task.reopened", instance, **body, **self.due_now(instance, task))
 
     def end_task(self, instance: Instance, task: Task, reason: str) -> None:

@@ -86,7 +86,11 @@ def misfit(moves: Moves, name: str, fields: Mapping[str, str]) -> None:
 
 
 def reject(moves: Moves, name: str, reason: str) -> Task:
-    """Send offered work back; the giver's task opens again and the clock runs on."""
+    """Send offered work back to who can do it again; the clock runs on.
+
+    That is whoever gave it. What an action gave goes back to the person whose work it carried on, and is carried out anew after them;
+    where nobody stands behind it, it is a task for the action's team, done by hand or started again.
+    """
     if not reason.strip():
         raise UsageError("no reason is given.", expected="Say what is missing, so that it can be mended.")
     instance, task = find(moves, name)
@@ -98,8 +102,24 @@ def reject(moves: Moves, name: str, reason: str) -> Task:
     handoff.state, task.state, task.reasons = "rejected", "returned", (reason,)
     moves.emit("handoff.rejected", instance, handoff=handoff.handoff, by=moves.by, reason=reason)
     moves.emit("task.returned", instance, task=task.task, by=moves.by, reasons=[reason])
-    moves.reopen(instance, giver, [reason], state="dead" if giver.kind == "auto" else "ready")
+    doer, between = _doer(moves, instance, giver)
+    for action in between:
+        action.state, action.reasons, action.ended_at = "returned", (reason,), None
+        moves.emit("task.returned", instance, task=action.task, by=moves.by, reasons=[reason])
+    moves.reopen(instance, doer, [reason], state="ready" if doer.team or doer.kind != "auto" else "dead")
     return task
+
+
+def _doer(moves: Moves, instance: Instance, giver: Task) -> tuple[Task, list[Task]]:
+    """Who does rejected work again, and the actions after them that carry it on; without a person the action that gave it."""
+    steps, between, task = moves.definition(instance).steps, [], giver
+    while task.kind == "auto" and task.from_task in instance.tasks:
+        between.append(task)
+        task = instance.tasks[task.from_task]
+        step = steps[task.step]
+        if task.state != "skipped" and (task.kind == "human" or (task.kind == "decision" and (step.form or step.form_schema))):
+            return task, between
+    return giver, []
 
 
 def release(moves: Moves, name: str) -> Task:
@@ -284,9 +304,9 @@ def failed(moves: Moves, name: str, error: str, attempt: int, final: bool, after
 
 
 def restart(moves: Moves, name: str) -> Task:
-    """Try a dead action again, from now."""
+    """Try an action again, from now, that is dead or was sent back."""
     instance, task = find(moves, name)
-    _expect(task, ("dead",), "restarted")
+    _expect(task, ("dead", "ready") if task.kind == "auto" else ("dead",), "restarted")
     task.state, task.failures, task.run_at = "queued", 0, moves.clock
     moves.emit("task.restarted", instance, task=task.task, by=moves.by, run_at=stamp(moves.clock))
     return task

@@ -121,13 +121,14 @@ def _accepted(stored: StoredEvent) -> Change:
 
 
 def _returned(stored: StoredEvent) -> Change:
-    return "state = 'returned', reasons = ?", (packed(stored.event.attributes.get("reasons") or []),)
+    return "state = 'returned', ended_at = NULL, ended_by = '', reasons = ?", (packed(stored.event.attributes.get("reasons") or []),)
 
 
 def _reopened(stored: StoredEvent) -> Change:
     event = stored.event
-    values = (text(event, "state"), packed(event.attributes.get("reasons") or []), optional_text(event, "due_at"))
-    return "state = ?, attempt = attempt + 1, reasons = ?, due_at = ?, ended_at = NULL, ended_by = ''", values
+    given = (text(event, "state"), packed(event.attributes.get("reasons") or []), optional_text(event, "due_at"))
+    changes = "state = ?, attempt = attempt + 1, failures = 0, reasons = ?, due_at = ?, run_at = coalesce(?, run_at), ended_at = NULL"
+    return f"{changes}, ended_by = ''", (*given, optional_text(event, "run_at"))
 
 
 def _failed(stored: StoredEvent) -> Change:
