@@ -89,7 +89,8 @@ def test_a_folder_of_reports_needs_no_map(tmp_path: Path, capsys: pytest.Capture
 
         assert main(["serve", str(tmp_path), *port]) == 2
         assert "cannot be opened" in capsys.readouterr().err
-        (tmp_path / "map.yaml").write_text("name: [broken")
+        (tmp_path / "map").mkdir()
+        (tmp_path / "map" / "map.yaml").write_text("name: [broken")
         assert main(["serve", str(tmp_path), *port]) == 2
         assert "map.yaml" in capsys.readouterr().err
         assert main(["serve", str(tmp_path), "--reports", "only", *port]) == 2

@@ -96,13 +96,17 @@ def _read(
     return _Reading(built, written, names, tidy(problems))
 
 
+def files_of(folder: Path) -> list[Path]:
+    """The files of the map a folder holds; empty: it holds none."""
+    folders = (inside for inside in (folder, folder / "map") if inside.is_dir())
+    return sorted(path for inside in folders for path in inside.iterdir() if path.suffix in ENDINGS and path.is_file())
+
+
 def _files(paths: Sequence[Path], problems: list[Problem]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(
-                p for folder in (path, path / "map") if folder.is_dir() for p in folder.iterdir() if p.suffix in ENDINGS and p.is_file()
-            )
+            found = files_of(path)
             if not found:
                 problems.append(
                     Problem(Place(str(path)), "holds no map file.", "Expected at least one file that ends in .yaml, here or in map/.")

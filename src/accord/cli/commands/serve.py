@@ -13,6 +13,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.output import emit_error, emit_json, out
+from accord.mapfile import files_of
 from accord.model.errors import AccordError, UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _site(where: options.Where, reports: str, opened: ExitStack) -> Site:
     from accord.web import Site, site_of
 
     folder = where.root or (where.map_path if where.map_path.is_dir() else where.map_path.parent)
-    if reports == "only" or (where.map_path.is_dir() and not any(where.map_path.glob("*.yaml"))):
+    if reports == "only" or (where.map_path.is_dir() and not files_of(where.map_path)):
         if not (folder / _FRONT).is_file():
             raise UsageError(
                 f"{folder} holds no report.", expected="Run `accord run` there first, or name a map, or the folder of --workspace."
