@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -20,12 +21,11 @@ from accord.connectors.bulk import DIGEST, ODD, Stream, Streamed
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import Connector, Digested, Keyed, Shaped
 from accord.connectors.types import literal, quote
-from accord.model.errors import DataRefused, UnknownName
+from accord.model.errors import DataRefused, UnknownName, UsageError
 from accord.sync.cycle import join_on, key_json, names
-from accord.sync.mapping.fields import expression_columns
 
 Method = Literal["pushed down", "portable"]
-_TABLES = ("left_digests", "right_digests")
+Connections = tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]
 _numbers = itertools.count(1)
 DIFFERENCES = ("key", "kind", "field", "left_value", "right_value")
 _SUSPECT_SHARE = 4  # past a quarter of the rows, reading all of them costs less than asking for each by key
@@ -135,15 +135,16 @@ def compare_resources(
         UnknownName: no such column.
     """
     sides = TableSide(left, left_resource, {}), TableSide(right, right_resource, {})
-    with borrowed_duck() as con:
+    # An engine with one thread for each: what waits for a system beside another thread of its engine looks for work all the time.
+    with borrowed_duck(threads=1) as con, borrowed_duck(threads=1) as other:
         there = [_column_names(con, side) for side in sides]
         fields = [c for c in (columns or there[0]) if c not in key and (columns or c in there[1])]
         for side, known in zip(sides, there, strict=True):
             for name in (*key, *fields):
                 if name not in known:
                     raise UnknownName("column", name, known, holder=side.place)
-        found = None if portable else pushed_down(con, *sides, key, fields)
-        return found or _portable(con, sides, key, fields)
+        found = None if portable else pushed_down((con, other), *sides, key, fields)
+        return found or _portable((con, other), sides, key, fields)
 
 
 def _column_names(con: duckdb.DuckDBPyConnection, side: TableSide) -> tuple[str, ...]:
@@ -152,16 +153,14 @@ def _column_names(con: duckdb.DuckDBPyConnection, side: TableSide) -> tuple[str,
     return tuple(_types(con, side.connector.scan(con, side.resource)))
 
 
-def pushed_down(
-    con: duckdb.DuckDBPyConnection, left: TableSide, right: TableSide, keys: Sequence[str], fields: Sequence[str]
-) -> Comparison | None:
+def pushed_down(cons: Connections, left: TableSide, right: TableSide, keys: Sequence[str], fields: Sequence[str]) -> Comparison | None:
     """Compare by digests both systems compute, or ``None`` when they cannot be held against each other.
 
     They can where both systems are of one kind and hold every column in the same native type, whose equal values the system hashes
     alike. Rows are read twice, the suspect ones by key: a row that came to agree between the two reads is not named.
 
     Args:
-        con: holds the digests meanwhile.
+        cons: one for each side, which holds its digests; both of one engine.
         left: one side.
         right: the other.
         keys: fields that identify a row.
@@ -170,58 +169,35 @@ def pushed_down(
     sides = left, right
     if type(left.connector) is not type(right.connector):
         return None
-    with contextlib.ExitStack() as opened:
-        sources = [_remote(con, opened, side) for side in sides]
-        if sources[0] is None or sources[1] is None:
+    natives = [side.connector.declared_types(side.resource) if isinstance(side.connector, Shaped) else {} for side in sides]
+    for field in (*keys, *fields):
+        types = {known.get(side.column(field)) for known, side in zip(natives, sides, strict=True)}
+        if None in types or len(types) > 1:
             return None
-        for field in (*keys, *fields):
-            types = {source.natives.get(source.side.column(field)) for source in sources if source}
-            if None in types or len(types) > 1:
-                return None
-        for source, table in zip(sources, _TABLES, strict=True):
-            if source is None or not source.fill(table, keys, fields):
-                return None
-    digests = compare_digests(con, *_TABLES, keys, (left.place, right.place))
+    queries = [_digests_query(con, side, keys, fields) for con, side in zip(cons, sides, strict=True)]
+    if queries[0] is None or queries[1] is None:
+        return None
+    tables = _fill_together(cons, (queries[0], queries[1]))
+    con = cons[0]
+    digests = compare_digests(con, *tables, keys, (left.place, right.place))
     rows = [_suspects(con, side, None, keys, fields, n) for side, n in zip(sides, (digests.left_rows, digests.right_rows), strict=True)]
     return _named(con, digests, rows, keys, fields, "pushed down")
 
 
-@dataclass(frozen=True, slots=True)
-class _Remote:
-    """A resource whose system computes digests: in the stream of its rows, or by itself."""
+def _digests_query(con: duckdb.DuckDBPyConnection, side: TableSide, keys: Sequence[str], fields: Sequence[str]) -> str | None:
+    """SQL of keys and digests; ``None`` when the system cannot give them.
 
-    con: duckdb.DuckDBPyConnection
-    side: TableSide
-    stream: Stream | None
-    natives: Mapping[str, str]
-
-    def fill(self, table: str, keys: Sequence[str], fields: Sequence[str]) -> bool:
-        """Fill ``table`` with keys and digests; false when the system cannot give them."""
-        side, connector = self.side, self.side.connector
-        columns = [side.column(f) for f in (*keys, *fields)]
-        if self.stream is not None:
-            filtered = expression_columns(side.where) if side.where else ()
-            needed = list(dict.fromkeys((*(side.column(k) for k in keys), *filtered)))
-            if not set(needed) <= set(self.stream.columns):
-                return False
-            relation = self.stream.read(needed, columns)
-        else:
-            if side.where or not isinstance(connector, Digested):
-                return False
-            relation = connector.digest_rows(self.con, side.resource, [side.column(k) for k in keys], columns)
-        picked = ", ".join(f"{quote(side.column(k))} AS {quote(k)}" for k in keys)
-        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {picked}, {DIGEST} FROM {relation}{_filter(side)}")
-        return True
-
-
-def _remote(con: duckdb.DuckDBPyConnection, opened: contextlib.ExitStack, side: TableSide) -> _Remote | None:
-    if isinstance(side.connector, Streamed):
-        stream = _opened(con, opened, side.connector, side.resource)
-        if stream.natives:
-            return _Remote(con, side, stream, stream.natives)
-    if isinstance(side.connector, Digested) and isinstance(side.connector, Shaped):
-        return _Remote(con, side, None, side.connector.declared_types(side.resource))
-    return None
+    The digest in the stream of a first load is none to compare by: it is the server's own, made for hash tables, where 5 and -5 may meet.
+    """
+    if not isinstance(side.connector, Digested):
+        return None
+    columns = [side.column(f) for f in (*keys, *fields)]
+    try:
+        relation = side.connector.digest_rows(con, side.resource, [side.column(k) for k in keys], columns, side.where)
+    except UsageError:  # a condition that only DuckDB understands
+        return None
+    picked = ", ".join(f"{quote(side.column(k))} AS {quote(k)}" for k in keys)
+    return f"SELECT {picked}, {DIGEST} FROM {relation}"
 
 
 def _opened(con: duckdb.DuckDBPyConnection, opened: contextlib.ExitStack, connector: Streamed, resource: str) -> Stream:
@@ -231,8 +207,26 @@ def _opened(con: duckdb.DuckDBPyConnection, opened: contextlib.ExitStack, connec
     return stream
 
 
+def _fill_together(cons: Connections, queries: tuple[str, str]) -> tuple[str, str]:
+    """Make a table of each query, both at the same time, and give the names under which the first connection finds them."""
+    tables = []
+    for con, name in zip(cons, ("left_digests", "right_digests"), strict=True):
+        found = con.execute("SELECT current_database()").fetchone()
+        tables.append(f"{quote(str(found[0]))}.main.{name}" if found else name)
+    statements = [f"CREATE OR REPLACE TABLE {table} AS {query}" for table, query in zip(tables, queries, strict=True)]
+    if cons[0] is cons[1]:
+        for statement in statements:
+            cons[0].execute(statement)
+        return tables[0], tables[1]
+    with ThreadPoolExecutor(1, thread_name_prefix="accord-compare") as pool:
+        beside = pool.submit(cons[1].execute, statements[1])
+        cons[0].execute(statements[0])
+        beside.result()
+    return tables[0], tables[1]
+
+
 def _portable(
-    con: duckdb.DuckDBPyConnection,
+    cons: Connections,
     sides: tuple[TableSide, TableSide],
     keys: Sequence[str],
     fields: Sequence[str],
@@ -240,9 +234,11 @@ def _portable(
     streamed: bool = True,
 ) -> Comparison:
     """Compare by digests computed here: rows pass through once, and are not kept where the system can stream them."""
-    columns = (*keys, *fields)
+    columns, con = (*keys, *fields), cons[0]
     with contextlib.ExitStack() as opened:
-        streams = [_stream(con, opened, side, columns) if streamed else None for side in sides]
+        streams = [_stream(c, opened, side, columns) if streamed else None for c, side in zip(cons, sides, strict=True)]
+        # What is no stream is looked at again later, and so by the first connection.
+        at = cons[0], cons[1] if streams[1] else con
         scans = [None if s else side.connector.scan(con, side.resource) for s, side in zip(streams, sides, strict=True)]
         types = [dict(s.columns) if s else _types(con, str(scan)) for s, scan in zip(streams, scans, strict=True)]
         alike = _spelled_alike(sides, columns)
@@ -250,14 +246,16 @@ def _portable(
         picked = ", ".join(
             [*(f"{sql} AS {quote(f)}" for f, sql in shown if f in keys), f"hash({', '.join(s for _, s in shown)}) AS {DIGEST}"]
         )
-        for table, stream, scan in zip(_TABLES, streams, scans, strict=True):
-            relation = stream.read(columns, ()) if stream else scan
-            odd = f", {ODD}" if stream else ""
-            con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {picked}{odd} FROM {relation}")
+        left, right = (
+            f"SELECT {picked}{f', {ODD}' if stream else ''} FROM {stream.read(columns, ()) if stream else scan}"
+            for stream, scan in zip(streams, scans, strict=True)
+        )
+        tables = _fill_together(at, (left, right))
+        for table, stream in zip(tables, streams, strict=True):
             if stream and _count(con, f"SELECT count(*) FROM {table} WHERE {ODD}"):
                 # A value the stream cannot carry exactly; a scan carries every value, at a price.
-                return _portable(con, sides, keys, fields, streamed=False)
-    digests = compare_digests(con, *_TABLES, keys, (sides[0].place, sides[1].place))
+                return _portable(cons, sides, keys, fields, streamed=False)
+    digests = compare_digests(con, *tables, keys, (sides[0].place, sides[1].place))
     counts = digests.left_rows, digests.right_rows
     rows = [_suspects(con, side, scan, keys, fields, n) for side, scan, n in zip(sides, scans, counts, strict=True)]
     return _named(con, digests, rows, keys, fields, "portable")
