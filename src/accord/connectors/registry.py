@@ -8,7 +8,7 @@ import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -110,29 +110,38 @@ def from_environment(text: str, holder: str, place: Place) -> str:
 
 def _modules(kind: str | None = None) -> Iterator[ModuleType]:
     """Every file of the folders; with a kind, those whose text names it and those whose text is not at hand."""
-    packages = [accord.connectors]
+    for package in (accord.connectors, *_packs()):
+        folders = tuple(package.__path__)
+        for name, said in _files(folders, tuple(Path(f).stat().st_mtime_ns if Path(f).is_dir() else 0 for f in folders)):
+            if kind is None or said is None or kind in said:
+                yield importlib.import_module(f"{package.__name__}.{name}")
+
+
+@cache
+def _packs() -> tuple[ModuleType, ...]:
+    """The folders of connectors of the packs that were installed when the process began."""
+    found = []
     for entry in entry_points(group="accord.packs"):
         name = f"{entry.module}.connectors"
         try:
-            packages.append(importlib.import_module(name))
+            found.append(importlib.import_module(name))
         except ModuleNotFoundError as error:
             if error.name != name:
                 raise
-    for package in packages:
-        for found in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
-            if found.name != "registry" and (kind is None or _may_hold(found, kind)):
-                yield importlib.import_module(f"{package.__name__}.{found.name}")
+    return tuple(found)
 
 
-def _may_hold(found: pkgutil.ModuleInfo, kind: str) -> bool:
-    folder = getattr(found.module_finder, "path", "")
-    said = _said(Path(folder, found.name, "__init__.py") if found.ispkg else Path(folder, f"{found.name}.py"))
-    return said is None or kind in said
+@lru_cache(maxsize=64)
+def _files(folders: tuple[str, ...], changed: tuple[int, ...]) -> tuple[tuple[str, frozenset[str] | None], ...]:
+    """Each file of the folders with the kinds its text names; looked at again when a folder has changed."""
+    found = sorted(pkgutil.iter_modules(folders), key=lambda m: m.name)
+    return tuple((module.name, _said(module)) for module in found if module.name != "registry")
 
 
-@lru_cache(maxsize=1024)
-def _said(path: Path) -> frozenset[str] | None:
+def _said(module: pkgutil.ModuleInfo) -> frozenset[str] | None:
+    folder = Path(getattr(module.module_finder, "path", ""))
     try:
-        return frozenset(said.decode() for said in _KIND.findall(path.read_bytes()))
+        text = (folder / module.name / "__init__.py" if module.ispkg else folder / f"{module.name}.py").read_bytes()
     except FileNotFoundError:
         return None  # an archive, or compiled only
+    return frozenset(said.decode() for said in _KIND.findall(text))
