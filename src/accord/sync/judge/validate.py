@@ -10,7 +10,6 @@ import duckdb
 from accord.connectors.types import literal, quote
 from accord.model.entity import Dimension, Entity, Field, Rule
 from accord.sync.cycle import join_on, names, storage_type
-from accord.sync.judge.moments import without_calendar
 from accord.sync.judge.once import proven_once
 from accord.sync.mapping.fields import FieldCode, raw_name
 
@@ -69,6 +68,8 @@ def rule_broken(check: str) -> str:
 
 
 def _broken(entity: Entity, rule: Rule) -> str:
+    from accord.sync.judge.moments import without_calendar  # brings the parser of SQL, which only rules with a check should wait for
+
     return rule_broken(without_calendar(rule.check, entity.fields))
 
 
