@@ -1,7 +1,7 @@
 """What actions of processes reach the rest of Accord by: flows of the map, mail, secrets, and functions that were registered.
 
 A function is registered by an entry point of the group ``accord.actions`` (``name = "module:function"``), or by a pack: each public
-function of a module in the pack's folder ``actions`` that is named as the module.
+function of a module in the pack's folder ``actions`` that is named as the module. ``measure_change`` and ``read_kpis`` are always there.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
+from accord.lifecycle.measuring import measuring
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
 from accord.model.errors import UsageError
@@ -53,7 +54,8 @@ def action_context(workspace: Workspace, *, mail_url: str = "", sender: str = ""
     def mail(to: str, subject: str, text: str, key: str) -> None:
         send_mail(mail_url, sender, to, subject, text, key=key)
 
-    return Context(sync=sync, plan=plan, mail=mail, secret=secret, clock=time.time, functions=registered_functions())
+    own = measuring(workspace.map, workspace.store, lambda: datetime.now(UTC))
+    return Context(sync=sync, plan=plan, mail=mail, secret=secret, clock=time.time, functions=own | registered_functions())
 
 
 def couriers_of(

@@ -30,7 +30,7 @@ AGGREGATES: Mapping[str, str] = {
     "count": "sum of value, which is 1 for each row counted and 0 for each only looked at",
 }
 _REQUIRED = ("name", "title", "unit", "better", "aggregate", "cluster", "window", "source", "example")
-_OPTIONAL = ("dims", "covers", "note", "needs")
+_OPTIONAL = ("dims", "covers", "note", "needs", "processes")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -57,6 +57,7 @@ class Kpi:
     covers: tuple[str, ...] = ()
     note: str = ""
     needs: str = ""
+    processes: tuple[str, ...] = ()
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -64,8 +65,9 @@ class Kpi:
         return ("numerator", "denominator") if self.aggregate in ("ratio", "sum_ratio") else ("value",)
 
     def applies_to(self, integration_map: IntegrationMap) -> bool:
-        """Whether the map holds every entity the query reads; otherwise the KPI belongs to another domain."""
-        return all(view.removeprefix("entity_") in integration_map.entities for view in self.views if view.startswith("entity_"))
+        """Whether the map holds every entity the query reads and every process it names; otherwise it belongs to another domain."""
+        entities = {view.removeprefix("entity_") for view in self.views if view.startswith("entity_")}
+        return entities <= set(integration_map.entities) and set(self.processes) <= set(integration_map.processes)
 
 
 def load_kpi(path: Path) -> Kpi:
@@ -108,6 +110,7 @@ def _load_kpi(path: Path, *version: int) -> Kpi:
         covers=_words(file.text("covers")),
         note=file.text("note"),
         needs=file.text("needs"),
+        processes=_words(file.text("processes")),
     )
 
 
@@ -184,15 +187,19 @@ def load_kpis(folders: Sequence[Path]) -> dict[str, Kpi]:
 
 def kpi_folders(integration_map: IntegrationMap | None = None) -> tuple[Path, ...]:
     """Where KPIs are looked for: the engine's folder, each installed pack's ``kpis``, and ``kpis`` beside the map's files."""
-    found = [Path(str(files("accord.measure") / "kpis"))]
-    found += [
-        Path(str(files(point.value.split(":")[0]) / "kpis")) for point in sorted(entry_points(group="accord.packs"), key=lambda p: p.name)
-    ]
+    found = [Path(str(files("accord.measure") / "kpis")), *_pack_folders()]
     for name in integration_map.files if integration_map else ():
         folder = Path(name).parent
         # A map may lie in a sub-folder «map» of its pack or example; the KPIs then lie beside that folder.
         found += [folder / "kpis"] + ([folder.parent / "kpis"] if folder.name == "map" else [])
     return tuple(dict.fromkeys(f.resolve() for f in found if f.is_dir()))
+
+
+@lru_cache(maxsize=1)
+def _pack_folders() -> tuple[Path, ...]:
+    # What is installed does not change while a process runs, and looking for it reads the record of every package there is.
+    points = sorted(entry_points(group="accord.packs"), key=lambda p: p.name)
+    return tuple(Path(str(files(point.value.split(":")[0]) / "kpis")) for point in points)
 
 
 def discover_kpis(integration_map: IntegrationMap | None = None) -> dict[str, Kpi]:

@@ -9,7 +9,8 @@ from accord.measure.engine import Measure
 from accord.measure.kpi import Kpi
 from accord.measure.window import Window
 
-OF_WORK = frozenset({"event_log", "handoff", "gate_result"})
+_OWN = frozenset({"work_instance", "work_step", "work_time", "work_alert"})  # nothing but what Accord carried out
+OF_WORK = frozenset({"event_log", "handoff", "gate_result"}) | _OWN
 _ORIGINS = "SELECT process, bool_or(seq < $own) AS recorded FROM event_log GROUP BY process HAVING bool_or(seq >= $own) ORDER BY process"
 
 
@@ -21,6 +22,8 @@ def label_of(measure: Measure, kpi: Kpi, window: Window) -> str:
     began = measure.sources.simulated() if kpi.views & OF_WORK else ()
     if not began or (window.end is not None and window.end <= min(began)):
         return ""
+    if not kpi.views & (OF_WORK - _OWN):
+        return "simulated"
     return "simulated" if window.start is not None and not recorded_since(measure, kpi, window) else "partly simulated"
 
 
@@ -34,7 +37,7 @@ def recorded_since(measure: Measure, kpi: Kpi, window: Window) -> bool:
     }
     if not measure.sources.work():
         return True
-    for view in sorted(kpi.views & OF_WORK):
+    for view in sorted(kpi.views & (OF_WORK - _OWN)):
         measure.ensure([view])
         end = f" AND {times[view]} < $end" if window.end is not None else ""
         given = {"start": window.start} | ({"end": window.end} if window.end is not None else {})

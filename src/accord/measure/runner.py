@@ -211,9 +211,10 @@ def measure_since_golive(measure: Measure, kpis: Mapping[str, Kpi], *, run: str 
     for kpi in kpis.values():
         if kpi.window != ALL.name or not kpi.views & OF_WORK:
             continue
-        since = overall(measure, kpi, turn, run)[0]
-        if since.value is not None and overall(measure, kpi, before, run)[0].value is not None:
-            found.append(replace(since, dims=(("window", f"since {measure.map.golive}"),)))
+        if observe(measure, kpi, before, breakdown=False)[0]:
+            since = overall(measure, kpi, turn, run)[0]
+            if since.value is not None:
+                found.append(replace(since, dims=(("window", f"since {measure.map.golive}"),)))
     return found
 
 

@@ -64,7 +64,7 @@ class Sources:
         return found
 
     def work(self) -> Mapping[str, pa.Table]:
-        """What the processes that Accord carries out left: ``work log``, ``work handoffs``, ``work gates``; none when there are none."""
+        """What the processes that Accord carries out left, as the tables ``work …``; none when there are none."""
         if "work" not in self._cache:
             self._cache["work"] = carried_out(self.store)
         found: Mapping[str, pa.Table] = self._cache["work"]

@@ -100,6 +100,7 @@ def test_acceptance_targets_are_those_of_the_specification(integration_map: Inte
         "handoff_time": 0.8,
         "handoff_time_p90": 0.6,
         "campaign_delivery_success": 0.25,
+        "traceability": 0.98,
     }
     assert all(t.owner for t in integration_map.targets.values())
 

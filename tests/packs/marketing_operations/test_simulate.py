@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -14,9 +16,10 @@ from accord.govern.coverage import coverage, declared_ids, ran_ids
 from accord.lifecycle.acting import registered_functions
 from accord.mapfile import load_map
 from accord.measure import load_kpis, measure_since_golive, open_measure
-from accord.measure.kpi import kpi_folders
+from accord.measure.kpi import discover_kpis, kpi_folders
 from accord.measure.runner import overall
-from accord.measure.window import named_window
+from accord.measure.window import ALL, named_window
+from accord.model.event import Event
 from accord.model.integration_map import IntegrationMap
 from accord.packs import find_pack
 from accord.store import Store, open_store
@@ -87,6 +90,113 @@ def test_figures_of_handoffs_and_gates_after_golive_have_values_that_say_they_ar
 
     assert all(figure.value is not None and figure.label == "simulated" for figure in figures)
     assert beside == []  # nothing lies before go-live here
+
+
+def test_kpis_of_the_joint_cycles_agree_with_a_second_computation(told: Told) -> None:
+    """Plain Python over the events shares nothing with the queries, so a mistake in one of them shows."""
+    kpis = {name: kpi for name, kpi in discover_kpis(told.map).items() if name in ORACLES}
+    with open_measure(told.map, told.store, now=LATER) as measure:
+        figures = {name: overall(measure, kpi, ALL)[0] for name, kpi in kpis.items()}
+    events = [stored.event for stored in told.store.read()]
+
+    assert {name: figure.value for name, figure in figures.items()} == pytest.approx({n: f(events) for n, f in ORACLES.items()})
+    assert {figure.label for figure in figures.values()} == {"simulated"}
+
+
+def done(events: list[Event], process: str, step: str) -> list[Event]:
+    """The last time each instance did a step."""
+    found = [e for e in events if e.type == "task.completed" and (e.attributes["process"], e.attributes["step"]) == (process, step)]
+    return list({e.attributes["instance"]: e for e in found}.values())
+
+
+def lives(events: list[Event], process: str) -> dict[str, tuple[datetime, datetime]]:
+    """When each instance of a process began and ended."""
+    of = {e.attributes["instance"]: e for e in events if e.type == "process.started" and e.attributes["process"] == process}
+    ends = {e.attributes["instance"]: e.time for e in events if e.type == "process.completed"}
+    return {instance: (e.time, ends[instance]) for instance, e in of.items() if instance in ends}
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _decided(events: list[Event]) -> float:
+    began = lives(events, "optimization")
+    decided = {e.attributes["instance"]: e.time for e in done(events, "optimization", "decide")}
+    return _mean([float(decided[i] <= start + timedelta(days=5)) for i, (start, _) in began.items()])
+
+
+def _verified(events: list[Event]) -> float:
+    began = lives(events, "improvement")
+    judged = {e.attributes["instance"]: e.time for e in done(events, "improvement", "judge")}
+    return median((at - began[i][0]) / timedelta(days=1) for i, at in judged.items())
+
+
+def _rework(events: list[Event]) -> float:
+    hours: dict[str, float] = {e.attributes["instance"]: 0.0 for e in done(events, "content_delivery", "hand_in")}
+    for e in events:
+        given = e.attributes.get("variables") or {}
+        if e.type == "task.completed" and e.attributes["step"] in ("correct", "repair") and e.attributes["process"] == "content_delivery":
+            hours[e.attributes["instance"]] += given["hours"]
+    return _mean(list(hours.values()))
+
+
+def _stable(events: list[Event]) -> float:
+    plans = [e for e in events if e.type == "task.completed" and e.attributes["step"] == "joint_planning"]
+    rows: dict[str, list[tuple[date, date]]] = {}
+    for plan in plans:
+        for row in plan.attributes["variables"]["planned"]:
+            rows.setdefault(row["task"], []).append((plan.time.date(), date.fromisoformat(row["begins"])))
+    known = {task: versions for task, versions in rows.items() if any((begins - made).days >= 14 for made, begins in versions)}
+    moved = [any(new != old and 0 <= (old - made).days < 14 for (_, old), (made, new) in pairwise(versions)) for versions in known.values()]
+    return 1 - _mean([float(m) for m in moved])
+
+
+def _delay(events: list[Event]) -> float:
+    due: dict[str, datetime] = {}
+    found = []
+    for e in events:
+        task = str(e.attributes.get("task", ""))
+        if e.type == "task.escalated":
+            found.append((e.time - due[task]) / timedelta(minutes=1))
+        elif e.type.startswith("task.") and e.attributes.get("due_at"):
+            due[task] = datetime.fromisoformat(str(e.attributes["due_at"]))
+    return median(found)
+
+
+_STATES = {"task.offered": "offered", "task.returned": "returned", "task.dead": "dead", "task.cancelled": "", "task.completed": ""}
+
+
+def _blocked(events: list[Event]) -> float:
+    """Minute by minute would be too slow, so the moments at which anything changes are walked through, instance by instance."""
+    moves: dict[str, list[tuple[datetime, str, str]]] = {}
+    for e in events:
+        told = e.type.startswith("task.") and e.type not in ("task.escalated", "task.delegated", "task.commented", "task.skipped")
+        if told and "/undo" not in str(e.attributes["task"]):
+            given = {"task.ready", "task.reopened"}
+            state = str(e.attributes["state"]) if e.type in given else _STATES.get(e.type, "going on")
+            moves.setdefault(str(e.attributes["instance"]), []).append((e.time, str(e.attributes["task"]), state))
+    blocked = lead = 0.0
+    for found in moves.values():
+        now: dict[str, str] = {}
+        for (moment, task, state), following in zip(found, [*found[1:], found[-1]], strict=True):
+            now[task] = state
+            hours = (following[0] - moment) / timedelta(hours=1)
+            lead += hours if set(now.values()) - {"", "waiting"} else 0.0
+            blocked += hours if set(now.values()) & {"offered", "returned", "dead"} else 0.0
+    return blocked / lead
+
+
+ORACLES: dict[str, Callable[[list[Event]], float]] = {
+    "alert_delay": _delay,
+    "blocked_time_share": _blocked,
+    "recommendations_decided": _decided,
+    "recommendations_accepted": lambda e: len(done(e, "optimization", "apply")) / len(done(e, "optimization", "decide")),
+    "plans_signed": lambda e: len(done(e, "joint_cycles", "joint_execution")) / len(lives(e, "joint_cycles")),
+    "plan_stability": _stable,
+    "idea_to_verified_time": _verified,
+    "rework_hours": _rework,
+}
 
 
 def test_cancelled_campaign_gives_its_hours_back(told: Told) -> None:

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from accord.measure.sources import Sources, View
-from accord.measure.views import change_target, check_result, clock, completeness, entity, event_log, gate_result, handoff, review
+from accord.measure.views import (
+    change_target,
+    check_result,
+    clock,
+    completeness,
+    entity,
+    event_log,
+    gate_result,
+    handoff,
+    review,
+    work_alert,
+    work_instance,
+    work_step,
+    work_time,
+)
 
 STANDARD_VIEWS: Mapping[str, tuple[Mapping[str, str], Callable[[Sources], View]]] = {
     "event_log": (event_log.COLUMNS, event_log.build),
@@ -15,6 +29,10 @@ STANDARD_VIEWS: Mapping[str, tuple[Mapping[str, str], Callable[[Sources], View]]
     "completeness": (completeness.COLUMNS, completeness.build),
     "check_result": (check_result.COLUMNS, check_result.build),
     "review": (review.COLUMNS, review.build),
+    "work_instance": (work_instance.COLUMNS, work_instance.build),
+    "work_step": (work_step.COLUMNS, work_step.build),
+    "work_time": (work_time.COLUMNS, work_time.build),
+    "work_alert": (work_alert.COLUMNS, work_alert.build),
     "clock": (clock.COLUMNS, clock.build),
 }
 

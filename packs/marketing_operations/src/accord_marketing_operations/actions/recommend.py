@@ -7,12 +7,16 @@ from typing import Any
 
 from accord.work.action import Call
 
+# Shares of the standard hours: what corrections take, and what of them a checklist saves, as people estimate it.
+_CORRECTED, _SAVED = 0.2, 0.1
+
 
 def recommend(call: Call) -> Mapping[str, Any]:
-    """Move a tenth of the hours of the largest kind of deliverable to the most frequent one; the expected effect is no simulation."""
+    """A checklist before the hand-in of the kind with most hours: by rule it saves a tenth of the corrections, a fifth of these hours."""
     hours: dict[str, float] = {}
     for item in call.arguments["items"] or []:
         hours[str(item["kind"])] = hours.get(str(item["kind"]), 0.0) + float(item["std_hours"])
     largest = max(sorted(hours), key=lambda kind: hours[kind], default="")
-    moved = round(hours.get(largest, 0.0) / 10, 2)
-    return {"recommendation": {"id": f"REC-{call.case}", "less_of": largest, "hours": moved, "expected_effect": moved, "grade": "D"}}
+    saved = round(hours.get(largest, 0.0) * _CORRECTED * _SAVED, 2)
+    about = {"what": f"a checklist before the hand-in of {largest}", "metric": "rework_hours", "unit": "h"}
+    return {"recommendation": {"id": f"REC-{call.case}", **about, "expected_effect": saved, "grade": "D"}}

@@ -1,4 +1,4 @@
-"""``sound_alert``: a made-up breach, to see whether somebody hears it."""
+"""``sound_alert``: a made-up breach of every watched figure, to see whether everybody hears it who should."""
 
 from __future__ import annotations
 
@@ -9,5 +9,10 @@ from accord.work.action import Call
 
 
 def sound_alert(call: Call) -> Mapping[str, Any]:
-    """The alert, by an id that a repeat keeps; whoever answers it sends the message alert.acknowledged with the campaign as key."""
-    return {"alert": f"test:{call.key}", "alert_about": call.arguments["kpis"][0], "acknowledged": False}
+    """The alerts, one for each route, by an id that a repeat keeps.
+
+    The answers come as one message alert.acknowledged with the campaign as key; it says how many owners were not heard.
+    """
+    routes = call.arguments["routes"]
+    alerts = [{"kpi": r["kpi"], "value": 2 * r["limit"], "limit": r["limit"], "to": r["owner"], "by": r["channel"]} for r in routes]
+    return {"alert": f"test:{call.key}", "alerts": alerts, "acknowledged": False, "unheard": len({r["owner"] for r in routes})}

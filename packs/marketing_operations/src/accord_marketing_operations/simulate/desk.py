@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
 
 from accord.model.errors import UsageError
 from accord.work import Task
+from accord.work.inbox import show
 from accord_marketing_operations.simulate.habits import Habits
 from accord_marketing_operations.simulate.office import Office
 from accord_marketing_operations.simulate.plans import Plan
@@ -31,6 +32,7 @@ _MINUTES: Final = {
 _OTHERS: Final = (15, 90)
 _SHARES: Final = {"produce": 0.65, "edit": 0.15, "design": 0.2}
 _CHECKS: Final = {"review": ("brand", "legal", "spelling", "accessibility"), "publish": ("links", "sizes", "consent", "tracking")}
+_FORMATS: Final = {"video": "mp4", "banner": "png", "social_post": "png", "email": "html", "landing_page": "html"}
 Answer = dict[str, Any]
 
 
@@ -110,6 +112,7 @@ class PackDesk:
     def _fill_negotiate(self, task: Task) -> Answer:
         plan = self._plans[task.case]
         plan.launch += timedelta(days=14)
+        plan.moved += timedelta(days=14)
         return {"choice": "later_launch", "launch": plan.launch.date().isoformat(), "items": plan.items}
 
     def _fill_approve_allocation(self, task: Task) -> Answer:
@@ -124,27 +127,39 @@ class PackDesk:
 
     def _fill_order(self, task: Task) -> Answer:
         item, plan = self._items[task.case]
-        return {"instructions": f"{item['kind']} for {item['channel']}", "wanted_at": plan.launch.isoformat()}
+        wanted = _FORMATS.get(str(item["kind"]), "pdf")
+        return {"instructions": f"{item['kind']} for {item['channel']}", "wanted_at": plan.launch.isoformat(), "wanted_format": wanted}
 
     def _made(self, task: Task) -> Answer:
-        return {"file": f"content/{task.case}/{self._versions[task.case]}", "sources_cleared": True}
+        return {"file": self._file(task), "sources_cleared": True}
+
+    def _file(self, task: Task, *, right: bool = True) -> str:
+        wanted = _FORMATS.get(str(self._items[task.case][0]["kind"]), "pdf")
+        return f"content/{task.case}/{self._versions[task.case]}.{wanted if right else 'raw'}"
+
+    def _hours(self, task: Task) -> float:
+        """What is put down for a correction, in quarters of an hour."""
+        return round(self.minutes(task) / 15) / 4
 
     def _fill_produce(self, task: Task) -> Answer:
         return self._made(task)
 
     def _fill_hand_in(self, task: Task) -> Answer:
         self._versions[task.case] += 1
-        # Incomplete work and missing approvals were half of the reasons for sending work back; the check before the offer finds them.
-        found = self._random.random() < self._habits.rejected * (1 - self._habits.left_after_checks) and task.attempt == 1
-        return {**self._made(task), "version": self._versions[task.case], "sources_cleared": not found}
+        # Of the four reasons for sending work back a check before the offer finds incomplete work and missing approvals, and a wrong format
+        # where the gate looks at it.
+        drawn = self._random.random() / self._habits.rejected if task.attempt == 1 else 1.0
+        lacking, found = drawn < 1 - self._habits.left_after_checks, drawn < 1 - self._office.left(task)
+        file = self._file(task, right=lacking or not found)
+        return {"file": file, "version": self._versions[task.case], "sources_cleared": not lacking}
 
     def _fill_correct(self, task: Task) -> Answer:
         self._versions[task.case] += 1
-        return {**self._made(task), "version": self._versions[task.case]}
+        return {**self._made(task), "version": self._versions[task.case], "hours": self._hours(task)}
 
     def _fill_repair(self, task: Task) -> Answer:
         self._versions[task.case] += 1
-        return {"file": f"content/{task.case}/{self._versions[task.case]}", "version": self._versions[task.case]}
+        return {"file": self._file(task), "version": self._versions[task.case], "hours": self._hours(task)}
 
     def _judged(self, task: Task, share: float) -> Answer:
         checks = _CHECKS[task.step]
@@ -181,11 +196,36 @@ class PackDesk:
         return {"studio_checks": ["brand", "legal", "spelling", *(["accessibility"] if same else [])], "studio_threshold": 80}
 
     def _fill_joint_planning(self, task: Task) -> Answer:
-        return {"plan_version": task.number, "planned": sorted(self._plans)}
+        # Whom finance objects to gives up a week; what has begun stays.
+        for plan in self._plans.values():
+            if task.number > 1 and plan.id == self._dearest() and plan.begins > self._office.now:
+                plan.moved += timedelta(days=7)
+        return {"plan_version": task.number, "planned": [row for _, plan in sorted(self._plans.items()) for row in self._planned(plan)]}
+
+    def _dearest(self) -> str:
+        ahead = [plan for plan in self._plans.values() if plan.begins > self._office.now and not plan.called_off]
+        return max(ahead, key=lambda plan: (plan.budget, plan.id)).id if ahead else ""
+
+    def _planned(self, plan: Plan) -> list[dict[str, str]]:
+        """When the production of each deliverable is to begin: its standard hours, four a day, before it is due, moved as agreed."""
+        rows = []
+        for item in plan.items:
+            due = datetime.fromisoformat(str(item["due"])) + plan.moved
+            begins = max(plan.begins, due - timedelta(days=float(item["std_hours"]) / 4))
+            rows.append({"task": str(item["id"]), "campaign": plan.id, "begins": begins.date().isoformat()})
+        return [] if plan.called_off else rows
 
     def _fill_sign_finance(self, task: Task) -> Answer:
         # The first plan of a month is over its budget; the second is not.
         return {"finance_signs": task.number > 1, **({"objection": "over budget"} if task.number == 1 else {})}
+
+    def _fill_view_of_operations(self, task: Task) -> Answer:
+        expected = show(self._office.store, task.instance)[0].variables["recommendation"]["expected_effect"]
+        return {"operations_agree": float(expected) >= self._habits.worth_hours}
+
+    def _fill_judge(self, task: Task) -> Answer:
+        # What showed no effect is taken back.
+        return {"keep": show(self._office.store, task.instance)[0].variables["measured"]["verdict"] == "better"}
 
     def _fill_joint_execution(self, task: Task) -> Answer:
         open_ = self._office.work.tasks()
@@ -193,8 +233,11 @@ class PackDesk:
         return {"running": len(open_), "overdue": len(overdue)}
 
     def _after_test_alert(self, task: Task) -> None:
-        if self._random.random() < self._habits.answers_alert:
-            said = {"acknowledged": True}
+        owners = {route["owner"] for route in show(self._office.store, task.instance)[0].variables["routes"]}
+        # Whose way was repaired is heard.
+        unheard = sum(self._random.random() >= self._habits.answers_alert for _ in owners) if task.number == 1 else 0
+        if unheard < len(owners):
+            said = {"acknowledged": True, "unheard": unheard}
             self._office.at(self._office.later(20), lambda: self._heard(task.case, said))
 
     def _heard(self, case: str, said: Answer) -> None:
@@ -216,11 +259,9 @@ _PLAIN: Final[dict[tuple[str, str], Answer]] = {
     ("quality_alignment", "settle"): {"checks": ["brand", "legal", "spelling", "accessibility"], "threshold": 80},
     ("quality_alignment", "sign_brand"): {"brand_signs": True},
     ("quality_alignment", "sign_studio"): {"studio_signs": True},
-    ("optimization", "view_of_operations"): {"operations_agree": True},
     ("optimization", "decide"): {"marketing_agrees": True},
-    ("optimization", "realised"): {"observed_effect": 0},
-    ("improvement", "propose"): {"hypothesis": "a checklist before the hand-in", "metric": "first_pass_yield", "before": 0.82},
-    ("improvement", "judge"): {"keep": True, "after": 0.82},
+    ("optimization", "realised"): {"confirmed": True},
+    ("improvement", "propose"): {"hypothesis": "a checklist before the hand-in", "metric": "first_pass_yield"},
     ("joint_cycles", "sign_marketing"): {"marketing_signs": True},
     ("joint_cycles", "sign_creative"): {"creative_signs": True},
     ("joint_cycles", "sign_channels"): {"channels_sign": True},

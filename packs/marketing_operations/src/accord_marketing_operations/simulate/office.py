@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Final, Protocol
 
 from accord.model.integration_map import IntegrationMap
+from accord.model.process import Gate
 from accord.model.values import Duration
 from accord.store import Store
 from accord.work import Task, Work, open_work
@@ -20,6 +21,7 @@ from accord.work.runner import carry_out
 from accord_marketing_operations.simulate.habits import Habits
 
 _REASONS: Final = ("wrong format", "unclear")  # what a form or gate finds is found before the offer
+_WITH_FILE: Final = ("hand_in", "review", "approve", "publish")  # its format was looked at when it was handed in
 _CALENDAR: Final = "office"
 _RESTARTS: Final = 3  # what does not work then waits for somebody who knows more
 _LONGEST_DAYS: Final = 200  # by then every instance has ended, or something waits for ever
@@ -72,7 +74,7 @@ class Office:
     random: Random
     habits: Habits
     people: list[Person]
-    functions: Mapping[str, Function]
+    functions: dict[str, Function]
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -84,6 +86,7 @@ class Office:
         self._number, self._ahead = 0, 0
         self._sent_back: Counter[str] = Counter()
         self._restarts: Counter[str] = Counter()
+        self._seen: dict[tuple[str, ...], tuple[int, list[Task]]] = {}
 
     def at(self, moment: datetime, then: Callable[[], None]) -> None:
         """Let something happen that the story waits for."""
@@ -114,6 +117,18 @@ class Office:
         """The public functions, each call counted by name."""
         self.counts[name] += 1
         return self.work
+
+    def left(self, task: Task) -> float:
+        """Share of the reasons for sending work back that no form or gate has looked at before this offer.
+
+        Where the map's gate before the review looks at the format of a file, nobody finds a wrong one behind it.
+        """
+        checked = any("format" in gate.checks for gate in self._gates_before(task)) and task.step in _WITH_FILE
+        return self.habits.left_after_format_check if checked else self.habits.left_after_checks
+
+    def _gates_before(self, task: Task) -> list[Gate]:
+        names = {step.accept_gate for step in self.map.processes[task.process].steps.values()}
+        return [self.map.gates[name] for name in sorted(names) if name in self.map.gates]
 
     def _at(self, moment: datetime, then: Callable[[], None]) -> None:
         self._number += 1
@@ -173,23 +188,31 @@ class Office:
             self._see(person)
 
     def _see(self, person: Person) -> None:
-        for task in self.work.tasks(team=person.team, states=("offered",)):
+        for task in self._open(person.team, "offered"):
             if task.assignee in ("", person.name) and (not person.owner or task.escalated_at is not None):
                 self._take_on(person, task)
         if not person.owner and not person.doing:
             self._begin(person)
 
+    def _open(self, team: str, *states: str) -> list[Task]:
+        """A team's tasks; most looks into an inbox find it as it was, so it is read again only when something was done since."""
+        done = self.counts.total()
+        if self._seen.get((team, *states), (-1,))[0] != done:
+            self._seen[team, *states] = (done, self.work.tasks(team=team, states=states))
+        return self._seen[team, *states][1]
+
     def _take_on(self, person: Person, task: Task) -> None:
         giver = self.map.processes[task.process].steps[task.from_task.rsplit("/", 2)[1]]
-        share = self.habits.rejected * self.habits.left_after_checks / (1 + self._sent_back[task.task])
+        share = self.habits.rejected * self.left(task) / (1 + self._sent_back[task.task])
         if giver.kind in ("human", "decision") and self.random.random() < share:
             self._sent_back[task.task] += 1
-            self.command("reject").reject(task.task, by=person.name, reason=self.random.choice(_REASONS))
+            found = _REASONS if self.left(task) == self.habits.left_after_checks else ("unclear",)
+            self.command("reject").reject(task.task, by=person.name, reason=self.random.choice(found))
         else:
             self.command("accept").accept(task.task, by=person.name)
 
     def _begin(self, person: Person) -> None:
-        mine = [t for t in self.work.tasks(team=person.team, states=("ready", "started")) if t.assignee in ("", person.name)]
+        mine = [t for t in self._open(person.team, "ready", "started") if t.assignee in ("", person.name)]
         task = next((t for t in mine if t.state == "ready" or t.assignee == person.name), None)
         if task is None:
             return
@@ -202,6 +225,10 @@ class Office:
     def _finish(self, person: Person, name: str) -> None:
         if person.doing != name:
             return  # fell ill meanwhile; somebody else has it now
+        if not self.work.task(name).open:  # called off under the person's hands
+            person.doing = ""
+            self._see(person)
+            return
         task = self.command("complete").complete(name, by=person.name, answer=self.desk.answer(self.work.task(name)))
         if task.state != "completed":
             self.counts["refused by a gate"] += 1

@@ -28,6 +28,8 @@ class Plan:
     items: list[dict[str, Any]]
     kinds_to_agree: list[str] = field(default_factory=list)
     instance: str = ""
+    moved: timedelta = timedelta()
+    called_off: bool = False
 
 
 def campaigns(seed: int, number: int) -> tuple[list[Plan], list[Row]]:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, Final
 
+from accord.lifecycle.measuring import measuring
 from accord.model.errors import TerminalError, TransientError, UsageError
 from accord.model.event import Event
 from accord.model.integration_map import IntegrationMap
@@ -22,6 +23,8 @@ from accord_marketing_operations.simulate.office import Office, Person
 from accord_marketing_operations.simulate.plans import Plan, campaigns
 
 CAMPAIGNS = 12
+# Day of the story on which a month's joint planning begins, and the ideas of that month.
+_MONTHS: Final = ((4, [{"id": "IMP-00001"}, {"id": "IMP-00002"}]), (24, [{"id": "IMP-00003"}]), (52, [{"id": "IMP-00004"}]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ def simulate_work(
     people += [Person(team.owner, name, owner=True) for name, team in integration_map.teams.items() if team.owner]
     since = min(plan.begins for plan in plans)
     office = Office(integration_map, store, since, random, assumed, people, _failing(functions, random, assumed))
+    office.functions.update(measuring(integration_map, store, lambda: office.now))
     teams = {team for _, team, _ in STAGES}
     hours = [{"id": row["id"], "team": row["team"]} for row in staff if row["team"] in teams]
     desk = PackDesk(office, {plan.id: plan for plan in plans}, hours)
@@ -97,10 +101,15 @@ def _tell(office: Office, desk: PackDesk, plans: list[Plan], hours: list[dict[st
     for number in range(6):
         office.at(first + timedelta(days=2 + 4 * number), lambda n=number: desk.report(f"TCK-8{n:04d}", ""))  # type: ignore[misc]
     items = [item for plan in plans for item in plan.items]
-    ideas = [{"id": "IMP-00001"}, {"id": "IMP-00002"}]
-    given = {"campaign": "all", "items": items, "people": [person | {"hours": 6.0} for person in hours], "ideas": ideas}
-    office.at(first + timedelta(days=4), lambda: _send(office, "month.begun", f"{first:%Y-%m}", given, "Deniz Dietz"))
+    given = {"campaign": "all", "items": items, "people": [person | {"hours": 6.0} for person in hours]}
+    for number, (days, ideas) in enumerate(_MONTHS):
+        office.at(first + timedelta(days=days), lambda n=number, i=ideas: _begin_month(office, first, n, given | {"ideas": i}))  # type: ignore[misc]
     office.at(first + timedelta(days=6), lambda: _send(office, "change.proposed", "CHG-0001", {}, "Paul Conrad"))
+
+
+def _begin_month(office: Office, first: datetime, number: int, content: Mapping[str, Any]) -> None:
+    month = f"{first.year + (first.month - 1 + number) // 12}-{(first.month - 1 + number) % 12 + 1:02}"
+    _send(office, "month.begun", month, content, "Deniz Dietz")
 
 
 def _send(office: Office, message: str, key: str, content: Mapping[str, Any], by: str) -> None:
@@ -110,6 +119,7 @@ def _send(office: Office, message: str, key: str, content: Mapping[str, Any], by
 def _call_off(office: Office, plan: Plan) -> None:
     try:
         office.command("cancel").cancel(plan.instance, by="Ana Adler", reason="the product is not launched")
+        plan.called_off = True
     except TerminalError:
         office.counts["nothing left to cancel"] += 1
 
