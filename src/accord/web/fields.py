@@ -6,6 +6,7 @@ form cannot: any text would do.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -122,6 +123,25 @@ def _options(rules: Mapping[str, Any]) -> tuple[str, ...]:
 def filled(fields: Sequence[Field], posted: Posted) -> tuple[Field, ...]:
     """The fields with what was filled in."""
     return tuple(replace(field, given=tuple(posted.get(field.name, ()))) for field in fields)
+
+
+def known(fields: Sequence[Field], values: Mapping[str, Any], *, zone: ZoneInfo) -> tuple[Field, ...]:
+    """The fields with what is known of them, such as what was filled in before the work came back."""
+    texts = {f"{PREFIX}{name}": value for name, value in values.items() if value is not None}
+    return tuple(replace(field, given=_texts(field, texts[field.name], zone)) if field.name in texts else field for field in fields)
+
+
+def _texts(field: Field, value: Any, zone: ZoneInfo) -> tuple[str, ...]:
+    if field.kind == "several":
+        return tuple(map(str, value)) if isinstance(value, list) else ()
+    if field.kind == "json" or isinstance(value, bool | list | dict):
+        return (json.dumps(value, ensure_ascii=False),)
+    if field.kind == "moment":
+        try:
+            return (f"{datetime.fromisoformat(str(value)).astimezone(zone):%Y-%m-%dT%H:%M}",)
+        except (ValueError, OverflowError):
+            return ()
+    return (str(value),)
 
 
 def marked(fields: Sequence[Field], wrong: Sequence[tuple[str, str]]) -> tuple[tuple[Field, ...], tuple[str, ...]]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from accord.model.integration_map import IntegrationMap
 from accord.store.signing import SigningKey
 from accord.web.answers import Way
-from accord.web.fields import PREFIX, Field, fields_of
+from accord.web.fields import PREFIX, Field, fields_of, known
 from accord.work import Task, Work
 from accord.work.definition import Definition
 from accord.work.inbox import item
@@ -89,7 +89,7 @@ def link_page(work: Work, seen: Preview) -> LinkPage:
         sla="" if line.hours_left is None else f"{line.sla}: {_left(line.hours_left)}",
         tone=_TONES[line.sla],
         reasons=task.reasons,
-        fields=_fields(seen, units, zone),
+        fields=_fields(seen, instance, units, zone),
         button=_BUTTONS[seen.action],
         person=_person(map_, seen.person),
         expires=_clock(seen.expires, zone),
@@ -97,10 +97,12 @@ def link_page(work: Work, seen: Preview) -> LinkPage:
     )
 
 
-def _fields(seen: Preview, units: Mapping[str, str], zone: ZoneInfo) -> tuple[Field, ...]:
+def _fields(seen: Preview, instance: Instance, units: Mapping[str, str], zone: ZoneInfo) -> tuple[Field, ...]:
     if seen.action == "reject":
         return (Field(PREFIX + REASON, "What is missing", "area", needed=True, help="So that it can be mended."),)
-    return fields_of(seen.form, units=units, zone=zone)
+    fields = fields_of(seen.form, units=units, zone=zone)
+    # Only of this very task: who decides anew, in another round of a loop, should not find the last verdict filled in.
+    return known(fields, instance.variables, zone=zone) if seen.task.attempt > 1 else fields
 
 
 def _asked(map_: IntegrationMap, instance: Instance, definition: Definition, seen: Preview, case: str) -> tuple[str, str]:
