@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from accord.model.spelling import speller
+
 GENESIS = "0" * 64
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_canonical = speller(allow_nan=False)
+_last: tuple[datetime | None, str] = (None, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,16 @@ class Event:
         return packed_body(self).encode()
 
 
+def utc_text(time: datetime) -> str:
+    """A time as the log and its projections keep it: ISO 8601 in UTC with microseconds."""
+    global _last  # the events of a command share one time, which is spelled for each of them in several places
+    known, text = _last
+    if known is not time:
+        text = time.astimezone(UTC).isoformat(timespec="microseconds")
+        _last = (time, text)
+    return text
+
+
 def packed_body(event: Event) -> str:
     """The canonical text of an event."""
     return as_body(parts_of(event))
@@ -61,7 +74,7 @@ def parts_of(event: Event) -> dict[str, Any]:
     return {
         "id": event.id,
         "type": event.type,
-        "time": event.time.astimezone(UTC).isoformat(timespec="microseconds"),
+        "time": utc_text(event.time),
         "source": event.source,
         "attributes": event.attributes,
         "objects": [[o.type, o.id, o.qualifier] for o in event.objects],
@@ -70,7 +83,7 @@ def parts_of(event: Event) -> dict[str, Any]:
 
 def as_body(raw: Mapping[str, Any]) -> str:
     """The one spelling of an event's parts."""
-    return _CANONICAL.encode(raw)
+    return _canonical(raw)
 
 
 def of_body(raw: Mapping[str, Any]) -> Event:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
-from datetime import UTC
 from typing import Any
 
 from accord.model.errors import UsageError
-from accord.model.event import Event, StoredEvent
+from accord.model.event import Event, StoredEvent, utc_text
+from accord.model.spelling import speller
 
 _LARGEST = 2**63 - 1
-_PACKED = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_packed = speller()
 
 
 def text(event: Event, name: str) -> str:
@@ -77,12 +76,12 @@ def texts(event: Event, name: str, value: object) -> list[str]:
 
 def packed(value: object) -> str:
     """A JSON value as text, the same text for equal values."""
-    return _PACKED.encode(value)
+    return _packed(value)
 
 
 def stamp(stored: StoredEvent) -> str:
     """The time of an event as projections keep it: ISO 8601 in UTC with microseconds."""
-    return stored.event.time.astimezone(UTC).isoformat(timespec="microseconds")
+    return utc_text(stored.event.time)
 
 
 def _refused(event: Event, name: str, expected: str, value: object) -> UsageError:

@@ -7,7 +7,6 @@ Nothing here reads a clock or writes: the caller gives the time and appends the 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from accord.model.errors import DataRefused
-from accord.model.event import Event, ObjectRef
+from accord.model.event import Event, ObjectRef, utc_text
 from accord.model.process import Step
+from accord.model.spelling import speller
 from accord.store.database import Rows
 from accord.work.calendar import due
 from accord.work.definition import Definition, Definitions, Way
@@ -25,6 +25,7 @@ from accord.work.gates import GateResult, evaluate_gate
 from accord.work.inheritance import above, needed
 from accord.work.state import ENDED, OBJECT, Handoff, Instance, Task, ended_parts, load_instance, open_parts
 
+_artefact = speller(ensure_ascii=True)
 JUMP = timedelta(seconds=1)  # machines that share a store differ by less; a clock that is further back is told
 
 
@@ -406,7 +407,7 @@ class Moves:
     def _offer(self, instance: Instance, task: Task, giver: Task, handoff: Handoff) -> None:
         step = self.definition(instance).steps[task.step]
         handoff.state, handoff.attempt, task.state = "offered", handoff.attempt + 1, "offered"
-        artefact = json.dumps({"task": giver.task, "variables": instance.variables}, sort_keys=True, separators=(",", ":"))
+        artefact = _artefact({"task": giver.task, "variables": instance.variables})
         sla = step.accept_within or step.sla
         self.emit(
             "handoff.offered",
@@ -544,7 +545,7 @@ def _moment(value: Any) -> datetime | None:
 
 def stamp(moment: datetime) -> str:
     """A time as the log keeps it."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return utc_text(moment)
 
 
 def _said(step: Step, what: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from accord.model.pause import doubling_pause
 from accord.work.expression import holds
 from accord.work.forms import check_answer, check_variables
 from accord.work.moves import Moves, stamp
-from accord.work.state import Instance, Task, find_tasks, instance_of
+from accord.work.state import Instance, Task, find_tasks, instance_of, likely_instance
 
 LONGEST_PAUSE_SECONDS = 3600.0
 _WAITING = "state = 'waiting' AND message <> '' AND message = ? AND message_key = ? ORDER BY seq"
@@ -23,7 +24,10 @@ def find(moves: Moves, task: str) -> tuple[Instance, Task]:
     """A task within its instance."""
     instance = moves.holding(task)
     if instance is None:
-        instance = moves.instance(instance_of(moves.rows, task))
+        with suppress(UnknownName):
+            instance = moves.instance(likely_instance(task))
+        if instance is None or task not in instance.tasks:
+            instance = moves.instance(instance_of(moves.rows, task))
     return instance, instance.tasks[task]
 
 

@@ -177,16 +177,21 @@ def instance_of(rows: Rows, task: str) -> str:
     return str(found[0][0]) if found else load_task(rows, task).instance
 
 
+def likely_instance(task: str) -> str:
+    """The instance a task belongs to by its name, which is that of all but those that undo something."""
+    return task.rsplit("/", 2)[0]
+
+
 def before_starting(instance: str) -> Ahead:
     """What a command reads that begins an instance."""
     return Ahead((OBJECT, instance), ((_BEGUN, (instance,)),))
 
 
 def before_changing(task: str) -> Ahead:
-    """What a command reads that is about a task: its instance, which most names of tasks begin with."""
-    instance = task.rsplit("/", 2)[0]
+    """What a command reads that is about a task: its instance."""
+    instance = likely_instance(task)
     of_instance = (_OF_INSTANCE, _VARIABLES, _TASKS, _HANDOFFS, _TOKENS)
-    return Ahead((OBJECT, instance), ((_HOLDER, (task,)), *((sql, (instance,)) for sql in of_instance)))
+    return Ahead((OBJECT, instance), tuple((sql, (instance,)) for sql in of_instance))
 
 
 def load_task(rows: Rows, task: str) -> Task:
@@ -213,7 +218,7 @@ def recent(rows: Rows, table: str, key: str) -> list[str]:
 
 def _task(row: Sequence[Any]) -> Task:
     task = Task(*row)
-    task.reasons = tuple(json.loads(row[16]))
+    task.reasons = tuple(json.loads(row[16])) if row[16] != "[]" else ()
     task.run_at, task.due_at, task.ready_at, task.started_at, task.ended_at = (_time(value) for value in row[18:23])
     task.escalated_at = _time(row[24])
     return task

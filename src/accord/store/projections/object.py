@@ -38,6 +38,8 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
 
 
 def _attributes(event: Event) -> dict[tuple[str, str], dict[str, Any]]:
+    if "object_attributes" not in event.attributes:
+        return {}
     return {
         (type_, id_): dict(values)
         for type_, by_id in mapping(event, "object_attributes").items()
