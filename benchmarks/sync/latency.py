@@ -169,7 +169,7 @@ def measure(source: str, target: str, count: int) -> list[float]:
 def bare_loop(source: str, target: str) -> Iterator[None]:
     """The log of one decoded and written into the other until the block ends: the least that any way of this kind costs."""
     log, done = LogSource("a", source), threading.Event()
-    with begin_capture(log, [Table("public", "items")], name="floor") as begun:
+    with begin_capture(log, [Table("items", "public")], name="floor") as begun:
         capture = begun.capture
     statement = "UPDATE items SET price = %(price)s::text::numeric, n = %(n)s::text::bigint WHERE id = %(id)s::text::bigint"
 
