@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -133,6 +135,7 @@ class PgFill:
         load_scanner(con, "postgres")  # it brings COPY's binary form
         picked = ", ".join(f"{self._encoded(name)} AS {quote(name)}" for name in columns)
         receive, send = os.pipe()
+        _widen(send)
         failures: list[duckdb.Error] = []
 
         def encode() -> None:
@@ -179,6 +182,15 @@ class PgFill:
         found = self._db.execute("SELECT pg_current_xact_id()::xid::text").fetchone()
         self._db.execute("COMMIT")
         self.stamp = str(found[0]) if found else ""
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold a whole chunk: with the usual 64 KB the two threads at its ends wake each other for every few hundred rows."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with contextlib.suppress(OSError):  # more than an ordinary user may have here
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 @contextmanager
