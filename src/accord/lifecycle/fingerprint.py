@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from accord import __version__
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.model.errors import AccordError
 from accord.workspace import Workspace
 
@@ -19,7 +19,7 @@ def inputs_fingerprint(workspace: Workspace) -> str:
     """
     parts: dict[str, str] = {"accord": __version__, "map": workspace.map.content_hash}
     resources = sorted({(b.holder, b.resource) for flow in workspace.map.flows.values() for b in flow.bindings.values()})
-    with open_duck() as con:
+    with borrowed_duck() as con:
         for system, resource in resources:
             try:
                 relation = workspace.connector(system).scan(con, resource)

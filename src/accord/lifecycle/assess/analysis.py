@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.lifecycle.assess.agreement import Systematic, compare_systems
 from accord.lifecycle.assess.architecture import Architecture, architecture_findings, describe_architecture
 from accord.lifecycle.assess.baseline import precise_share
@@ -71,7 +71,7 @@ def analyze(ctx: StepContext) -> AssessAnalysis:
     integration_map, connectors = workspace.map, workspace.connectors()
     systems = ask_systems(integration_map, connectors, ctx.progress)
     kpis = {n: k for n, k in discover_kpis(integration_map).items() if k.applies_to(integration_map)}
-    with open_duck() as con:
+    with borrowed_duck() as con:
         observed = observe(integration_map, connectors, con)
         create_table(con)
         check_contracts(observed)

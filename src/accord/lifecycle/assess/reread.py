@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import Connector
 from accord.connectors.types import literal, quote
 from accord.lifecycle.observe import BoundRows, Observation, observe
@@ -42,7 +42,7 @@ def read_again(observed: Observation, integration_map: IntegrationMap, connector
         kept = flows.get(bound.flow.name, replace(bound.flow, bindings={}))
         flows[bound.flow.name] = replace(kept, bindings={**kept.bindings, bound.binding.name: bound.binding})
     sampled, confirmed, differing = 0, 0, []
-    with open_duck() as con:
+    with borrowed_duck() as con:
         fresh = {(b.flow.name, b.binding.name): b for b in observe(replace(integration_map, flows=flows), connectors, con).bound}
         for bound in chosen:
             again = fresh.get((bound.flow.name, bound.binding.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.lifecycle.context import Analysis, StepContext
 from accord.lifecycle.design.agreements import Agreement, handoff_agreements
 from accord.lifecycle.design.dataflow import Delivery, Lineage, Record, deliveries, lineage, systems_of_record
@@ -71,7 +71,7 @@ def analyze(ctx: StepContext) -> DesignAnalysis:
     workspace = ctx.workspace
     integration_map, connectors = workspace.map, workspace.connectors()
     kpis = {n: k for n, k in discover_kpis(integration_map).items() if k.applies_to(integration_map)}
-    with open_duck() as con:
+    with borrowed_duck() as con:
         ctx.progress.begin("design", 3)
         observed = observe(integration_map, connectors, con)
         ctx.progress.advance("matching schemas")
