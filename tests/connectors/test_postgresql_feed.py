@@ -402,7 +402,7 @@ def test_a_position_moves_on_without_changes_where_the_server_would_read_much_ag
     db.execute("UPDATE t SET v = 'x' WHERE id = 1")
     found = feed.read()
     assert found is not None
-    monkeypatch.setattr("accord.connectors.postgresql_feed.STRIDE_BYTES", 1)
+    monkeypatch.setattr("accord.connectors.postgresql_feed.AGAIN_BYTES", 1)
     db.execute("CREATE TABLE elsewhere AS SELECT 1")
 
     onward = open_feed(found.position).read()

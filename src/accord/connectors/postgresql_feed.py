@@ -6,6 +6,7 @@ server, the publication and the shape of the table.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 import uuid
@@ -17,6 +18,7 @@ from typing import Any, Final
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
+from psycopg import errors
 
 from accord.connectors.direct import EarlyChanges
 from accord.connectors.feed_state import FeedState
@@ -52,6 +54,8 @@ SILENT_SECONDS: Final = 20.0
 """How long a server may decode without a word; a log that does not move for so long is an error and not an empty answer."""
 STRIDE_BYTES: Final = 16 << 20
 """After so much log of other tables a position without keys is handed out, so that the server need not keep that log for us."""
+AGAIN_BYTES: Final = 1 << 20
+"""So much log is read again at every start of the stream until a position behind it was stored and acknowledged."""
 FEW: Final = 24
 """Changes up to which keys are put together one by one."""
 _ARROW: Final = {"integer": pa.int64(), "double": pa.float64(), "date": pa.date32()}
@@ -137,11 +141,10 @@ class PostgresFeed:
 
     def _up_to_now(self, limit: int) -> KeyChanges | None:
         """What was committed before this call: that the server needs some milliseconds to begin sending does not mean there is nothing."""
-        with self._table.sessions() as db:
-            row = db.execute("SELECT pg_current_wal_lsn()::text").fetchone()
-        here = Position.parse(str(row[0]) if row else "0/0")
         stream = self._opened()
-        reached, until = self._given, time.monotonic() + stream.patience(SILENT_SECONDS)
+        much = stream.kept_bytes >= AGAIN_BYTES
+        here = self._end_of_log(marked=much)
+        reached, until = (self._given, stream.received), time.monotonic() + stream.patience(SILENT_SECONDS)
         while True:
             stream.ask()
             batch = stream.read(wait_seconds=PAUSE_SECONDS, rows=limit)
@@ -151,13 +154,27 @@ class PostgresFeed:
             if found is not None:
                 return found
             if batch.end >= here:
-                return self._onward(batch.end) if stream.kept_bytes >= STRIDE_BYTES else None
-            if batch.end > reached:
-                reached, until = batch.end, time.monotonic() + stream.patience(SILENT_SECONDS)
+                return self._onward(batch.end) if much else None
+            if (batch.end, stream.received) > reached:
+                reached, until = (batch.end, stream.received), time.monotonic() + stream.patience(SILENT_SECONDS)
             if time.monotonic() > until:
                 raise SystemUnreachable(
-                    self._table.source.system, self._table.source.where, f"its log stands still at {reached}, before {here}"
+                    self._table.source.system, self._table.source.where, f"its log stands still at {reached[0]}, before {here}"
                 )
+
+    def _end_of_log(self, *, marked: bool) -> Position:
+        """Where the log ends now; with a mark behind which the server may begin to read next time, where it lets us set one.
+
+        Without it the server sets one itself within a quarter of a minute, if anything is written.
+        """
+        with self._table.sessions() as db:
+            row = db.execute("SELECT pg_current_wal_lsn()::text").fetchone()
+            here = Position.parse(str(row[0]) if row else "0/0")
+            if marked:
+                with contextlib.suppress(errors.InsufficientPrivilege, errors.UndefinedFunction):
+                    row = db.execute("SELECT pg_log_standby_snapshot()::text").fetchone()
+                    here = max(here, Position.parse(str(row[0]) if row else "0/0"))
+        return here
 
     def _onward(self, end: Position) -> KeyChanges | None:
         """A position behind log without a change for us, lest the server read again at every start what comes before it."""

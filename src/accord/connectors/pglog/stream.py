@@ -55,6 +55,8 @@ class LogStream:
         self._acknowledged = after
         self._decoder = Decoder(after=after, keys=keys, known=known, where=f"system '{connection.source.system}', slot '{capture.slot}'")
         self._open = True
+        self.received = 0
+        """Messages so far; grows also while nothing can be handed out, as amid a transaction that is left out."""
         self.kept_bytes = kept_bytes
         """Log that the server reads again from the slot's beginning, at each start of the stream."""
         connection.start(capture.slot, _command(connection, capture, after, streaming=streaming, foreign=foreign))
@@ -98,6 +100,7 @@ class LogStream:
                 break
             if isinstance(message, bytes):
                 decoder.feed(message)
+                self.received += 1
             else:
                 decoder.reached(message.lsn)
         self._warned()
