@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-
-import sqlglot
-from sqlglot import exp
+from typing import TYPE_CHECKING
 
 from accord.model.entity import Field
 from accord.model.types import CanonicalType
 
-_COMPARED = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.EQ, exp.NEQ)
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+_COMPARED = ("gt", "gte", "lt", "lte", "eq", "neq")
+_STEPS = ("add", "sub")
 # A rule made of these alone reads the same once it was parsed and written again.
-_PLAIN = (*_COMPARED, exp.And, exp.Or, exp.Not, exp.Paren, exp.Is, exp.Null, exp.Column, exp.Identifier, exp.Literal, exp.Interval, exp.Var)
-_STEPS = (exp.Add, exp.Sub)
+_PLAIN = (*_COMPARED, *_STEPS, "and", "or", "not", "paren", "is", "null", "column", "identifier", "literal", "interval", "var")
 
 
 def without_calendar(check: str, fields: Mapping[str, Field]) -> str:
@@ -35,12 +36,15 @@ def without_calendar(check: str, fields: Mapping[str, Field]) -> str:
 @cache
 def _rewritten(check: str, kinds: tuple[tuple[str, str], ...]) -> str:
     known = dict(kinds)
-    if "timestamp" not in known.values():
+    if not any(kind == "timestamp" and name in check.lower() for name, kind in kinds):
         return check
+    import sqlglot  # takes a tenth of a second, which only maps with such rules should wait
+    from sqlglot import exp
+
     tree = sqlglot.parse_one(check, dialect="duckdb")
-    if not all(isinstance(node, (*_PLAIN, *_STEPS)) for node in tree.walk()):
+    if not all(node.key in _PLAIN for node in tree.walk()):
         return check
-    found = [node for node in tree.find_all(*_COMPARED) if _asks_calendar(node, known)]
+    found = [node for node in tree.walk() if node.key in _COMPARED and _asks_calendar(node, known)]
     for column in [c for node in found for c in node.find_all(exp.Column) if known[c.name.lower()] == "timestamp"]:
         name = column.sql(dialect="duckdb")
         # Endless moments are no number. Nothing but the column is named twice: what is common to two places is worked out before TRY.
@@ -51,17 +55,17 @@ def _rewritten(check: str, kinds: tuple[tuple[str, str], ...]) -> str:
 
 def _asks_calendar(node: exp.Expr, known: Mapping[str, str]) -> bool:
     """Whether it compares dates and moments, or moments some time apart; of two moments as they are the numbers are compared anyway."""
-    sides = [_moment(side, known) for side in (node.this, node.expression)]
-    if not all(sides):
+    if not (_moment(node.this, known) and _moment(node.expression, known)):
         return False
-    kinds = {known[c.name.lower()] for c in node.find_all(exp.Column)}
-    return "timestamp" in kinds and ("date" in kinds or any(node.find_all(exp.Interval)))
+    below = list(node.walk())
+    kinds = {known[one.name.lower()] for one in below if one.key == "column"}
+    return "timestamp" in kinds and ("date" in kinds or any(one.key == "interval" for one in below))
 
 
 def _moment(side: exp.Expr, known: Mapping[str, str]) -> bool:
     """Whether it is a date or a moment of the row, or some time before or after one."""
-    if isinstance(side, exp.Paren):
+    if side.key == "paren":
         return _moment(side.this, known)
-    if isinstance(side, _STEPS):
-        return _moment(side.this, known) and isinstance(side.expression, exp.Interval)
-    return isinstance(side, exp.Column) and not side.table and side.name.lower() in known
+    if side.key in _STEPS:
+        return _moment(side.this, known) and side.expression.key == "interval"
+    return side.key == "column" and not side.args.get("table") and side.name.lower() in known
