@@ -104,7 +104,9 @@ def verdicts(results: Sequence[TargetResult]) -> str:
     unknown = sum(r.verdict in ("not measured", "no target") for r in results)
     if unknown:
         parts.append(f"{unknown} not measured")
-    return f"Of {counted(len(results), 'target')}: {', '.join(parts)}."
+    assumed = sum(r.verdict in ("met", "indicated", "not met") and bool(r.value.label) for r in results)
+    told = f" Of the judged, {assumed} {'stands' if assumed == 1 else 'stand'} on simulated work." if assumed else ""
+    return f"Of {counted(len(results), 'target')}: {', '.join(parts)}.{told}"
 
 
 def marked(text: str, label: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -111,3 +111,14 @@ def test_every_case_falls_into_exactly_one_class(cases: list[tuple[int | None, i
         else:
             classes.append("late" if limit and b - a > limit else "met")
     assert (row.cases, row.met, row.late, row.out_of_order) == tuple([len(classes)] + [classes.count(c) for c in ("met", "late", "order")])
+
+
+def test_a_way_back_and_a_step_that_may_be_left_out_are_no_disorder() -> None:
+    """A correction leads back to the review that found its reason, and a step with a condition is skipped where that is false."""
+    first = datetime(2026, 1, 5, tzinfo=UTC)
+    later = first + timedelta(hours=1)
+
+    back = dependency("p", "correct", "review", {"a": later}, {"a": first, "b": first}, limit=None, now=later, optional=True)
+    left_out = dependency("p", "edit", "design", {"a": first}, {}, limit=timedelta(minutes=1), now=later, skippable=True)
+
+    assert (back.cases, left_out.cases) == (0, 0)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from accord.measure import Measure
+from accord.measure.carried_out import AFTER_ALL_RULES
+from accord.measure.labels import label_of_all, work_labels
 from accord.model.figure import Evidence, Figure
 from accord.model.process import Process
 
 _FIRSTS = """
-SELECT case_id, activity, min(complete_at) AS at
+SELECT case_id, activity, min(complete_at) AS at, bool_or(seq >= $own) AS own
 FROM event_log
 WHERE process = $process AND activity IN (SELECT unnest($steps)) GROUP BY ALL
 """
@@ -49,7 +51,8 @@ def milestones(measure: Measure) -> Milestones:
     """Hold the log against the order of steps and the service levels the map declares.
 
     Steps are matched to activities by name or title; a step the log never shows is left out. The first completion of a step in a case
-    counts, and its clock (calendar time) starts with the first completion of the step it depends on.
+    counts, and its clock (calendar time) starts with the first completion of the step it depends on. Cases that Accord carried out are not
+    held against systems that recorded others: a step counts for the cases of an origin in which it was ever done.
     """
     rows = [d for process in measure.map.processes.values() for d in _of_process(measure, process)]
     whole, kept = sum(d.cases for d in rows), sum(d.met for d in rows)
@@ -58,7 +61,9 @@ def milestones(measure: Measure) -> Milestones:
         return Milestones((), Figure("process_synchronization", None, "share", not_measured=why))
     evidence = (Evidence("query", "first completion of each step per case, from event_log; service levels of the map"),)
     title = "Dependent steps done in order and on time"
-    return Milestones(tuple(rows), Figure("process_synchronization", kept / whole, "share", whole, title=title, evidence=evidence))
+    label = label_of_all(work_labels(measure), {row.process for row in rows})
+    figure = Figure("process_synchronization", kept / whole, "share", whole, title=title, evidence=evidence, label=label)
+    return Milestones(tuple(rows), figure)
 
 
 def _of_process(measure: Measure, process: Process) -> list[Dependency]:
@@ -67,15 +72,24 @@ def _of_process(measure: Measure, process: Process) -> list[Dependency]:
         return []
     names = {title: step.name for step in process.steps.values() for title in (step.title or step.name, step.name)}
     first: dict[str, dict[str, datetime]] = {}
-    for row in measure.arrow(_FIRSTS, {"process": process.name, "steps": sorted(names)}).to_pylist():
+    own: dict[str, bool] = {}
+    for row in measure.arrow(_FIRSTS, {"process": process.name, "steps": sorted(names), "own": AFTER_ALL_RULES}).to_pylist():
         done = first.setdefault(names[row["activity"]], {})
         done[row["case_id"]] = min(row["at"], done.get(row["case_id"], row["at"]))
+        own[row["case_id"]] = own.get(row["case_id"], False) or row["own"]
+    shown = {step: {own[case] for case in cases} for step, cases in first.items()}
     rows = []
     for before, after in pairs:
         if before in first and after in first:
-            sla = process.steps[after].sla
-            limit = timedelta(seconds=sla.seconds) if sla else None
-            row = dependency(process.name, before, after, first[before], first[after], limit=limit, now=measure.now)
+            earlier, later = process.steps[before], process.steps[after]
+            limit = timedelta(seconds=later.sla.seconds) if later.sla else None
+            both = shown[before] & shown[after]
+            firsts = [{case: at for case, at in first[step].items() if own[case] in both} for step in (before, after)]
+            # One of several ways in, or a step that is left out where its condition is false, need not have been gone.
+            optional = later.join == "any" or bool(earlier.when)
+            row = dependency(
+                process.name, before, after, *firsts, limit=limit, now=measure.now, optional=optional, skippable=bool(later.when)
+            )
             if row.cases:
                 rows.append(row)
     return rows
@@ -90,6 +104,8 @@ def dependency(
     *,
     limit: timedelta | None,
     now: datetime,
+    optional: bool = False,
+    skippable: bool = False,
 ) -> Dependency:
     """Judge one order of two steps over all cases.
 
@@ -101,14 +117,18 @@ def dependency(
         later: first completion of the later step by case.
         limit: the later step's service level.
         now: a step not done by now is overdue when its limit has passed.
+        optional: the later step may rightly be done without the earlier one.
+        skippable: the later step may rightly be left out.
     """
     cases = out_of_order = late = 0
     for case in sorted(earlier.keys() | later.keys()):
         start, end = earlier.get(case), later.get(case)
         if end is None:
-            if start is not None and limit is not None and start + limit < now:
+            if start is not None and limit is not None and start + limit < now and not skippable:
                 cases, late = cases + 1, late + 1
             continue
+        if optional and (start is None or end < start):
+            continue  # it was begun by another way in; a way back to it may come later
         cases += 1
         if start is None or end < start:
             out_of_order += 1

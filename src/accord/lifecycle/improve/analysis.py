@@ -9,9 +9,10 @@ from accord.lifecycle.context import Analysis, StepContext
 from accord.lifecycle.improve.backlog import Opportunity, backlog
 from accord.lifecycle.improve.drift import SIGNIFICANT, Drift, process_drift
 from accord.lifecycle.improve.series import Series, monthly
+from accord.lifecycle.improve.tried import Tried, tried_changes
 from accord.lifecycle.judge import level_target
 from accord.lifecycle.standing import standing_findings
-from accord.lifecycle.titles import marked, process_title
+from accord.lifecycle.titles import counted, marked, process_title
 from accord.measure import discover_kpis, open_measure
 from accord.measure.labels import work_labels
 from accord.model.figure import Evidence, Figure, Finding, TargetResult, show_value
@@ -28,6 +29,7 @@ class ImproveAnalysis(Analysis):
     drift: tuple[Drift, ...] = ()
     backlog: tuple[Opportunity, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    tried: tuple[Tried, ...] = ()
 
 
 def analyze(ctx: StepContext) -> ImproveAnalysis:
@@ -36,14 +38,16 @@ def analyze(ctx: StepContext) -> ImproveAnalysis:
     kpis = {n: k for n, k in discover_kpis(workspace.map).items() if k.applies_to(workspace.map)}
     with open_measure(workspace.map, workspace.store, now=ctx.now) as measure:
         series, drift, labels = monthly(measure, kpis), process_drift(measure), work_labels(measure)
+        tried = tried_changes(measure)
     entries = backlog(standing_findings(workspace.store, workspace.map))
     return ImproveAnalysis(
         findings=_findings(workspace.map, series, drift, labels),
-        metrics=_metrics(series, entries),
+        metrics=_metrics(series, entries, tried),
         series=series,
         drift=drift,
         backlog=entries,
         labels=labels,
+        tried=tried,
     )
 
 
@@ -67,7 +71,7 @@ def _findings(
     return tuple(findings)
 
 
-def _metrics(series: Sequence[Series], entries: Sequence[Opportunity]) -> tuple[TargetResult, ...]:
+def _metrics(series: Sequence[Series], entries: Sequence[Opportunity], tried: Sequence[Tried]) -> tuple[TargetResult, ...]:
     charted = [s for s in series if s.chart is not None]
     signals = sum(len(s.chart.signals) for s in charted if s.chart is not None)
     points = sum(len(s.values) for s in charted)
@@ -79,8 +83,16 @@ def _metrics(series: Sequence[Series], entries: Sequence[Opportunity]) -> tuple[
     )
     known = "the true times of changes are not known in these systems, so neither delay nor false alarms can be counted"
     entry = Figure("backlog", float(len(entries)), "count", evidence=(Evidence("log", "standing findings"),))
+    confirmed = _none(NO_IMPROVEMENTS, "share")
+    enough = [t for t in tried if t.verdict != "too little data"]
+    if tried and not enough:
+        confirmed = _none(f"{counted(len(tried), 'change')} measured, all with too little data", "share")
+    if enough:
+        share = sum(t.verdict == "better" for t in enough) / len(enough)
+        word = "simulated" if any(t.simulated for t in enough) else ""
+        confirmed = Figure("confirmed", share, "share", len(enough), evidence=(Evidence("query", "work_step: measure_change"),), label=word)
     return (
-        level_target("opportunity_precision", "Opportunities confirmed by an impact test", _none(NO_IMPROVEMENTS, "share"), 0.95),
+        level_target("opportunity_precision", "Opportunities confirmed by an impact test", confirmed, 0.95),
         level_target("signals", "Monthly KPI values beyond their limits or in a run of eight", rate, None),
         level_target("detection_delay", "Delay and false alarms of change detection", _none(known, "d"), None),
         level_target("value", "Measured gain × unit value − cost", _none("there is no measured gain to price", ""), None),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from accord.lifecycle.titles import counted
 from accord.measure import Measure
 
 # Chance alone stays above this in 99 of 100 comparisons.
@@ -48,7 +49,9 @@ def _drift(process: str, rows: list[dict[str, object]]) -> Drift:
     counts = [(str(r["variant"]), int(str(r["before"])), int(str(r["after"]))) for r in rows]
     cases = sum(b + a for _, b, a in counts)
     if cases < _MINIMUM_CASES:
-        return Drift(process, cases, None, "", f"{cases} cases are too few; {_MINIMUM_CASES} are needed")
+        return Drift(
+            process, cases, None, "", f"{counted(cases, 'case')} {'is' if cases == 1 else 'are'} too few; {_MINIMUM_CASES} are needed"
+        )
     frequent = [c for c in counts if c[1] + c[2] >= 10]
     rare = [c for c in counts if c[1] + c[2] < 10]
     if sum(b + a for _, b, a in rare) >= 10:
