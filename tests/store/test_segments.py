@@ -72,7 +72,7 @@ def test_an_equal_table_is_the_same_segment(store: Store) -> None:
 
 
 @given(values=st.lists(st.none() | st.text(max_size=5), max_size=30), cuts=st.lists(st.integers(0, 30), max_size=4))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_where_a_table_is_cut_into_chunks_does_not_matter(
     tmp_path_factory: pytest.TempPathFactory, values: list[str | None], cuts: list[int]
 ) -> None:
