@@ -29,9 +29,10 @@ demo: $(VENV)/.run
 	@$(BIN)/accord demo marketing-operations --into $(DEMO)
 
 ## test: the whole suite in its short form, at most 10 minutes on 2 cores
+# Three workers for two cores: tests also wait, for processes that are killed and for servers.
 # Python may keep the compiled form here: the suite starts some two hundred processes, which would compile Accord anew each time.
 test: $(VENV)/.dev
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal
 
 ## prove: the long proofs (kills, histories, soak)
 prove: $(VENV)/.dev

@@ -23,6 +23,7 @@ from urllib.parse import quote
 import psycopg
 import pymysql
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 _databases = itertools.count(1)
@@ -31,6 +32,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "tests" / "startup"), os.environ.get("PYTHONPATH")]))
 
+# An example may take as long as a busy machine lets it.
+settings.register_profile("accord", deadline=None)
+settings.load_profile("accord")
 # A shell that starts the suite in the background lets it ignore Ctrl-C, and with it every process that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -148,6 +149,18 @@ def test_ctrl_c_ends_with_a_word_and_the_next_run_goes_on(shop: Path, run_accord
     assert run_accord("run", shop, "--json").returncode in (0, 1)
 
 
+def rests_with_lease(store: Path, pid: int) -> bool:
+    """Whether that process has the store, and is not just in the middle of a commit, where the database itself would refuse."""
+    with contextlib.closing(sqlite3.connect(store, timeout=0, isolation_level=None)) as db:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            held = db.execute("SELECT pid FROM lease").fetchall()
+            db.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return False
+    return held == [(pid,)]
+
+
 def test_two_runs_at_once_are_refused_with_the_holder(shop: Path, run_accord: Run) -> None:
     """Two writers would interleave; the second must know whom to wait for."""
     process = subprocess.Popen([sys.executable, "-m", "accord", "run", str(shop)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -155,8 +168,12 @@ def test_two_runs_at_once_are_refused_with_the_holder(shop: Path, run_accord: Ru
         while not (shop / ".accord" / "store.db").exists():
             assert process.poll() is None
             time.sleep(0.02)
-        time.sleep(0.5)
         os.kill(process.pid, signal.SIGSTOP)
+        while not rests_with_lease(shop / ".accord" / "store.db", process.pid):
+            os.kill(process.pid, signal.SIGCONT)
+            time.sleep(0.01)
+            assert process.poll() is None
+            os.kill(process.pid, signal.SIGSTOP)
         result = run_accord("sync", shop)
         assert_clear(result, 3, str(process.pid))
     finally:
