@@ -48,12 +48,15 @@ def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.Du
 
 
 @contextlib.contextmanager
-def borrowed_duck(*, threads: int = 2) -> Iterator[duckdb.DuckDBPyConnection]:
+def borrowed_duck(*, threads: int = 1) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to this process's one DuckDB engine, with an empty in-memory database of its own that is gone afterwards.
 
     An engine costs 15 ms and a scanner loaded into it 160 ms of CPU (DuckDB checks the signature of the whole file each time); a database
     inside a running engine costs 2 ms. Tables made here, temporary or not, are seen by no other borrower. Settings of the engine are
     shared, so a borrower changes none.
+
+    One thread, because most queries here wait for one source: with two threads the one that waits for the other turns in a circle, which
+    costs as much CPU as the work (half of a run over PostgreSQL) and made no run end sooner.
 
     Args:
         threads: most threads one query may use; borrowers of each number share an engine of their own.

@@ -66,7 +66,7 @@ def load_first(cycle: Cycle) -> Loaded | None:
         return None
     source, target = sides
     try:
-        with borrowed_duck(threads=1) as con:  # of two, the one that waits for the other would spin
+        with borrowed_duck() as con:
             loaded = _load(cycle, source, target, con)
     except (OutOfOrdinaryError, DataRefused) as reason:
         cycle.progress(f"{cycle.flow.name}: {reason}; every row is looked at by itself")
