@@ -179,3 +179,40 @@ def test_a_run_that_dies_between_link_and_write_gives_nobody_two_ids(people: Peo
     assert len(world.rows("crm")) == len(world.rows("shop")) == 3
     assert not world.sync().changed
     assert world.reconcile().agrees
+
+
+class Late:
+    """A connector before whose first write somebody else writes."""
+
+    def __init__(self, connector: Any, before: Callable[[], object]) -> None:
+        self._connector, self._before = connector, before
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connector, name)
+
+    def apply(self, batch: Any) -> Any:
+        before, self._before = self._before, lambda: None
+        before()
+        return self._connector.apply(batch)
+
+
+def test_a_number_somebody_else_took_first_links_nobody_to_them(people: People) -> None:
+    """The next number was free when it was looked for. Whoever has it now is another person, and must not be written over."""
+    world = people(BY_MAIL)
+    fill(world)
+    world.sync()
+    world.sql("shop", "INSERT INTO things VALUES ('k8', 'Zoe', 'zoe@x.org', 'Bern')")
+    (most,) = world.sql("crm", "SELECT max(cid) + 1 FROM things")[0]
+    whole = world.connectors["crm"]
+    world.connectors["crm"] = Late(whole, lambda: world.sql("crm", "INSERT INTO things VALUES (?, 'Eva', 'eva@x.org', 'Ulm')", most))
+
+    world.sync()
+    world.connectors["crm"] = whole
+    world.sync()
+
+    assert world.rows("crm")[most] == ("Eva", "eva@x.org", "Ulm")
+    shown = [sorted(row[0] for row in world.rows(n).values()) for n in ("crm", "shop")]
+    assert shown[0] == shown[1]
+    assert {"Eva", "Zoe"} <= set(shown[0])
+    assert not world.sync().changed
+    assert world.reconcile().agrees

@@ -11,7 +11,7 @@ from accord.sync.apply.receipts import noting
 from accord.sync.apply.targets import make_batch, numbered
 from accord.sync.cycle import Cycle, Side, names
 from accord.sync.identity.links import record_links
-from accord.sync.identity.own_key import GIVEN, note_given
+from accord.sync.identity.own_key import GIVEN, note_given, withdraw_taken
 
 
 def apply_target(cycle: Cycle, side: Side, batch_id: str, *, note_round: int = 0) -> ApplyResult:
@@ -33,7 +33,9 @@ def apply_target(cycle: Cycle, side: Side, batch_id: str, *, note_round: int = 0
     _settle(cycle, side, result)
     if cycle.has(given := side.table("given")) and cycle.count(f"SELECT count(*) FROM {given}"):
         note_given(cycle, side, f"SELECT * FROM {given}")
-        record_links(cycle)
+    if result.stale is not None:
+        withdraw_taken(cycle, side)
+    record_links(cycle)
     return result
 
 

@@ -67,7 +67,8 @@ def fill_links(con: duckdb.DuckDBPyConnection, store: Store, entity: str, table:
     parts = [f"SELECT *, {n} AS n FROM read_parquet({literal(str(store.read_segment(sha)))}){where}" for n, sha in enumerate(shas)]
     if parts:
         last = " QUALIFY row_number() OVER (PARTITION BY resource, own_key ORDER BY n DESC) = 1" if len(parts) > 1 else ""
-        con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM ({' UNION ALL BY NAME '.join(parts)}){last}")
+        found = f"SELECT * FROM ({' UNION ALL BY NAME '.join(parts)}){last}"
+        con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM ({found}) WHERE canonical IS NOT NULL")  # a link to nothing was taken back
 
 
 def merged_ids(store: Store, entity: str) -> dict[str, str]:

@@ -137,6 +137,23 @@ def note_given(cycle: Cycle, side: Side, rows: str) -> None:
     cycle.sql(f"INSERT INTO {table} SELECT canonical, own FROM ({rows})")
 
 
+def withdraw_taken(cycle: Cycle, side: Side) -> None:
+    """Take back links to keys made in this run that somebody else's row had by the time ours was to be inserted.
+
+    The row under such a key is not the one it was made for; kept, the link would make one thing of two. It is noted as a link to nothing,
+    so that the key is not given out again, and nobody is known by it.
+    """
+    if not side.binding.own_key:
+        return
+    key, resource = quote(cycle.keys[0]), literal(resource_of(side.binding))
+    stale = f"SELECT CAST({key} AS VARCHAR) FROM {side.table('done')} WHERE _op = 'insert' AND _status = 'stale'"
+    mine = f"resource = {resource} AND rule = 'made' AND \"by\" = {literal(cycle.run)} AND canonical IN ({stale})"
+    if not cycle.count(f"SELECT count(*) FROM links WHERE {mine}"):
+        return
+    cycle.sql(f"DELETE FROM {own_table(side)} WHERE _canonical IN (SELECT canonical FROM links WHERE {mine})")
+    note_links(cycle, f"SELECT resource, own_key, NULL, canonical, false, 'taken', 1.0 FROM links WHERE {mine}")
+
+
 def given_links(side: Side, rows: str) -> str:
     """SQL of the links for SQL of canonical id and own key."""
     return f"SELECT {literal(resource_of(side.binding))}, own, canonical, NULL, false, 'given', 1.0 FROM ({rows})"
