@@ -55,7 +55,7 @@ class Doubt:
             mark: a text in the statement that runs; neither: only whether the server answers is looked at.
         """
         # A session for replication answers no question with parameters; its server, alive, would be taken for gone.
-        given = {name: value for name, value in conninfo_to_dict(conninfo).items() if name != "replication"}
+        given: dict[str, Any] = {name: value for name, value in conninfo_to_dict(conninfo).items() if name != "replication"}
         self._conninfo, self._place, self._since = make_conninfo(**given), place_of(conninfo), time.monotonic()
         self._pid, self._mark = pid, mark
         self._strikes = 0
