@@ -46,7 +46,7 @@ class Sweep:
         self._of, self._path = of, folder / "hashes.duckdb"
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        con = open_duck()
+        con = open_duck(threads=1)  # of two, the one that waits for the server would turn in a circle and make the sweep look dearer
         load_scanner(con, "postgres")
         con.execute(f"ATTACH '{self._path}' AS kept")
         con.execute(f"ATTACH '{self._of.uri}' AS pg (TYPE postgres, READ_ONLY)")
