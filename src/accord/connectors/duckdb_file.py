@@ -22,7 +22,7 @@ from accord.connectors.condition import translated
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.files import passable
 from accord.connectors.keys import taken
-from accord.connectors.marker import COLUMNS, FORBIDDEN, TABLE, TAKEN, new_receipt, parts
+from accord.connectors.marker import COLUMNS, FORBIDDEN, TABLE, TAKEN, note_before_commit, parts
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Noting
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.errors import AccordError, DataRefused, StorageFull, SystemUnreachable, UnknownName
@@ -179,14 +179,11 @@ class DuckdbConnector:
                 return duckdb_write.write(con, table, staged, native, read)
             why = self._prepare(con, alias) if noting.marker else FORBIDDEN
 
-            def note(result: ApplyResult) -> None:
-                receipt = "" if why else new_receipt(noting)
-                if receipt:
-                    row = [noting.writer, noting.label, parts(receipt)[1]]
-                    con.execute(f"INSERT OR REPLACE INTO {alias}.main.{TABLE} VALUES (?, ?, ?, now())", row)
-                noting.note(receipt, why, result)
+            def put(receipt: str) -> None:
+                row = [noting.writer, noting.label, parts(receipt)[1]]
+                con.execute(f"INSERT OR REPLACE INTO {alias}.main.{TABLE} VALUES (?, ?, ?, now())", row)
 
-            return duckdb_write.write(con, table, staged, native, read, note)
+            return duckdb_write.write(con, table, staged, native, read, note_before_commit(noting, why, put))
 
     def _prepare(self, con: duckdb.DuckDBPyConnection, alias: str) -> str:
         """Make the table of markers where it is not there; why that cannot be, else empty."""

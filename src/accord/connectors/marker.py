@@ -6,9 +6,10 @@ For systems with transactions and no memory of them. The table is ours alone and
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Final
 
-from accord.connectors.protocol import Noting
+from accord.connectors.protocol import ApplyResult, Noting
 
 TABLE: Final = "accord_batches"
 COLUMNS: Final = ("writer", "flow", "batch", "at")  # one row per writer; ``flow`` names it for people
@@ -19,6 +20,24 @@ TAKEN: Final = f"its table {TABLE} is another one"
 def new_receipt(noting: Noting) -> str:
     """A receipt nobody gave before."""
     return f"{noting.writer}:{secrets.token_hex(12)}"
+
+
+def note_before_commit(noting: Noting, why: str, put: Callable[[str], None]) -> Callable[[ApplyResult], None]:
+    """What to call with what became of each row, once nothing but the commit is left to do.
+
+    Args:
+        noting: who is told.
+        why: no marker can be kept; else empty.
+        put: writes the marker of a receipt, in the transaction.
+    """
+
+    def note(result: ApplyResult) -> None:
+        receipt = "" if why else new_receipt(noting)
+        if receipt:
+            put(receipt)
+        noting.note(receipt, why, result)
+
+    return note
 
 
 def parts(receipt: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ import duckdb
 from accord.connectors import decide, mysql_binlog, mysql_feed, mysql_keys, mysql_marker, mysql_read, mysql_write
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.keys import chosen, taken
-from accord.connectors.marker import FORBIDDEN, TABLE, new_receipt
+from accord.connectors.marker import FORBIDDEN, TABLE, note_before_commit
 from accord.connectors.mysql_link import Link, address_of, rows, run, version
 from accord.connectors.mysql_types import MyColumn, columns_of, declaration
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
@@ -144,13 +144,7 @@ class MysqlConnector:
             if noting is None:
                 return mysql_write.write(db, con, quote(table), staged, columns)
             why = mysql_marker.prepare(db) if noting.marker else FORBIDDEN
-
-            def note(result: ApplyResult) -> None:
-                receipt = "" if why else new_receipt(noting)
-                if receipt:
-                    mysql_marker.put(db, noting, receipt)
-                noting.note(receipt, why, result)
-
+            note = note_before_commit(noting, why, lambda receipt: mysql_marker.put(db, noting, receipt))
             return mysql_write.write(db, con, quote(table), staged, columns, note)
 
     def open_feed(self, resource: str, key: Sequence[str], *, name: str, after: str | None) -> Feed:

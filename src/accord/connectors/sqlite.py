@@ -21,7 +21,7 @@ from accord.connectors.duck import borrowed_duck, load_scanner
 from accord.connectors.feed_state import FeedState
 from accord.connectors.files import passable
 from accord.connectors.keys import chosen, taken
-from accord.connectors.marker import FORBIDDEN, TABLE, new_receipt
+from accord.connectors.marker import FORBIDDEN, TABLE, note_before_commit
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
 from accord.connectors.sqlite_feed import FeedTable, SqliteFeed
 from accord.connectors.sqlite_types import as_text, canonical_type, declared_type
@@ -192,13 +192,7 @@ class SqliteConnector:
             if noting is None:
                 return sqlite_write.write(db, con, table, staged, declared)
             why = sqlite_marker.prepare(db) if noting.marker else FORBIDDEN
-
-            def note(result: ApplyResult) -> None:
-                receipt = "" if why else new_receipt(noting)
-                if receipt:
-                    sqlite_marker.put(db, noting, receipt)
-                noting.note(receipt, why, result)
-
+            note = note_before_commit(noting, why, lambda receipt: sqlite_marker.put(db, noting, receipt))
             return sqlite_write.write(db, con, table, staged, declared, note)
 
     def is_empty(self, resource: str) -> bool:

@@ -35,12 +35,12 @@ def place_of(conninfo: str) -> str:
 
 
 class _Asking(psycopg.Connection[Any]):
-    """A connection that waits for nothing longer than ``PROBE_SECONDS``."""
+    """A connection that waits for nothing longer than ``seconds``."""
+
+    seconds: float = PROBE_SECONDS
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         return super().wait(gen, interval, self.seconds if timeout is None else timeout)
-
-    seconds: float = PROBE_SECONDS
 
 
 class Doubt:

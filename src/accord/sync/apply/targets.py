@@ -68,14 +68,11 @@ def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[Field
         f"{literal(chr(39) + ' does not fit column ' + c.column)} END"
         for c in written
     ]
-    unfit += (
-        []
-        if given
-        else [
-            f"CASE WHEN NOT _editable AND {quote('wk:' + c.column)} IS NULL THEN {literal(f'{c.name}: the key cannot be written')} END"
-            for c in key_codes
-        ]
-    )
+    unfit += [
+        f"CASE WHEN NOT _editable AND {quote('wk:' + c.column)} IS NULL THEN {literal(f'{c.name}: the key cannot be written')} END"
+        for c in key_codes
+        if not given
+    ]
     sets = ", ".join(f"CASE WHEN {fresh[c.name]} THEN {literal(c.name)} END" for c in written)
     columns = [f"_m, {names(cycle.keys)}, {op} AS _op"]
     columns.append(f"list_filter([{sets}], lambda x: x IS NOT NULL) AS _set" if sets else "CAST([] AS VARCHAR[]) AS _set")
@@ -141,8 +138,12 @@ def make_batch(cycle: Cycle, side: Side, batch_id: str) -> ChangeBatch | None:
     rows: pa.Table = cycle.con.execute(
         f"SELECT {', '.join(picked)} FROM {side.table('plan')} WHERE _unfit IS NULL ORDER BY {names(cycle.keys)}"
     ).to_arrow_table()
-    gives = side.binding.own_key if side.binding.new_key == GIVEN else ""
-    return ChangeBatch(side.binding.resource, key, columns, rows, batch_id, gives) if rows.num_rows else None
+    return ChangeBatch(side.binding.resource, key, columns, rows, batch_id, _given_column(side)) if rows.num_rows else None
+
+
+def _given_column(side: Side) -> str:
+    """The column of the own key that the side's system gives; empty where it gives none."""
+    return side.binding.own_key if side.binding.new_key == GIVEN else ""
 
 
 def numbered(cycle: Cycle, side: Side) -> str:
@@ -153,10 +154,9 @@ def numbered(cycle: Cycle, side: Side) -> str:
 
 def asks_for_keys(cycle: Cycle, side: Side) -> bool:
     """Whether the side's system is to give keys to rows of ``plan_<i>``."""
-    own = side.binding.own_key if side.binding.new_key == GIVEN else ""
     column = side.codes[cycle.keys[0]].column
     missing = f"SELECT count(*) FROM {side.table('plan')} WHERE _unfit IS NULL AND _op = 'insert' AND {quote('k:' + column)} IS NULL"
-    return bool(own) and cycle.count(missing) > 0
+    return bool(_given_column(side)) and cycle.count(missing) > 0
 
 
 def intent_query(cycle: Cycle, side: Side) -> str:

@@ -81,7 +81,7 @@ def name_deciders(cycle: Cycle) -> None:
     """Say in ``losers`` who decided, and keep the agreed value a restored one replaces."""
     if not cycle.count("SELECT count(*) FROM ruling WHERE outcome = 'applied'"):
         return
-    rule = "CASE WHEN r.kind IN ('restore', 'again') THEN 'restored' ELSE 'decided' END"
+    rule = f"CASE WHEN r.kind IN ('restore', {literal(AGAIN)}) THEN 'restored' ELSE 'decided' END"
     cycle.sql(
         f"UPDATE losers SET winner = r.who, rule = {rule} FROM ruling r "
         "WHERE r.outcome = 'applied' AND losers.key = r.key AND losers.field = r.field"
