@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from accord.model.figure import Figure, Finding, TargetResult
 from accord.model.integration_map import IntegrationMap
+from accord.report.document import Paragraph
 
 _WORDS = ("simulated", "partly simulated")
 # Dimensions of KPIs whose values are names of the map, and what the dimension is called on a page.
@@ -114,8 +115,8 @@ def marked(text: str, label: str) -> str:
     return f"{text} ({label})" if label else text
 
 
-def whose_work(integration_map: IntegrationMap, labels: Mapping[str, str]) -> str:
-    """Which processes simulated people worked in, as one sentence; empty when they did in none.
+def whose_work(integration_map: IntegrationMap, labels: Mapping[str, str]) -> tuple[Paragraph, ...]:
+    """A note that says which processes simulated people worked in; none when they did in none.
 
     Args:
         integration_map: for the titles.
@@ -124,4 +125,4 @@ def whose_work(integration_map: IntegrationMap, labels: Mapping[str, str]) -> st
     whole, partly = (sorted(process_title(integration_map, p) for p, word in labels.items() if word == w) for w in _WORDS)
     parts = [f"some of the work of {', '.join(partly)}"] if partly else []
     parts += [f"all work of {', '.join(whole)}"] if whole else []
-    return f"Simulated people did {' and '.join(parts)}; figures of these processes count it." if parts else ""
+    return (Paragraph(f"Simulated people did {' and '.join(parts)}; figures of these processes count it.", "note"),) if parts else ()

@@ -107,6 +107,14 @@ def typed(columns: Mapping[str, str], expressions: Mapping[str, str], rest: str)
     return f"SELECT {items} {rest}"
 
 
+def own_work(sources: Sources, columns: Mapping[str, str], table: str, *, why_empty: str = "no process was carried out") -> View:
+    """A view over one of the tables of ``Sources.work``, whose columns have the names of the view's."""
+    if not sources.work():
+        return View(empty(columns), why_empty="no process was carried out")
+    rows = typed(columns, {name: quote(name) for name in columns}, f"FROM {quote(table)}")
+    return View(rows, why_empty=why_empty, tables=sources.work())
+
+
 def entity_columns(integration_map: IntegrationMap, entity: str) -> dict[str, str]:
     """Field: DuckDB type, of an entity.
 

@@ -23,8 +23,7 @@ def build(ctx: StepContext, analysis: AssessAnalysis) -> Document:
     if worst is not None and worst.median_hours is not None:
         hours = f"{worst.total_hours:,.0f} h in all, median {worst.median_hours:,.1f} h"
         summary += f" Most time is lost from {worst.from_team} to {worst.to_team}: {hours}."
-    simulated = whose_work(ctx.workspace.map, {f.process.name: f.label for f in facts if f.label})
-    said = (Paragraph(simulated, "note"),) if simulated else ()
+    said = whose_work(ctx.workspace.map, {f.process.name: f.label for f in facts if f.label})
     sections = (Section("Overview", (*said, _overview(facts))), *(Section(f.process.title or f.process.name, _process(f)) for f in facts))
     title = f"{ctx.workspace.map.title or ctx.workspace.map.name}: workflow evaluation"
     return Document("workflow-evaluation", title, "assess", sections, summary)

@@ -46,8 +46,7 @@ def build(ctx: StepContext, analysis: CoordinateAnalysis) -> Document:
         ("Silos", str(max(len(net.silos) - 1, 0)), "groups of teams that hand nothing to the others, beside the largest"),
         ("Overloaded", ", ".join(map(team, net.overloaded)) or "none", "teams that receive more than 40 % of all handoffs"),
     )
-    simulated = whose_work(ctx.workspace.map, analysis.labels)
-    said = (Paragraph(simulated, "note"),) if simulated else ()
+    said = whose_work(ctx.workspace.map, analysis.labels)
     sections = (
         Section("Handoff matrix", (*said, handoff_matrix(cells))),
         Section("Pairs, most hours waited first", _cut(Table(_PAIRS, pairs, align="llrrrrr", evidence="handoff"), len(net.pairs), "pair")),

@@ -34,8 +34,7 @@ def build(ctx: StepContext, analysis: CoordinateAnalysis) -> Document:
         )
         columns = ("Process", "Steps", "Due", "Out of order", "Late", "In order and on time")
         table = Table(columns, rows, align="llrrrr", evidence="event_log; order and service levels of the map")
-        simulated = whose_work(integration_map, analysis.labels)
-        said = (Paragraph(simulated, "note"),) if simulated else ()
+        said = whose_work(integration_map, analysis.labels)
         dependencies = [Paragraph(_CLOCK, "note"), *said, Figures((reached.figure,)), table]
         summary = f"{show_value(reached.figure.value or 0.0, 'share')} of the dependent steps were done in order and on time."
     elif reached is not None:

@@ -48,9 +48,8 @@ def build(ctx: StepContext, analysis: OptimizeAnalysis) -> Document:
         for b in waits[:_SHOWN]
     )
     columns = ("Process", "After", "Before", "Times", "Median h", "Hours in all", "Share of the process")
-    simulated = whose_work(integration_map, analysis.labels)
     blocks: list[Block] = [
-        *((Paragraph(simulated, "note"),) if simulated else ()),
+        *whose_work(integration_map, analysis.labels),
         Paragraph(
             "A case waits from the end of one event to the start of the next (its end, where starts are not recorded). These are calendar "
             "hours; waiting that is planned, such as for a launch date, is in them.",

@@ -55,9 +55,7 @@ def build(ctx: StepContext, analysis: OptimizeAnalysis) -> Document:
         for x in losses[:_SHOWN]
     )
     columns = ("Process", "From", "To", "Accepted", "Median h", "Hours waited", *(("Late", "Hours beyond service level") if agreed else ()))
-    blocks: list[Block] = [Paragraph(_NOTE if agreed else _NO_LEVEL, "note")]
-    if simulated := whose_work(integration_map, analysis.labels):
-        blocks.append(Paragraph(simulated, "note"))
+    blocks: list[Block] = [Paragraph(_NOTE if agreed else _NO_LEVEL, "note"), *whose_work(integration_map, analysis.labels)]
     if bars:
         blocks.append(bar_chart(bars, name="hours-lost", title="Hours waited beyond the agreed service level"))
     blocks.append(Table(columns, rows, align="lllrrrrr", evidence="handoff: accepted handoffs with valid times"))

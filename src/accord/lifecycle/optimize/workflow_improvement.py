@@ -28,9 +28,7 @@ def build(ctx: StepContext, analysis: OptimizeAnalysis) -> Document:
         (team_title(integration_map, b.team), f"{b.hour:02}:00", f"{b.n:,}", show_value(b.share, "share"))
         for b in analysis.batches[:_SHOWN]
     )
-    pictures: list[Block] = []
-    if simulated := whose_work(integration_map, analysis.labels):
-        pictures.append(Paragraph(simulated, "note"))
+    pictures: list[Block] = [*whose_work(integration_map, analysis.labels)]
     for lanes in analysis.lanes:
         pictures.append(lanes.picture)
         if lanes.left_out:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from accord.connectors.types import quote
-from accord.measure.sources import Sources, View, empty, typed
+from accord.measure.sources import Sources, View, own_work
 
 COLUMNS: Mapping[str, str] = {
     "process": "VARCHAR",
@@ -22,7 +21,4 @@ COLUMNS: Mapping[str, str] = {
 
 def build(sources: Sources) -> View:
     """The view over the log of Accord's own work; what systems recorded is not in it."""
-    if not sources.work():
-        return View(empty(COLUMNS), why_empty="no process was carried out")
-    rows = typed(COLUMNS, {name: quote(name) for name in COLUMNS}, 'FROM "work time"')
-    return View(rows, why_empty="no process was carried out", tables=sources.work())
+    return own_work(sources, COLUMNS, "work time")

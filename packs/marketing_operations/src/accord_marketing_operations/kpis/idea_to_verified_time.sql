@@ -16,8 +16,7 @@
 WITH judged AS (
     SELECT
         j.instance,
-        max(j.complete_at) AS at,
-        arg_max(m.attributes ->> '$.variables.measured.verdict', m.seq) AS verdict
+        max(j.complete_at) AS at
     FROM work_step AS j
     JOIN work_step AS m ON m.instance = j.instance AND m.activity = 'measured'
     WHERE j.process = 'improvement' AND j.activity = 'judge' AND j.event_type IS DISTINCT FROM 'task.reopened'
