@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import duckdb
+import psycopg
 import pytest
 
 from accord.connectors.registry import open_connector
@@ -122,3 +125,35 @@ def two(make_world: Any) -> World:
     table = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
     fields = [Field("id", required=True), Field("name"), Field("size", "integer")]
     return make_world({"a": table, "b": table}, fields)
+
+
+@pytest.fixture
+def open_system(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str, str], tuple[str, Callable[[str], list[Any]]]]:
+    """Of a kind and a name: where an empty system is (``at`` of the map), and how somebody else runs a statement there."""
+
+    def opened(kind: str, name: str) -> tuple[str, Callable[[str], list[Any]]]:
+        def in_sqlite(statement: str) -> list[Any]:
+            with closing(sqlite3.connect(tmp_path / f"{name}.db")) as db, db:
+                return db.execute(statement).fetchall()
+
+        def in_duckdb(statement: str) -> list[Any]:
+            with duckdb.connect(str(tmp_path / f"{name}.duckdb")) as db:
+                return db.execute(statement).fetchall()
+
+        if kind == "sqlite":
+            return f"{name}.db", in_sqlite
+        if kind == "duckdb":
+            return f"{name}.duckdb", in_duckdb
+        at = str(request.getfixturevalue("mysql_url" if kind == "mysql" else "postgres_url"))
+
+        def in_postgresql(statement: str) -> list[Any]:
+            with psycopg.connect(at, autocommit=True) as db:
+                found = db.execute(statement.encode())
+                return found.fetchall() if found.description else []
+
+        if kind == "postgresql":
+            return at, in_postgresql
+        server = request.getfixturevalue("mysql_server")
+        return at, lambda statement: list(server.execute(statement, database=urlsplit(at).path[1:]))
+
+    return opened

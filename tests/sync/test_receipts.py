@@ -12,9 +12,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import duckdb
 import psycopg
 import pytest
 
@@ -88,20 +86,11 @@ class Pair:
 
 
 @pytest.fixture
-def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Pair]]:
+def pair(open_system: Any, tmp_path: Path) -> Iterator[Callable[..., Pair]]:
     made: list[Pair] = []
 
     def build(kind: str, **binding: Any) -> Pair:
-        at, run_b = "b.db", run_sqlite(tmp_path / "b.db")
-        if kind == "duckdb":
-            at, run_b = "b.duckdb", run_duckdb(tmp_path / "b.duckdb")
-        elif kind == "postgresql":
-            at = request.getfixturevalue("postgres_url")
-            run_b = run_postgresql(at)
-        elif kind == "mysql":
-            at = request.getfixturevalue("mysql_url")
-            server = request.getfixturevalue("mysql_server")
-            run_b = lambda statement: server.execute(statement, database=urlsplit(at).path[1:])  # noqa: E731
+        at, run_b = open_system(kind, "b")
         made.append(Pair(tmp_path, kind, at, run_b, **binding))
         return made[-1]
 
@@ -110,31 +99,6 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..
         one.store.close()
         for connector in one.connectors.values():
             connector.close()
-
-
-def run_sqlite(path: Path) -> Run:
-    def run(statement: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(path)) as db, db:
-            return db.execute(statement).fetchall()
-
-    return run
-
-
-def run_duckdb(path: Path) -> Run:
-    def run(statement: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(path)) as db:
-            return db.execute(statement).fetchall()
-
-    return run
-
-
-def run_postgresql(url: str) -> Run:
-    def run(statement: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(url, autocommit=True) as db:
-            found = db.execute(statement.encode())
-            return found.fetchall() if found.description else []
-
-    return run
 
 
 def agreed(pair: Pair, hits: int) -> None:

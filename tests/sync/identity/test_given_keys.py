@@ -8,9 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 
 from accord.connectors.registry import open_connector
@@ -94,20 +92,11 @@ class Firm:
 
 
 @pytest.fixture
-def firm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Firm]]:
+def firm(open_system: Any, tmp_path: Path) -> Iterator[Callable[..., Firm]]:
     made: list[Firm] = []
 
     def build(kind: str, **options: Any) -> Firm:
-        at, crm = "crm.db", run_sqlite(tmp_path / "crm.db")
-        if kind == "postgresql":
-            at = request.getfixturevalue("postgres_url")
-            crm = run_postgresql(at)
-        elif kind == "mysql":
-            at, server = request.getfixturevalue("mysql_url"), request.getfixturevalue("mysql_server")
-
-            def crm(statement: str) -> list[tuple[Any, ...]]:
-                return list(server.execute(statement, database=urlsplit(at).path[1:]))
-
+        at, crm = open_system(kind, "crm")
         made.append(Firm(tmp_path, kind, at, crm, **options))
         return made[-1]
 
@@ -116,23 +105,6 @@ def firm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..
         one.store.close()
         for connector in one.connectors.values():
             connector.close()
-
-
-def run_sqlite(path: Path) -> Run:
-    def run(statement: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(path)) as db, db:
-            return db.execute(statement).fetchall()
-
-    return run
-
-
-def run_postgresql(url: str) -> Run:
-    def run(statement: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(url, autocommit=True) as db:
-            found = db.execute(statement.encode())
-            return found.fetchall() if found.description else []
-
-    return run
 
 
 @pytest.mark.parametrize("kind", KINDS)
