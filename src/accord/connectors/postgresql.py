@@ -31,7 +31,7 @@ from accord.connectors import (
     postgresql_version,
     postgresql_write,
 )
-from accord.connectors.duck import load_scanner, open_duck
+from accord.connectors.duck import borrowed_duck, load_scanner
 from accord.connectors.feed_state import FeedState
 from accord.connectors.keys import Keys, chosen, taken
 from accord.connectors.pglog import LogSource, Table
@@ -62,6 +62,12 @@ _RESOURCES = """
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
         AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
     ORDER BY 1"""
+# As above, of one name: a server may hold thousands of tables.
+_PLACE = """
+    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relname = %(name)s AND n.nspname = coalesce(nullif(%(schema)s, ''), current_schema())
+        AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+        AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%%'"""
 _KEY = """
     SELECT array_agg(a.attname ORDER BY k.position)
     FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, position)
@@ -140,7 +146,8 @@ class PostgresConnector:
     def _few(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> tuple[str | None, Keys, Shape]:
         """The rows where the keys are few and the values usual; the keys and the shape of the table in any case."""
         with self._opened() as db:
-            shape = self._shapes.get(resource) or self._seen(db, resource)
+            known = self._shapes.get(resource)
+            shape = known or self._seen(db, resource)
             for _ in range(_TRIES):
                 asked = self._asked(con, keys, shape, resource)
                 try:
@@ -149,11 +156,15 @@ class PostgresConnector:
                     relation = None
                 if relation is not None:
                     return relation, asked, shape
+                if asked.few is None and shape is not known:
+                    break  # many keys, and the shape is as of just now
                 seen = self._seen(db, resource)
                 if seen == shape:
                     break
-                shape = seen
-        return None, self._asked(con, keys, shape, resource), shape
+                shape, known = seen, None
+            else:
+                asked = self._asked(con, keys, shape, resource)
+        return None, asked, shape
 
     def _scanned(
         self, con: duckdb.DuckDBPyConnection, query: str, columns: Sequence[PgColumn], more: Sequence[str] = (), *, picked: str = "*"
@@ -186,11 +197,7 @@ class PostgresConnector:
     def change_token(self, resource: str) -> str | None:
         """Moves with every transaction that ends on the server."""
         with self._opened() as db:
-            try:
-                schema, name = self._located(db, resource)
-            except UnknownName:
-                return None  # whoever reads it says so better
-            return postgresql_token.token(db, schema, name)
+            return postgresql_token.token(db, *self._split(resource))
 
     def add_columns(self, resource: str, columns: Mapping[str, CanonicalType]) -> None:
         """One ALTER TABLE for all columns that are not there."""
@@ -239,22 +246,18 @@ class PostgresConnector:
                     if result is not None:
                         return result
                 self._shapes.pop(batch.resource, None)
-        con = open_duck(threads=1)
-        try:
-            with self._opened() as db:
-                table = self._table(db, batch.resource)
-                columns = {c.name: c for c in columns_of(db, table)}
-                for name in (*batch.key, *batch.columns):
-                    if name not in columns:
-                        raise UnknownName("column", name, columns, holder=f"the batch for '{self.system.name}.{batch.resource}'")
-                staged = decide.stage(con, batch, {name: c.type for name, c in columns.items()})
-                with db.transaction():
-                    db.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL synchronous_commit = on".encode())
-                    result = postgresql_write.write(db, con, table, staged, columns)
-                    self._note(db, noting, result)
-                    return result
-        finally:
-            con.close()
+        with borrowed_duck() as con, self._opened() as db:
+            table = self._table(db, batch.resource)
+            columns = {c.name: c for c in columns_of(db, table)}
+            for name in (*batch.key, *batch.columns):
+                if name not in columns:
+                    raise UnknownName("column", name, columns, holder=f"the batch for '{self.system.name}.{batch.resource}'")
+            staged = decide.stage(con, batch, {name: c.type for name, c in columns.items()})
+            with db.transaction():
+                db.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL synchronous_commit = on".encode())
+                result = postgresql_write.write(db, con, table, staged, columns)
+                self._note(db, noting, result)
+                return result
 
     def _few_noted(self, db: psycopg.Connection[Any], batch: ChangeBatch, shape: Shape, noting: Noting) -> ApplyResult | None:
         with db.transaction() as open_:
@@ -351,7 +354,8 @@ class PostgresConnector:
         """One statement, and one row of it travels."""
         with self._opened() as db:
             table = self._table(db, resource)
-            return postgresql_version.sum_of(db, table, {c.name: c for c in columns_of(db, table)}, where)
+            columns = {c.name: c for c in columns_of(db, table)} if where else {}
+            return postgresql_version.sum_of(db, table, columns, where)
 
     def rows_written(self, resource: str) -> int | None:
         """By the server's statistics."""
@@ -402,12 +406,11 @@ class PostgresConnector:
     def _located(self, db: psycopg.Connection[Any], resource: str) -> tuple[str, str]:
         """Schema and name of an existing table or view."""
         schema, name = self._split(resource)
-        found = db.execute(_RESOURCES).fetchall()
-        current = db.execute("SELECT current_schema()").fetchone()
-        for row in found:
-            if row[2] == name and row[1] == (schema or (current[0] if current else "public")):
-                return row[1], row[2]
-        raise UnknownName("resource", resource, [r[0] for r in found], place=self.system.place, holder=f"system '{self.system.name}'")
+        found = db.execute(_PLACE, {"schema": schema, "name": name}, prepare=True).fetchone()
+        if found is not None:
+            return str(found[0]), str(found[1])
+        known = [row[0] for row in db.execute(_RESOURCES).fetchall()]
+        raise UnknownName("resource", resource, known, place=self.system.place, holder=f"system '{self.system.name}'")
 
     def _describe_view(self, db: psycopg.Connection[Any], row: tuple[Any, ...]) -> ResourceDescription | None:
         """As for a table; none for a view that cannot be read or takes too long, which must not hide all the others."""
@@ -448,7 +451,10 @@ class PostgresConnector:
             seconds = given.get("connect_timeout") or CONNECT_SECONDS
             # Given here because the scanner opens connections of its own: nobody waits for a lock without end.
             # The server's own price of a page is for turning disks: a whole table would be read for one row in a hundred.
-            options = f"-c random_page_cost=1.1 {given.get('options') or ''} -c lock_timeout={LOCK_SECONDS}s"
+            # One process of the server per reader, which also fetches its pages: helpers end sooner on an idle machine and cost up to
+            # half as much CPU again, and the server is there for others.
+            reading = "-c random_page_cost=1.1 -c max_parallel_workers_per_gather=0 -c effective_io_concurrency=0"
+            options = f"{reading} {given.get('options') or ''} -c lock_timeout={LOCK_SECONDS}s"
             link = {name: value for name, value in LINK.items() if name not in given}
             name = given.get("application_name") or "accord"
             self._conninfo = make_conninfo(at, connect_timeout=seconds, application_name=name, options=options, **link)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from psycopg import errors
 
 from accord.connectors.keys import Keys
-from accord.connectors.postgresql_types import PgColumn, columns_of
+from accord.connectors.postgresql_types import PgColumn, columns_with
 from accord.connectors.text_values import readable_types
 from accord.connectors.types import literal, quote
 
@@ -50,12 +50,9 @@ def shape_of(db: psycopg.Connection[Any], table: str) -> Shape:
         db: an open connection.
         table: quoted name.
     """
-    while True:
-        before = db.execute(f"SELECT {mark(table)}".encode()).fetchone()
-        columns = columns_of(db, table)
-        after = db.execute(f"SELECT {mark(table)}".encode()).fetchone()
-        if before and before == after:
-            return Shape(table, columns, str(before[0]))
+    # The mark is of the statement's snapshot, and a type's name may be newer than that: then a later statement finds another mark.
+    columns, found = columns_with(db, table, mark(table))
+    return Shape(table, columns, str(found))
 
 
 def wanted(keys: Keys, shape: Shape, *, as_texts: bool = False) -> str:

@@ -35,7 +35,7 @@ _COLUMNS = """
         FROM base b JOIN pg_type t ON t.oid = b.typbasetype WHERE b.typtype = 'd'
     )
     SELECT a.attname, format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, NULL), b.typname, b.typcategory = 'A', b.typmod,
-        NOT a.attnotnull
+        NOT a.attnotnull{more}
     FROM pg_attribute a JOIN base b ON b.attnum = a.attnum AND b.typtype <> 'd'
     WHERE a.attrelid = %(table)s::regclass
     ORDER BY a.attnum"""
@@ -112,4 +112,18 @@ def columns_of(db: psycopg.Connection[tuple[object, ...]], table: str) -> tuple[
         db: an open connection.
         table: quoted name.
     """
-    return tuple(PgColumn(*row) for row in db.execute(_COLUMNS, {"table": table}).fetchall())  # type: ignore[arg-type]  # catalog rows
+    return columns_with(db, table)[0]
+
+
+def columns_with(db: psycopg.Connection[tuple[object, ...]], table: str, more: str = "NULL") -> tuple[tuple[PgColumn, ...], object]:
+    """The columns, and what an expression gives in the same statement; null of a table without columns.
+
+    Args:
+        db: an open connection.
+        table: quoted name.
+        more: SQL on the server.
+    """
+    query = _COLUMNS.replace("{more}", f", {more.replace('%', '%%')}")
+    rows = db.execute(query.encode(), {"table": table}, prepare=True).fetchall()
+    columns = tuple(PgColumn(*row[:-1]) for row in rows)  # type: ignore[arg-type]  # catalog rows
+    return columns, rows[0][-1] if rows else None

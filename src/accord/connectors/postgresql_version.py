@@ -48,7 +48,7 @@ def expression(db: psycopg.Connection[Any], table: str, columns: Sequence[str]) 
     """
     if db.info.server_version < _SINCE:
         return ""
-    found = db.execute(_PLAIN, {"table": table, "columns": list(columns)}).fetchone()
+    found = db.execute(_PLAIN, {"table": table, "columns": list(columns)}, prepare=True).fetchone()
     if found is None or not found[1]:
         return ""
     if db.info.server_version >= _HASHED_SINCE:
@@ -67,6 +67,7 @@ def version_mark(db: psycopg.Connection[Any], table: str, columns: Sequence[str]
         f"SELECT md5(concat_ws('/', pg_postmaster_start_time()::text, (SELECT oid FROM pg_database WHERE datname = current_database()), "
         f"floor(pg_snapshot_xmax(pg_current_snapshot())::text::numeric / 2147483648), {mark(table)}, ({_FILES})))".encode(),
         {"table": table},
+        prepare=True,
     ).fetchone()
     return str(row[0]) if row else None
 
@@ -117,6 +118,7 @@ def rows_written(db: psycopg.Connection[Any], table: str) -> int | None:
         "SELECT sum(pg_stat_get_tuples_inserted(o) + pg_stat_get_tuples_updated(o) + pg_stat_get_tuples_deleted(o)) FROM ("
         "SELECT %(table)s::regclass::oid AS o UNION SELECT relid::oid FROM pg_partition_tree(%(table)s)) parts",
         {"table": table},
+        prepare=True,
     ).fetchone()
     return None if row is None or row[0] is None else int(row[0])
 
