@@ -56,6 +56,21 @@ def above(instance: str, wanted: Iterable[str], rows: Rows, held: Mapping[str, I
     return found
 
 
+def anew(part: Instance, given: Mapping[str, Any], items: Any) -> dict[str, Any]:
+    """What an instance was given and has not changed itself that is something else now, with its place in the list it was begun for.
+
+    Args:
+        part: the instance.
+        given: what it would be given if it began now.
+        items: the list as it is now, ``None`` where it was not begun for one.
+    """
+    fresh = {name: value for name, value in given.items() if name in part.inherited or name not in part.variables}
+    position = part.variables.get("position")
+    if isinstance(items, list) and isinstance(position, int) and position < len(items):
+        fresh["item"] = items[position]
+    return {name: value for name, value in fresh.items() if name not in part.variables or part.variables[name] != value}
+
+
 def _value(rows: Rows, instance: str, name: str) -> Any:
     return json.loads(rows.rows("SELECT value FROM work_variable WHERE instance = ? AND name = ?", instance, name)[0][0])
 

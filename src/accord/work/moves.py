@@ -10,20 +10,22 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from accord.model.errors import DataRefused
 from accord.model.event import Event, ObjectRef, utc_text
 from accord.model.process import Step
 from accord.model.spelling import speller
 from accord.store.database import Rows
-from accord.work.calendar import due
+from accord.work.deadlines import accept_by, due_now, moment_after
 from accord.work.definition import Definition, Definitions, Way
 from accord.work.expression import evaluate, holds
 from accord.work.gates import GateResult, evaluate_gate
-from accord.work.inheritance import above, needed
-from accord.work.state import ENDED, OBJECT, Handoff, Instance, Task, ended_parts, load_instance, open_parts
+from accord.work.givers import PARTS, UNATTENDED, doer_of, last_worker, sent_back_to
+from accord.work.inheritance import above, anew, needed
+from accord.work.said import first, moment_of, said
+from accord.work.state import ENDED, OBJECT, Handoff, Instance, Task, ended_parts, instance_of, load_instance, open_parts
 
 _artefact = speller(ensure_ascii=True)
 JUMP = timedelta(seconds=1)  # machines that share a store differ by less; a clock that is further back is told
@@ -98,6 +100,7 @@ class Moves:
         parent: str = "",
         parent_task: str = "",
         inherited: Iterable[str] = (),
+        giver: Task | None = None,
     ) -> Instance:
         """Begin an instance.
 
@@ -109,6 +112,7 @@ class Moves:
             parent: the instance that waits for it.
             parent_task: the task of the parent that waits for it.
             inherited: those of the variables that the parent gave it as they are.
+            giver: whose work its first steps carry on.
         """
         made = Instance(instance, definition.process.name, definition.hash, case, parent, parent_task, "running", dict(variables))
         made.inherited.update(inherited)
@@ -124,7 +128,7 @@ class Moves:
         self.emit("process.started", made, **given)
         with self._under_way(made):
             for step in definition.beginnings:
-                self.begin(made, definition.steps[step], None)
+                self.begin(made, definition.steps[step], giver)
         self.settle(made)
         return made
 
@@ -141,8 +145,8 @@ class Moves:
         if step.when and not holds(step.when, instance.variables, holder=f"step '{step.name}', when"):
             task.state, task.ended_at = "skipped", self.now
             instance.tasks[task.task] = task
-            self.emit("task.skipped", instance, **_first(task))
-            self._leave(instance, task)
+            self.emit("task.skipped", instance, **first(task))
+            self._leave(instance, task, giver)
             return
         instance.tasks[task.task] = task
         _BEGINNERS[step.kind](self, instance, step, task, giver)
@@ -150,6 +154,9 @@ class Moves:
     def finish(self, instance: Instance, task: Task, outputs: Mapping[str, Any]) -> None:
         """End a task, or open it again where a gate is not passed; then whatever comes next begins."""
         definition = self.definition(instance)
+        by_hand = task.state == "started"
+        if task.kind in PARTS and by_hand:  # mended, after what its instances gave
+            outputs = {**self._results(task), **outputs}
         variables = {**instance.variables, **outputs}
         results = self._gates(definition, instance, task, variables)
         refused = [result for result in results if not result.passed]
@@ -158,26 +165,91 @@ class Moves:
             outputs = {**outputs, "passed": not refused, "failed_checks": [name for result in refused for name in result.failed]}
         elif refused:
             reasons = [reason for result in refused for reason in result.reasons]
-            self.reopen(instance, task, reasons, state="dead" if task.state == "queued" else "started")
+            if task.state == "started":
+                self.reopen(instance, task, reasons, state="started")
+            else:  # what an action or others made: to the person whose work it carried on, or to its team
+                self.send_back(instance, task, reasons)
             return
         instance.learn(outputs)
         task.state, task.ended_at, task.ended_by = "completed", self.now, self.by
         self.emit("task.completed", instance, task=task.task, step=task.step, by=self.by, attempt=task.attempt, variables=dict(outputs))
-        returned = [handoff for handoff in instance.handoffs.values() if handoff.from_task == task.task and handoff.state == "rejected"]
-        if returned:
-            # The work was sent back and is offered again: the same handoff, whose clock never stopped.
-            for handoff in returned:
-                self._offer(instance, instance.tasks[handoff.to_task], task, handoff)
-        again = [after for after in instance.tasks.values() if after.from_task == task.task and after.state == "returned" and after.action]
-        for after in again:
-            self.reopen(instance, after, after.reasons, state="queued")
-        if returned or again:
+        again = self._offer_again(instance, task)
+        if task.kind in PARTS and self._waits_on(task.task):
+            self.reopen(instance, task, (), state="waiting")
+        if again or task.open:
             return
         if instance.status == "cancelling":
             self.undo_next(instance)
             return
-        self._leave(instance, task)
+        left = task.attempt > 1 and any(after.from_task == task.task and after.kind != "undo" for after in instance.tasks.values())
+        if not left:  # else it was opened again by who had its work, and what had come after it was taken off meanwhile
+            self._leave(instance, task, task if by_hand else self._giver(instance, task))
         self.settle(instance)
+
+    def _offer_again(self, instance: Instance, task: Task) -> bool:
+        """Offer work that was sent back to a task anew, the same handoff, whose clock never stopped; actions between carry it on anew."""
+        held = [instance]
+        if task.attempt > 1:
+            held += [self.instance(name) for name in sent_back_to(self.rows, task.task) if name != instance.instance]
+        found = False
+        for one in held:
+            returned = [handoff for handoff in one.handoffs.values() if handoff.from_task == task.task and handoff.state == "rejected"]
+            actions = [after for after in one.tasks.values() if after.from_task == task.task and after.state == "returned" and after.action]
+            if one is not instance and (returned or actions):
+                self._tell_anew(one)
+            for handoff in returned:
+                self._offer(one, one.tasks[handoff.to_task], task, handoff)
+            for after in actions:
+                self.reopen(one, after, after.reasons, state="queued")
+            found = found or bool(returned or actions)
+        return found
+
+    def _tell_anew(self, part: Instance) -> None:
+        """Give an instance what those it is part of know now: the work it sent back may have changed it."""
+        if not part.parent:
+            return
+        parent = self.instance(part.parent)
+        self._tell_anew(parent)
+        step = self.definition(parent).steps[parent.tasks[part.parent_task].step]
+        given = self.given_to(self.definition(part), parent)
+        fresh = anew(part, given, evaluate(step.each, parent.variables, holder=said(step, "each")) if step.each else None)
+        if fresh:
+            inherited = sorted(fresh.keys() - {"item"})
+            self.emit("process.given", part, variables=fresh, inherited=inherited)
+            part.variables.update(fresh)
+            part.inherited.update(inherited)
+
+    def holder(self, task: str) -> Instance:
+        """The instance of a task."""
+        return self.holding(task) or self.instance(instance_of(self.rows, task))
+
+    def _giver(self, instance: Instance, task: Task) -> Task:
+        """Whose work an ended step hands on: its own, or where nobody worked at it what it was given.
+
+        At a wait nobody works, nor at a step that runs instances: there it is who worked last in these.
+        """
+        if task.kind not in UNATTENDED:
+            return task
+        if task.kind in PARTS and task.state == "completed":
+            team = last_worker(self.rows, self._instances.values(), task.task)
+            if team:
+                return replace(task, team=team)
+        if not task.from_task:
+            return task
+        before = self.holder(task.from_task)
+        return self._giver(before, before.tasks[task.from_task])
+
+    def send_back(self, instance: Instance, giver: Task, reasons: Iterable[str]) -> None:
+        """Let work be done again by who can: its doer, or for what nobody did, its team, by hand."""
+        reasons = list(reasons)
+        at, doer, between = doer_of(instance, giver, self.holder, lambda one: self.definition(one).steps)
+        for one, action in between:
+            action.state, action.reasons, action.ended_at = "returned", tuple(reasons), None
+            self.emit("task.returned", one, task=action.task, by=self.by, reasons=reasons)
+        # Two who send work of one person back each say why; who is at it already stays at it.
+        state = doer.state if doer.state in ("ready", "started") else ""
+        reasons = [*(doer.reasons if state else ()), *reasons]
+        self.reopen(at, doer, reasons, state=state or ("ready" if doer.team or doer.kind != "auto" else "dead"))
 
     def reopen(self, instance: Instance, task: Task, reasons: Iterable[str], *, state: str) -> None:
         """Open a task again, with the reasons why."""
@@ -222,7 +294,7 @@ class Moves:
             undo.team, undo.from_task, undo.ready_at, undo.run_at = task.team, task.task, self.now, self.clock
             undo.state, undo.action = "queued", definition.steps[task.step].undo
             instance.tasks[undo.task] = undo
-            self.emit("task.ready", instance, **_first(undo), state="queued", action=undo.action, run_at=stamp(self.clock))
+            self.emit("task.ready", instance, **first(undo), state="queued", action=undo.action, run_at=stamp(self.clock))
             return
         self._cancelled(instance)
 
@@ -260,14 +332,14 @@ class Moves:
         self.emit("process.cancelled", instance, by=self.by)
         self._tell_parent(instance)
 
-    def _leave(self, instance: Instance, task: Task) -> None:
+    def _leave(self, instance: Instance, task: Task, giver: Task | None) -> None:
         """Go on from an ended step, on every way out, or on the one a decision takes."""
         definition = self.definition(instance)
         step = definition.steps[task.step]
         ways = definition.ways_out[task.step]
         if step.routes and task.state != "skipped":
             taken = next(
-                (r for r in step.routes.values() if not r.when or holds(r.when, instance.variables, holder=_said(step, r.name))), None
+                (r for r in step.routes.values() if not r.when or holds(r.when, instance.variables, holder=said(step, r.name))), None
             )
             if taken is None:
                 self.stuck(instance, f"decision '{step.name}': no route is open; give one without 'when'")
@@ -275,7 +347,7 @@ class Moves:
             ways = (*ways, *((Way(step.name, taken.to, taken.name),) if taken.to else ()))
         with self._under_way(instance):
             for way in ways:
-                self._arrive(instance, definition, way, task)
+                self._arrive(instance, definition, way, giver)
 
     @contextmanager
     def _under_way(self, instance: Instance) -> Iterator[None]:
@@ -286,7 +358,7 @@ class Moves:
         finally:
             self._leaving[instance.instance] -= 1
 
-    def _arrive(self, instance: Instance, definition: Definition, way: Way, giver: Task) -> None:
+    def _arrive(self, instance: Instance, definition: Definition, way: Way, giver: Task | None) -> None:
         target = definition.steps[way.target]
         if not definition.waits_for_all(way.target):
             self.begin(instance, target, giver)
@@ -332,12 +404,17 @@ class Moves:
         """End a task that waits for instances when the last of them has ended."""
         if task.state != "waiting" or self._waits_on(task.task):
             return
-        ended = ended_parts(self.rows, task.task) | {name: (part.status, part.results) for name, part in self._parts(task.task).items()}
-        results = [given for _, (status, given) in sorted(ended.items()) if status == "completed"]
+        results = self._results(task)
         if not results:
             self.stuck(parent, f"step '{task.step}': what it waited for was cancelled")
             return
-        self.finish(parent, task, {task.step: results if task.kind == "foreach" else results[0]})
+        self.finish(parent, task, results)
+
+    def _results(self, task: Task) -> dict[str, Any]:
+        """What the instances of a task gave, as the variable named as its step; empty when none came to its end."""
+        ended = ended_parts(self.rows, task.task) | {name: (part.status, part.results) for name, part in self._parts(task.task).items()}
+        results = [given for _, (status, given) in sorted(ended.items()) if status == "completed"]
+        return {task.step: results if task.kind == "foreach" else results[0]} if results else {}
 
     def given_to(self, definition: Definition, instance: Instance) -> dict[str, Any]:
         """The variables that an instance of a definition is given when it begins as a part of another."""
@@ -388,17 +465,24 @@ class Moves:
 
     def ready(self, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
         """A task for people; work that comes from another team is offered to them first."""
-        wanted = str(evaluate(step.assignee, instance.variables, holder=_said(step, "assignee")) or "") if step.assignee else ""
+        wanted = str(evaluate(step.assignee, instance.variables, holder=said(step, "assignee")) or "") if step.assignee else ""
         task.assignee = wanted if not wanted or self.definitions.employs(wanted) else ""
         if giver is not None and giver.team and step.team and giver.team != step.team and giver.kind != "undo":
             task.handoff, task.state = f"{task.task}/handoff", "offered"
             handoff = Handoff(task.handoff, giver.team, step.team, giver.task, task.task, "offered", 0, stamp(self.now))
             instance.handoffs[handoff.handoff] = handoff
-            self.emit("task.ready", instance, **_first(task), state="offered", handoff=task.handoff, **self._accept_by(instance, task))
+            self.emit(
+                "task.ready",
+                instance,
+                **first(task),
+                state="offered",
+                handoff=task.handoff,
+                **accept_by(self.definition(instance), task, self.clock),
+            )
             self._offer(instance, task, giver, handoff)
         else:
             task.state = "ready"
-            self.emit("task.ready", instance, **_first(task), state="ready", **self.due_now(instance, task))
+            self.emit("task.ready", instance, **first(task), state="ready", **self.due_now(instance, task))
         if step.assignee and not task.assignee:
             # A task for nobody would wait for ever: it is its team's, and that the map found no person for it is seen.
             reason = f"'{wanted}' is not among people" if wanted else "assignee gives nobody"
@@ -424,36 +508,17 @@ class Moves:
             **({"sla_hours": sla.hours} if sla else {}),
         )
         if handoff.attempt > 1:
-            self.emit("task.offered", instance, task=task.task, **self._accept_by(instance, task))
-
-    def _accept_by(self, instance: Instance, task: Task) -> dict[str, Any]:
-        """``due_at`` and timers of an offer; where the map does not say how long it may wait, as long as the work itself may take."""
-        step = self.definition(instance).steps[task.step]
-        within = step.accept_within or step.sla
-        if within is None:
-            return {}
-        task.due_at = self.moment(instance, task.team, within)
-        return {"due_at": stamp(task.due_at), "timers": {"accept": stamp(task.due_at)}}
-
-    def moment(self, instance: Instance, team: str, within: Any) -> datetime:
-        """When so much working time of a team is over, by the clock that will be looked at then."""
-        definition = self.definition(instance)
-        known = definition.teams.get(team)
-        return due(self.clock, within, definition.calendars.get(known.calendar) if known else None)
+            self.emit("task.offered", instance, task=task.task, **accept_by(self.definition(instance), task, self.clock))
 
     def due_now(self, instance: Instance, task: Task) -> dict[str, Any]:
         """``due_at`` and timers of a task that begins now."""
-        step = self.definition(instance).steps[task.step]
-        if step.sla is None:
-            return {}
-        task.due_at = self.moment(instance, task.team, step.sla)
-        return {"due_at": stamp(task.due_at), "timers": {"sla": stamp(task.due_at)}}
+        return due_now(self.definition(instance), task, self.clock)
 
 
 def _auto(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
     task.state, task.action, task.run_at = "queued", step.action, moves.clock
     at = {"action": step.action, "run_at": stamp(moves.clock)}
-    moves.emit("task.ready", instance, **_first(task), state="queued", **at, **moves.due_now(instance, task))
+    moves.emit("task.ready", instance, **first(task), state="queued", **at, **moves.due_now(instance, task))
 
 
 def _decision(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
@@ -461,7 +526,7 @@ def _decision(moves: Moves, instance: Instance, step: Step, task: Task, giver: T
         moves.ready(instance, step, task, giver)  # people decide: the routes look at what they fill in
         return
     task.state = "started"
-    moves.emit("task.ready", instance, **_first(task), state="started")
+    moves.emit("task.ready", instance, **first(task), state="started")
     moves.finish(instance, task, {})
 
 
@@ -470,28 +535,28 @@ def _wait(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task 
     timers: dict[str, str] = {}
     moment: datetime | None = None
     if step.delay is not None:
-        moment = moves.moment(instance, step.team, step.delay)
+        moment = moment_after(moves.definition(instance), step.team, step.delay, moves.clock)
     elif step.until:
-        moment = _moment(evaluate(step.until, instance.variables, holder=_said(step, "until")))
+        moment = moment_of(evaluate(step.until, instance.variables, holder=said(step, "until")))
     if moment is not None:
         timers["wait"] = stamp(moment)
     task.state, task.message = "waiting", step.message
     if step.message:
-        key = evaluate(step.correlate, instance.variables, holder=_said(step, "correlate")) if step.correlate else instance.case
+        key = evaluate(step.correlate, instance.variables, holder=said(step, "correlate")) if step.correlate else instance.case
         task.message_key = str(key)
     if not timers and not step.message:
         moves.stuck(instance, f"step '{step.name}' waits for a time, and {step.until or 'nothing'} gives none")
     body = {"message": task.message, "message_key": task.message_key} if step.message else {}
     body |= {"due_at": watched["due_at"]} if watched else {}
-    moves.emit("task.ready", instance, **_first(task), state="waiting", timers={**watched.get("timers", {}), **timers}, **body)
+    moves.emit("task.ready", instance, **first(task), state="waiting", timers={**watched.get("timers", {}), **timers}, **body)
 
 
 def _children(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
     task.state = "waiting"
-    moves.emit("task.ready", instance, **_first(task), state="waiting", **moves.due_now(instance, task))
+    moves.emit("task.ready", instance, **first(task), state="waiting", **moves.due_now(instance, task))
     items: list[Any] = [None]
     if step.kind == "foreach":
-        found = evaluate(step.each, instance.variables, holder=_said(step, "each"))
+        found = evaluate(step.each, instance.variables, holder=said(step, "each"))
         items = list(found) if isinstance(found, list) else []
         if not items:
             moves.finish(instance, task, {task.step: []})
@@ -503,7 +568,7 @@ def _children(moves: Moves, instance: Instance, step: Step, task: Task, giver: T
         own = {"item": item, "position": number} if step.kind == "foreach" else {}
         given = instance.variables | own
         name = f"{task.task}/{number:06d}" if step.kind == "foreach" else f"{task.task}/sub"
-        case = str(evaluate(step.case, given, holder=_said(step, "case")) or instance.case) if step.case else instance.case
+        case = str(evaluate(step.case, given, holder=said(step, "case")) or instance.case) if step.case else instance.case
         moves.start(
             definition,
             name,
@@ -512,6 +577,7 @@ def _children(moves: Moves, instance: Instance, step: Step, task: Task, giver: T
             parent=instance.instance,
             parent_task=task.task,
             inherited=inherited.keys() - own.keys(),
+            giver=giver if giver is not None and giver.team else task,
         )
     moves.started(instance, task)
 
@@ -526,27 +592,6 @@ _BEGINNERS: Mapping[str, Callable[[Moves, Instance, Step, Task, Task | None], No
 }
 
 
-def _first(task: Task) -> dict[str, Any]:
-    given = {"task": task.task, "step": task.step, "kind": task.kind, "number": task.number, "case": task.case, "team": task.team}
-    return given | {name: value for name, value in (("assignee", task.assignee), ("from_task", task.from_task)) if value}
-
-
-def _moment(value: Any) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError as error:
-        raise DataRefused(
-            f"'{value}' is no time", "a step that waits until a time", "ISO 8601, such as 2026-05-04T09:00:00+02:00"
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def stamp(moment: datetime) -> str:
     """A time as the log keeps it."""
     return utc_text(moment)
-
-
-def _said(step: Step, what: str) -> str:
-    return f"step '{step.name}', {what}"

@@ -13,6 +13,7 @@ from accord.model.integration_map import IntegrationMap
 from accord.model.pause import doubling_pause
 from accord.work.expression import holds
 from accord.work.forms import check_answer, check_variables
+from accord.work.givers import PARTS
 from accord.work.moves import Moves, stamp
 from accord.work.state import Instance, Task, find_tasks, instance_of, likely_instance
 
@@ -92,38 +93,25 @@ def misfit(moves: Moves, name: str, fields: Mapping[str, str]) -> None:
 def reject(moves: Moves, name: str, reason: str) -> Task:
     """Send offered work back to who can do it again; the clock runs on.
 
-    That is whoever gave it. What an action gave goes back to the person whose work it carried on, and is carried out anew after them;
-    where nobody stands behind it, it is a task for the action's team, done by hand or started again.
+    That is whoever gave it, also in the instance this one is part of. What an action gave goes back to the person whose work it carried
+    on, and is carried out anew after them; where nobody stands behind it, it is a task for the step's team, done by hand or started again.
     """
     if not reason.strip():
         raise UsageError("no reason is given.", expected="Say what is missing, so that it can be mended.")
     instance, task = find(moves, name)
     _expect(task, ("offered",), "rejected")
     handoff = instance.handoffs[task.handoff]
-    giver = instance.tasks[handoff.from_task]
-    if giver.kind not in ("human", "decision", "auto"):
-        raise TerminalError(f"task '{name}' comes from step '{giver.step}', which nobody can do again.", left="nothing was changed")
+    holder = moves.holder(handoff.from_task)
+    giver = holder.tasks[handoff.from_task]
     handoff.state, task.state, task.reasons = "rejected", "returned", (reason,)
     moves.emit("handoff.rejected", instance, handoff=handoff.handoff, by=moves.by, reason=reason)
     moves.emit("task.returned", instance, task=task.task, by=moves.by, reasons=[reason])
-    doer, between = _doer(moves, instance, giver)
-    for action in between:
-        action.state, action.reasons, action.ended_at = "returned", (reason,), None
-        moves.emit("task.returned", instance, task=action.task, by=moves.by, reasons=[reason])
-    moves.reopen(instance, doer, [reason], state="ready" if doer.team or doer.kind != "auto" else "dead")
+    if giver.kind in PARTS and giver.team != handoff.from_team:
+        # What the instances of a step made is mended by the team that worked there last.
+        giver.team, giver.assignee = handoff.from_team, ""
+        moves.emit("task.delegated", holder, task=giver.task, by=moves.by, to="", team=giver.team)
+    moves.send_back(holder, giver, [reason])
     return task
-
-
-def _doer(moves: Moves, instance: Instance, giver: Task) -> tuple[Task, list[Task]]:
-    """Who does rejected work again, and the actions after them that carry it on; without a person the action that gave it."""
-    steps, between, task = moves.definition(instance).steps, [], giver
-    while task.kind == "auto" and task.from_task in instance.tasks:
-        between.append(task)
-        task = instance.tasks[task.from_task]
-        step = steps[task.step]
-        if task.state != "skipped" and (task.kind == "human" or (task.kind == "decision" and (step.form or step.form_schema))):
-            return task, between
-    return giver, []
 
 
 def release(moves: Moves, name: str) -> Task:

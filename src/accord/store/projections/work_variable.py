@@ -32,5 +32,5 @@ PROJECTION = Projection(
     KEY,
     apply,
     narrow=True,
-    types=("process.started", "task.completed", "process.migrated", "process.signalled", "process.resumed"),
+    types=("process.started", "task.completed", "process.migrated", "process.given", "process.signalled", "process.resumed"),
 )

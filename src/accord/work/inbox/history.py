@@ -72,6 +72,7 @@ _SENTENCES: Mapping[str, str] = {
     "process.stuck": "it is stuck: {reason}",
     "process.resumed": "{who} let it go on: {comment}",
     "process.migrated": "{who} moved it to another version of the process",
+    "process.given": "it was told anew what it began with",
     "process.defined": "this version of the process came into use",
     "task.ready": "{step} is {state}",
     "task.started": "{who} took {step}",

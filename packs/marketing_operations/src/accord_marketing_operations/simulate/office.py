@@ -202,7 +202,7 @@ class Office:
         return self._seen[team, *states][1]
 
     def _take_on(self, person: Person, task: Task) -> None:
-        giver = self.map.processes[task.process].steps[task.from_task.rsplit("/", 2)[1]]
+        giver = self.work.task(task.from_task)
         share = self.habits.rejected * self.left(task) / (1 + self._sent_back[task.task])
         if giver.kind in ("human", "decision") and self.random.random() < share:
             self._sent_back[task.task] += 1
