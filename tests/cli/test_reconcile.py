@@ -87,3 +87,21 @@ def test_what_no_rule_decides_is_named_by_the_repair(small: Any) -> None:
 
     assert code == 1
     assert body["repair"]["left"] == {"things": ['{"id":"1"}']}
+
+
+def test_every_difference_is_named_with_both_values(small: Any) -> None:
+    """That the systems differ helps nobody who is not told where; programs read the same."""
+    small.sql("b", "UPDATE things SET name = NULL WHERE id = '1'")
+    small.sql("b", "DELETE FROM things WHERE id = '2'")
+
+    code, body = small.json("reconcile", str(small.folder))
+    _, shown, _ = small.call("reconcile", str(small.folder))
+    _, few, _ = small.call("reconcile", str(small.folder), "--limit", "1")
+
+    (flow,) = body["flows"]
+    found = {(d["key"], d["kind"], d["field"], d["left_value"], d["right_value"]) for d in flow["differences"]}
+    assert code == 1
+    assert found == {('{"id":"1"}', "different", "name", "x", None), ('{"id":"2"}', "missing", "", None, None)}
+    assert flow["differences_found"] == 2
+    assert all(text in shown for text in ('{"id":"1"}', "'x'", "no value", '{"id":"2"}', "missing"))
+    assert "2 differences; the first 1 are shown" in few

@@ -32,3 +32,48 @@ def test_whole_is_of_one_run(small: Any) -> None:
 
     assert code == 2
     assert "single" in error
+
+
+def test_what_a_run_found_is_told_to_people(small: Any) -> None:
+    """Rows kept back and columns that changed are no secret of --json; «no change» is no claim of agreement while something waits."""
+    map_ = small.folder / "map.yaml"
+    map_.write_text(
+        map_.read_text()
+        .replace("name: text", "name: {type: text, pattern: '[a-z]'}")
+        .replace("entity: thing", "entity: thing\n    drift: evolve")
+    )
+    small.sql("a", "UPDATE things SET name = 'XX' WHERE id = '2'")
+    small.sql("b", "ALTER TABLE things DROP COLUMN size")
+
+    code, first, _ = small.call("sync", str(small.folder))
+    _, again, _ = small.call("sync", str(small.folder))
+
+    assert code == 0
+    assert "1 rows of a/things break the contract" in first
+    assert "'XX' does not match" in first
+    assert "b/things no longer has 'size'" in first
+    assert "1 row waits in quarantine: accord quarantine list" in first
+    assert "b/things no longer has 'size'" in again
+    assert "the systems agree" not in again
+
+
+def test_a_conflict_left_to_a_person_is_a_task(small: Any) -> None:
+    """Who looks at what is to be done sees it, the team of the flow its own, until somebody decided; it is one, however many hold it."""
+    map_ = small.folder / "map.yaml"
+    owned = map_.read_text().replace("entity: thing", "entity: thing\n    owner: ops\n    authority: {name: human}")
+    map_.write_text(owned + "teams: {ops: {title: Ops}, sales: {title: Sales}}\n")
+    for system in "ab":
+        small.sql(system, f"UPDATE things SET name = '{system}!' WHERE id = '2'")
+
+    _, told, _ = small.call("sync", str(small.folder))
+    _, mine = small.json("work", "tasks", "--map", str(small.folder), "--team", "ops")
+    _, theirs = small.json("work", "tasks", "--map", str(small.folder), "--team", "sales")
+    _, shown, _ = small.call("work", "tasks", "--map", str(small.folder))
+    (task,) = mine["conflicts"]
+    small.call("conflicts", str(small.folder), "--decide", task["conflict"]["id"], "--take", "a", "--by", "Ann")
+    _, decided = small.json("work", "tasks", "--map", str(small.folder))
+
+    assert "1 conflict waits for a person" in told
+    assert (task["team"], task["conflict"]["field"], task["conflict"]["values"]) == ("ops", "name", {"a": "a!", "b": "b!"})
+    assert (theirs["conflicts"], decided["conflicts"]) == ([], [])
+    assert "name of things 2" in shown

@@ -109,4 +109,5 @@ def _values(row: Any) -> str:
 def _short(value: str | None) -> str:
     if value is None:
         return "—"
-    return value if len(value) <= 40 else f"{value[:39]}…"
+    line = value.replace("\r", "␍").replace("\n", "␊").replace("\t", "␉")  # a value of several lines is still one value
+    return line if len(line) <= 40 else f"{line[:39]}…"

@@ -11,11 +11,13 @@ from typing import Any
 
 import typer
 
+from accord.cli.flows import counted
 from accord.cli.output import clock, plain, visible
 from accord.cli.stopping import ended_by_signals
 from accord.govern.reviews import note_due
 from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import AccordError
+from accord.model.figure import Finding
 from accord.model.flow import Flow
 from accord.store.store import Lease
 from accord.sync import FlowResult
@@ -33,11 +35,12 @@ NOTE_EVERY = timedelta(hours=1)
 
 
 class Told:
-    """Prints a line when a run did something, failed, or a flow's state changed; with ``--json`` each line is an object."""
+    """Prints a line when a run did, missed or found something, or a flow's state changed; with ``--json`` each line is an object."""
 
     def __init__(self, as_json: bool) -> None:
         self._json = as_json
         self._states: dict[str, str] = {}
+        self._findings: dict[str, dict[str, Finding]] = {}
 
     def say(self, event: str, sentence: str, **body: Any) -> None:
         """One line on standard output."""
@@ -50,10 +53,15 @@ class Told:
 
     def finished(self, flow: Flow, result: FlowResult, now: datetime, stages: Mapping[str, float]) -> None:
         """What was done, when something was."""
-        counted = ", ".join(f"{name} {count:,}" for name, count in result.counts.items() if count)
         if result.changed:
-            said = f"{flow.name}: {result.status} in {result.seconds:.2f} s: {counted or 'state moved'}"
+            said = f"{flow.name}: {result.status} in {result.seconds:.2f} s: {counted(result) or 'state moved'}"
             self.say("run", said, flow=flow.name, run=result.run, status=result.status, counts=result.counts, seconds=result.seconds)
+        before = self._findings.get(flow.name, {})
+        self._findings[flow.name] = {finding.sentence: finding for finding in result.findings}
+        for sentence, finding in self._findings[flow.name].items():
+            if sentence not in before:  # one that stays is no news
+                body = {"kind": finding.kind, "severity": finding.severity, "count": finding.count, "examples": finding.examples}
+                self.say("finding", f"{flow.name}: {finding.severity}: {sentence}", flow=flow.name, message=sentence, **body)
 
     def applied(self, flow: Flow, taken: Taken) -> None:
         """What goes the short way is counted in the metrics and stands in the log; a line for each would be noise."""

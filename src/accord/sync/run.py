@@ -343,7 +343,7 @@ def _finish(
         changed,
         {s.name: s.rows for s in cycle.sides},
         cycle.count("SELECT count(*) FROM waiting"),
-        cycle.count(f"SELECT count(*) FROM {'held' if active else 'held0'}"),
+        cycle.count(f"SELECT count(*) FROM (SELECT DISTINCT key, field FROM {'held' if active else 'held0'})"),
     )
     seen = None if shown or limit != Limit() else seen_now(cycle, result)
     columns = {s.name: sorted(s.columns) for s in cycle.sides}

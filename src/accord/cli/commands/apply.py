@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from accord.cli import options
+from accord.cli.flows import counted
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress, table
 from accord.cli.plans import read_plan
 from accord.lifecycle.run_id import new_run_id
@@ -87,10 +88,7 @@ def _refused(moved: list[PlanOutdated], *, as_json: bool) -> int:
 
 
 def _show(results: list[FlowResult], left: list[str]) -> None:
-    rows: list[tuple[str, str, str]] = [
-        (escape(r.flow), r.status, escape(", ".join(f"{name} {count:,}" for name, count in r.counts.items() if count) or "nothing to do"))
-        for r in results
-    ]
+    rows: list[tuple[str, str, str]] = [(escape(r.flow), r.status, escape(counted(r) or "nothing to do")) for r in results]
     rows += [(escape(name), "not done", "") for name in left]
     if rows:
         table("", ("flow", "status", "counts"), rows)

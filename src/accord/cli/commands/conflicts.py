@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json as json_text
-
 import typer
 
 from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, table
+from accord.cli.undecided import key_text, value_text
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
 from accord.model.errors import UnknownName, UsageError
@@ -102,9 +101,9 @@ def _show(waiting: list[OpenConflict], lost: list[LostValue]) -> None:
     if waiting:
         rows = []
         for task in waiting:
-            values = "; ".join(f"{name}: {_text(value)}" for name, value in task.values.items())
-            decided = f"{_text(task.value)} by {task.decided_by}" if task.status == "decided" else "—"
-            rows.append(tuple(escape(v) for v in (task.id, task.flow, _key(task.key), task.field, values, decided)))
+            values = "; ".join(f"{name}: {value_text(value)}" for name, value in task.values.items())
+            decided = f"{value_text(task.value)} by {task.decided_by}" if task.status == "decided" else "—"
+            rows.append(tuple(escape(v) for v in (task.id, task.flow, key_text(task.key), task.field, values, decided)))
         table("open: they wait for a person", ("id", "flow", "key", "field", "values", "decided"), rows)
     if lost:
         rows = [
@@ -113,10 +112,10 @@ def _show(waiting: list[OpenConflict], lost: list[LostValue]) -> None:
                 for v in (
                     value.id,
                     value.flow,
-                    _key(value.key),
+                    key_text(value.key),
                     value.field or "the row",
-                    f"{_text(value.losing_value)} ({value.loser})",
-                    f"{_text(value.winning_value)} ({value.winner})",
+                    f"{value_text(value.losing_value)} ({value.loser})",
+                    f"{value_text(value.winning_value)} ({value.winner})",
                     value.rule,
                     value.changed_by or value.loser,
                     f"{value.changed_at or value.at:%Y-%m-%d %H:%M}",
@@ -127,11 +126,3 @@ def _show(waiting: list[OpenConflict], lost: list[LostValue]) -> None:
         table("values that lost", ("id", "flow", "key", "field", "lost", "to", "rule", "who", "when (UTC)"), rows)
     if not waiting and not lost:
         out().print("no conflicts")
-
-
-def _key(key: str) -> str:
-    return ", ".join(str(part) for part in json_text.loads(key).values())
-
-
-def _text(value: str | None) -> str:
-    return "no value" if value is None else repr(value)

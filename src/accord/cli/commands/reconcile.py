@@ -19,7 +19,8 @@ from accord.model.errors import DataRefused, UnknownName, UsageError
 from accord.store.signing import PUBLIC, load_public_key, sign_document, verify_document
 from accord.sync import Reconciliation, flow_order, reconcile
 from accord.sync.apply.plan import FlowPlan, plan_flow, unplanned
-from accord.sync.proof.report import KIND, proof_body, proof_markdown
+from accord.sync.merge.conflict_list import open_conflicts
+from accord.sync.proof.report import KIND, NAMED, proof_body, proof_markdown
 from accord.workspace import Workspace
 
 
@@ -38,6 +39,7 @@ def run(
     allow_deletes: bool = typer.Option(False, "--allow-deletes", help="With --repair: plan more deletes than the guard allows."),
     verify: Path | None = typer.Option(None, "--verify", help="Check the signature of a .json report instead; reads no system."),
     key: Path | None = typer.Option(None, "--key", help="With --verify: public key of who signed; default: this workspace's."),
+    limit: int = typer.Option(20, "--limit", min=0, help="Show at most so many differences; --json and --report name up to 10,000."),
 ) -> int:
     """Compare all bindings of each flow; exit code 1 when they differ. Rows in quarantine are counted apart."""
     if verify is not None:
@@ -59,12 +61,13 @@ def run(
             proofs.append(reconcile(workspace.map, name, workspace.connectors(), workspace.store, run=run_id, now=now))
         _report(report, proofs, workspace, now)
         plans, left = _repair(repair, proofs, workspace, now, allow_deletes=allow_deletes)
+        undecided = _undecided(proofs, workspace)
     agree = all(pair.agrees for proof in proofs for pair in proof.pairs)
     waiting = sum(sum(proof.quarantined.values()) for proof in proofs)
     if json:
         body = {"command": "reconcile", "run": run_id, "agree": agree, "quarantined": waiting, "reports": [str(file) for file in report]}
         mending = {"file": str(repair), "writes": sum(p.writes for p in plans), "left": left} if repair is not None else None
-        emit_json(body | {"repair": mending, "flows": plain(proofs)})
+        emit_json(body | {"repair": mending, "flows": [_as_json(proof) for proof in proofs]})
         return 0 if agree else 1
     rows = [
         (p.flow, f"{pair.left} ~ {pair.right}", f"{pair.keys:,}", f"{pair.missing:,}", f"{pair.extra:,}", f"{pair.different:,}")
@@ -72,7 +75,10 @@ def run(
         for pair in p.pairs
     ]
     table("", ("flow", "pair", "keys", "missing", "extra", "different"), rows, right=(2, 3, 4, 5))
+    _show_differences(proofs, limit)
     out().print("the systems agree on every key that was compared" if agree else "the systems differ")
+    if undecided:
+        out().print(f"{undecided:,} of the differing fields are open conflicts, which wait for a person: accord conflicts --open")
     if waiting:
         out().print(f"{waiting:,} rows that break their contract wait in quarantine; they are no part of the comparison")
     for file in report:
@@ -80,6 +86,41 @@ def run(
     if repair is not None:
         _show_repair(repair, plans, left)
     return 0 if agree else 1
+
+
+def _as_json(proof: Reconciliation) -> dict[str, object]:
+    found = proof.differences
+    named = {"differences": found.slice(0, NAMED).to_pylist(), "differences_found": found.num_rows}
+    return {**plain(proof), **named}
+
+
+def _show_differences(proofs: Sequence[Reconciliation], limit: int) -> None:
+    rows = [
+        (proof.flow, f"{d['left']} ~ {d['right']}", d["key"], d["kind"], d["field"] or "", _value(d, "left"), _value(d, "right"))
+        for proof in proofs
+        for d in proof.differences.slice(0, limit).to_pylist()
+    ]
+    found = sum(proof.differences.num_rows for proof in proofs)
+    if rows[:limit]:
+        shown = [tuple(map(escape, row)) for row in rows[:limit]]
+        table("", ("flow", "pair", "key", "difference", "field", "left", "right"), shown)
+    if found > limit:
+        out().print(f"{found:,} differences; the first {limit:,} are shown, --report names them")
+
+
+def _value(difference: dict[str, str | None], side: str) -> str:
+    """A value as it is told apart from no value; a key that is not there has none."""
+    value = difference[f"{side}_value"]
+    if difference["kind"] != "different":
+        return ""
+    return "no value" if value is None else repr(value if len(value) <= 60 else f"{value[:59]}…")
+
+
+def _undecided(proofs: Sequence[Reconciliation], workspace: Workspace) -> int:
+    """How many of the fields that differ are open conflicts."""
+    differing = {(p.flow, d["key"], d["field"]) for p in proofs for d in p.differences.slice(0, NAMED).to_pylist()}
+    waiting = open_conflicts(workspace.store, [p.flow for p in proofs])
+    return sum((one.flow, one.key, one.field) in differing for one in waiting)
 
 
 def _report(files: Sequence[Path], proofs: Sequence[Reconciliation], workspace: Workspace, now: datetime) -> None:

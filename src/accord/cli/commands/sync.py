@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from accord.cli import options
-from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress, table
+from accord.cli.flows import show_results
+from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress
 from accord.govern.reviews import note_due
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
@@ -77,14 +78,7 @@ def sync(
         body = {"command": "sync", "run": run, "dry_run": dry_run, "changed": any(r.changed for r in results), "started": plain(begun)}
         emit_json(body | {"flows": plain(results), "failed": [{"flow": n, "error": str(e)} for n, e in failures]})
     else:
-        rows: list[tuple[str, str, str]] = []
-        for result in results:
-            counted = ", ".join(f"{name} {count:,}" for name, count in result.counts.items() if count)
-            rows.append((result.flow, result.status, counted or "nothing to do"))
-        rows += [(name, "failed", "see the error below") for name, _ in failures]
-        table("dry run: nothing was written" if dry_run else "", ("flow", "status", "counts"), [(a, b, escape(c)) for a, b, c in rows])
-        if results and not any(r.changed for r in results) and not failures:
-            out().print("no change: the systems agree with the last synchronization")
+        show_results(results, failures, title="dry run: nothing was written" if dry_run else "")
         for one in begun:
             out().print(escape(one.sentence))
     for name, failure in failures:

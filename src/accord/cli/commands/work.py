@@ -13,6 +13,7 @@ import typer
 from accord.cli import options
 from accord.cli.given import given_bytes
 from accord.cli.output import emit_json, escape, out, plain, table
+from accord.cli.undecided import show_undecided, undecided
 from accord.model.entity import Field
 from accord.model.errors import UsageError
 from accord.model.types import CanonicalType
@@ -97,8 +98,10 @@ def tasks(
         found = inbox(work.store, now=work.now(), team=team, person=person, overdue=overdue, titles=titles, limit=limit, states=states)
         waiting = offers(work.store, to_team=team)
         refused = open_refusals(work.store, team=team)
+        conflicts = [] if person or overdue or state else undecided(workspace, team=team)
     if json:
-        emit_json({"command": "work tasks", "tasks": plain(found), "offers": waiting, "refused": plain(refused)})
+        body = {"command": "work tasks", "tasks": plain(found), "offers": waiting, "refused": plain(refused)}
+        emit_json(body | {"conflicts": plain(conflicts)})
         return
     rows = [
         (
@@ -119,6 +122,7 @@ def tasks(
         ("task", "case", "step", "team", "who", "state", "due (UTC)", "time", "sent back because"),
         [tuple(map(escape, row)) for row in rows],
     )
+    show_undecided(conflicts)
     if refused:
         shown = [(r.task, ", ".join([*(f"{n} {v}" for n, v in r.wanted.items()), r.person]), r.at[:19], r.reason) for r in refused]
         columns = ("task", "it wants", "since (UTC)", "refused because")

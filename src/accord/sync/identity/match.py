@@ -273,7 +273,8 @@ def _propose(cycle: Cycle) -> None:
         cycle.con.executemany("INSERT INTO asked VALUES (?)", seen)
     cycle.sql(
         "INSERT INTO proposals_new SELECT id, left_resource, left_key, right_resource, right_key, rule, score, why, $at "
-        "FROM offered WHERE id NOT IN (SELECT id FROM asked)",
+        "FROM offered WHERE id NOT IN (SELECT id FROM asked) "
+        "QUALIFY row_number() OVER (PARTITION BY id ORDER BY score DESC, rule, why) = 1",
         {"at": cycle.now},
     )
 

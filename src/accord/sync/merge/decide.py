@@ -123,6 +123,8 @@ def restore(
         raise UsageError(
             f"the field is in an open conflict ({', '.join(waiting)}).", expected=f"Decide that one: --decide {min(waiting)} --value …"
         )
+    if agreed[0] == lost.losing_value:
+        raise UsageError(f"{lost.losing_value!r} is what is agreed now.", expected="There is nothing to restore.")
     if agreed[0] != lost.winning_value and not force:
         raise UsageError(
             f"the value moved since: it lost to {lost.winning_value!r}, and {agreed[0]!r} is agreed now.",

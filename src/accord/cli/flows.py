@@ -1,0 +1,52 @@
+"""What runs of flows came to, as people read it: counts, everything that somebody should know, and what waits for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from accord.cli.output import escape, out, table
+from accord.model.errors import AccordError
+from accord.sync import FlowResult
+
+FINDINGS = 20  # so many sentences; --json has them all
+_STYLE = {"problem": "red", "warning": "yellow"}
+
+
+def show_results(results: Sequence[FlowResult], failures: Sequence[tuple[str, AccordError]], *, title: str = "") -> None:
+    """A line for each flow, then its findings, then what waits."""
+    rows: list[tuple[str, str, str]] = []
+    for result in results:
+        rows.append((result.flow, result.status, escape(counted(result) or "nothing to do")))
+    rows += [(name, "failed", "see the error below") for name, _ in failures]
+    table(title, ("flow", "status", "counts"), rows)
+    findings = [finding for result in results for finding in result.findings]
+    for finding in findings[:FINDINGS]:
+        style = _STYLE.get(finding.severity)
+        word = f"[{style}]{finding.severity}[/{style}]" if style else finding.severity
+        examples = "; ".join(e for e in finding.examples[:3] if e not in finding.sentence)
+        out().print(f"{word}: {escape(finding.sentence)}{escape(f' For example: {examples}') if examples else ''}")
+    if len(findings) > FINDINGS:
+        out().print(f"and {len(findings) - FINDINGS:,} more; --json names all of them")
+    for sentence in waiting(results):
+        out().print(escape(sentence))
+    if results and not failures and not any(r.changed for r in results):
+        agree = not any(r.waiting or r.open_conflicts or _worrying(r) for r in results)
+        out().print("no change: the systems agree with the last synchronization" if agree else "no change since the last synchronization")
+
+
+def counted(result: FlowResult) -> str:
+    """«inserted 3, conflicts 1»; empty when all counts are 0."""
+    return ", ".join(f"{name} {count:,}" for name, count in result.counts.items() if count)
+
+
+def waiting(results: Sequence[FlowResult]) -> Iterator[str]:
+    """What only people can settle, each with the command that shows it."""
+    rows, conflicts = sum(r.waiting for r in results), sum(r.open_conflicts for r in results)
+    if rows:
+        yield f"{rows:,} {'row waits' if rows == 1 else 'rows wait'} in quarantine: accord quarantine list"
+    if conflicts:
+        yield f"{conflicts:,} {'conflict waits' if conflicts == 1 else 'conflicts wait'} for a person: accord conflicts --open"
+
+
+def _worrying(result: FlowResult) -> bool:
+    return any(finding.severity != "info" for finding in result.findings)
