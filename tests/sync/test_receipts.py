@@ -151,6 +151,19 @@ def test_a_number_typed_by_chance_where_the_batch_never_came_is_an_edit(pair: An
     agreed(world, 110)
 
 
+def test_a_system_after_the_one_that_was_being_written_was_not_reached(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run died right after the commit of the first system: the number typed into the second one is no write of ours."""
+    world = pair("sqlite")
+    world.a("UPDATE things SET hits = hits + 5")
+    world.b("UPDATE things SET hits = hits + 7")
+    world.crash(AFTER, monkeypatch)
+    assert [int(rows[0][1]) for rows in world.shown()] == [112, 107]
+
+    world.b("UPDATE things SET hits = 112")
+
+    agreed(world, 117)
+
+
 @pytest.mark.parametrize("kind", SOME)
 def test_a_row_made_again_after_a_delete_that_came_through_lives(pair: Any, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deletes are told in every flow; here the run dies before it hears that this one came through."""

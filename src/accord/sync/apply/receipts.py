@@ -91,27 +91,35 @@ def ask_targets(cycle: Cycle, *, dry_run: bool) -> None:
         SystemUnreachable, SystemChanged: a system gives none now.
     """
     for number, stored in enumerate(cycle.intents):
-        found = outcome(cycle, stored)
-        cycle.outcomes[stored.seq] = found
-        target = next((n for n in stored.event.attributes.get("asked", ()) if n not in found), None)
-        side = cycle.side(target) if target is not None else None
-        if side is None or not isinstance(side.connector, Receipted):
+        found = cycle.outcomes[stored.seq] = outcome(cycle, stored)
+        _ask(cycle, stored, found, number, dry_run=dry_run)
+
+
+def _ask(cycle: Cycle, stored: StoredEvent, found: dict[str, str | None], number: int, *, dry_run: bool) -> None:
+    """Complete what became of the batches of an intent: in their order, up to the first one that did not come to pass or cannot be told."""
+    noted: dict[str, dict[str, Any]] = {}
+    for target in stored.event.attributes.get("asked", ()):
+        if target in found:
+            if found[target] is None:
+                return  # the run died there: those after it were not reached
             continue
-        about = _about(cycle, stored, APPLYING)
-        last = next((e for e in reversed(about) if e["target"] == target), None)
-        told: str | None = None  # never noted: never committed
+        side = cycle.side(target)
+        if side is None or not isinstance(side.connector, Receipted):
+            return
+        noted = noted or {str(e["target"]): e for e in _about(cycle, stored, APPLYING)}  # of each the last one
+        last, told = noted.get(target), None  # never noted: never committed
         if last is not None:
-            if not last["receipt"]:
-                continue
-            took = side.connector.was_committed(str(last["receipt"]))
+            took = side.connector.was_committed(str(last["receipt"])) if last["receipt"] else None
             if took is None:
-                continue
+                return
             told = str(last["left"]) if took else None
-        found[side.name] = told
-        if told is not None and last is not None and last.get("links"):
-            _link(cycle, str(last["links"]), dry_run=dry_run)
+            if took and last.get("links"):
+                _link(cycle, str(last["links"]), dry_run=dry_run)
+        found[target] = told
         if not dry_run:
-            _record(cycle, stored, side.name, told, number)
+            _record(cycle, stored, target, told, number)
+        if told is None:
+            return
 
 
 def outcome(cycle: Cycle, stored: StoredEvent) -> dict[str, str | None]:
