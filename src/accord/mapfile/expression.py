@@ -32,7 +32,7 @@ _FUNCTIONS_TEXT: Final = """
     list_position list_extract list_element array_extract list_count array_length list_min list_max list_sum list_distinct list_unique
     list_sort list_has_any list_has_all list_concat array_to_string json_extract json_extract_string json_extract_path
     json_extract_path_text json_valid json_type json_array_length json_keys json_contains json_exists json_value to_json md5 sha1 sha256
-    hex unhex base64 from_base64 to_base64 encode decode typeof
+    hex unhex base64 from_base64 to_base64 encode decode typeof struct_pack struct_extract json_object json_array json_merge_patch
 """
 FUNCTIONS: Final = frozenset(_FUNCTIONS_TEXT.split())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from accord.model.event import utc_text
 from accord.model.values import Duration
-from accord.work.calendar import due
+from accord.model.working_time import due
 from accord.work.definition import Definition
 from accord.work.state import Task
 

@@ -21,6 +21,7 @@ from accord.connectors.types import quote
 from accord.model.errors import DataRefused
 
 _engines = threading.local()
+_SCALARS = ("VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "INTEGER")  # in a list of these there is no JSON
 
 
 @lru_cache(maxsize=4096)
@@ -53,16 +54,29 @@ def evaluate(sql: str, variables: Mapping[str, Any], *, holder: str) -> Any:
     columns = ", ".join(f"{_cast(value, f'${n}')} AS {quote(name)}" for n, (name, value) in enumerate(zip(used, given, strict=True), 1))
     query = f"SELECT ({sql}) FROM (SELECT {columns})" if columns else f"SELECT ({sql})"
     try:
-        row = _engine().execute(query, [_bound(value) for value in given]).fetchone()
+        result = _engine().execute(query, [_bound(value) for value in given])
+        (value,) = result.fetchone() or (None,)
     except duckdb.Error as error:
         text = str(error).splitlines()[0]
         raise DataRefused(f"the expression {sql} fails: {text}", holder, "values it can be computed from") from error
-    return plain(row[0] if row else None)
+    return plain(_parsed(value, result.description[0][1]) if isinstance(value, str | list | dict) else value)
 
 
 def holds(sql: str, variables: Mapping[str, Any], *, holder: str) -> bool:
     """Whether a condition is true; null counts as false."""
     return evaluate(sql, variables, holder=holder) is True
+
+
+def _parsed(value: Any, kind: Any) -> Any:
+    """A value whose JSON, which DuckDB gives as text, is what it says; ``kind`` is its DuckDB type."""
+    if isinstance(value, str):
+        return json.loads(value) if str(kind) == "JSON" else value
+    if isinstance(value, list) and kind.id == "list":
+        inner = kind.children[0][1]
+        return [_parsed(item, inner) for item in value] if str(inner) not in _SCALARS else value
+    if isinstance(value, dict) and kind.id == "struct":
+        return {name: _parsed(value[name], inner) for name, inner in kind.children}
+    return value
 
 
 def plain(value: Any) -> Any:

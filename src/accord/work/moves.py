@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from accord.model.errors import DataRefused
 from accord.model.event import Event, ObjectRef, utc_text
 from accord.model.process import Step
 from accord.model.spelling import speller
@@ -557,7 +558,9 @@ def _children(moves: Moves, instance: Instance, step: Step, task: Task, giver: T
     items: list[Any] = [None]
     if step.kind == "foreach":
         found = evaluate(step.each, instance.variables, holder=said(step, "each"))
-        items = list(found) if isinstance(found, list) else []
+        if found is not None and not isinstance(found, list):
+            raise DataRefused(f"{str(found)[:80]!r} is no list", said(step, "each"), "a list; a variable of a list has type: json")
+        items = found or []
         if not items:
             moves.finish(instance, task, {task.step: []})
             return

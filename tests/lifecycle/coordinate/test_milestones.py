@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from accord.lifecycle.coordinate.milestones import dependency, milestones
 from accord.measure import Measure
+from accord.model.organization import Calendar, Team
 from accord.model.process import Process, Step
 from accord.model.values import Duration
 
@@ -122,3 +123,27 @@ def test_a_way_back_and_a_step_that_may_be_left_out_are_no_disorder() -> None:
     left_out = dependency("p", "edit", "design", {"a": first}, {}, limit=timedelta(minutes=1), now=later, skippable=True)
 
     assert (back.cases, left_out.cases) == (0, 0)
+
+
+def test_a_wait_is_never_late_and_a_service_level_is_working_time(measured: Callable[..., Measure], at: At) -> None:
+    """Nobody does a wait; and who is told that work is due on Monday is not late over the weekend."""
+    monday = datetime(2026, 3, 2, 16, tzinfo=UTC)
+    steps = {
+        "a": Step("a"),
+        "w": Step("w", kind="wait", after=("a",), sla=Duration(3600)),
+        "b": Step("b", "red", after=("a",), sla=Duration(7200)),
+    }
+    process = Process("work", steps=steps)
+    events = [
+        ("c", "a", "x", "red", None, monday),
+        ("c", "w", "x", "red", None, monday + timedelta(days=9)),
+        ("c", "b", "x", "red", None, monday + timedelta(hours=18)),  # Tuesday 10:00, two working hours later
+        ("d", "a", "x", "red", None, monday),
+        ("d", "b", "x", "red", None, monday + timedelta(hours=19)),
+    ]
+
+    found = milestones(
+        measured(events, process=process, teams={"red": Team("red", calendar="office")}, calendars={"office": Calendar("office")})
+    )
+
+    assert {d.after: (d.cases, d.late) for d in found.dependencies} == {"w": (1, 0), "b": (2, 1)}

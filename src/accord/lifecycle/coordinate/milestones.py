@@ -9,7 +9,10 @@ from accord.measure import Measure
 from accord.measure.carried_out import AFTER_ALL_RULES
 from accord.measure.labels import label_of_all, work_labels
 from accord.model.figure import Evidence, Figure
+from accord.model.organization import Calendar
 from accord.model.process import Process
+from accord.model.values import Duration
+from accord.model.working_time import due
 
 _FIRSTS = """
 SELECT case_id, activity, min(complete_at) AS at, bool_or(seq >= $own) AS own
@@ -51,8 +54,8 @@ def milestones(measure: Measure) -> Milestones:
     """Hold the log against the order of steps and the service levels the map declares.
 
     Steps are matched to activities by name or title; a step the log never shows is left out. The first completion of a step in a case
-    counts, and its clock (calendar time) starts with the first completion of the step it depends on. Cases that Accord carried out are not
-    held against systems that recorded others: a step counts for the cases of an origin in which it was ever done.
+    counts, and its clock (working time of its team's calendar) starts with the first completion of the step it depends on. Cases that
+    Accord carried out are not held against systems that recorded others: a step counts for cases of an origin in which it was ever done.
     """
     rows = [d for process in measure.map.processes.values() for d in _of_process(measure, process)]
     whole, kept = sum(d.cases for d in rows), sum(d.met for d in rows)
@@ -82,13 +85,24 @@ def _of_process(measure: Measure, process: Process) -> list[Dependency]:
     for before, after in pairs:
         if before in first and after in first:
             earlier, later = process.steps[before], process.steps[after]
-            limit = timedelta(seconds=later.sla.seconds) if later.sla else None
+            # Nobody does a wait: it takes as long as it is to take, and only its place in the order can be missed.
+            limit = timedelta(seconds=later.sla.seconds) if later.sla and later.kind != "wait" else None
+            team = measure.map.teams.get(later.team)
+            calendar = measure.map.calendars.get(team.calendar) if team else None
             both = shown[before] & shown[after]
             firsts = [{case: at for case, at in first[step].items() if own[case] in both} for step in (before, after)]
             # One of several ways in, or a step that is left out where its condition is false, need not have been gone.
             optional = later.join == "any" or bool(earlier.when)
             row = dependency(
-                process.name, before, after, *firsts, limit=limit, now=measure.now, optional=optional, skippable=bool(later.when)
+                process.name,
+                before,
+                after,
+                *firsts,
+                limit=limit,
+                calendar=calendar,
+                now=measure.now,
+                optional=optional,
+                skippable=bool(later.when),
             )
             if row.cases:
                 rows.append(row)
@@ -104,6 +118,7 @@ def dependency(
     *,
     limit: timedelta | None,
     now: datetime,
+    calendar: Calendar | None = None,
     optional: bool = False,
     skippable: bool = False,
 ) -> Dependency:
@@ -117,14 +132,16 @@ def dependency(
         later: first completion of the later step by case.
         limit: the later step's service level.
         now: a step not done by now is overdue when its limit has passed.
+        calendar: by which the limit is counted, as people are told when a task is due; ``None`` counts every hour.
         optional: the later step may rightly be done without the earlier one.
         skippable: the later step may rightly be left out.
     """
     cases = out_of_order = late = 0
+    within = Duration(round(limit.total_seconds())) if limit is not None else None
     for case in sorted(earlier.keys() | later.keys()):
         start, end = earlier.get(case), later.get(case)
         if end is None:
-            if start is not None and limit is not None and start + limit < now and not skippable:
+            if start is not None and within is not None and due(start, within, calendar) < now and not skippable:
                 cases, late = cases + 1, late + 1
             continue
         if optional and (start is None or end < start):
@@ -132,6 +149,6 @@ def dependency(
         cases += 1
         if start is None or end < start:
             out_of_order += 1
-        elif limit is not None and end - start > limit:
+        elif within is not None and end > due(start, within, calendar):
             late += 1
     return Dependency(process, before, after, cases, out_of_order, late)

@@ -10,6 +10,7 @@
 -- needs: agreed hours of handoffs that are due by now
 -- source: service-level attainment, one half of F4 of the marketing-operations specification
 -- note: Of the handoffs due by now, those whose clock stopped in time; open overdue ones count against it.
+--   The agreed hours are working time of the receiving team's calendar.
 -- example:
 --   handoff(process, case_id, ended_at, due_at): ('p', 'a', '2025-01-01', '2025-01-02'), ('p', 'b', '2025-01-03', '2025-01-02'), ('p', 'c', NULL, '2025-01-02'), ('p', 'd', NULL, '2026-01-02'), ('p', 'e', '2025-01-02', '2025-01-02')
 --   expect: 0.5

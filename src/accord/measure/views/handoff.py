@@ -2,6 +2,7 @@
 
 The clock runs from the first offer to the final acceptance, nights and holidays included. An acceptance by a rule stops it only when
 work starts within the grace time; otherwise it runs until work starts. A handoff that is not accepted is open: it has no ``wait_hours``.
+The agreed hours are working time of the receiving team's calendar, the rule by which its people are told when an offer is due.
 A negative wait stays in the view and is marked ``valid = false``, so that it is counted and never averaged.
 
 The handoffs of processes that Accord carries out stand beside those read from systems; one that a flow keeps in a system too stands here
@@ -18,6 +19,7 @@ from accord.connectors.types import literal, quote
 from accord.measure.carried_out import AFTER_ALL_RULES
 from accord.measure.sources import Sources, View, empty, typed
 from accord.measure.views.event_log import key_text, own_rows_left_out
+from accord.measure.working_time import due_from
 from accord.model.process import HandoffRule, Process
 
 COLUMNS: Mapping[str, str] = {
@@ -51,16 +53,16 @@ def build(sources: Sources) -> View:
         if rule is None:
             continue
         if rule.between:
-            parts.append(_clocked(_between(process, rule), rule))
+            parts.append(_clocked(_between(process, rule), rule, sources))
             needs.append("event_log")
         elif rule.entity:
-            parts.append(_clocked(_from_entity(process, rule, sources), rule))
+            parts.append(_clocked(_from_entity(process, rule, sources), rule, sources))
             needs.append(f"entity_{rule.entity}")
     for process_name in sorted({str(name) for name in sources.work()["work handoffs"]["process"].to_pylist()}) if sources.work() else ():
         declared = sources.map.processes.get(process_name)
         own = f'FROM "work handoffs" WHERE process = {literal(process_name)}'
         rule = (declared.handoffs if declared else None) or HandoffRule()
-        parts.append(_clocked(typed(_KEPT, {name: quote(name) for name in _KEPT}, own), rule))
+        parts.append(_clocked(typed(_KEPT, {name: quote(name) for name in _KEPT}, own), rule, sources))
     if not parts:
         return View(empty(COLUMNS), why_empty="no process of the map says where its handoffs are read from")
     return View(" UNION ALL ".join(parts), tuple(dict.fromkeys(needs)), "no work passed between two teams", sources.work())
@@ -113,15 +115,13 @@ def _between(process: Process, rule: HandoffRule) -> str:
     return typed(_KEPT, columns, f"FROM ({events}) WHERE owner <> giver{condition}")
 
 
-def _clocked(handoffs: str, rule: HandoffRule) -> str:
-    """Add the end of the clock, the due time, the wait and its validity."""
+def _clocked(handoffs: str, rule: HandoffRule, sources: Sources) -> str:
+    """Add the end of the clock, the wait and its validity to handoffs that have a due time."""
     grace = f"to_seconds({rule.auto_accept_grace.seconds})"
     ended = f"CASE WHEN automatic AND NOT coalesce(started_at <= accepted_at + {grace}, false) THEN started_at ELSE accepted_at END"
     wait = f"(epoch_us(ended_at) - epoch_us(offered_at)) / {_MICROSECONDS_PER_HOUR}.0"
-    due = f"offered_at + to_microseconds(CAST(round(sla_hours * {_MICROSECONDS_PER_HOUR}) AS BIGINT))"
     columns = {name: quote(name) for name in COLUMNS} | {
-        "due_at": due,
         "wait_hours": wait,
         "valid": "coalesce(ended_at >= offered_at, true)",
     }
-    return typed(COLUMNS, columns, f"FROM (SELECT *, {ended} AS ended_at FROM ({handoffs}))")
+    return typed(COLUMNS, columns, f"FROM (SELECT *, {ended} AS ended_at FROM ({due_from(sources.map, handoffs)}))")

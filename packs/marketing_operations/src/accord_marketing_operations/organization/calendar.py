@@ -62,6 +62,13 @@ def after_work(start: datetime, minutes: int) -> datetime:
     return worked[-1][1] if worked else next_opening(start)
 
 
+def agreed_by(offered: datetime, hours: int) -> datetime:
+    """When agreed hours are over that run from an aware time on (Berlin, naive); 24 of them are a working day."""
+    days, rest = divmod(hours, 24)
+    a_day = (datetime.combine(START, CLOSES) - datetime.combine(START, OPENS)).total_seconds() / 60
+    return after_work(offered.astimezone(BERLIN).replace(tzinfo=None), round(days * a_day + rest * 60))
+
+
 def next_exchange(moment: datetime) -> datetime:
     """When the daily batch shows other teams what was finished at ``moment``: 09:00 on the next working day."""
     return datetime.combine(next_working_day(moment.date()), OPENS)

@@ -17,7 +17,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any, Final
 
-from accord_marketing_operations.organization.calendar import BERLIN
+from accord_marketing_operations.organization.calendar import BERLIN, agreed_by, utc
 from accord_marketing_operations.organization.systems import analytics, content, planner, servicedesk, tracker
 from accord_marketing_operations.organization.systems.table import Table
 from accord_marketing_operations.organization.truth import Defect, Kind
@@ -256,7 +256,7 @@ def _slow(world: World) -> list[Defect]:
     for handoff in world.handoff:
         accepted = handoff["accepted_at"]
         hours = None if accepted is None else (accepted - handoff["handed_over_at"]).total_seconds() / 3600
-        if hours is None or hours > handoff["sla_hours"]:
+        if accepted is None or accepted > utc(agreed_by(handoff["handed_over_at"], handoff["sla_hours"])):
             waited = "never accepted" if hours is None else f"accepted after {hours:.1f} h"
             found.append(
                 Defect(

@@ -13,10 +13,10 @@ from typing import Final, Protocol
 from accord.model.integration_map import IntegrationMap
 from accord.model.process import Gate
 from accord.model.values import Duration
+from accord.model.working_time import due
 from accord.store import Store
 from accord.work import Task, Work, open_work
 from accord.work.action import Context, Function
-from accord.work.calendar import due
 from accord.work.runner import carry_out
 from accord_marketing_operations.simulate.habits import Habits
 

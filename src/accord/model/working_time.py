@@ -26,7 +26,7 @@ def due(start: datetime, within: Duration, calendar: Calendar | None) -> datetim
     if calendar is None:
         return (start + timedelta(seconds=within.seconds)).astimezone(UTC)
     zone, (opens, closes) = ZoneInfo(calendar.timezone), hours(calendar)
-    day_seconds = (closes.hour - opens.hour) * 3600 + (closes.minute - opens.minute) * 60
+    day_seconds = seconds_a_day(calendar)
     if day_seconds <= 0 or not set(calendar.days) & set(_DAYS):
         raise ValueError(f"calendar '{calendar.name}' has no working hours")
     days, rest = divmod(within.seconds, 86_400)
@@ -48,6 +48,12 @@ def due(start: datetime, within: Duration, calendar: Calendar | None) -> datetim
 def works(calendar: Calendar, day: date) -> bool:
     """Whether people work on that day."""
     return _DAYS[day.weekday()] in calendar.days and day.isoformat() not in calendar.holidays
+
+
+def seconds_a_day(calendar: Calendar) -> int:
+    """How long people work on a working day; 0 or less where nobody does."""
+    opens, closes = hours(calendar)
+    return (closes.hour - opens.hour) * 3600 + (closes.minute - opens.minute) * 60
 
 
 def hours(calendar: Calendar) -> tuple[time, time]:
