@@ -69,3 +69,70 @@ def test_postgresql_csv_json_lines_and_xlsx_agree_and_rest(tmp_path: Path, postg
     assert (third.counts["updated"], fourth.changed) == (3, False)
     assert {r["id"]: r["name"] for r in rows} == {"1": "two\nlines", "2": "", "3": "changed"}
     assert {r["id"]: r["name"] for r in lines} == {"1": "two\nlines", "2": None, "3": "changed"}
+
+
+def test_what_a_calendar_has_no_four_digits_for_stays_what_it_is(tmp_path: Path, postgres_url: str) -> None:
+    """A moment before the year 1, or without end, that comes back as another one or as text would be taken for an edit of its row."""
+    with psycopg.connect(postgres_url, autocommit=True) as db:
+        db.execute("CREATE TABLE moments (id text PRIMARY KEY, at timestamptz, day date)")
+        db.execute("""INSERT INTO moments VALUES ('bc', '0044-03-15 12:30:00.5+00 BC', '0044-03-15 BC'), ('end', 'infinity', 'infinity'),
+            ('begin', '-infinity', '-infinity'),
+            ('far', '10000-01-01 00:00:00+00', '10000-01-01'), ('last', '9999-12-31 23:59:59.9+00', NULL)""")
+    names = ("csv", "jsonl", "xlsx", "lite", "duck")
+    for folder in ("csv", "jsonl"):
+        (tmp_path / folder).mkdir()
+    places = {
+        "csv": ("csv", "csv"),
+        "jsonl": ("jsonl", "jsonl"),
+        "xlsx": ("xlsx", "b.xlsx"),
+        "lite": ("sqlite", "l.db"),
+        "duck": ("duckdb", "d.db"),
+    }
+    resources = {"moments": Resource("moments", key=("id",))}
+    systems = {"pg": System("pg", "postgresql", postgres_url)} | {n: System(n, *places[n], resources=resources) for n in names}
+    fields = {"id": Field("id"), "at": Field("at", "timestamp"), "day": Field("day", "date")}
+    bindings = {n: Binding(n, "moments", {f: FieldMapping(f) for f in fields}, create=n != "pg") for n in systems}
+    map_ = IntegrationMap(
+        "test",
+        systems=systems,
+        entities={"moment": Entity("moment", ("id",), fields)},
+        flows={"moments": Flow("moments", "moment", bindings)},
+    )
+    connectors: dict[str, Any] = {n: open_connector(s, base=tmp_path) for n, s in systems.items()}
+
+    with open_store(tmp_path / "store.db", segments=tmp_path / "segments") as store:
+        first, second = (run_flow(map_, "moments", connectors, store, run=f"r{n}", now=NOW, whole=True) for n in (1, 2))
+        proof = reconcile(map_, "moments", connectors, store, run="r3", now=NOW)
+
+    assert (first.counts["inserted"], first.counts["verified"], first.counts["refused"]) == (25, 25, 0)
+    assert not any(second.counts.values())
+    assert proof.agrees, (proof.differences.to_pylist(), proof.quarantined)
+
+
+def test_a_value_that_a_system_cannot_hold_is_refused_there_and_stays_elsewhere(tmp_path: Path, postgres_url: str) -> None:
+    """SQLite stores NaN as null without a word; read back, that null would be an edit, and the value gone everywhere."""
+    with psycopg.connect(postgres_url, autocommit=True) as db:
+        db.execute("CREATE TABLE readings (id text PRIMARY KEY, v double precision)")
+        db.execute("INSERT INTO readings VALUES ('1', 1.5), ('2', 'NaN'), ('3', '-Infinity')")
+    systems = {"pg": System("pg", "postgresql", postgres_url), "lite": System("lite", "sqlite", "l.db")}
+    fields = {"id": Field("id"), "v": Field("v", "double")}
+    bindings = {n: Binding(n, "readings", {f: FieldMapping(f) for f in fields}, create=n == "lite") for n in systems}
+    map_ = IntegrationMap(
+        "test",
+        systems=systems,
+        entities={"reading": Entity("reading", ("id",), fields)},
+        flows={"readings": Flow("readings", "reading", bindings)},
+    )
+    connectors: dict[str, Any] = {n: open_connector(s, base=tmp_path) for n, s in systems.items()}
+
+    with open_store(tmp_path / "store.db", segments=tmp_path / "segments") as store:
+        results = [run_flow(map_, "readings", connectors, store, run=f"r{n}", now=NOW, whole=True) for n in (1, 2)]
+        with psycopg.connect(postgres_url, autocommit=True) as db:
+            db.execute("UPDATE readings SET v = 'NaN' WHERE id = '1'")
+        results.append(run_flow(map_, "readings", connectors, store, run="r3", now=NOW, whole=True))
+        with psycopg.connect(postgres_url) as db:
+            held = dict(db.execute("SELECT id, v::text FROM readings").fetchall())
+
+    assert [(r.counts["inserted"], r.counts["updated"], r.counts["refused"]) for r in results] == [(2, 0, 1), (0, 0, 1), (0, 0, 2)]
+    assert any("SQLite has no NaN" in f.sentence for f in results[0].findings)
+    assert held == {"1": "NaN", "2": "NaN", "3": "-Infinity"}

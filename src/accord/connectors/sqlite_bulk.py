@@ -9,8 +9,8 @@ from typing import Any
 
 import duckdb
 
-from accord.connectors.sqlite_write import encoded_value
-from accord.connectors.types import quote
+from accord.connectors.sqlite_write import NO_NAN, encoded_value, not_held
+from accord.connectors.types import literal, quote
 from accord.model.errors import DataRefused
 
 _CHUNK_ROWS = 10_000
@@ -28,13 +28,22 @@ class SqliteFill:
     def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:
         """Insert the rows as they come."""
         kinds = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
-        picked = ", ".join(f"{encoded_value(self._db, self._table, c, kinds[c])} AS {quote(c)}" for c in columns)
+        picked = ", ".join(f"{self._held(c, kinds[c])} AS {quote(c)}" for c in columns)
         marks = ", ".join("?" * len(columns))
         statement = f"INSERT INTO main.{quote(self._table)} ({', '.join(map(quote, columns))}) VALUES ({marks})"
         try:
             self._db.executemany(statement, _rows(con.execute(f"SELECT {picked} FROM {relation}")))
         except sqlite3.IntegrityError as error:
             raise DataRefused(str(error), self._table, "rows that keep the table's own rules") from error
+        except duckdb.InvalidInputException as error:
+            if NO_NAN not in str(error):
+                raise
+            raise DataRefused(NO_NAN, self._table, "numbers") from error
+
+    def _held(self, column: str, kind: str) -> str:
+        """SQL of what is to be stored; it fails for a value that SQLite would make null of."""
+        value, wrong = encoded_value(self._db, self._table, column, kind), not_held(quote(column), kind)
+        return f"CASE WHEN {wrong} THEN error({literal(NO_NAN)}) ELSE {value} END" if wrong else value
 
     def digest(self, columns: Sequence[str]) -> tuple[int, int] | None:
         """None: SQLite has no hash of rows."""

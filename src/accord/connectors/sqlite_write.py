@@ -17,6 +17,7 @@ from accord.connectors.timestamp_style import sniff
 from accord.connectors.types import quote
 
 _CHUNK_ROWS = 20_000
+NO_NAN = "SQLite has no NaN"
 _OUTCOMES = ("delete", "update", "insert")
 
 
@@ -44,12 +45,12 @@ def write(
         con.execute(f"CREATE OR REPLACE TEMP TABLE encoded AS SELECT {ROW}, {encoded} FROM given")
         _match(db, con, table, staged, declared)
         decide(con, staged, "matches")
-        refusals: dict[int, str] = {}
+        refusals = _without_place(con, staged)
         own = staged.batch.gives
         if own:
             _number(db, con, table, own)
         for outcome in _OUTCOMES:
-            refusals |= _carry_out(db, con, table, staged, outcome)
+            refusals |= _carry_out(db, con, table, staged, outcome, besides=refusals)
         written = result(con, staged.batch, refusals, _given(con, refusals) if own else None)
         before_commit(written)
         db.execute("COMMIT")
@@ -122,7 +123,24 @@ def _texts(values: Sequence[Any]) -> list[str | None]:
     return [value if value is None or isinstance(value, str) else str(value) for value in values]
 
 
-def _carry_out(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, staged: Staged, outcome: str) -> dict[int, str]:
+def not_held(column: str, kind: str) -> str:
+    """SQL that is true for a value of the DuckDB type ``kind`` that SQLite would make null of; empty where there is none."""
+    return f"coalesce(isnan({column}), false)" if kind in ("DOUBLE", "FLOAT") else ""
+
+
+def _without_place(con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[int, str]:
+    """Rows to insert or update with a value that SQLite has no place for, and the reason."""
+    found: dict[int, str] = {}
+    for name in staged.batch.columns:
+        if wrong := not_held(quote(name), staged.given[name]):
+            query = f"SELECT {ROW} FROM given JOIN verdict USING ({ROW}) WHERE {wrong} AND outcome IN ('insert', 'update')"
+            found |= {row: f"{NO_NAN} (column '{name}')" for (row,) in con.execute(query).fetchall()}
+    return found
+
+
+def _carry_out(
+    db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, staged: Staged, outcome: str, *, besides: Mapping[int, str]
+) -> dict[int, str]:
     batch = staged.batch
     target, keyed = f"main.{quote(table)}", " AND ".join(f"{quote(k)} = ?" for k in batch.key)
     if outcome == "delete":
@@ -149,7 +167,8 @@ def _carry_out(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: st
     refusals: dict[int, str] = {}
     selected = ", ".join([*map(quote, names), ROW])
     for chunk in _chunks(con, f"SELECT {selected} FROM encoded JOIN verdict USING ({ROW}) WHERE outcome = '{outcome}' ORDER BY {ROW}"):
-        refusals |= {row[-1]: reason for row, reason in apply_in_halves(chunk, attempt)}
+        wanted = [row for row in chunk if row[-1] not in besides] if besides else chunk
+        refusals |= {row[-1]: reason for row, reason in apply_in_halves(wanted, attempt)}
     return refusals
 
 

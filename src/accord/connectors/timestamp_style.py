@@ -20,11 +20,26 @@ class TimestampStyle:
         """SQL for the text of ``moment``, which is SQL of a TIMESTAMP in UTC or in the zone the system keeps to itself."""
         seconds = f"%Y-%m-%d{self.separator}%H:%M:%S"
         full = f"strftime({moment}, '{seconds}.%f{self.zone}')"
-        if self.digits == 6:
-            return full
-        short = f"strftime({moment}, '{seconds}{'.%g' if self.digits == 3 else ''}{self.zone}')"
-        unit = 1_000_000 if self.digits == 0 else 1_000
-        return f"CASE WHEN microsecond({moment}) % {unit} = 0 THEN {short} ELSE {full} END"
+        cases = ""
+        if self.digits != 6:
+            short = f"strftime({moment}, '{seconds}{'.%g' if self.digits == 3 else ''}{self.zone}')"
+            unit = 1_000_000 if self.digits == 0 else 1_000
+            cases = f"WHEN microsecond({moment}) % {unit} = 0 THEN {short} "
+        return f"CASE {uncommon(moment, self.zone)} {cases}ELSE {full} END"
+
+
+def uncommon(moment: str, zone: str) -> str:
+    """Branches of a CASE for what ISO 8601 has no four digits for: before the year 1, and infinity.
+
+    Both stand as DuckDB writes them, ``0044-03-15 (BC) 00:00:00``, which it and PostgreSQL read: ``strftime`` gives a year -43 that nobody
+    does. Null falls through.
+
+    Args:
+        moment: SQL of a TIMESTAMP.
+        zone: suffix of a moment that is no infinity.
+    """
+    text = f"CAST({moment} AS VARCHAR)"
+    return f"WHEN NOT isfinite({moment}) THEN {text} WHEN {moment} < TIMESTAMP '0001-01-01' THEN {text} || '{zone}'"
 
 
 def sniff(sample: str | None, *, zoned: bool) -> TimestampStyle:

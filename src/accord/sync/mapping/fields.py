@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from accord.connectors.timestamp_style import uncommon
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.entity import Field
 from accord.model.flow import Binding, FieldMapping, Join, Split
@@ -317,6 +318,6 @@ def _write_time(value: str, raw: str, type_: CanonicalType, mapping: FieldMappin
     if raw == "TIMESTAMP WITH TIME ZONE":
         return value if type_.name == "timestamp" else f"({local} AT TIME ZONE {zone})"
     if raw == "VARCHAR" and type_.name == "timestamp":
-        text = f"replace(CAST({local} AS VARCHAR), ' ', 'T')"
-        return text if mapping.timezone else f"({text} || 'Z')"
+        zone = "" if mapping.timezone else "Z"
+        return f"(CASE {uncommon(local, zone)} ELSE replace(CAST({local} AS VARCHAR), ' ', 'T') || '{zone}' END)"
     return f"TRY_CAST({local if type_.name == 'timestamp' else value} AS {raw})"
