@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+import pyarrow as pa
 
 from accord.connectors.protocol import Connector, KeyChanges
 
@@ -35,12 +37,45 @@ class EarlyChanges(KeyChanges):
     unseen: frozenset[int] = frozenset()
 
 
+class LoggedRow(NamedTuple):
+    """What a log says of a row's last change: when (microseconds since 1970), and its columns as the log spells them.
+
+    ``row`` is ``None`` for a row that is gone, ``told`` false where the log does not hold all of it.
+    """
+
+    microseconds: int
+    row: Texts | None
+    told: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyRows:
+    """A handful of changes with the rows themselves, as ``EarlyChanges`` beside that: for who needs no table of them.
+
+    Args:
+        columns: of the key.
+        rows: by key as text, in the order of ``columns``; each with its last change.
+        table: makes the keys into the table that ``KeyChanges`` has.
+    """
+
+    columns: tuple[str, ...]
+    rows: Mapping[Key, LoggedRow]
+    position: str
+    table: Callable[[Mapping[Key, LoggedRow]], pa.Table]
+    more: bool = False
+    unseen: frozenset[int] = frozenset()
+
+    def changes(self) -> EarlyChanges:
+        """The same for a run."""
+        return EarlyChanges(self.table(self.rows), self.position, "", self.more, self.unseen)
+
+
 @runtime_checkable
 class EarlyFeed(Protocol):
     """A feed that need not wait until a change can be read before it tells of it."""
 
-    def read_early(self, *, wait_seconds: float = 0.0, limit: int = 100_000) -> KeyChanges | None:
-        """As ``Feed.read``; what may not be read yet comes as ``EarlyChanges``."""
+    def read_early(self, *, wait_seconds: float = 0.0, limit: int = 100_000) -> KeyChanges | EarlyRows | None:
+        """As ``Feed.read``; what may not be read yet comes as ``EarlyChanges`` or ``EarlyRows``."""
         ...
 
     def wait(self, unseen: Collection[int]) -> None:
@@ -75,6 +110,14 @@ class DirectTable(Protocol):
         Raises:
             UnseenError: these cannot be read yet, though it waited for some moments.
         """
+        ...
+
+    def ask(self, keys: Sequence[Key], unseen: Collection[int] = ()) -> Callable[[], dict[Key, Texts]]:
+        """As ``read``, in two steps: what is returned gives the rows, and must be called before anything else is asked of this table."""
+        ...
+
+    def from_log(self, row: Texts) -> Texts | None:
+        """A row in the spelling of ``read`` from that of the system's log; ``None`` when the log does not have all of it."""
         ...
 
     def write(self, changes: Sequence[DirectChange]) -> list[Texts | None]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
 
 from accord.connectors.direct import DirectChange, Key, Texts, UnseenError
+from accord.connectors.postgresql_ready import Ready
 from accord.connectors.postgresql_types import PgColumn, columns_of
 from accord.connectors.postgresql_visible import FIRST_PAUSE_SECONDS, SNAPSHOT, all_seen
 from accord.connectors.types import quote
@@ -30,7 +32,8 @@ _TYPES = {
     "varchar": "VARCHAR",
 }
 _SETTINGS = (
-    "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 1; SET synchronous_commit = on; SET lock_timeout = '2s'"
+    "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 1; SET client_encoding = 'UTF8'; "
+    "SET synchronous_commit = on; SET lock_timeout = '2s'"
 )
 _UNSEEN_SECONDS = 0.1  # a commit can be seen within a millisecond, unless it waits for another server
 _UNIQUE = """
@@ -97,11 +100,58 @@ class PostgresTable:
         row = f"SELECT true AS there, {shown} FROM {_plain(table)} t WHERE {found}"
         self._seeing = f"SELECT * FROM ({SNAPSHOT}) s LEFT JOIN ({row}) r ON true".encode()
         self._statements: dict[tuple[str, ...], bytes] = {}
+        self._ready = Ready(db)
+        self._switches = [name for name, column in columns.items() if column.base == "bool"]
+
+    def ask(self, keys: Sequence[Key], unseen: Collection[int] = ()) -> Callable[[], dict[Key, Texts]]:
+        """One row is asked for at once; several are when the answer is wanted."""
+        if len(keys) != 1:
+            return partial(self.read, keys, unseen)
+        key, until = keys[0], time.monotonic() + _UNSEEN_SECONDS
+        self._ask(key, unseen)
+
+        def answer() -> dict[Key, Texts]:
+            while (rows := self._answer(unseen)) is None:
+                if time.monotonic() > until:
+                    raise UnseenError
+                time.sleep(FIRST_PAUSE_SECONDS)
+                self._ask(key, unseen)
+            return {key: dict(zip(self._names, rows[0], strict=True))} if len(rows) == 1 else {}
+
+        return answer
+
+    def _ask(self, key: Key, unseen: Collection[int]) -> None:
+        with self._errors():
+            self._ready.send(self._seeing if unseen else self._read, self._keys(key))
+
+    def _answer(self, unseen: Collection[int]) -> list[tuple[str | None, ...]] | None:
+        """The rows there are; ``None`` when the change could not be seen."""
+        with self._errors():
+            rows = self._ready.answer()
+        if not unseen:
+            return rows
+        xmax, running = rows[0][0] or "", rows[0][1] or ""  # an array, as its text
+        if not all_seen(unseen, xmax, [x for x in running.strip("{}").split(",") if x]):
+            return None
+        return [row[3:] for row in rows if row[2] is not None]
+
+    def from_log(self, row: Texts) -> Texts | None:
+        """The log spells values as the type does, and so does a cast to text, of all but booleans."""
+        try:
+            found = {name: row[name] for name in self._names}
+        except KeyError:  # a generated column
+            return None
+        for name in self._switches:
+            value = found[name]
+            found[name] = None if value is None else "true" if value == "t" else "false"
+        return found
 
     def read(self, keys: Sequence[Key], unseen: Collection[int] = ()) -> dict[Key, Texts]:
         """One statement a key, sent together; what the first can see, the others can, too."""
         if not keys:
             return {}
+        if len(keys) == 1:
+            return self.ask(keys, unseen)()
         until = time.monotonic() + _UNSEEN_SECONDS
         while True:
             found = self._rows(keys, unseen)
@@ -114,12 +164,8 @@ class PostgresTable:
     def _rows(self, keys: Sequence[Key], unseen: Collection[int]) -> dict[Key, list[tuple[Any, ...]]] | None:
         """By key what there is; ``None`` when the change could not be seen."""
         first = self._seeing if unseen else self._read
-        with self._errors():
-            if len(keys) == 1:
-                cursors = [self._db.execute(first, self._keys(keys[0]))]
-            else:
-                with self._db.pipeline():
-                    cursors = [self._db.cursor().execute(self._read if n else first, self._keys(key)) for n, key in enumerate(keys)]
+        with self._errors(), self._db.pipeline():
+            cursors = [self._db.cursor().execute(self._read if n else first, self._keys(key)) for n, key in enumerate(keys)]
             found = {key: cursor.fetchall() for key, cursor in zip(keys, cursors, strict=True)}
         if unseen:
             seen = found[keys[0]]
@@ -132,23 +178,23 @@ class PostgresTable:
         """Compare-and-set in the statement itself: what is compared is what is changed, and it tells what became of it."""
         with self._errors():
             if len(changes) == 1:
-                return [self._row(self._send(changes[0]))]
+                self._ready.send(self._statement(changes[0]), self._values(changes[0]))
+                return [self._row(self._ready.answer())]
             with self._db.pipeline(), self._db.transaction():
-                cursors = [self._send(change) for change in changes]
-            return [self._row(cursor) for cursor in cursors]
+                cursors = [self._db.cursor().execute(self._statement(c), self._values(c)) for c in changes]
+            return [self._row(cursor.fetchall()) for cursor in cursors]
 
     def close(self) -> None:
         """End the session."""
         self._db.close()
 
-    def _send(self, change: DirectChange) -> psycopg.Cursor[Any]:
+    def _values(self, change: DirectChange) -> dict[str, str | None]:
         values: dict[str, str | None] = dict(self._keys(change.key))
         values |= {f"n{self._place[name]}": value for name, value in change.new.items()}
         values |= {f"o{self._place[name]}": value for name, value in change.old.items()}
-        return self._db.cursor().execute(self._statement(change), values)
+        return values
 
-    def _row(self, cursor: psycopg.Cursor[Any]) -> Texts | None:
-        rows = cursor.fetchall()
+    def _row(self, rows: Sequence[Sequence[Any]]) -> Texts | None:
         return dict(zip(self._names, rows[0], strict=True)) if len(rows) == 1 else None
 
     def _statement(self, change: DirectChange) -> bytes:

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 import psycopg
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import errors
 
-from accord.connectors.direct import EarlyChanges
+from accord.connectors.direct import EarlyChanges, EarlyRows, Key, LoggedRow
 from accord.connectors.feed_state import FeedState
 from accord.connectors.pglog import (
     LogBatch,
@@ -39,6 +40,7 @@ from accord.connectors.pglog import (
     open_stream,
     slots,
 )
+from accord.connectors.pglog.changes import EPOCH_MICROSECONDS
 from accord.connectors.postgresql_keys import Shape, shape_of
 from accord.connectors.postgresql_types import PgColumn
 from accord.connectors.postgresql_visible import wait_until_seen
@@ -56,8 +58,8 @@ STRIDE_BYTES: Final = 16 << 20
 """After so much log of other tables a position without keys is handed out, so that the server need not keep that log for us."""
 AGAIN_BYTES: Final = 1 << 20
 """So much log is read again at every start of the stream until a position behind it was stored and acknowledged."""
-FEW: Final = 24
-"""Changes up to which keys are put together one by one."""
+_PLAIN: Final = frozenset({"int2", "int4", "int8", "text", "varchar", "uuid"})
+"""Types of keys of which every text in the log is a value, and the only one for it."""
 _ARROW: Final = {"integer": pa.int64(), "double": pa.float64(), "date": pa.date32()}
 _IDENTITY = """
     SELECT c.relreplident, array_agg(a.attname)
@@ -112,7 +114,8 @@ class PostgresFeed:
     def read(self, *, wait_seconds: float = 0.0, limit: int = 100_000) -> KeyChanges | None:
         """See ``protocol.Feed``."""
         before = self._given
-        found = self.read_early(wait_seconds=wait_seconds, limit=limit)
+        early = self.read_early(wait_seconds=wait_seconds, limit=limit)
+        found = early.changes() if isinstance(early, EarlyRows) else early
         if isinstance(found, EarlyChanges):
             try:
                 self.wait(found.unseen)
@@ -121,7 +124,7 @@ class PostgresFeed:
                 raise
         return found
 
-    def read_early(self, *, wait_seconds: float = 0.0, limit: int = 100_000) -> KeyChanges | None:
+    def read_early(self, *, wait_seconds: float = 0.0, limit: int = 100_000) -> KeyChanges | EarlyRows | None:
         """See ``direct.EarlyFeed``."""
         if self._whole:
             return self._everything()
@@ -139,7 +142,7 @@ class PostgresFeed:
             self._begin(error.reason)
             return self._everything()
 
-    def _up_to_now(self, limit: int) -> KeyChanges | None:
+    def _up_to_now(self, limit: int) -> KeyChanges | EarlyRows | None:
         """What was committed before this call: that the server needs some milliseconds to begin sending does not mean there is nothing."""
         stream = self._opened()
         much = stream.kept_bytes >= AGAIN_BYTES
@@ -235,6 +238,9 @@ class PostgresFeed:
     def _position(self) -> str:
         return f"{self._given} {self._capture.system_id} {self._capture.published} {_digest(self._shape)}"
 
+    def _table_of(self, rows: Mapping[Key, LoggedRow]) -> pa.Table:
+        return _table_of_few(rows, self._table.key, {c.name: c for c in self._shape.columns})
+
     def wait(self, unseen: Collection[int]) -> None:
         """See ``direct.EarlyFeed``."""
         if not unseen:
@@ -249,11 +255,12 @@ class PostgresFeed:
                 f"a transaction in its log cannot be seen after {SILENT_SECONDS:g} s; does a synchronous standby not answer?",
             )
 
-    def _taken(self, batch: LogBatch, limit: int) -> KeyChanges | None:
-        moved = batch.end.lsn - self._given.lsn
-        parts = [part for part in batch.parts if isinstance(part, TableChanges)]
-        unseen = frozenset(int(x) for part in parts for x in pc.unique(part.rows["xid"]).to_pylist())
-        before = self._given
+    def _taken(self, batch: LogBatch, limit: int) -> KeyChanges | EarlyRows | None:
+        parts = list(batch.tables())
+        if not parts and not batch.parts and batch.end.lsn - self._given.lsn < STRIDE_BYTES and not self._due():
+            return None
+        before, moved = self._given, batch.end.lsn - self._given.lsn
+        unseen = frozenset[int]().union(*(part.transactions for part in parts))
         if any(isinstance(part, (Truncated, SchemaChanged)) for part in batch.parts):
             self.wait(unseen)  # of a truncation or a changed table the lock lasts until it can be seen
             self._given = batch.end
@@ -264,17 +271,24 @@ class PostgresFeed:
             self._given, self._whole = batch.end, reason
             return self._everything()
         if parts:
-            keys = _keys(parts, self._table.key, {c.name: c for c in self._shape.columns})
+            columns, more = {c.name: c for c in self._shape.columns}, batch.rows >= limit or not batch.whole
+            few = _few_rows(parts, self._table.key, columns)
+            if few is not None:
+                return EarlyRows(self._table.key, few, self._position(), self._table_of, more, unseen)
+            keys = _keys(parts, self._table.key, columns)
             if keys is None:
                 self._given = before
                 self.wait(unseen)
                 self._given = batch.end
                 self._whole = "a row changed whose key is null or has no place in its type"
                 return self._everything()
-            return EarlyChanges(keys, self._position(), more=batch.rows >= limit or not batch.whole, unseen=unseen)
+            return EarlyChanges(keys, self._position(), more=more, unseen=unseen)
         if moved < STRIDE_BYTES:
             return None
         return self._onward(batch.end)
+
+    def _due(self) -> bool:
+        return time.monotonic() - self._looked >= LOOK_SECONDS
 
     def _upheaval(self, batch: LogBatch) -> str:
         """Why keys do not tell what happened; empty when they do."""
@@ -285,7 +299,7 @@ class PostgresFeed:
             elif isinstance(part, SchemaChanged):
                 self._looked = 0.0
                 reason = reason or "the columns of the table changed"
-        if time.monotonic() - self._looked >= LOOK_SECONDS:
+        if self._due():
             self._looked = time.monotonic()
             shape = self._table.shape()
             if shape != self._shape:
@@ -355,6 +369,7 @@ def _parsed(position: str) -> tuple[LogCapture, str] | None:
         return None
 
 
+@lru_cache(maxsize=64)
 def _digest(shape: Shape) -> str:
     return hashlib.sha256(f"{shape.table} {shape.mark}".encode()).hexdigest()[:16]
 
@@ -370,8 +385,6 @@ def _keys(parts: Sequence[TableChanges], key: Sequence[str], columns: Mapping[st
     """Every key before and after the changes once, with its last commit; ``None`` when one of them cannot be given as a key."""
     if any(name not in columns for name in key):
         return None
-    if sum(part.rows.num_rows for part in parts) <= FEW:
-        return _few_keys(parts, key, columns)
     texts = []
     for part in parts:
         rows = part.rows
@@ -391,25 +404,32 @@ def _keys(parts: Sequence[TableChanges], key: Sequence[str], columns: Mapping[st
     return _typed_keys([once[name].combine_chunks() for name in names], once[f"{CHANGED_AT}_max"], key, columns)
 
 
-def _few_keys(parts: Sequence[TableChanges], key: Sequence[str], columns: Mapping[str, PgColumn]) -> pa.Table | None:
-    """As ``_keys``, row by row: what is put together for many rows costs more than a few of them."""
-    last: dict[tuple[str | None, ...], int] = {}
-    for part in parts:
-        rows = part.rows
-        moments = rows["commit_time"].cast(pa.int64()).to_pylist()
-        shown = [rows[name].to_pylist() for name in ("op", "key", "old")]
-        for number, (moment, op, before, old) in enumerate(zip(moments, *shown, strict=True)):
-            at = tuple(before[name] for name in key)
-            last[at] = max(moment, last.get(at, moment))
-            if op == "update" and old is not None:
-                new, left_out = rows["new"][number].as_py(), rows["unchanged"][number].as_py()
-                after = tuple(new[name] for name in key)
-                if not (left_out and None in after):
-                    last[after] = max(moment, last.get(after, moment))
-    if any(None in at for at in last):
+def _few_rows(parts: Sequence[TableChanges], key: Sequence[str], columns: Mapping[str, PgColumn]) -> dict[Key, LoggedRow] | None:
+    """The same with the rows, one by one, where that is quicker; ``None`` where not, or where a key's text may be no value of its type."""
+    if any(name not in columns or columns[name].base not in _PLAIN or columns[name].is_array for name in key):
         return None
-    texts = [pa.array(values, pa.string()) for values in zip(*last, strict=True)] or [pa.array([], pa.string())] * len(key)
-    return _typed_keys(texts, pa.array(last.values(), pa.int64()).cast(pa.timestamp("us", "UTC")), key, columns)
+    found: dict[Key, LoggedRow] = {}
+    for part in parts:
+        if part.few is None:
+            return None
+        for change in part.few:
+            before = tuple(change.key[name] for name in key)
+            # A value that the log leaves out was not touched, in the key as elsewhere.
+            after = before if change.new is None else tuple((change.key if n in change.unchanged else change.new)[n] for n in key)
+            if None in before or None in after:
+                return None
+            moment = change.microseconds + EPOCH_MICROSECONDS
+            if before != after:
+                found[before] = LoggedRow(moment, None)  # type: ignore[index]  # no null is in it
+            found[after] = LoggedRow(moment, change.new, told=not change.unchanged)  # type: ignore[index]
+    return found
+
+
+def _table_of_few(rows: Mapping[Key, LoggedRow], key: Sequence[str], columns: Mapping[str, PgColumn]) -> pa.Table:
+    """Of ``_few_rows`` what ``_keys`` gives."""
+    at = pa.array([row.microseconds for row in rows.values()], pa.int64()).cast(pa.timestamp("us", "UTC"))
+    texts = [pa.array(values, pa.string()) for values in zip(*rows, strict=True)]
+    return pa.table({name: _typed(values, columns[name]) for values, name in zip(texts, key, strict=True)} | {CHANGED_AT: at})
 
 
 def _typed_keys(texts: Sequence[pa.Array], at: pa.Array, key: Sequence[str], columns: Mapping[str, PgColumn]) -> pa.Table | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -122,14 +123,16 @@ def test_a_change_of_schema_is_an_event_before_the_first_change_that_has_it(
     with open_stream(source, begun.capture, after=ends[-1], known=known) as stream:
         drain(stream, parts=parts)
 
-    kinds = [type(part).__name__ for part in parts]
+    # Rows of one shape may come in one batch or in two, as the server sends them.
+    kinds = [kind for kind, _ in itertools.groupby(type(part).__name__ for part in parts)]
     assert kinds == ["TableChanges", "SchemaChanged", "TableChanges", "SchemaChanged", "TableChanges"]
     first, second = (part for part in parts if isinstance(part, SchemaChanged))
     assert (first.added, first.dropped, first.retyped) == (("mood",), ("old",), ("name",))
     assert first.after.columns[2].type_name == "public.mood"
     assert first.position.index == 2
     assert (second.added, second.dropped) == (("title",), ("name",))
-    assert [row["new"] for row in parts[2].rows.to_pylist()] == [
+    after, renamed = parts.index(first), parts.index(second)
+    assert [row["new"] for part in parts[after + 1 : renamed] for row in part.rows.to_pylist()] == [
         {"id": "3", "name": "c", "mood": "bad"},
         {"id": "4", "name": "d", "mood": None},
     ]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import enum
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from accord.connectors.pglog.position import Position
 
 Op = Literal["insert", "update", "delete", "truncate"]
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+EPOCH_MICROSECONDS = 946_684_800_000_000  # from 1970, as Arrow counts, to 2000, as PostgreSQL does
 
 
 class Unchanged(enum.Enum):
@@ -111,7 +114,20 @@ class Change:
     commit_time: datetime
 
 
-@dataclass(frozen=True, slots=True)
+class RowChange(NamedTuple):
+    """A row as it stands in ``TableChanges.few``; ``unchanged`` lists the columns of ``new`` whose value the log does not hold."""
+
+    op: Op
+    key: Values
+    old: Values | None
+    new: Values | None
+    unchanged: Sequence[str]
+    position: Position
+    microseconds: int
+    xid: int
+    origin: str | None
+
+
 class TableChanges:
     """Inserts, updates and deletes of one relation with one schema, in the order of their positions.
 
@@ -119,24 +135,72 @@ class TableChanges:
     replication origin when the transaction was applied from elsewhere), and the structs ``key``, ``old`` and ``new`` as in ``Change``; all
     values are text with ``type_oid`` and ``type_modifier`` as metadata. ``unchanged`` lists the columns of ``new`` whose value the log
     does not hold; they are null there.
+
+    A handful of changes comes as ``few`` as well, and is made into a table only if somebody asks for it.
     """
 
-    relation: Relation
-    rows: pa.Table
+    __slots__ = ("_rows", "few", "relation")
+
+    def __init__(self, relation: Relation, rows: pa.Table | None = None, *, few: Sequence[RowChange] | None = None) -> None:
+        assert rows is not None or few
+        self.relation, self._rows, self.few = relation, rows, few
+
+    @property
+    def rows(self) -> pa.Table:
+        """All of them as one table."""
+        if self._rows is None:
+            assert self.few is not None
+            self._rows = _as_table(self.relation, self.few)
+        return self._rows
 
     @property
     def position(self) -> Position:
         """Of the first change."""
+        if self.few is not None:
+            return self.few[0].position
         return Position(self.rows["lsn"][0].as_py(), self.rows["index"][0].as_py())
+
+    @property
+    def transactions(self) -> frozenset[int]:
+        """Ids of the transactions the changes are from."""
+        if self.few is not None:
+            return frozenset(row.xid for row in self.few)
+        return frozenset(int(x) for x in pc.unique(self.rows["xid"]).to_pylist())
 
     def changes(self) -> Iterator[Change]:
         """The rows as objects: for tests, messages and small numbers."""
+        if self.few is not None:
+            for few in self.few:
+                shown: NewValues | None = few.new
+                if few.new is not None and few.unchanged:
+                    shown = {**few.new, **dict.fromkeys(few.unchanged, UNCHANGED)}
+                moment = EPOCH + timedelta(microseconds=few.microseconds)
+                yield Change(self.relation, few.op, few.key, few.old, shown, few.position, moment)
+            return
         for row in self.rows.to_pylist():
             new = row["new"]
             if new is not None:
                 new.update(dict.fromkeys(row["unchanged"] or (), UNCHANGED))
             position = Position(row["lsn"], row["index"])
             yield Change(self.relation, row["op"], row["key"], row["old"], new, position, row["commit_time"])
+
+
+def _as_table(relation: Relation, few: Sequence[RowChange]) -> pa.Table:
+    schema = relation.arrow_schema()
+    ops, keys, olds, news, unchanged, positions, moments, xids, origins = zip(*few, strict=True)
+    arrays = [
+        pa.array(ops, pa.string()),
+        pa.array([place.lsn for place in positions], pa.uint64()),
+        pa.array([place.index for place in positions], pa.uint32()),
+        pa.array([EPOCH_MICROSECONDS + moment for moment in moments], pa.int64()).cast(pa.timestamp("us", "UTC")),
+        pa.array(xids, pa.uint32()),
+        pa.array(origins, pa.string()),
+        pa.array(keys, schema.field("key").type),
+        pa.array(olds, schema.field("old").type),
+        pa.array(news, schema.field("new").type),
+        pa.array([names or None for names in unchanged], pa.list_(pa.string())),
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 @dataclass(frozen=True, slots=True)

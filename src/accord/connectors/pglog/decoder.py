@@ -7,21 +7,30 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from accord.connectors.pglog.changes import LogBatch, LogMessage, Part, Relation, SchemaChanged, TableChanges, Truncated
+from accord.connectors.pglog.changes import (
+    EPOCH,
+    EPOCH_MICROSECONDS,
+    LogBatch,
+    LogMessage,
+    Part,
+    Relation,
+    RowChange,
+    SchemaChanged,
+    TableChanges,
+    Truncated,
+)
 from accord.connectors.pglog.messages import read_relation, read_text
 from accord.connectors.pglog.position import START, Position
 from accord.connectors.pglog.spool import Spool
-from accord.connectors.pglog.tuples import decode_rows
+from accord.connectors.pglog.tuples import FEW, decode_rows, walk
 from accord.model.errors import DataRefused
 
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_EPOCH_MICROSECONDS = 946_684_800_000_000  # from 1970, as Arrow counts, to 2000, as PostgreSQL does
 _BEGIN = struct.Struct(">qqI")
 _COMMIT = struct.Struct(">bqqq")
 _STREAM_COMMIT = struct.Struct(">Ibqqq")
@@ -153,12 +162,14 @@ class Decoder:
         """
         for oid in list(self._runs):
             self._close(oid)
-        parts = sorted(self._parts, key=lambda part: (part.position, isinstance(part, TableChanges)))
+        parts = self._parts
+        if len(parts) > 1:
+            parts = sorted(parts, key=lambda part: (part.position, isinstance(part, TableChanges)))
         whole = self._transaction is None
         if not whole and self._transaction is not None and self._index > self._skip:
             # Never backwards: a transaction that is sent again is not reached anew by its first messages.
             self._end = max(self._end, Position(self._transaction.lsn, self._index))
-        last = None if self._last_commit is None else _EPOCH + timedelta(microseconds=self._last_commit)
+        last = None if self._last_commit is None else EPOCH + timedelta(microseconds=self._last_commit)
         batch = LogBatch(tuple(parts), self._end, self.rows, self._transactions, whole, last)
         self._parts, self.rows, self.bytes, self._transactions, self._last_commit = [], 0, 0, 0, None
         return batch
@@ -327,7 +338,7 @@ class Decoder:
 
     def _time(self) -> datetime:
         assert self._transaction is not None
-        return _EPOCH + timedelta(microseconds=self._transaction.microseconds)
+        return EPOCH + timedelta(microseconds=self._transaction.microseconds)
 
     def _close(self, oid: bytes) -> None:
         run = self._runs.pop(oid, None)
@@ -339,11 +350,13 @@ class Decoder:
 
 
 def _decoded(run: _Run, where: str) -> TableChanges:
+    if len(run.messages) <= FEW:
+        return TableChanges(run.relation, few=_walked(run, where))
     rows = decode_rows(run.relation, run.messages, where)
     counts = np.diff([*run.started, len(run.messages)])
     which = np.repeat(np.arange(len(counts)), counts)
     transactions = run.transactions
-    commit_time = np.array([t.microseconds + _EPOCH_MICROSECONDS for t in transactions], np.int64)
+    commit_time = np.array([t.microseconds + EPOCH_MICROSECONDS for t in transactions], np.int64)
     arrays = [
         rows.op,
         pa.array(np.array([t.lsn for t in transactions], np.uint64)[which]),
@@ -357,3 +370,13 @@ def _decoded(run: _Run, where: str) -> TableChanges:
         rows.unchanged,
     ]
     return TableChanges(run.relation, pa.Table.from_arrays(arrays, schema=run.relation.arrow_schema()))
+
+
+def _walked(run: _Run, where: str) -> list[RowChange]:
+    found, number, t = [], -1, run.transactions[0]
+    for at, row in enumerate(walk(run.relation, run.messages, f"{where}, table {run.relation}")):
+        if number + 1 < len(run.started) and run.started[number + 1] == at:
+            number += 1
+            t = run.transactions[number]
+        found.append(RowChange(*row, Position(t.lsn, run.indexes[at]), t.microseconds, t.xid, t.origin))
+    return found

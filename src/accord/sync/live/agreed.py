@@ -42,6 +42,7 @@ class Agreed:
         self._db.execute("PRAGMA synchronous = OFF")  # it is made anew after a crash
         self._db.execute("CREATE TABLE agreed (role INTEGER, key TEXT, body TEXT, PRIMARY KEY (role, key)) WITHOUT ROWID")
         self._db.execute("CREATE TABLE apart (key TEXT PRIMARY KEY)")
+        self._db.execute("BEGIN")  # for good: nobody else reads the file, and nothing of it is to be kept
         self._loaded: dict[str, tuple[str, ...]] = {}
         self._rows: int | None = None  # counted when it is asked for
 
@@ -80,11 +81,9 @@ class Agreed:
             f"CAST(to_json([CASE WHEN {settled} THEN '1' END, {values}]) AS VARCHAR) END FROM ({rows})"
         )
         found = con.execute(query)
-        self._db.execute("BEGIN")
         while part := found.fetchmany(_FETCH):
             self._db.executemany("INSERT OR REPLACE INTO agreed VALUES (?, ?, ?)", part)
         self._db.execute("DELETE FROM agreed WHERE body IS NULL")
-        self._db.execute("COMMIT")
 
     def _set_apart(self, con: duckdb.DuckDBPyConnection, path: Path, role: str) -> None:
         source = f"read_parquet({literal(str(path))})"

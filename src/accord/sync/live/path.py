@@ -106,44 +106,80 @@ class LivePath:
         self._agreed.close()
         self._con.close()
 
-    def take(self, binding: str, keys: Sequence[tuple[Key, str | None]], unseen: Collection[int] = ()) -> Taken:
+    def take(
+        self,
+        binding: str,
+        keys: Sequence[tuple[Key, str | None]],
+        unseen: Collection[int] = (),
+        logged: Mapping[Key, Texts | None] | None = None,
+    ) -> Taken:
         """Bring changed rows of one side to the others; call ``settle`` when there are no more for the moment.
 
         Args:
             binding: the side that changed.
             keys: its key values as text, each with when the system says it changed.
             unseen: of ``EarlyChanges`` of that side.
+            logged: rows as that side's log has them, of those keys of which it has the whole row; ``None`` for one that is gone.
 
         Raises:
             SystemUnreachable, SystemChanged, DataRefused: from a system; close this path, the next run sorts out what was begun.
         """
         began, taken = time.monotonic(), Taken()
         for start in range(0, len(keys), _CHUNK_KEYS):
-            self._take(binding, keys[start : start + _CHUNK_KEYS], unseen if start == 0 else (), taken)
+            self._take(binding, keys[start : start + _CHUNK_KEYS], unseen if start == 0 or logged else (), logged or {}, taken)
         taken.seconds = time.monotonic() - began
         return taken
 
-    def _take(self, binding: str, keys: Sequence[tuple[Key, str | None]], unseen: Collection[int], taken: Taken) -> None:
+    def _take(
+        self,
+        binding: str,
+        keys: Sequence[tuple[Key, str | None]],
+        unseen: Collection[int],
+        logged: Mapping[Key, Texts | None],
+        taken: Taken,
+    ) -> None:
+        told = self._told(binding, logged)
+        news = [(key, at) for key, at in keys if (row := told.get(key)) is None or self._rows.get((binding, key)) != row]
+        by_log = told.keys() >= {key for key, _ in news}
         try:
-            rows = self._tables[binding].read([key for key, _ in keys], unseen)
+            rows = told if by_log else self._tables[binding].read([key for key, _ in news], unseen)
+            there = {key: row for key, row in rows.items() if row is not None}
+            if not by_log:
+                news = [(key, at) for key, at in news if key not in there or self._rows.get((binding, key)) != there[key]]
+            taken.equal += len(keys) - len(news)  # echoes of our own writes
+            stale = self._bring(binding, news, there, taken, self._compared, unseen if by_log else None)
+            if stale:
+                # Somebody wrote there, or what was remembered or logged is old: once more, with a look at every side.
+                again = [(key, at) for key, at in news if key in stale]
+                there = dict(self._tables[binding].read([key for key, _ in again], unseen))
+                for key in self._bring(binding, again, there, taken, frozenset(), None):
+                    taken.leave(self.flow.name, key, "another write came first")
         except UnseenError:
-            for key, _ in keys:
+            for key, _ in keys if not by_log else news:
                 taken.leave(self.flow.name, key, "its transaction cannot be seen yet")
-            return
-        news = [(key, at) for key, at in keys if key not in rows or self._rows.get((binding, key)) != rows[key]]
-        taken.equal += len(keys) - len(news)  # echoes of our own writes
-        stale = self._bring(binding, news, rows, taken, self._compared)
-        if stale:
-            # Somebody wrote there, or what was remembered is old: once more, with a look at every side.
-            again = [(key, at) for key, at in news if key in stale]
-            rows = self._tables[binding].read([key for key, _ in again])
-            for key in self._bring(binding, again, rows, taken, frozenset()):
-                taken.leave(self.flow.name, key, "another write came first")
+
+    def _told(self, binding: str, logged: Mapping[Key, Texts | None]) -> dict[Key, Texts | None]:
+        """The rows that the log tells, as the system itself would show them."""
+        told: dict[Key, Texts | None] = {}
+        for key, row in logged.items():
+            shown = None if row is None else self._tables[binding].from_log(row)
+            if row is None or shown is not None:
+                told[key] = shown
+        return told
 
     def _bring(
-        self, source: str, keys: Sequence[tuple[Key, str | None]], rows: Mapping[Key, Texts], taken: Taken, remembered: frozenset[str]
+        self,
+        source: str,
+        keys: Sequence[tuple[Key, str | None]],
+        rows: Mapping[Key, Texts],
+        taken: Taken,
+        remembered: frozenset[str],
+        unseen: Collection[int] | None,
     ) -> set[Key]:
-        """Decide and carry out; returns the keys whose targets were not as expected, and of which nothing was written."""
+        """Decide and carry out; returns the keys that were not as expected, and of which nothing was written.
+
+        ``unseen``: the rows are those of the log, in these transactions, and nobody has looked yet whether the source shows them.
+        """
         if not keys:
             return set()
         agreed = {key: self._agreed.of(key) for key, _ in keys}
@@ -171,7 +207,7 @@ class LivePath:
             else:
                 decisions.append(decision)
         decisions = self._guarded(decisions, taken)
-        return self._carry_out(source, decisions, rows, taken) if decisions else set()
+        return self._carry_out(source, decisions, rows, taken, unseen) if decisions else set()
 
     def _believed(self, name: str, key: Key, known: Known | None) -> Texts | None:
         """A side's row without a look at it: as it was seen last, or as what is agreed with the side must look there."""
@@ -196,7 +232,11 @@ class LivePath:
         self._deletes.extend([now] * len(doomed))
         return decisions
 
-    def _carry_out(self, source: str, decisions: list[Decision], rows: Mapping[Key, Texts], taken: Taken) -> set[Key]:
+    def _carry_out(
+        self, source: str, decisions: list[Decision], rows: Mapping[Key, Texts], taken: Taken, unseen: Collection[int] | None
+    ) -> set[Key]:
+        # While the intent goes to disk the source looks whether its log told of what is there for everybody, and still is.
+        look = None if unseen is None else self._tables[source].ask([d.key for d in decisions], unseen)
         self._count += 1
         intent = f"{self._run}:{self.flow.name}:live:{self._count}"
         intended = [
@@ -207,8 +247,10 @@ class LivePath:
         if intended:
             self._unsaid.append(self._event("flow.live_intended", intent, rows=intended))
             self.settle()
+        stale = set() if look is None else _other_than(rows, [d.key for d in decisions], look)
+        decisions = [d for d in decisions if d.key not in stale]
         back = self._write(decisions)
-        good, stale = [], set()
+        good = []
         for d in decisions:
             made = {name: back[name][d.key] for name in d.changes}
             if made and not any(row is not None for row in made.values()):
@@ -289,6 +331,15 @@ class LivePath:
         body = {"flow": self.flow.name, "run": self._run, "intent": intent, **more}
         about = (ObjectRef("flow", self.flow.name), ObjectRef("run", self._run))
         return Event(f"{intent}:{type_}", type_, self._clock(), f"flow:{self.flow.name}", body, about)
+
+
+def _other_than(rows: Mapping[Key, Texts], keys: Sequence[Key], look: Callable[[], Mapping[Key, Texts]]) -> set[Key]:
+    """The keys that the system shows otherwise than the log told."""
+    try:
+        shown = look()
+    except UnseenError:
+        return set(keys)
+    return {key for key in keys if shown.get(key) != rows.get(key)}
 
 
 def open_live(

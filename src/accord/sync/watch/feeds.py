@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from accord.connectors.direct import EarlyChanges, EarlyFeed
+from accord.connectors.direct import EarlyChanges, EarlyFeed, EarlyRows, LoggedRow
 from accord.connectors.protocol import Connector, Feed, KeyChanges, Logged
 from accord.model.errors import AccordError
 from accord.model.flow import Binding, Flow
@@ -25,6 +25,7 @@ from accord.model.flow import Binding, Flow
 _WAIT_SECONDS = 0.25  # how long a run may have to wait for the thread to let go of a quiet feed
 LIMIT = 100_000  # keys; what one batch may hold in memory
 CHANGED_AT = "_changed_at"
+Batch: TypeAlias = KeyChanges | EarlyRows
 _PILE = 500  # batches, after which they are put together
 MOST_BATCHES = 5_000  # that went the short way and wait for a run to acknowledge them
 
@@ -44,7 +45,7 @@ class HeldFeed:
     feed: Feed
     start: str | None
     wake: Callable[[], None]
-    waiting: list[KeyChanges] = field(default_factory=list)
+    waiting: list[Batch] = field(default_factory=list)
     failure: AccordError | None = None
     handled: int = 0
     demand: bool = False
@@ -86,13 +87,15 @@ class HeldFeed:
         """Whether a run must look: something in the batches is left for one, or there are too many of them."""
         return self.demand or self.failure is not None or self.handled >= MOST_BATCHES
 
-    def fresh(self) -> list[KeyChanges]:
+    def fresh(self) -> list[Batch]:
         """Batches nobody has looked at; the thread has let go of the feed while there are any."""
         return self.waiting[self.handled :] if not self.demand and self.failure is None else []
 
     def went_short(self, batches: int, *, demand: bool) -> None:
         """So many batches went the short way; ``demand``: not wholly, so a run has to follow."""
         with self._idle:
+            for number in range(self.handled, self.handled + batches):
+                self.waiting[number] = _keys_only(self.waiting[number])
             self.handled += batches
             self.demand = self.demand or demand
             if self.handled >= _PILE:
@@ -140,17 +143,35 @@ class HeldFeed:
         self.feed.close()
 
 
-def together(batches: Sequence[KeyChanges]) -> list[KeyChanges]:
+def together(batches: Sequence[Batch]) -> list[Batch]:
     """Batches that follow each other as one, since a position is stored only behind the last of them; each key once, with its last time."""
-    tables = [b.keys for b in batches]
+    last = batches[-1]
+    if isinstance(last, EarlyRows) and all(isinstance(b, EarlyRows) and b.columns == last.columns for b in batches):
+        few = [b for b in batches if isinstance(b, EarlyRows)]
+        rows = {key: row for b in few for key, row in b.rows.items()}
+        return [replace(last, rows=rows, unseen=frozenset[int]().union(*(b.unseen for b in few)))] if len(rows) <= LIMIT else [*few]
+    given = [whole(b) for b in batches]
+    tables = [b.keys for b in given]
     if any(t is None for t in tables) or sum(t.num_rows for t in tables if t is not None) > LIMIT:
         return list(batches)
-    whole = pa.concat_tables([t for t in tables if t is not None], promote_options="permissive")
-    keys = [name for name in whole.column_names if name != CHANGED_AT]
-    if CHANGED_AT in whole.column_names:
-        whole = whole.group_by(keys).aggregate([(CHANGED_AT, "max")]).rename_columns({f"{CHANGED_AT}_max": CHANGED_AT})
-    unseen = frozenset[int]().union(*(b.unseen for b in batches if isinstance(b, EarlyChanges)))
-    return [EarlyChanges(whole, batches[-1].position, "", batches[-1].more, unseen)]
+    one = pa.concat_tables([t for t in tables if t is not None], promote_options="permissive")
+    keys = [name for name in one.column_names if name != CHANGED_AT]
+    if CHANGED_AT in one.column_names:
+        one = one.group_by(keys).aggregate([(CHANGED_AT, "max")]).rename_columns({f"{CHANGED_AT}_max": CHANGED_AT})
+    unseen = frozenset[int]().union(*(b.unseen for b in given if isinstance(b, EarlyChanges)))
+    return [EarlyChanges(one, last.position, "", last.more, unseen)]
+
+
+def _keys_only(batch: Batch) -> Batch:
+    """What a run needs of a batch that went the short way; rows may be large."""
+    if not isinstance(batch, EarlyRows):
+        return batch
+    return replace(batch, rows={key: LoggedRow(row.microseconds, None, told=False) for key, row in batch.rows.items()})
+
+
+def whole(batch: Batch) -> KeyChanges:
+    """As runs read it."""
+    return batch.changes() if isinstance(batch, EarlyRows) else batch
 
 
 class FeedView:
@@ -167,7 +188,7 @@ class FeedView:
             if found is None:
                 return None
             self._held.waiting.append(found)
-        found = self._held.waiting[self._next]
+        found = whole(self._held.waiting[self._next])
         if isinstance(found, EarlyChanges) and isinstance(self._held.feed, EarlyFeed):
             self._held.feed.wait(found.unseen)  # a run reads rows in more ways than the short one, which looks for itself
         self._next += 1

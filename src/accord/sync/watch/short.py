@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
-import pyarrow as pa
-
-from accord.connectors.direct import EarlyChanges, Key
+from accord.connectors.direct import EarlyChanges, EarlyRows, Key, Texts
 from accord.connectors.protocol import Connector, KeyChanges
 from accord.model.errors import AccordError
 from accord.model.flow import Binding, Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.live.path import MOST_KEYS, LivePath, Taken, open_live
-from accord.sync.watch.feeds import CHANGED_AT, HeldFeed, HeldFeeds
+from accord.sync.watch.feeds import CHANGED_AT, Batch, HeldFeed, HeldFeeds
 from accord.sync.watch.schedule import ends_watch
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ShortWay:
@@ -92,12 +92,11 @@ class ShortWay:
         for path in self._paths.values():
             path.settle()
 
-    def _bring(
-        self, path: LivePath, flow: Flow, binding: str, held: HeldFeed, batches: list[KeyChanges], columns: list[str]
-    ) -> Taken | None:
-        unseen = frozenset[int]().union(*(b.unseen for b in batches if isinstance(b, EarlyChanges)))
+    def _bring(self, path: LivePath, flow: Flow, binding: str, held: HeldFeed, batches: list[Batch], columns: list[str]) -> Taken | None:
+        unseen = frozenset[int]().union(*(b.unseen for b in batches if isinstance(b, (EarlyChanges, EarlyRows))))
+        keys, logged = _changes(batches, columns)
         try:
-            taken = path.take(binding, _keys([b.keys for b in batches], columns), unseen)
+            taken = path.take(binding, keys, unseen, logged)
         except AccordError as error:
             if ends_watch(error):
                 raise
@@ -122,22 +121,35 @@ class ShortWay:
             self._close(flow, "ended")
 
 
-def _not_single(binding: Binding, batches: list[KeyChanges]) -> str:
+def _not_single(binding: Binding, batches: list[Batch]) -> str:
     """Why batches are not about single rows; empty when they are."""
     if binding.direction == "write":
         return "a system whose changes are not believed"
-    if any(b.keys is None for b in batches):
-        return "the log does not tell which rows changed"
-    if any(b.keys is not None and b.keys.num_rows > MOST_KEYS for b in batches):
-        return "many rows at once"
+    for batch in batches:
+        if isinstance(batch, KeyChanges) and batch.keys is None:
+            return "the log does not tell which rows changed"
+        if isinstance(batch, KeyChanges) and batch.keys is not None and batch.keys.num_rows > MOST_KEYS:
+            return "many rows at once"
     return ""
 
 
-def _keys(tables: list[pa.Table | None], columns: list[str]) -> list[tuple[Key, str | None]]:
-    """Each key once, with the time of its last change."""
+def _changes(batches: list[Batch], columns: list[str]) -> tuple[list[tuple[Key, str | None]], dict[Key, Texts | None]]:
+    """Each key once, with the time of its last change, and its row where the log has the whole of it."""
     found: dict[Key, str | None] = {}
-    for table in tables:
-        for row in table.to_pylist() if table is not None else ():
-            moment = row.get(CHANGED_AT)
-            found[tuple(str(row[c]) for c in columns)] = moment.isoformat() if isinstance(moment, datetime) else None
-    return list(found.items())
+    logged: dict[Key, Texts | None] = {}
+    for batch in batches:
+        if isinstance(batch, EarlyRows):
+            places = [batch.columns.index(c) for c in columns]
+            for given, row in batch.rows.items():
+                key = tuple(given[place] for place in places)
+                found[key] = (EPOCH + timedelta(microseconds=row.microseconds)).isoformat()
+                if row.told:
+                    logged[key] = row.row
+                else:
+                    logged.pop(key, None)
+            continue
+        for told in batch.keys.to_pylist() if batch.keys is not None else ():
+            moment, key = told.get(CHANGED_AT), tuple(str(told[c]) for c in columns)
+            found[key] = moment.isoformat() if isinstance(moment, datetime) else None
+            logged.pop(key, None)
+    return list(found.items()), logged
