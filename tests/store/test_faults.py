@@ -108,7 +108,7 @@ def test_an_interrupt_inside_an_append_leaves_nothing_of_it(store: Store, event:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "apply", interrupted)
+        patch.setattr(module.Projector, "apply", interrupted)
         with pytest.raises(KeyboardInterrupt):
             store.append([event("run.started", run="r")])
 

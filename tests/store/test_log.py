@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from accord.model.errors import TerminalError, UsageError
 from accord.model.event import GENESIS, Event, Head, ObjectRef, chain_hash
-from accord.store import Store
+from accord.store import Store, log
 from accord.store.log import checked, decode
 
 MakeEvent = Callable[..., Event]
@@ -154,6 +154,22 @@ def test_reading_can_start_later_and_choose_by_type_object_and_number(store: Sto
     assert seqs(object=ObjectRef("team", "T-1")) == []
     assert seqs(limit=2) == [1, 2]
     assert seqs(types=["a.x"], after=1, limit=5) == [3]
+
+
+def test_events_of_a_rare_type_are_found_without_the_many_of_processes(store: Store, event: MakeEvent) -> None:
+    """A log is mostly steps of processes, and what a command asks for by type happened a few times."""
+    types = ("task.noted", "handoff.seen", "process.noted", "token.seen", "run.started", "taskforce.met")
+    store.append([event(type_, id_=type_, run="r") for type_ in types])
+    store.append([event("task.noted") for _ in range(2000)])
+    sql, values = log._selection(types[4:], None)
+
+    found = [[stored.event.type for stored in store.read(types=given)] for given in (types[4:], types[1:4], types[1:])]
+    if store.dialect == "postgresql":
+        store._database.run("ANALYZE event")
+    plan = str(store.rows(f"EXPLAIN {'QUERY PLAN ' if store.dialect == 'sqlite' else ''}{sql}", 0, 5000, *values, 10))
+
+    assert found == [list(types[4:]), list(types[1:4]), list(types[1:])]
+    assert "event_rare_type" in plan
 
 
 def test_reading_ends_at_the_head_of_the_beginning(store: Store, event: MakeEvent) -> None:

@@ -109,3 +109,18 @@ def test_one_who_stops_waiting_leaves_the_others_going(store: Store, event: Make
 
     store.transact(lambda rows: ([event(id_="after")], None))
     assert {"slow", "queued", "after"} <= {stored.event.id for stored in store.read()}
+
+
+def test_an_id_said_to_be_fresh_that_is_in_the_log_is_refused(store: Store, event: MakeEvent) -> None:
+    """Nobody looks for ids that were drawn by chance; should one be taken all the same, the log keeps what it has."""
+    other = event(id_="other:0", n=1)
+    store.append([event(id_="drawn:0", n=1), other])
+
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        store.transact(lambda rows: ([event(id_="new"), event(id_="drawn:0", n=1)], None), fresh="drawn:")
+    with pytest.raises(TerminalError, match="other content"):
+        store.transact(lambda rows: ([event(id_="drawn:1"), event(id_="other:0", n=2)], None), fresh="drawn:")
+    store.transact(lambda rows: ([event(id_="drawn:1"), other], None), fresh="drawn:")
+
+    assert [stored.event.id for stored in store.read()] == ["drawn:0", "other:0", "drawn:1"]
+    store.verify()

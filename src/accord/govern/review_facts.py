@@ -21,7 +21,7 @@ _COUNTS = {
     "handoffs on offer": "SELECT count(*) FROM handoff WHERE state IN ('offered', 'rejected')",
     "actions of reviews still open": "SELECT count(*) FROM review_action WHERE done_at IS NULL",
 }
-_OVERDUE = "SELECT count(*) FROM work_task WHERE state IN ('offered', 'ready', 'started') AND due_at < ?"
+_OVERDUE = "SELECT count(*) FROM work_task WHERE ended_at IS NULL AND state IN ('offered', 'ready', 'started') AND due_at < ?"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,10 @@ _FOR_ALL = (LeaseHeld, StorageFull, SystemUnreachable)  # what no decision is gu
 
 
 class _Piece:
-    __slots__ = ("ahead", "decide", "done", "error", "result", "turn")
+    __slots__ = ("ahead", "decide", "done", "error", "fresh", "result", "turn")
 
-    def __init__(self, decide: Decide[Any], ahead: Ahead | None) -> None:
-        self.decide, self.ahead, self.done = decide, ahead, False
+    def __init__(self, decide: Decide[Any], ahead: Ahead | None, fresh: str = "") -> None:
+        self.decide, self.ahead, self.fresh, self.done = decide, ahead, fresh, False
         self.result: Any = None
         self.error: BaseException | None = None
         self.turn = threading.Lock()
@@ -50,12 +50,12 @@ class GroupCommit:
         self._leader: _Piece | None = None
         self._guard = threading.Lock()
 
-    def run(self, decide: Decide[T], ahead: Ahead | None = None) -> T:
+    def run(self, decide: Decide[T], ahead: Ahead | None = None, fresh: str = "") -> T:
         """What ``decide`` gives beside its events, once they are durable; whatever it raises, with nothing of it kept.
 
         ``decide`` must not call the store's writing methods: it runs inside their transaction, on the thread of whoever leads.
         """
-        piece = _Piece(decide, ahead)
+        piece = _Piece(decide, ahead, fresh)
         piece.turn.acquire()
         with self._guard:
             self._waiting.append(piece)
@@ -121,7 +121,7 @@ class GroupCommit:
 def _decide(turn: Turn, piece: _Piece) -> None:
     try:
         events, piece.result = piece.decide(turn)
-        turn.take(list(events))
+        turn.take(list(events), piece.fresh)
     except Exception as error:  # noqa: BLE001 - not swallowed: raised on the thread of whoever gave the piece
         piece.result, piece.error = None, error
     if turn.failed is not None:  # what was decided before could not be written: no decision after it rests on anything

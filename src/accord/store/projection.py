@@ -22,6 +22,7 @@ from accord.model.event import StoredEvent
 from accord.store.database import Database, Transaction, quote
 
 ColumnType = Literal["text", "integer", "real", "time", "json"]
+_MOST_TYPES = 4096  # that the wanting is known of; programs may send any
 Apply = Callable[[Transaction, Sequence[StoredEvent]], None]
 
 _SQL_TYPES: Mapping[ColumnType, str] = {
@@ -78,20 +79,19 @@ class Projection:
         return hashlib.sha256(f"{shape}\n{code}".encode()).hexdigest()
 
     def create(self, tx: Transaction, dialect: Literal["sqlite", "postgresql"]) -> None:
-        """Make the table and its views, empty, and note from which definition."""
+        """Make the table, empty, and note from which definition."""
         lines = [f"{quote(column)} {_SQL_TYPES[type_]}{' NOT NULL' * (column in self.key)}" for column, type_ in self.columns.items()]
         layout = " WITHOUT ROWID" if self.narrow and dialect == "sqlite" else ""
         tx.run(f"CREATE TABLE {quote(self.name)} ({', '.join(lines)}, PRIMARY KEY ({_names(self.key)})){layout}")
         for columns, condition in [*((columns, "") for columns in self.indexes), *self.partial.items()]:
             index, among = quote("_".join((self.name, *columns))), f" WHERE {condition}" if condition else ""
             tx.run(f"CREATE INDEX {index} ON {quote(self.name)} ({_names(columns)}){among}")
-        for view, select in self.views.items():
-            tx.run(f"CREATE VIEW {quote(view)} AS {select}")
         tx.run("INSERT INTO projection (name, digest, views) VALUES (?, ?, ?)", self.name, self.digest(), json.dumps(sorted(self.views)))
 
-    def wants(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
-        """Those of the events it is computed from."""
-        return [stored for stored in events if stored.event.type in self.types] if self.types else events
+    def create_views(self, tx: Transaction) -> None:
+        """Make its views; every table is there by then."""
+        for view, select in self.views.items():
+            tx.run(f"CREATE VIEW {quote(view)} AS {select}")
 
 
 def insert(table: str, columns: Iterable[str]) -> str:
@@ -129,27 +129,47 @@ def build(
     dialect: Literal["sqlite", "postgresql"],
 ) -> None:
     """Compute projections anew from the whole log, given in order as batches; those no longer known are removed."""
-    for name, views in tx.rows("SELECT name, views FROM projection"):
-        for view in json.loads(views):
-            tx.run(f"DROP VIEW IF EXISTS {quote(view)}")
+    there = tx.rows("SELECT name, views FROM projection")
+    for view in (view for _, views in there for view in json.loads(views)):
+        tx.run(f"DROP VIEW IF EXISTS {quote(view)}")
+    for name, _ in there:
         tx.run(f"DROP TABLE IF EXISTS {quote(name)}")
     tx.run("DELETE FROM projection")
     for projection in projections:
         projection.create(tx, dialect)
-    for batch in batches:
-        apply(tx, projections, batch)
-
-
-def apply(tx: Transaction, projections: Sequence[Projection], events: Sequence[StoredEvent]) -> None:
-    """Bring projections forward by events that follow what they hold."""
-    present = {stored.event.type for stored in events}
     for projection in projections:
-        # Most projections want none of a step's events; that is seen without looking at each.
-        if projection.types and present.isdisjoint(projection.types):
-            continue
-        wanted = projection.wants(events)
-        if wanted:
-            projection.apply(tx, wanted)
+        projection.create_views(tx)
+    projector = Projector(projections)
+    for batch in batches:
+        projector.apply(tx, batch)
+
+
+class Projector:
+    """Brings projections forward by events that follow what they hold, each by those it is computed from.
+
+    Args:
+        projections: in the order in which they are brought forward.
+    """
+
+    def __init__(self, projections: Sequence[Projection]) -> None:
+        self._projections = tuple(projections)
+        self._wanting: dict[str, tuple[int, ...]] = {}  # by event type; most are wanted by few
+
+    def apply(self, tx: Transaction, events: Sequence[StoredEvent]) -> None:
+        """Put events, in the order of the log, into every table that wants them."""
+        wanted: dict[int, list[StoredEvent]] = {}
+        for stored in events:
+            for place in self._wanting.get(stored.event.type) or self._remember(stored.event.type):
+                wanted.setdefault(place, []).append(stored)
+        for place in sorted(wanted):
+            self._projections[place].apply(tx, wanted[place])
+
+    def _remember(self, type_: str) -> tuple[int, ...]:
+        if len(self._wanting) >= _MOST_TYPES:
+            self._wanting.clear()
+        places = tuple(place for place, projection in enumerate(self._projections) if not projection.types or type_ in projection.types)
+        self._wanting[type_] = places
+        return places
 
 
 def as_table(database: Database, projections: Sequence[Projection], name: str) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from accord.store import log
 from accord.store.database import Database, Row, Rows, Transaction, Value
 from accord.store.group import GroupCommit
 from accord.store.migrate import migrate
-from accord.store.projection import Projection, apply, as_table, build, discover, outdated
+from accord.store.projection import Projection, Projector, as_table, build, discover, outdated
 from accord.store.scrub import scrub
 from accord.store.sealing import Keyring, Marking, Sealer, Subject
 from accord.store.segments import Segment, SegmentFault, SegmentFolder
@@ -64,7 +64,7 @@ class Store:
         sealer: Sealer,
     ) -> None:
         self._database, self._segments, self._projections, self._clock = database, segments, tuple(projections), clock
-        self._sealer = sealer
+        self._sealer, self._projector = sealer, Projector(projections)
         self._lease: Lease | None = None
         self._group = GroupCommit(self._transaction, self._append)
         self._hooks: list[Hook] = []
@@ -104,10 +104,10 @@ class Store:
         with self._transaction() as tx:
             return self._append(tx, checked)
 
-    def _append(self, tx: Transaction, checked: list[Event]) -> Head:
-        head, new = log.append(tx, checked, self._sealer)
+    def _append(self, tx: Transaction, checked: list[Event], fresh: Set[str] = frozenset()) -> Head:
+        head, new = log.append(tx, checked, self._sealer, fresh)
         for batch in log.batches(new):
-            apply(tx, self._projections, batch)
+            self._projector.apply(tx, batch)
             for hook in self._hooks:
                 hook(tx, batch)
         return head
@@ -124,7 +124,7 @@ class Store:
         if hook not in self._hooks:
             self._hooks.append(hook)
 
-    def transact(self, decide: Callable[[Rows], tuple[Iterable[Event], T]], *, ahead: Ahead | None = None) -> T:
+    def transact(self, decide: Callable[[Rows], tuple[Iterable[Event], T]], *, ahead: Ahead | None = None, fresh: str = "") -> T:
         """Read, decide and append as one: nobody else writes between what ``decide`` reads and the events it gives.
 
         Calls of several threads that come together share one transaction, in which each sees what those before it decided. ``decide``
@@ -134,6 +134,8 @@ class Store:
         Args:
             decide: reads projections and gives the events to append and what to return; when it raises, nothing is written.
             ahead: what it will read, as far as that is known: fetched at once for all that share the transaction.
+            fresh: how ids of its events begin that were drawn by chance for this call alone: no repeat can have given them, so they are
+                not looked for. One that is in the log all the same is refused with everything else.
 
         Returns:
             What ``decide`` gave as second, once the events are durable.
@@ -141,7 +143,7 @@ class Store:
         Raises:
             As ``append``, and whatever ``decide`` raises.
         """
-        return self._group.run(decide, ahead)
+        return self._group.run(decide, ahead, fresh)
 
     def rows(self, sql: str, *values: Value) -> list[Row]:
         """Rows of a query on projections, in the SQL both databases share; for reading by key what ``table`` would give whole."""

@@ -7,7 +7,7 @@ a few statements, not of a few for each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 from accord.model.event import Event
@@ -15,7 +15,7 @@ from accord.store import log
 from accord.store.database import Query, Row, Transaction, Value
 
 Object = tuple[str, str]  # type and id
-Appender = Callable[[Transaction, list[Event]], object]
+Appender = Callable[[Transaction, list[Event], Set[str]], object]  # with the ids nobody else can have given
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Turn:
     def __init__(self, tx: Transaction, append: Appender, ahead: Sequence[Ahead]) -> None:
         self._tx, self._append = tx, append
         self._waiting: list[Event] = []
+        self._fresh: set[str] = set()
         self._changed: set[Object] = set()
         wanted = {query: given.about for given in ahead for query in given.queries}
         found = tx.several(list(wanted)) if wanted else []
@@ -60,9 +61,11 @@ class Turn:
         self.write()
         return self._tx.rows(sql, *values)
 
-    def take(self, events: Sequence[Event]) -> None:
-        """Take the events of a decision."""
+    def take(self, events: Sequence[Event], fresh: str = "") -> None:
+        """Take the events of a decision; ids that begin with ``fresh`` were made for it alone."""
         self._waiting += [log.checked(event) for event in events]
+        if fresh:
+            self._fresh.update(event.id for event in events if event.id.startswith(fresh))
         self._changed.update((ref.type, ref.id) for event in events for ref in event.objects)
 
     def write(self) -> None:
@@ -76,7 +79,7 @@ class Turn:
         waiting, self._waiting = self._waiting, []
         try:
             if waiting:
-                self._append(self._tx, waiting)
+                self._append(self._tx, waiting, self._fresh)
         except BaseException as error:
             self.failed = error
             raise

@@ -25,7 +25,7 @@ from accord.work.forms import FormRefused, check_variables
 from accord.work.jobs import enqueue, has_queue
 from accord.work.library import Library
 from accord.work.moves import Moves, stamp
-from accord.work.state import Task, before_changing, before_starting, begun, find_tasks, load_task
+from accord.work.state import NOT_OVER, OPEN, Task, before_changing, before_starting, begun, find_tasks, load_task
 
 T = TypeVar("T")
 _DUE = "SELECT task, kind FROM work_timer WHERE due_at <= ? ORDER BY due_at, task LIMIT ?"
@@ -217,6 +217,8 @@ class Work:
             states: only tasks in these states.
         """
         conditions, values = [f"state IN ({', '.join('?' * len(states))})"], list(states)
+        if all(state in OPEN for state in states):
+            conditions.append(NOT_OVER)
         for column, value in (("team", team), ("assignee", person)):
             if value:
                 conditions.append(f"{column} = ?")
@@ -292,7 +294,7 @@ class Work:
             result = decide(moves)
             return moves.taken(), result
 
-        return self.store.transact(within, ahead=ahead)
+        return self.store.transact(within, ahead=ahead, fresh="" if key else f"{identity}:")
 
 
 def open_work(

@@ -14,6 +14,7 @@ from accord.store import Ahead
 from accord.store.database import Rows
 
 OPEN = ("offered", "ready", "started", "queued", "waiting", "returned", "dead")  # states of a task that is not over
+NOT_OVER = "ended_at IS NULL"  # the same of a row; said in a query, it lets the database use the index of open tasks
 _TASK = (
     "task, instance, process, step, number, kind, case_id, team, assignee, state, attempt, handoff, from_task, action, message, "
     "message_key, reasons, failures, run_at, due_at, ready_at, started_at, ended_at, ended_by, escalated_at"

@@ -17,24 +17,28 @@ from accord.store.projection import ColumnType, Projection, upsert
 
 COLUMNS: dict[str, ColumnType] = {"type": "text", "id": "text", "attributes": "json", "last_seq": "integer"}
 KEY = ("type", "id")
-_SEEN = upsert("object", COLUMNS, KEY, keep=("attributes",))
-_ATTRIBUTES = 'SELECT attributes FROM "object" WHERE type = ? AND id = ?'
-_SET = 'UPDATE "object" SET attributes = ? WHERE type = ? AND id = ?'
+_SET = upsert("object_attributes", COLUMNS, KEY)
+_BEFORE = "SELECT attributes FROM object_attributes WHERE type = ? AND id = ?"
+# An object is there by being named in ``relation``; a row of its own for each would be written anew with every event about it.
+_OBJECTS = """
+SELECT named.type, named.id, coalesce(max(given.attributes), '{}') AS attributes, max(named.seq) AS last_seq
+FROM (SELECT type, id, seq FROM relation UNION ALL SELECT type, id, last_seq FROM object_attributes) named
+LEFT JOIN object_attributes given ON given.type = named.type AND given.id = named.id
+GROUP BY named.type, named.id
+"""
 
 
 def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
-    """Objects come into being by being named."""
+    """Values that events set, one by one."""
     seen: dict[tuple[str, str], int] = {}
     changed: dict[tuple[str, str], dict[str, Any]] = {}
     for stored in events:
-        seen.update({(ref.type, ref.id): stored.seq for ref in stored.event.objects})
         for key, values in _attributes(stored.event).items():
             seen[key] = stored.seq
             changed.setdefault(key, {}).update(values)
-    tx.many(_SEEN, [(*key, "{}", seq) for key, seq in seen.items()])
     for key, values in changed.items():
-        ((before,),) = tx.rows(_ATTRIBUTES, *key)
-        tx.run(_SET, packed({**json.loads(before), **values}), *key)
+        before = tx.rows(_BEFORE, *key)
+        tx.run(_SET, *key, packed({**(json.loads(before[0][0]) if before else {}), **values}), seen[key])
 
 
 def _attributes(event: Event) -> dict[tuple[str, str], dict[str, Any]]:
@@ -49,4 +53,4 @@ def _attributes(event: Event) -> dict[tuple[str, str], dict[str, Any]]:
     }
 
 
-PROJECTION = Projection("object", COLUMNS, KEY, apply, narrow=True)
+PROJECTION = Projection("object_attributes", COLUMNS, KEY, apply, views={"object": _OBJECTS})

@@ -7,12 +7,13 @@ carried out at ``run_at``), ``waiting`` (for a time, a message or other instance
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from accord.model.event import StoredEvent
 from accord.store.attributes import integer, optional_text, packed, stamp, text
 from accord.store.database import Transaction
 from accord.store.projection import ColumnType, Projection, insert
+from accord.store.row_changes import Add, Change, First, RowChanges
 
 COLUMNS: dict[str, ColumnType] = {
     "task": "text",
@@ -44,20 +45,23 @@ COLUMNS: dict[str, ColumnType] = {
     "seq": "integer",
 }
 KEY = ("task",)
+Changed = Mapping[str, Change]
 _INSERT = insert("work_task", COLUMNS)
 _GIVEN = ("instance", "process", "step", "kind")
 _OPTIONAL = ("case", "team", "assignee")
-Change = tuple[str, tuple[str | int | None, ...]]
+_NOT_ENDED: Changed = {"ended_at": None, "ended_by": ""}
 
 
 def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
     """One row from ``task.ready``; every later event about it changes some of its columns."""
+    made, changes = [], RowChanges("work_task", "task")
     for stored in events:
         if stored.event.type in ("task.ready", "task.skipped"):
-            tx.run(_INSERT, *_first(stored))
+            made.append(_first(stored))
         else:
-            columns, values = _CHANGES[stored.event.type](stored)
-            tx.run(f"UPDATE work_task SET {columns}, changed_at = ? WHERE task = ?", *values, stamp(stored), text(stored.event, "task"))
+            changes.put(text(stored.event, "task"), {**_CHANGES[stored.event.type](stored), "changed_at": stamp(stored)})
+    tx.many(_INSERT, made)
+    changes.write(tx)
 
 
 def _first(stored: StoredEvent) -> tuple[str | int | None, ...]:
@@ -100,60 +104,71 @@ def _first(stored: StoredEvent) -> tuple[str | int | None, ...]:
     )
 
 
-def _started(stored: StoredEvent) -> Change:
-    return "state = 'started', assignee = ?, started_at = coalesce(started_at, ?)", (text(stored.event, "by"), stamp(stored))
+def _started(stored: StoredEvent) -> Changed:
+    return {"state": "started", "assignee": text(stored.event, "by"), "started_at": First(stamp(stored))}
 
 
-def _released(stored: StoredEvent) -> Change:
-    return "state = 'ready', assignee = ?", (optional_text(stored.event, "to") or "",)
+def _released(stored: StoredEvent) -> Changed:
+    return {"state": "ready", "assignee": optional_text(stored.event, "to") or ""}
 
 
-def _delegated(stored: StoredEvent) -> Change:
-    return "assignee = ?, team = coalesce(?, team)", (optional_text(stored.event, "to") or "", optional_text(stored.event, "team"))
+def _delegated(stored: StoredEvent) -> Changed:
+    team = optional_text(stored.event, "team")
+    return {"assignee": optional_text(stored.event, "to") or "", **({} if team is None else {"team": team})}
 
 
-def _offered(stored: StoredEvent) -> Change:
-    return "state = 'offered', due_at = ?", (optional_text(stored.event, "due_at"),)
+def _offered(stored: StoredEvent) -> Changed:
+    return {"state": "offered", "due_at": optional_text(stored.event, "due_at")}
 
 
-def _accepted(stored: StoredEvent) -> Change:
-    return "state = 'ready', due_at = ?", (optional_text(stored.event, "due_at"),)
+def _accepted(stored: StoredEvent) -> Changed:
+    return {"state": "ready", "due_at": optional_text(stored.event, "due_at")}
 
 
-def _returned(stored: StoredEvent) -> Change:
-    return "state = 'returned', ended_at = NULL, ended_by = '', reasons = ?", (packed(stored.event.attributes.get("reasons") or []),)
+def _returned(stored: StoredEvent) -> Changed:
+    return {"state": "returned", **_NOT_ENDED, "reasons": packed(stored.event.attributes.get("reasons") or [])}
 
 
-def _reopened(stored: StoredEvent) -> Change:
+def _reopened(stored: StoredEvent) -> Changed:
     event = stored.event
-    given = (text(event, "state"), packed(event.attributes.get("reasons") or []), optional_text(event, "due_at"))
-    changes = "state = ?, attempt = attempt + 1, failures = 0, reasons = ?, due_at = ?, run_at = coalesce(?, run_at), ended_at = NULL"
-    return f"{changes}, ended_by = ''", (*given, optional_text(event, "run_at"))
+    run_at = optional_text(event, "run_at")
+    return {
+        "state": text(event, "state"),
+        "attempt": Add(1),
+        "failures": 0,
+        "reasons": packed(event.attributes.get("reasons") or []),
+        "due_at": optional_text(event, "due_at"),
+        **_NOT_ENDED,
+        **({} if run_at is None else {"run_at": run_at}),
+    }
 
 
-def _failed(stored: StoredEvent) -> Change:
+def _failed(stored: StoredEvent) -> Changed:
     event = stored.event
-    dead = event.type == "task.dead"
-    values = ("dead" if dead else "queued", packed([optional_text(event, "error") or ""]), optional_text(event, "run_at"))
-    return "state = ?, reasons = ?, run_at = ?, failures = failures + 1", values
+    return {
+        "state": "dead" if event.type == "task.dead" else "queued",
+        "reasons": packed([optional_text(event, "error") or ""]),
+        "run_at": optional_text(event, "run_at"),
+        "failures": Add(1),
+    }
 
 
-def _restarted(stored: StoredEvent) -> Change:
-    return "state = 'queued', failures = 0, run_at = ?", (optional_text(stored.event, "run_at") or stamp(stored),)
+def _restarted(stored: StoredEvent) -> Changed:
+    return {"state": "queued", "failures": 0, "run_at": optional_text(stored.event, "run_at") or stamp(stored)}
 
 
-def _escalated(stored: StoredEvent) -> Change:
-    return "escalated_at = ?", (stamp(stored),)
+def _escalated(stored: StoredEvent) -> Changed:
+    return {"escalated_at": stamp(stored)}
 
 
-def _ended(state: str) -> Callable[[StoredEvent], Change]:
-    def change(stored: StoredEvent) -> Change:
-        return "state = ?, ended_at = ?, ended_by = ?", (state, stamp(stored), optional_text(stored.event, "by") or "")
+def _ended(state: str) -> Callable[[StoredEvent], Changed]:
+    def change(stored: StoredEvent) -> Changed:
+        return {"state": state, "ended_at": stamp(stored), "ended_by": optional_text(stored.event, "by") or ""}
 
     return change
 
 
-_CHANGES: dict[str, Callable[[StoredEvent], Change]] = {
+_CHANGES: dict[str, Callable[[StoredEvent], Changed]] = {
     "task.started": _started,
     "task.released": _released,
     "task.delegated": _delegated,
@@ -175,6 +190,11 @@ PROJECTION = Projection(
     apply,
     narrow=True,
     types=("task.ready", "task.skipped", *_CHANGES),
-    indexes=(("instance",), ("state", "team")),
-    partial={("state", "run_at", "task"): "state = 'queued'", ("message", "message_key"): "message <> ''"},
+    indexes=(("instance",),),
+    # Most tasks of a log are over; one that ends leaves the index of those people look for and enters no other.
+    partial={
+        ("state", "team"): "ended_at IS NULL",
+        ("state", "run_at", "task"): "state = 'queued'",
+        ("message", "message_key"): "message <> ''",
+    },
 )

@@ -19,17 +19,26 @@ _FIRED = "DELETE FROM work_timer WHERE task = ? AND kind = ?"
 
 def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
     """``timers`` of an event is {kind: time} and replaces all timers of its task; an ended task has none."""
+    cleared: dict[str, None] = {}
+    fired: dict[tuple[str, str], None] = {}
+    running: dict[str, dict[str, tuple[str, str]]] = {}
     for stored in events:
-        event = stored.event
-        task = text(event, "task")
+        event, task = stored.event, text(stored.event, "task")
         if event.type == "timer.fired":
-            tx.run(_FIRED, task, text(event, "kind"))
+            kind = text(event, "kind")
+            fired[task, kind] = None
+            running.get(task, {}).pop(kind, None)
             continue
         if event.type != "task.ready":
-            tx.run(_CLEAR, task)
-        timers: dict[str, Any] = dict(event.attributes.get("timers") or {})
-        if timers:
-            tx.many(_SET, [(task, kind, str(due), text(event, "instance")) for kind, due in timers.items()])
+            cleared[task] = None
+            running.pop(task, None)
+        timers: dict[str, Any] = event.attributes.get("timers") or {}
+        for kind, due in timers.items():
+            running.setdefault(task, {})[kind] = str(due), text(event, "instance")
+    # What was there before is over first; what is left here was set last.
+    tx.many(_CLEAR, [(task,) for task in cleared])
+    tx.many(_FIRED, list(fired))
+    tx.many(_SET, [(task, kind, *given) for task, kinds in running.items() for kind, given in kinds.items()])
 
 
 PROJECTION = Projection(

@@ -9,7 +9,7 @@ from datetime import datetime
 from accord.store.database import Rows
 from accord.work.inbox.tasks import MOST_ROWS
 from accord.work.moves import stamp
-from accord.work.state import OPEN, Task, find_tasks
+from accord.work.state import NOT_OVER, OPEN, Task, find_tasks
 
 _RUNNING = "status IN ('running', 'stuck', 'cancelling')"
 
@@ -49,7 +49,7 @@ def board(rows: Rows, *, now: datetime, process: str = "", limit: int = MOST_ROW
     tasks: dict[str, list[Task]] = defaultdict(list)
     states = ", ".join("?" * len(OPEN))
     # One question for the whole page: a question for each card would be a thousand of them.
-    inside = f"state IN ({states}) AND instance IN (SELECT instance {page}) ORDER BY seq"
+    inside = f"{NOT_OVER} AND state IN ({states}) AND instance IN (SELECT instance {page}) ORDER BY seq"
     for task in find_tasks(rows, inside, *OPEN, *values, limit, offset):
         tasks[task.instance].append(task)
     return [_card(row, tasks[row[0]], now) for row in instances]

@@ -10,7 +10,7 @@ from typing import Literal
 from accord.model.errors import UsageError
 from accord.store.database import Rows
 from accord.work.moves import stamp
-from accord.work.state import OPEN, Task, find_tasks
+from accord.work.state import NOT_OVER, OPEN, Task, find_tasks
 
 SlaState = Literal["no limit", "on time", "due soon", "overdue"]
 FOR_PEOPLE = ("offered", "ready", "started")
@@ -62,7 +62,7 @@ def inbox(
             f"no tasks can be listed for states {', '.join(states)}, limit {limit}, offset {offset}.",
             expected=f"States: {', '.join(OPEN)}. Limit: 1 to {MOST_ROWS}.",
         )
-    conditions, values = [f"state IN ({', '.join('?' * len(states))})"], [*states]
+    conditions, values = [f"{NOT_OVER} AND state IN ({', '.join('?' * len(states))})"], [*states]
     for column, value in (("team", team), ("assignee", person)):
         if value:
             conditions.append(f"{column} = ?")
@@ -90,7 +90,8 @@ def counts(rows: Rows) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     states = ", ".join("?" * len(OPEN))
     for team, state, count in rows.rows(
-        f"SELECT team, state, count(*) FROM work_task WHERE state IN ({states}) GROUP BY team, state ORDER BY team, state", *OPEN
+        f"SELECT team, state, count(*) FROM work_task WHERE {NOT_OVER} AND state IN ({states}) GROUP BY team, state ORDER BY team, state",
+        *OPEN,
     ):
         found.setdefault(team, {})[state] = int(count)
     return found

@@ -23,7 +23,7 @@ from accord.work.links import round_of
 from accord.work.mail.message import compose, links_of
 from accord.work.mail.smtp import Post
 from accord.work.moves import stamp
-from accord.work.state import Task, find_tasks, load_instance
+from accord.work.state import NOT_OVER, Task, find_tasks, load_instance
 
 LEASE = "mail"
 MOST_FAILURES = 30
@@ -39,13 +39,13 @@ _NOTICES = {
 }
 _NAMED = {"task.escalated": "to", "task.accepted": "by"}  # whoever accepted gets the links to go on with
 _FOR_PEOPLE = ("offered", "ready", "started")
-_FIRST = "state IN ('offered', 'ready') AND kind IN ('human', 'decision') ORDER BY seq"
+_FIRST = f"{NOT_OVER} AND state IN ('offered', 'ready') AND kind IN ('human', 'decision') ORDER BY seq"
 _DUE = (
     "SELECT mail, task, round, notice, person, team, failures, queued_at FROM mail "
     "WHERE state = 'queued' AND run_at <= ? ORDER BY run_at, mail LIMIT ?"
 )
 _REACHED = "SELECT seq FROM follower WHERE name = 'mail'"
-_NEW = f"SELECT 1 FROM event WHERE seq > ? AND type IN ({', '.join('?' * len(_NOTICES))}) LIMIT 1"
+_NEW = f"SELECT 1 FROM event WHERE seq > ? AND seq <= ? AND type IN ({', '.join('?' * len(_NOTICES))}) LIMIT 1"
 Recipient = tuple[str, str]  # person, team: one of them is empty
 
 
@@ -83,6 +83,7 @@ class Mailbox:
 
     def __init__(self, work: Work, post: Post, *, sender: str, key: SigningKey, pages: str = "") -> None:
         self._work, self._post, self._sender, self._key, self._pages = work, post, sender, key, pages
+        self._looked = 0  # up to here nobody has to be told of anything; each look goes on from there
 
     def turn(self) -> int:
         """Queue what the log says since the last time, and send what is due; returns how many were sent.
@@ -112,7 +113,13 @@ class Mailbox:
     def _idle(self) -> bool:
         """Whether there is nothing to do; asked often, so it only reads."""
         rows, reached = self._work.store.rows, self._work.store.rows(_REACHED)
-        return bool(reached) and not rows(_NEW, reached[0][0], *_NOTICES) and not rows(_DUE, stamp(self._work.now()), 1)
+        if not reached:
+            return False
+        head = self._work.store.head().seq
+        if rows(_NEW, max(reached[0][0], self._looked), head, *_NOTICES):
+            return False
+        self._looked = head
+        return not rows(_DUE, stamp(self._work.now()), 1)
 
     def queue(self) -> int:
         """Queue messages for what happened since the last time; returns how many events were looked at."""
