@@ -30,11 +30,11 @@ class Stream(Protocol):
     """Set to true, where it is not false for good, to have ``_version`` (UBIGINT) too: ``_digest`` of ``Versioned.version_rows``."""
     may_version: bool
 
-    def read(self, columns: Sequence[str], digest: Sequence[str]) -> str:
+    def read(self, columns: Sequence[str], digest: Sequence[str], *, wary: bool = False) -> str:
         """A relation to select from once, as one state of the resource; nothing is read before.
 
         Besides ``columns`` it has, when ``digest`` names any, ``_digest`` (BIGINT, over those columns in that order, computed by the
-        system), and else ``_odd`` (true for a row with a value that cannot be read exactly).
+        system, as ``Fill.digest`` of a fill that is ``wary``), and else ``_odd`` (true for a row with a value that cannot be read exactly).
         """
         ...
 
@@ -71,6 +71,8 @@ class Fill(Protocol):
     natives: Mapping[str, str]
     hashed: Mapping[str, str]
     """Column: the type in which ``digest`` takes DuckDB's own hash of it, where it does not take the system's; else empty."""
+    wary: bool
+    """Whether something of the resource's own, such as a trigger, may change a value on its way in: its digest leaves out nothing then."""
     stamp: str
     """Once committed, for ``Versioned.untouched``; empty where there is no such thing."""
 

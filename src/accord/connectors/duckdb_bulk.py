@@ -27,7 +27,7 @@ class DuckdbFill:
         self._alias = ""
         self.natives: Mapping[str, str] = {}
         self.hashed = hashed
-        self.stamp = ""
+        self.stamp, self.wary = "", False
 
     def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:
         """Insert the rows as they come."""

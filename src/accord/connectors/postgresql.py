@@ -276,7 +276,7 @@ class PostgresConnector:
         with self._opened() as db:
             table = self._table(db, resource)
             watch = listening(Doubt(self._dsn()), self._link.peer)
-            stream = postgresql_bulk.PgStream(con, self._dsn(), table, columns_of(db, table), watch)
+            stream = postgresql_bulk.PgStream(con, self._dsn(), db.info.server_version, table, columns_of(db, table), watch)
             stream.version = postgresql_version.expression(db, table, list(stream.columns))
             return stream
 

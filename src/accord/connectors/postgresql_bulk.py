@@ -17,6 +17,7 @@ import psycopg
 from accord.connectors.bulk import DIGEST, ODD, VERSION, WRAP
 from accord.connectors.duck import load_scanner
 from accord.connectors.postgresql_digest import SIGNED
+from accord.connectors.postgresql_load_digest import changes_values, natives, row_digest
 from accord.connectors.postgresql_types import PgColumn
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.errors import DataRefused
@@ -40,8 +41,7 @@ _BINARY = {
     "json": "VARCHAR",
     "jsonb": "VARCHAR",
 }
-# Equal values have equal hashes; json has none, and a double's two zeros are one value with one hash.
-_HASHED = frozenset(_BINARY) - {"json"} | {"numeric"}
+_AS_IT_IS = ("integer", "smallint", "jsonb", "json")  # the scanner reads them exactly, and a cast costs the server more than us
 _PLAIN_TABLE = """
     SELECT c.relkind IN ('r', 'p') AND NOT c.relhasrules AND NOT c.relrowsecurity FROM pg_class c WHERE c.oid = %s::regclass"""
 
@@ -52,25 +52,27 @@ def is_exact(column: PgColumn) -> bool:
     return column.base == "numeric" and not column.is_array and column.typmod >= 4 and 1 <= precision <= 38 and scale <= precision
 
 
-def _natives(columns: Sequence[PgColumn]) -> dict[str, str]:
-    return {c.name: c.native for c in columns if not c.is_array and c.base in _HASHED}
-
-
 class PgStream:
     """A table or view of PostgreSQL about to be read by one COPY."""
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, dsn: str, table: str, columns: Sequence[PgColumn], watch: AbstractContextManager[None]
+        self,
+        con: duckdb.DuckDBPyConnection,
+        dsn: str,
+        server: int,
+        table: str,
+        columns: Sequence[PgColumn],
+        watch: AbstractContextManager[None],
     ) -> None:
         self._con, self._dsn, self._table, self._alias = con, dsn, table, ""
-        self._watch = watch
+        self._watch, self._server = watch, server
         self._open = ExitStack()
         self._of = {c.name: c for c in columns if c.base != "numeric" or c.is_array or is_exact(c)}
         self.columns: Mapping[str, str] = {name: duckdb_type(c.type) for name, c in self._of.items()}
         self.columns = {
             n: "TIMESTAMP" if self._of[n].base == "timestamp" and not self._of[n].is_array else t for n, t in self.columns.items()
         }
-        self.natives: Mapping[str, str] = _natives(columns)
+        self.natives: Mapping[str, str] = natives(server, columns)
         self.version, self.versioned = "", False
 
     @property
@@ -78,7 +80,7 @@ class PgStream:
         """Whether its rows have versions."""
         return bool(self.version)
 
-    def read(self, columns: Sequence[str], digest: Sequence[str]) -> str:
+    def read(self, columns: Sequence[str], digest: Sequence[str], *, wary: bool = False) -> str:
         """A view over one statement of the server."""
         load_scanner(self._con, "postgres")
         number = next(_names)
@@ -86,16 +88,18 @@ class PgStream:
         self._alias = alias
         picked = [f"{_read(self._of[name])} AS {quote(name)}" for name in columns]
         if digest:
-            picked.append(f"hash_record_extended(ROW({', '.join(map(quote, digest))}), 0) AS {DIGEST}")
+            picked.append(f"{row_digest(self._server, self._of, digest, wary=wary)} AS {DIGEST}")
         else:
             picked.append(f"({' OR '.join(_odd(self._of[n]) for n in columns if _odd(self._of[n])) or 'false'}) AS {ODD}")
         if self.versioned:
             picked.append(f"{self.version} AS {VERSION}")
         query = f"SELECT {', '.join(picked)} FROM {self._table}"
         self._open.enter_context(self._watch)
-        shown = f"* REPLACE ({SIGNED.replace('_digest', VERSION)} AS {VERSION})" if self.versioned else "*"
+        shown = [f"CAST({quote(name)} AS BIGINT) AS {quote(name)}" for name in columns if self._of[name].cast in ("integer", "smallint")]
+        shown += [f"{SIGNED.replace('_digest', VERSION)} AS {VERSION}"] if self.versioned else []
         self._con.execute(f"ATTACH {literal(self._dsn)} AS {alias} (TYPE postgres, READ_ONLY)")
-        self._con.execute(f"CREATE TEMP VIEW {view} AS SELECT {shown} FROM postgres_query({literal(alias)}, {literal(query)})")
+        rows = f"* REPLACE ({', '.join(shown)})" if shown else "*"
+        self._con.execute(f"CREATE TEMP VIEW {view} AS SELECT {rows} FROM postgres_query({literal(alias)}, {literal(query)})")
         return view
 
     def close(self) -> None:
@@ -107,7 +111,7 @@ class PgStream:
 
 
 def _read(column: PgColumn) -> str:
-    return quote(column.name) if is_exact(column) else column.read
+    return quote(column.name) if is_exact(column) or column.cast in _AS_IT_IS else column.read
 
 
 def _odd(column: PgColumn) -> str:
@@ -128,7 +132,8 @@ class PgFill:
         self._of = {c.name: c for c in columns}
         self.hashed: Mapping[str, str] = {}
         self.stamp = ""
-        self.natives: Mapping[str, str] = _natives(columns)
+        self.natives: Mapping[str, str] = natives(db.info.server_version, columns)
+        self.wary = changes_values(db, table)
 
     def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:
         """DuckDB encodes in a thread of its own, this one sends."""
@@ -173,7 +178,7 @@ class PgFill:
         """Computed by the server in one scan."""
         if not set(columns) <= set(self.natives):
             return None
-        row = f"hash_record_extended(ROW({', '.join(map(quote, columns))}), 0)"
+        row = row_digest(self._db.info.server_version, self._of, columns, wary=self.wary)
         found = self._db.execute(f"SELECT count(*), coalesce(sum({row}), 0) FROM {self._table}".encode()).fetchone()
         return (int(found[0]), int(found[1]) % WRAP) if found else None
 

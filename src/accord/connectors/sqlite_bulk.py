@@ -23,7 +23,7 @@ class SqliteFill:
         self._db, self._table = db, table
         self.natives: Mapping[str, str] = {}
         self.hashed: Mapping[str, str] = {}
-        self.stamp = ""
+        self.stamp, self.wary = "", False
 
     def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:
         """Insert the rows as they come."""

@@ -149,7 +149,7 @@ class Scan:
         self.natives: Mapping[str, str] = {}
         self.versioned = self.may_version = False
 
-    def read(self, columns: Sequence[str], digest: Sequence[str]) -> str:
+    def read(self, columns: Sequence[str], digest: Sequence[str], *, wary: bool = False) -> str:
         """The scanned relation; a scan reads every value exactly."""
         return f"(SELECT *, false AS {ODD} FROM {self._relation})"
 
@@ -181,21 +181,23 @@ def _describe(cycle: Cycle, source: Side, stream: Stream) -> None:
 
 def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:
     source, target = plan.source, plan.target
-    relation = plan.stream.read(needed_columns(source), shape.digest)
+    relation = plan.stream.read(needed_columns(source), shape.digest, wary=fill.wary)
     query = stream_query(cycle, source, target, relation, shape, versioned=plan.stream.versioned)
-    reader = plan.con.execute(query).to_arrow_reader(BATCH_ROWS)
+    uuids = [quote(row[0]) for row in plan.con.execute(f"DESCRIBE {query}").fetchall() if row[1] == "UUID"]
+    travel = f"SELECT * {_replaced(uuids, 'BLOB')} FROM ({query})"
+    reader = plan.con.execute(travel).to_arrow_reader(BATCH_ROWS)
     first = list(itertools.islice(reader, -(-SMALLEST_ROWS // BATCH_ROWS)))
     if sum(batch.num_rows for batch in first) < SMALLEST_ROWS:
         raise OutOfOrdinaryError("there are few rows")
     whole = pa.RecordBatchReader.from_batches(reader.schema, itertools.chain(first, reader))
     cycle.progress(f"{cycle.flow.name}: loading {target.name} from {source.name}")
     lists = dict.fromkeys((base_list(cycle, source, None), golden_list(cycle, source), base_list(cycle, target, shape.shown)))
-    takers = [_keep(cycle, plan, fields, f"{REASONS} IS NULL") for fields in lists]
+    takers = [_keep(cycle, plan, fields, f"{REASONS} IS NULL", uuids) for fields in lists]
     if plan.versions:
-        takers.append(_keep(cycle, plan, plan.versions, "true"))
+        takers.append(_keep(cycle, plan, plan.versions, "true", uuids))
 
     def send(batches: pa.RecordBatchReader) -> None:
-        con = _cursor(plan.con, batches)
+        con = _cursor(plan.con, batches, uuids)
         picked = ", ".join(f"{quote(n)} AS {quote(c)}" for c, n in shape.native.items())
         con.execute(f"CREATE TEMP VIEW accepted AS SELECT {picked} FROM poured WHERE {REASONS} IS NULL")
         fill.write(con, "accepted", tuple(shape.native))
@@ -205,18 +207,24 @@ def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:
     return tally
 
 
-def _keep(cycle: Cycle, plan: _Plan, fields: str, which: str) -> Taker:
+def _replaced(columns: Sequence[str], kind: str) -> str:
+    return f"REPLACE ({', '.join(f'CAST({c} AS {kind}) AS {c}' for c in columns)})" if columns else ""
+
+
+def _keep(cycle: Cycle, plan: _Plan, fields: str, which: str, uuids: Sequence[str]) -> Taker:
     def taker(batches: pa.RecordBatchReader) -> None:
-        con = _cursor(plan.con, batches)
+        con = _cursor(plan.con, batches, uuids)
         plan.shas[fields] = cycle.store.write_segment_from(con, f"SELECT {fields} FROM poured WHERE {which}").sha
 
     return taker
 
 
-def _cursor(con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader) -> duckdb.DuckDBPyConnection:
+def _cursor(con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader, uuids: Sequence[str]) -> duckdb.DuckDBPyConnection:
     own = con.cursor()
     own.execute("SET TimeZone = 'UTC'")
-    own.register("poured", batches)
+    own.register("arrived", batches)
+    # As texts, which is how Arrow takes them, they would have to be read once for every taker: that costs as much as all the rest of a row.
+    own.execute(f"CREATE TEMP VIEW poured AS SELECT * {_replaced(uuids, 'UUID')} FROM arrived")
     return own
 
 

@@ -151,9 +151,15 @@ def _forms(cycle: Cycle, source: Side, target: Side) -> tuple[tuple[dict[str, st
 def changes_query(cycle: Cycle, rows: str, source: Side, target: Side, captured: str, verified: str) -> str:
     """SQL of the change records of rows just loaded, as the ordinary way makes them at first contact."""
     at, seen = f"TIMESTAMPTZ {literal(captured)}", f"TIMESTAMPTZ {literal(verified)}"
-    told = f"{literal(cycle.flow.name)} AS flow, {literal(cycle.run)} AS run, {key_json(cycle.keys)} AS key"
+    told = f"{_same_text(cycle.flow.name)} AS flow, {_same_text(cycle.run)} AS run, {key_json(cycle.keys)} AS key"
+    way = f"{_same_text(source.name)} AS source, {_same_text(target.name)} AS target, {_same_text('insert')} AS op"
     return f"""
-        SELECT {told}, {literal(source.name)} AS source, {literal(target.name)} AS target, 'insert' AS op, true AS due, true AS verified,
+        SELECT {told}, {way}, true AS due, true AS verified,
             false AS quarantined, false AS source_broken, CAST(NULL AS TIMESTAMPTZ) AS source_changed_at, {at} AS captured_at,
             {seen} AS verified_at, greatest(0, epoch({seen}) - epoch({at})) AS freshness_seconds
-        FROM {rows} UNION ALL BY NAME SELECT * FROM changes_new"""
+        FROM {rows}"""
+
+
+def _same_text(text: str) -> str:
+    # Written to Parquet as a number and read as a text again; a text is looked up row by row, which cost more than all the other columns.
+    return f"CAST({literal(text)} AS ENUM ({literal(text)}))"

@@ -43,7 +43,7 @@ def golden_list(cycle: Cycle, source: Side) -> str:
 
 def _fields(cycle: Cycle, held: Mapping[str, str]) -> str:
     return ", ".join(
-        # Cast, since a value that travelled as Arrow may have another type there: a UUID is a text.
+        # Cast, since a value that travelled as Arrow may have another type there.
         f"CAST({quote(held[f]) if f in held else 'NULL'} AS {storage_type(cycle.entity, f)}) AS {quote(f)}"
         for f in cycle.fields
     )
@@ -111,11 +111,14 @@ def finish(
         state["quarantine"] = [cycle.store.write_segment_from(cycle.con, "SELECT * FROM quarantine ORDER BY binding, key, row_hash").sha]
     note_quarantined(cycle, captured_at)
     rows = f"read_parquet({literal(str(cycle.store.read_segment(base)))})"
-    changes = changes_query(cycle, rows, source, target, captured_at.isoformat(), cycle.clock().isoformat())
-    written = cycle.store.write_segment_from(cycle.con, changes)
-    state["changes"] = [written.sha]
+    changes = [changes_query(cycle, rows, source, target, captured_at.isoformat(), cycle.clock().isoformat())]
+    if tally.refused:
+        changes.append("SELECT * FROM changes_new")
+    written = [cycle.store.write_segment_from(cycle.con, query) for query in changes]
+    state["changes"] = [segment.sha for segment in written]
     counts = dict.fromkeys(_COUNTS, 0)
-    counts |= {"inserted": tally.accepted, "quarantined": waiting, "changes": written.rows, "verified": tally.accepted}
+    told = sum(segment.rows for segment in written)
+    counts |= {"inserted": tally.accepted, "quarantined": waiting, "changes": told, "verified": tally.accepted}
     _note(cycle, tally)
     findings = (*cycle.findings, *contract_findings(cycle, {}))
     read = {s.name: s.rows for s in cycle.sides}
