@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from accord.connectors import postgresql_packed, postgresql_version
+from accord.connectors import postgresql_keys, postgresql_packed, postgresql_version
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.postgresql import PostgresConnector
 from accord.connectors.postgresql_version import expression, untouched
@@ -37,7 +37,11 @@ def versions(connector: PostgresConnector) -> Versions:
         with borrowed_duck() as con:
             if keys:
                 con.execute(f"CREATE TABLE wanted AS SELECT unnest([{keys}]) AS id")
-            relation = connector.version_rows(con, "versioned", ("id",), where, keys="wanted" if keys else "")
+                plain, with_versions = connector.scan_versions(con, "versioned", "wanted")
+                shown = con.execute(f"SELECT * EXCLUDE (_version), _version FROM {with_versions} ORDER BY id").fetchall()
+                assert [row[:-1] for row in shown] == con.execute(f"SELECT * FROM {plain} ORDER BY id").fetchall()
+                return {row[0]: row[-1] for row in shown}
+            relation = connector.version_rows(con, "versioned", ("id",), where)
             return dict(con.execute(f"SELECT id, _digest FROM {relation}").fetchall())
 
     return read
@@ -61,12 +65,25 @@ def test_only_rows_that_were_written_have_another_version(connector: PostgresCon
     assert connector.version_mark("versioned", ("id", "name")) == mark
 
 
-def test_some_keys_have_the_versions_they_have_among_all(versions: Versions) -> None:
-    """Rows read back are compared with rows of a full look."""
+@pytest.mark.parametrize(("few", "many"), [(1000, 1000), (0, 1000), (0, 0)])
+def test_some_keys_have_the_versions_they_have_among_all(versions: Versions, monkeypatch: pytest.MonkeyPatch, few: int, many: int) -> None:
+    """Rows read back are compared with rows of a full look, whichever way so many keys are read."""
+    monkeypatch.setattr(postgresql_keys, "FEW", few)
+    monkeypatch.setattr(postgresql_keys, "MANY", many)
     everything = versions()
 
     assert versions(keys="7, 9, 1000") == {key: everything[key] for key in (7, 9)}
-    assert versions(where="name <> 'n9'", keys="7, 9") == {7: everything[7]}
+
+
+def test_a_column_called_as_the_version_is_shown_as_it_is(connector: PostgresConnector, postgres_url: str) -> None:
+    """The table's own column comes first; its rows are then without versions."""
+    with psycopg.connect(postgres_url, autocommit=True) as db:
+        db.execute("ALTER TABLE versioned ADD COLUMN _version int DEFAULT 7")
+    with borrowed_duck() as con:
+        con.execute("CREATE TABLE wanted AS SELECT 7 AS id")
+        plain, with_versions = connector.scan_versions(con, "versioned", "wanted")
+
+        assert (con.execute(f"SELECT * FROM {plain}").fetchall(), with_versions) == ([(7, "n7", 7)], "")
 
 
 @pytest.mark.parametrize("where", ["", "name <> 'n9'", "name = 'nobody'"])

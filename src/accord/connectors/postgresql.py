@@ -31,6 +31,7 @@ from accord.connectors import (
     postgresql_version,
     postgresql_write,
 )
+from accord.connectors.bulk import VERSION
 from accord.connectors.duck import borrowed_duck, load_scanner
 from accord.connectors.feed_state import FeedState
 from accord.connectors.keys import Keys, chosen, taken
@@ -126,24 +127,40 @@ class PostgresConnector:
         with self._opened() as db:
             table = self._table(db, resource)
             columns = columns_of(db, table)
-        query = f"SELECT {', '.join(f'{c.read} AS {quote(c.name)}' for c in columns)} FROM {table}"
-        return self._scanned(con, query, columns)
+        return self._scanned(con, postgresql_keys.read_all(Shape(table, columns, "")), columns)
 
     def scan_keys(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> str:
         """Few keys in one prepared statement over the connection that is kept; many in one statement of the scanner."""
+        return self._by_keys(con, resource, keys, "")
+
+    def scan_versions(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> tuple[str, str]:
+        """The same statement, with one value more of each row."""
+        with self._opened() as db:
+            table = self._table(db, resource)
+            version = postgresql_version.expression(db, table, ()) or "NULL::bigint"
+            if any(column.name.lower() == VERSION for column in columns_of(db, table)):
+                return self.scan_keys(con, resource, keys), ""
+        versioned = self._by_keys(con, resource, keys, version)
+        plain = f"pg_{next(_names)}_plain"
+        con.execute(f"CREATE TEMP VIEW {plain} AS SELECT * EXCLUDE ({VERSION}) FROM {versioned}")
+        return plain, versioned
+
+    def _by_keys(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str, version: str) -> str:
         try:
-            relation, asked, shape = self._few(con, resource, keys)
+            relation, asked, shape = self._few(con, resource, keys, version)
         except SystemUnreachable:
             # The connection may have ended since it was last used; reading once more over a new one changes nothing.
-            relation, asked, shape = self._few(con, resource, keys)
+            relation, asked, shape = self._few(con, resource, keys, version)
         if relation is not None:
             return relation
         number = con.execute(f"SELECT count(*) FROM {keys}").fetchone()
+        more = [f"{postgresql_digest.SIGNED.replace('_digest', VERSION)} AS {VERSION}"] if version else []
         if number and number[0] > postgresql_keys.MANY:
-            return chosen(con, self.scan(con, resource), asked)
-        return self._scanned(con, postgresql_keys.read_many(con, asked, shape), shape.columns)
+            query = postgresql_keys.read_all(shape, version)
+            return chosen(con, self._scanned(con, query, shape.columns, more), asked)
+        return self._scanned(con, postgresql_keys.read_many(con, asked, shape, version), shape.columns, more)
 
-    def _few(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> tuple[str | None, Keys, Shape]:
+    def _few(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str, version: str) -> tuple[str | None, Keys, Shape]:
         """The rows where the keys are few and the values usual; the keys and the shape of the table in any case."""
         with self._opened() as db:
             known = self._shapes.get(resource)
@@ -151,7 +168,7 @@ class PostgresConnector:
             for _ in range(_TRIES):
                 asked = self._asked(con, keys, shape, resource)
                 try:
-                    relation = postgresql_keys.read_few(con, db, asked, shape) if asked.few is not None else None
+                    relation = postgresql_keys.read_few(con, db, asked, shape, version) if asked.few is not None else None
                 except postgresql_keys.Unusual:
                     relation = None
                 if relation is not None:
@@ -335,19 +352,13 @@ class PostgresConnector:
         with self._opened() as db:
             return postgresql_version.version_mark(db, self._table(db, resource), columns)
 
-    def version_rows(self, con: duckdb.DuckDBPyConnection, resource: str, key: Sequence[str], where: str = "", *, keys: str = "") -> str:
+    def version_rows(self, con: duckdb.DuckDBPyConnection, resource: str, key: Sequence[str], where: str = "") -> str:
         """One statement: key and eight bytes per row travel, and no value is looked at."""
         with self._opened() as db:
-            if keys:
-                shape = self._seen(db, resource)
-                asked = self._asked(con, keys, shape, resource)
-                known = {c.name: c for c in shape.columns}
-                query, arrays = postgresql_version.keys_query(con, db, shape, asked, key, where), None
-            else:
-                table = self._table(db, resource)
-                known = {c.name: c for c in columns_of(db, table)}
-                query = postgresql_version.rows_query(db, table, known, key, where)
-                arrays = postgresql_version.packed_query(db, table, known, key, where)
+            table = self._table(db, resource)
+            known = {c.name: c for c in columns_of(db, table)}
+            query = postgresql_version.rows_query(db, table, known, key, where)
+            arrays = postgresql_version.packed_query(db, table, known, key, where)
         return self._digests(con, query, arrays, [known[name] for name in key])
 
     def version_sum(self, resource: str, where: str = "") -> tuple[int, int]:

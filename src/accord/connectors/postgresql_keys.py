@@ -13,6 +13,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import errors
 
+from accord.connectors.bulk import VERSION
 from accord.connectors.keys import Keys
 from accord.connectors.postgresql_types import PgColumn, columns_with
 from accord.connectors.text_values import readable_types
@@ -75,8 +76,15 @@ def wanted(keys: Keys, shape: Shape, *, as_texts: bool = False) -> str:
     return f"({', '.join(stored)}) IN (SELECT {', '.join(given)} FROM accord_keys)"
 
 
-def read_few(con: duckdb.DuckDBPyConnection, db: psycopg.Connection[Any], keys: Keys, shape: Shape) -> str | None:
+def read_few(con: duckdb.DuckDBPyConnection, db: psycopg.Connection[Any], keys: Keys, shape: Shape, version: str = "") -> str | None:
     """The rows of few keys as a relation in ``con``; ``None`` when the table no longer has this shape.
+
+    Args:
+        con: where the relation is made.
+        db: an open connection.
+        keys: which rows.
+        shape: of the table as it was last seen.
+        version: SQL on the server, a signed number for each row, which comes unsigned as ``_version``; empty: none.
 
     Raises:
         psycopg.Error: the server refuses, or the connection broke.
@@ -84,9 +92,10 @@ def read_few(con: duckdb.DuckDBPyConnection, db: psycopg.Connection[Any], keys: 
     """
     names = [f"k{i}" for i in range(len(keys.names))]
     # The mark comes with the rows, from the same snapshot; the outer join gives one row when there are none.
+    picked = ", ".join(["true", *([version] if version else ["0"]), *(c.read for c in shape.columns)])
     rest = (
         f"SELECT m.mark, r.* FROM (SELECT {mark(shape.table)} AS mark) m LEFT JOIN "
-        f"(SELECT true, {', '.join(c.read for c in shape.columns)} FROM {shape.table} t WHERE {wanted(keys, shape)}) r ON true"
+        f"(SELECT {picked} FROM {shape.table} t WHERE {wanted(keys, shape)}) r ON true"
     )
     arrays = ", ".join(["%s::text[]"] * len(names))
     statement = f"WITH accord_keys AS MATERIALIZED (SELECT * FROM unnest({arrays}) AS k({', '.join(names)})) {rest.replace('%', '%%')}"
@@ -104,20 +113,29 @@ def read_few(con: duckdb.DuckDBPyConnection, db: psycopg.Connection[Any], keys: 
         raise
     if not rows or rows[0][0] != shape.mark:
         return None
-    return _relation(con, shape.columns, [row[2:] for row in rows if row[1]])
+    found = [row for row in rows if row[1]]
+    versions = [None if row[2] is None else int(row[2]) + (1 << 63) for row in found] if version else None
+    return _relation(con, shape.columns, [row[3:] for row in found], versions)
 
 
-def read_many(con: duckdb.DuckDBPyConnection, keys: Keys, shape: Shape) -> str:
-    """One statement for the scanner with the keys in it."""
-    columns = ", ".join(f"{c.read} AS {quote(c.name)}" for c in shape.columns)
-    return f"{arrays(con, keys)} SELECT {columns} FROM {shape.table} t WHERE {wanted(keys, shape, as_texts=True)}"
+def read_many(con: duckdb.DuckDBPyConnection, keys: Keys, shape: Shape, version: str = "") -> str:
+    """One statement for the scanner with the keys in it; ``_version`` is signed here."""
+    return f"{arrays(con, keys)} {read_all(shape, version)} t WHERE {wanted(keys, shape, as_texts=True)}"
+
+
+def read_all(shape: Shape, version: str = "") -> str:
+    """SQL on the server of all rows, as the scanner takes them."""
+    more = [f"{version} AS {VERSION}"] if version else []
+    return f"SELECT {', '.join([*(f'{c.read} AS {quote(c.name)}' for c in shape.columns), *more])} FROM {shape.table}"
 
 
 class Unusual(Exception):
     """A value that has no place in Python's types or in the declared ones, such as a date before Christ."""
 
 
-def _relation(con: duckdb.DuckDBPyConnection, columns: Sequence[PgColumn], rows: Sequence[Sequence[Any]]) -> str:
+def _relation(
+    con: duckdb.DuckDBPyConnection, columns: Sequence[PgColumn], rows: Sequence[Sequence[Any]], versions: Sequence[int | None] | None
+) -> str:
     arrays, unsure = {}, {}
     values = list(zip(*rows, strict=True)) or [()] * len(columns)
     for column, found in zip(columns, values, strict=True):
@@ -138,6 +156,8 @@ def _relation(con: duckdb.DuckDBPyConnection, columns: Sequence[PgColumn], rows:
         except (pa.ArrowInvalid, InvalidOperation):
             arrays[column.name] = pa.array(found, pa.string())
             unsure[column.name] = kind
+    if versions is not None:
+        arrays[VERSION] = pa.array(versions, pa.uint64())
     number = next(_names)
     raw = f"pg_keys_{number}"
     con.register(raw, pa.table(arrays))

@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import duckdb
 import psycopg
 
-from accord.connectors.keys import Keys
 from accord.connectors.postgresql_digest import condition
-from accord.connectors.postgresql_keys import Shape, arrays, mark, wanted
+from accord.connectors.postgresql_keys import mark
 from accord.connectors.postgresql_packed import packed
 from accord.connectors.postgresql_types import PgColumn
 from accord.connectors.types import quote
@@ -100,16 +98,6 @@ def sum_of(db: psycopg.Connection[Any], table: str, columns: Mapping[str, PgColu
     rows, folded = (int(row[0]), int(row[1])) if row else (0, 0)
     # Unsigned, each of them is larger by half of 2^64, which shows once for an odd number of them.
     return rows, (folded % (1 << 64)) ^ ((rows % 2) << 63)
-
-
-def keys_query(
-    con: duckdb.DuckDBPyConnection, db: psycopg.Connection[Any], shape: Shape, keys: Keys, key: Sequence[str], where: str
-) -> str:
-    """The same of the rows of some keys."""
-    columns = {c.name: c for c in shape.columns}
-    held = condition(columns, where).replace(" WHERE ", " AND ", 1)
-    picked = _picked(db, shape.table, columns, key)
-    return f"{arrays(con, keys)} SELECT {picked} FROM {shape.table} t WHERE {wanted(keys, shape, as_texts=True)}{held}"
 
 
 def rows_written(db: psycopg.Connection[Any], table: str) -> int | None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from psycopg import errors
 from pyarrow import csv
 
+from accord.connectors import decide
 from accord.connectors.bisect import apply_in_halves
 from accord.connectors.decide import ROW, Staged, result
 from accord.connectors.postgresql_many import write_many
@@ -96,11 +97,13 @@ def _stage(db: psycopg.Connection[Any], con: duckdb.DuckDBPyConnection, texts: M
         f"CREATE TEMP TABLE accord_stage (row bigint PRIMARY KEY, op text{''.join(f', {short} text' for short in texts)}) ON COMMIT DROP",
     )
     present = {short: quote(name) if name in staged.given else "NULL::VARCHAR" for short, name in texts.items()}
-    held = " OR ".join(f"coalesce(contains({value}, chr(0)), false)" for value in present.values()) or "false"
-    found = con.execute(f"SELECT {ROW} FROM stage WHERE {held}").fetchall()
+    spoken = [quote(name) for name, kind in staged.given.items() if name not in (OP, ROW) and decide.type_of(kind).name in ("text", "json")]
+    held = " OR ".join(f"coalesce(contains({value}, chr(0)), false)" for value in spoken) or "false"
+    found = con.execute(f"SELECT {ROW} FROM stage WHERE {held}").fetchall() if spoken else []
     unstorable = {row[0]: "a text holds the character NUL, which PostgreSQL cannot store" for row in found}
     selected = "".join(f", {value} AS {short}" for short, value in present.items())
-    reader = con.execute(f"SELECT {ROW}, {OP}{selected} FROM stage WHERE NOT ({held}) ORDER BY {ROW}").to_arrow_reader(_CHUNK_ROWS)
+    skipped = f" WHERE NOT ({held})" if found else ""
+    reader = con.execute(f"SELECT {ROW}, {OP}{selected} FROM stage{skipped}").to_arrow_reader(_CHUNK_ROWS)
     # Quoted is text, unquoted nothing is null: the one form in which both survive COPY.
     options = csv.WriteOptions(include_header=False, quoting_style="all_valid")
     with db.cursor() as cursor, cursor.copy("COPY accord_stage FROM STDIN (FORMAT csv)") as copy:

@@ -302,7 +302,7 @@ class Versioned(Protocol):
         """
         ...
 
-    def version_rows(self, con: duckdb.DuckDBPyConnection, resource: str, key: Sequence[str], where: str = "", *, keys: str = "") -> str:
+    def version_rows(self, con: duckdb.DuckDBPyConnection, resource: str, key: Sequence[str], where: str = "") -> str:
         """A relation with the key columns (as ``scan`` gives them) and ``_digest`` UBIGINT, of one consistent state.
 
         Under one mark, rows of a key whose ``_digest`` is the same have the same values, but for a chance of 2^-64. One that was written
@@ -313,7 +313,13 @@ class Versioned(Protocol):
             resource: the table.
             key: its key columns.
             where: as for ``Digested``.
-            keys: as for ``Keyed``; only the rows of these keys.
+        """
+        ...
+
+    def scan_versions(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> tuple[str, str]:
+        """What ``Keyed.scan_keys`` gives, and the same rows with ``_version`` UBIGINT: ``_digest`` of ``version_rows``, read with them.
+
+        The second is empty where that column would hide one of the resource's own.
         """
         ...
 

@@ -44,7 +44,7 @@ def folded(paths: Sequence[Path], key: Sequence[str], *, among: str = "", full: 
 
 def is_change(path: Path) -> bool:
     """Whether a segment holds changes to the state before it."""
-    return REMOVED in _columns(path)
+    return REMOVED in columns_in(path)
 
 
 def rows_in(path: Path) -> int:
@@ -53,7 +53,8 @@ def rows_in(path: Path) -> int:
 
 
 @lru_cache(maxsize=4096)  # a segment is named by what it holds and never changes
-def _columns(path: Path) -> frozenset[str]:
+def columns_in(path: Path) -> frozenset[str]:
+    """Names of a segment's columns, as its footer says."""
     return frozenset(pq.read_schema(path).names)
 
 

@@ -137,6 +137,7 @@ class Cycle:
     catalog: str = ""  # name of the database that holds this cycle's tables, once it was asked for
     outcomes: dict[int, dict[str, str | None]] = field(default_factory=dict)  # intent → target → the rows it left; None: not written
     links: list[str] = field(default_factory=list)  # segments of links that a dry run found out and keeps to itself
+    made: dict[str, int] = field(default_factory=dict)  # table → the rows it was made with
     resumed: bool = False  # ``base_`` and ``golden0`` hold what an unfinished run, or an earlier round, had agreed on
 
     @property
@@ -162,10 +163,24 @@ class Cycle:
         """Run one statement and give its rows."""
         return list(self.con.execute(text, dict(parameters) if parameters else None).fetchall())
 
-    def count(self, text: str) -> int:
-        """The single number a query gives."""
-        row = self.con.execute(text).fetchone()
+    def count(self, text: str, parameters: Mapping[str, object] | None = None) -> int:
+        """The single number a query gives, or how many rows a statement made."""
+        row = self.con.execute(text, dict(parameters) if parameters else None).fetchone()
         return int(row[0]) if row and row[0] is not None else 0
+
+    def make(self, table: str, query: str, parameters: Mapping[str, object] | None = None) -> int:
+        """Make a table of what a query gives and say how many rows those are."""
+        self.made[table] = self.count(f"CREATE OR REPLACE TABLE {table} AS {query}", parameters)
+        return self.made[table]
+
+    def make_empty(self, table: str, columns: Mapping[str, str]) -> None:
+        """The same without a row."""
+        self.sql(f"CREATE OR REPLACE TABLE {table} ({', '.join(f'{quote(c)} {t}' for c, t in columns.items())})")
+        self.made[table] = 0
+
+    def rows(self, table: str) -> int:
+        """How many rows a table of ``make`` was made with."""
+        return self.made[table]
 
     def has(self, table: str) -> bool:
         """Whether this cycle made such a table, or a view of that name."""

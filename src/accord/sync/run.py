@@ -179,7 +179,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     judge_drift(cycle, previous)
     resume(cycle)
     identify(cycle)
-    initial = {s.name for s in cycle.sides if not (cycle.partial or cycle.count(f"SELECT count(*) FROM {s.table('stored_base')}"))}
+    initial = {s.name for s in cycle.sides if not (cycle.partial or cycle.rows(s.table("stored_base")))}
     totals = dict.fromkeys((*_EFFECTS, "refused", "stale"), 0)
     shown: dict[str, Side] = {}
     for round_ in range(1, ROUNDS + 1):
@@ -313,9 +313,8 @@ def _finish(
     record_links(cycle)
     counts = dict(totals)
     counts["quarantined"] = collect_quarantine(cycle, shown)
-    counts["released"] = cycle.count(
-        "SELECT count(*) FROM quarantine0 o ANTI JOIN quarantine n ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key"
-    )
+    left = "quarantine0 o ANTI JOIN quarantine n ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key"
+    counts["released"] = cycle.count(f"SELECT count(*) FROM {left}") if cycle.rows("quarantine0") else 0
     if active:
         for side in cycle.sides:
             next_base(cycle, side, shown.get(side.name))
@@ -325,9 +324,8 @@ def _finish(
         settle_due(cycle, shown, captured_at, datetime.fromisoformat(str(before)) if before else None, initial)
     note_quarantined(cycle, captured_at)
     state = move_state(cycle, active=active)
-    counts["conflicts"] = cycle.count("SELECT count(*) FROM conflicts_new")
-    counts["changes"] = cycle.count("SELECT count(*) FROM changes_new")
-    counts["verified"] = cycle.count("SELECT count(*) FROM changes_new WHERE verified")
+    found = cycle.sql("SELECT (SELECT count(*) FROM conflicts_new), count(*), count(*) FILTER (WHERE verified) FROM changes_new")
+    counts |= dict(zip(("conflicts", "changes", "verified"), (int(str(n)) for n in found[0]), strict=True))
     cycle.newest = newest_values(cycle, shown)
     cycle.findings += stale_sources(cycle, cycle.newest)
     findings = (*cycle.findings, *contract_findings(cycle, load_references(cycle)), *_refusals(cycle, active=active))
@@ -342,7 +340,7 @@ def _finish(
         cycle.seconds,
         changed,
         {s.name: s.rows for s in cycle.sides},
-        cycle.count("SELECT count(*) FROM waiting"),
+        cycle.count("SELECT count(*) FROM waiting") if cycle.rows("quarantine") else 0,
         cycle.count(f"SELECT count(*) FROM (SELECT DISTINCT key, field FROM {'held' if active else 'held0'})"),
     )
     seen = None if shown or limit != Limit() else seen_now(cycle, result)

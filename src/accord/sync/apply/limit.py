@@ -33,9 +33,9 @@ def limit_active(cycle: Cycle, keys: Sequence[str]) -> int:
     """
     chosen = pa.table({"key": pa.array(list(dict.fromkeys(keys)), pa.string())})
     cycle.con.register("limit_keys", chosen)
-    cycle.sql(f"CREATE OR REPLACE TABLE active AS SELECT {names(cycle.keys)} FROM active WHERE {key_json(cycle.keys)} IN (FROM limit_keys)")
+    left = cycle.make("active", f"SELECT {names(cycle.keys)} FROM active WHERE {key_json(cycle.keys)} IN (FROM limit_keys)")
     cycle.con.unregister("limit_keys")
-    return cycle.count("SELECT count(*) FROM active")
+    return left
 
 
 def keep_held(cycle: Cycle) -> None:

@@ -41,7 +41,7 @@ def fingerprint(cycle: Cycle) -> str:
     keys = {name: cycle.map.entities[name].key for name in sorted(referenced) if name in cycle.map.entities}
     systems = [s.connector.system for s in cycle.sides]
     decided: list[object] = [r["seq"] for r in cycle.store.table("quarantine_discard").to_pylist() if r["flow"] == cycle.flow.name]
-    decided += cycle.sql("SELECT id FROM decision0 ORDER BY 1")
+    decided += cycle.sql("SELECT id FROM decision0 ORDER BY 1") if cycle.rows("decision0") else []
     program = (identity_print(cycle), lookup_state(cycle), __version__, duckdb.__version__)
     parts = (*program, cycle.flow, cycle.entity, systems, keys, sorted(golden.items()), sorted(state.items()), decided)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
@@ -83,7 +83,9 @@ def same_as(cycle: Cycle, previous: Mapping[str, Any]) -> FlowResult | None:
     seen = previous.get("seen")
     if not isinstance(seen, Mapping) or cycle.store.pending_intents(cycle.flow.name):
         return None
-    tokens = {s.name: change_token(s.connector, s.binding.resource) for s in cycle.sides}
+    for side in cycle.sides:
+        side.token = change_token(side.connector, side.binding.resource)
+    tokens = {s.name: s.token for s in cycle.sides}
     if None in tokens.values() or tokens != seen["tokens"] or fingerprint(cycle) != seen["fingerprint"]:
         return None
     newest = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from accord.connectors.protocol import Digested, Logged, Sparing, Summed, Versioned
@@ -189,28 +190,43 @@ def may_digest(cycle: Cycle, side: Side) -> bool:
     return wanted and bool(key_columns(cycle, side)) and cycle.sizes.get(f"base:{side.name}", 0) >= DIGEST_FROM
 
 
-def same_sum(cycle: Cycle, side: Side) -> bool:
-    """Whether all rows of a side together have the versions that are kept of them, so that none of them moved.
+def find_same_sums(cycle: Cycle, sides: Sequence[Side]) -> None:
+    """Mark as ``summed`` the sides of which all rows together have the versions that are kept of them, so that none of them moved.
 
-    ``redigest_<i>`` is then empty, and there is no ``digest_<i>``.
+    ``redigest_<i>`` is then empty, and there is no ``digest_<i>``. The systems add up at the same time.
     """
+    asked = [side for side in sides if _may_sum(cycle, side)]
+    if not asked:
+        return
+    with ThreadPoolExecutor(len(asked)) as pool:
+        same = list(pool.map(lambda side: _same_sum(cycle.notes["sums"][side.name], side), asked))
+    for side in (side for side, found in zip(asked, same, strict=True) if found):
+        shas = cycle.store.flow_state(cycle.flow.name)[f"digest:{side.name}"]
+        stored = f"read_parquet({literal(str(cycle.store.read_segment(shas[0])))})"
+        cycle.make(side.table("redigest"), f"SELECT {names(key_columns(cycle, side))}, _digest FROM {stored} LIMIT 0")
+        side.digested = side.summed = True
+
+
+def _may_sum(cycle: Cycle, side: Side) -> bool:
     kept = cycle.notes.get("sums", {}).get(side.name)
     shas = cycle.store.flow_state(cycle.flow.name).get(f"digest:{side.name}", ())
-    connector, keys = side.connector, names(key_columns(cycle, side))
-    if not (kept and shas and isinstance(connector, Summed)):
+    if not (kept and shas and isinstance(side.connector, Summed)):
         return False
     try:
         if _counted_more(cycle, side):
             return False
         side.mark = version_mark(cycle, side)
-        if not side.mark or not comparable(cycle, side) or list(connector.version_sum(side.binding.resource, side.binding.where)) != kept:
-            return False
     except (UsageError, UnknownName):
         return False
-    stored = f"read_parquet({literal(str(cycle.store.read_segment(shas[0])))})"
-    cycle.sql(f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT {keys}, _digest FROM {stored} LIMIT 0")
-    side.digested = side.summed = True
-    return True
+    return bool(side.mark) and comparable(cycle, side)
+
+
+def _same_sum(kept: Sequence[int], side: Side) -> bool:
+    assert isinstance(side.connector, Summed)
+    try:
+        return list(side.connector.version_sum(side.binding.resource, side.binding.where)) == list(kept)
+    except (UsageError, UnknownName):
+        return False
 
 
 def _counted_more(cycle: Cycle, side: Side) -> bool:

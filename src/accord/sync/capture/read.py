@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import duckdb
 
-from accord.connectors.protocol import Keyed, change_token
+from accord.connectors.protocol import Keyed, Versioned, change_token
 from accord.connectors.types import quote
 from accord.model.entity import Entity
 from accord.model.errors import GuardStopped, MapError, UnknownName, alternatives
@@ -25,6 +25,7 @@ def capture(
     may_create: bool = True,
     among: str = "",
     native: str = "",
+    versions: str = "",
 ) -> None:
     """Scan the side's resource into table ``cap_<index>``: every field of the entity, and each mapped column as ``raw.<column>``.
 
@@ -38,6 +39,7 @@ def capture(
         may_create: make the resource first when the map says ``create`` (a dry run does not).
         among: only rows whose key stands in this table of canonical keys.
         native: table with the same keys in the system's own columns; where the connector reads by key, only those rows are read.
+        versions: table to make of the versions these rows have, with the columns of ``native``; asked only of who has versions.
 
     Raises:
         GuardStopped: a mapped column is gone and the flow says stop, or it is a key column.
@@ -45,7 +47,7 @@ def capture(
     # A run that was told what changed before it reads has to have looked at the token even before that.
     token = side.token if among else change_token(side.connector, side.binding.resource)
     if native and isinstance(side.connector, Keyed):
-        relation = side.connector.scan_keys(con, side.binding.resource, native)
+        relation = _by_key(con, side, native, versions)
     else:
         relation = _with_columns(con, side, _open(con, entity, side, may_create=may_create))
     scanned = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
@@ -94,6 +96,18 @@ def capture(
     found = con.execute(f"SELECT count(*) FROM {side.table('cap')}").fetchone()
     side.rows = int(found[0]) if found else 0
     side.token = token if token == change_token(side.connector, side.binding.resource) else None
+
+
+def _by_key(con: duckdb.DuckDBPyConnection, side: Side, native: str, versions: str) -> str:
+    assert isinstance(side.connector, Keyed)
+    if not (versions and isinstance(side.connector, Versioned)):
+        return side.connector.scan_keys(con, side.binding.resource, native)
+    relation, versioned = side.connector.scan_versions(con, side.binding.resource, native)
+    if versioned:
+        keys = names(column[0] for column in con.execute(f"SELECT * FROM {native} LIMIT 0").description or ())
+        where = f" WHERE ({side.binding.where})" if side.binding.where else ""
+        con.execute(f"CREATE OR REPLACE TABLE {versions} AS SELECT {keys}, _version AS _digest FROM {versioned}{where}")
+    return relation
 
 
 def _with_columns(con: duckdb.DuckDBPyConnection, side: Side, relation: str) -> str:

@@ -8,7 +8,6 @@ from accord.connectors.protocol import Keyed
 from accord.sync.capture.moved import make_native
 from accord.sync.capture.read import capture
 from accord.sync.capture.scope import needs_every_row
-from accord.sync.capture.versions import note_versions
 from accord.sync.cycle import Cycle, Side, names
 
 PART = 0.25  # of the rows read: with more keys than that, reading everything is cheaper
@@ -19,19 +18,20 @@ def read_back(cycle: Cycle, side: Side) -> Side:
     """The side as it shows itself now, in tables of its own."""
     shown = replace(side, index=side.index + _READ_BACK, codes={}, columns={}, part=False)
     keyed = isinstance(side.connector, Keyed) and (
-        cycle.partial or (not needs_every_row(cycle) and cycle.count("SELECT count(*) FROM active") <= PART * side.rows)
+        cycle.partial or (not needs_every_row(cycle) and cycle.rows("active") <= PART * side.rows)
     )
     if not (keyed or cycle.partial):
         capture(cycle.con, cycle.entity, shown, drift=cycle.flow.drift)
         return shown
     kinds = {**cycle.notes.get("key_types", {}).get(side.name, {}), **({} if cycle.partial else side.columns)}
     native = make_native(cycle, shown, "active", kinds) if keyed else ""
-    note_versions(cycle, side, native)  # before the values: whoever writes between the two shows in the next run
     if not (native or cycle.partial):
         capture(cycle.con, cycle.entity, shown, drift=cycle.flow.drift)
         return shown
     shown.part = True
-    capture(cycle.con, cycle.entity, shown, drift=cycle.flow.drift, may_create=False, among="active", native=native)
+    # Read with the values, so that whoever writes after that shows in the next run.
+    versions = side.table("reversion") if side.mark else ""
+    capture(cycle.con, cycle.entity, shown, drift=cycle.flow.drift, may_create=False, among="active", native=native, versions=versions)
     return shown
 
 

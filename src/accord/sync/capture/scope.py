@@ -22,12 +22,12 @@ from accord.store.folding import REMOVED, folded, is_change
 from accord.sync.capture.moved import (
     compare_digests,
     compare_values,
+    find_same_sums,
     make_native,
     may_digest,
     name_store,
     read_digests,
     read_log,
-    same_sum,
     take_keys,
     tell_resnapshot,
 )
@@ -89,13 +89,16 @@ def find_scope(cycle: Cycle, previous: Mapping[str, Any], *, whole: bool, dry_ru
         True: the run is about the keys of ``scope``. False: about every key, and nothing is captured yet.
     """
     for side in cycle.sides:
-        side.token = change_token(side.connector, side.binding.resource)
+        if side.token is None:  # one that was taken before is as good: a write since then shows against it
+            side.token = change_token(side.connector, side.binding.resource)
     _open_logs(cycle, previous, dry_run=dry_run)
     same = previous.get("basis") == basis(cycle)
     cycle.restated = not same
     lean = _leaned(cycle)
     always = needs_every_row(cycle)
     whole = whole or always or not same or not _same_references(cycle, previous, lean)
+    if not (whole or always):
+        find_same_sums(cycle, [s for s in cycle.sides if _digests(cycle, s)])
     told = {s.name: not always and _told(cycle, s, previous, whole=whole) for s in cycle.sides}
     cycle.notes |= {"basis": basis(cycle), "leaned": lean}
     if whole or not any(told.values()):
@@ -182,6 +185,8 @@ def _told(cycle: Cycle, side: Side, previous: Mapping[str, Any], *, whole: bool)
     """Fill ``moved_<i>`` without reading the side's rows, where its system can; also when everything is read, so that the next run may."""
     if not cycle.sizes.get(f"base:{side.name}"):
         return False
+    if side.summed:
+        return take_keys(cycle, side, side.table("redigest"))
     log = cycle.logs.get(side.name)
     if log is not None:
         return not whole and log.keys is not None and _moved_of_log(cycle, side, log.keys)
@@ -189,13 +194,16 @@ def _told(cycle: Cycle, side: Side, previous: Mapping[str, Any], *, whole: bool)
         return not whole and not _sweep_due(cycle, side, previous) and read_since(cycle, side, previous)
     if not may_digest(cycle, side):
         return False
-    if not whole and same_sum(cycle, side):
-        return take_keys(cycle, side, side.table("redigest"))
     if not read_digests(cycle, side):
         return False
     side.digested = True
     stored = compare_digests(cycle, side)
     return stored and not whole and not _sweep_due(cycle, side, previous) and take_keys(cycle, side, side.table("redigest"))
+
+
+def _digests(cycle: Cycle, side: Side) -> bool:
+    """Whether a side is asked for digests or versions of its rows, as ``_told`` does."""
+    return side.name not in cycle.logs and not may_ask_since(side) and may_digest(cycle, side)
 
 
 def _moved_of_log(cycle: Cycle, side: Side, keys: int) -> bool:
@@ -227,21 +235,22 @@ def _swept(cycle: Cycle, side: Side) -> bool:
 
 def _union(cycle: Cycle) -> bool:
     """Fill ``scope``; false when it holds so much, or such keys, that everything is better looked at."""
-    if cycle.count("SELECT count(*) FROM quarantine0 WHERE key IS NULL"):
+    if cycle.rows("quarantine0") and cycle.count("SELECT count(*) FROM quarantine0 WHERE key IS NULL"):
         return False
     parts = [f"SELECT {names(cycle.keys)} FROM {s.table('moved')}" for s in cycle.sides]
     parts += [f"SELECT {names(cycle.keys)} FROM {s.table('pend')}" for s in cycle.sides]
     parts.append(f"SELECT {names(cycle.keys)} FROM open0")
     for table in ("quarantine0", "held0", "decision0"):
+        if not cycle.rows(table):
+            continue
         read = (
             f"TRY_CAST(json_extract_string(key, {literal(f'$.{chr(34)}{k}{chr(34)}')}) AS {storage_type(cycle.entity, k)}) AS {quote(k)}"
             for k in cycle.keys
         )
         parts.append(f"SELECT {', '.join(read)} FROM {table}")
-    cycle.sql(f"CREATE OR REPLACE TABLE scope AS {' UNION '.join(parts)}")
-    if cycle.count(f"SELECT count(*) FROM scope WHERE {' OR '.join(f'{quote(k)} IS NULL' for k in cycle.keys)}"):
+    cycle.looked = cycle.count(f"CREATE OR REPLACE TABLE scope AS {' UNION '.join(parts)}")
+    if cycle.looked and cycle.count(f"SELECT count(*) FROM scope WHERE {' OR '.join(f'{quote(k)} IS NULL' for k in cycle.keys)}"):
         return False
-    cycle.looked = cycle.count("SELECT count(*) FROM scope")
     return cycle.looked <= max(SMALL, PART * max(cycle.sizes.values(), default=0))
 
 

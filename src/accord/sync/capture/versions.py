@@ -1,31 +1,15 @@
 """The versions of rows this run has written itself, so that the next one does not take them for written by others.
 
-The version of a row is read before its values are read back. When those are what is agreed from now on, then either nobody wrote the row
-since its version was read, and what the version stands for is agreed, or somebody did, and the row has another version by the next run.
+The version of a row is read with its values when they are read back. When those are what is agreed from now on, so is what the version
+stands for, and whoever writes the row after that gives it another one by the next run.
 """
 
 from __future__ import annotations
 
-from accord.connectors.protocol import Versioned
 from accord.connectors.types import quote
 from accord.store.folding import REMOVED
 from accord.sync.capture.moved import key_codes, key_columns, note_written
 from accord.sync.cycle import Cycle, Side, names, storage_type
-
-
-def note_versions(cycle: Cycle, side: Side, native: str) -> None:
-    """Fill ``reversion_<i>`` with the versions that the rows about to be read back have now.
-
-    Args:
-        cycle: the cycle.
-        side: as it was captured.
-        native: table of their keys in the system's own columns; empty when all rows are read.
-    """
-    if not (side.mark and native and isinstance(side.connector, Versioned)):
-        return
-    keys = key_columns(cycle, side)
-    relation = side.connector.version_rows(cycle.con, side.binding.resource, keys, side.binding.where, keys=native)
-    cycle.sql(f"CREATE OR REPLACE TABLE {side.table('reversion')} AS SELECT {names(keys)}, _digest FROM {relation}")
 
 
 def settle_versions(cycle: Cycle, side: Side, back: Side | None) -> None:

@@ -11,7 +11,7 @@ from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, 
 from accord.sync.judge.quarantine import make_waiting
 from accord.sync.judge.validate import accepted_view, count_reported, find_bad, row_json
 from accord.sync.mapping.fields import raw_name
-from accord.sync.state.base import load_golden, load_neighbours
+from accord.sync.state.base import QUARANTINE, load_golden, load_neighbours
 
 
 def load_references(cycle: Cycle) -> dict[str, str]:
@@ -105,6 +105,12 @@ def collect_quarantine(cycle: Cycle, shown: Mapping[str, Side]) -> int:
     ``binding`` is empty for rows that broke the contract only once merged. A held-back row into which we wrote what others changed is
     taken as read back (``shown``), or our own write would make it look like another bad row next time.
     """
+    if not cycle.count(
+        f"SELECT {' + '.join(f'(SELECT count(*) FROM {t})' for t in (*(s.table('bad') for s in cycle.sides), 'bad_merged'))}"
+    ):
+        cycle.make_empty("quarantine", QUARANTINE)
+        make_waiting(cycle)
+        return 0
     parts = []
     label = key_json(cycle.keys, "c")
     present = " AND ".join(f"c.{quote(k)} IS NOT NULL" for k in cycle.keys)
@@ -124,9 +130,9 @@ def collect_quarantine(cycle: Cycle, shown: Mapping[str, Side]) -> int:
         )
     merged = ", ".join(f"{quote(raw_name(f))} := CAST(c.{quote(f)} AS VARCHAR)" for f in cycle.fields)
     parts.append(f"SELECT '', {label}, c.reasons, CAST(to_json(struct_pack({merged})) AS VARCHAR) FROM bad_merged c")
-    cycle.sql(
+    cycle.make(
+        "quarantine",
         f"""
-        CREATE OR REPLACE TABLE quarantine AS
         SELECT {literal(cycle.flow.name)} AS flow, n.binding, n.key, n.reasons, n.row, md5(n.row) AS row_hash,
             coalesce(o.since, $now) AS since
         FROM ({" UNION ALL ".join(parts)}) n LEFT JOIN (SELECT binding, key, row_hash, min(since) AS since FROM quarantine0 GROUP BY ALL) o
@@ -145,7 +151,7 @@ def contract_findings(cycle: Cycle, references: Mapping[str, str]) -> list[Findi
     found = []
     for side in cycle.sides:
         subject = f"{side.binding.system or side.name}/{side.binding.resource}"
-        bad = cycle.count(f"SELECT count(*) FROM waiting WHERE binding = {literal(side.name)}")
+        bad = cycle.count(f"SELECT count(*) FROM waiting WHERE binding = {literal(side.name)}") if cycle.rows("quarantine") else 0
         copies = cycle.count(f"SELECT count(*) FROM {side.table('bad')} WHERE reasons IS NULL")
         if bad:
             first = cycle.sql(f"SELECT DISTINCT reasons[1] FROM waiting WHERE binding = {literal(side.name)} ORDER BY 1 LIMIT 3")

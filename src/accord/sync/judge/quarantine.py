@@ -124,7 +124,9 @@ def _record(store: Store, rows: pa.Table, type_: str, *, by: str, note: str, now
 
 def make_waiting(cycle: Cycle) -> None:
     """Make the view ``waiting``: rows of ``quarantine`` that nobody has discarded as they are."""
-    decided = [r for r in cycle.store.table("quarantine_discard").to_pylist() if r["flow"] == cycle.flow.name]
+    decided = []
+    if cycle.rows("quarantine"):
+        decided = [r for r in cycle.store.table("quarantine_discard").to_pylist() if r["flow"] == cycle.flow.name]
     cycle.sql("CREATE OR REPLACE TABLE discarded (binding VARCHAR, key VARCHAR, row_hash VARCHAR)")
     if decided:
         rows = pa.table({c: pa.array([r[c] for r in decided], pa.string()) for c in ("binding", "key", "row_hash")})

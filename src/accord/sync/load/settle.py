@@ -85,9 +85,9 @@ def note_refused(cycle: Cycle, source: Side, target: Side, tally: Tally) -> None
         )
     present = " AND ".join(f"{quote(k)} IS NOT NULL" for k in cycle.keys)
     told = f"{literal(cycle.flow.name)} AS flow, {literal(source.name)} AS binding"
-    cycle.sql(
+    cycle.make(
+        "quarantine",
         f"""
-        CREATE OR REPLACE TABLE quarantine AS
         SELECT {told}, CASE WHEN {present} THEN {key_json(cycle.keys)} END AS key, {REASONS} AS reasons, {ROW} AS row,
             md5({ROW}) AS row_hash, $now::TIMESTAMPTZ AS since
         FROM refused""",

@@ -7,7 +7,7 @@ from accord.sync.cycle import Cycle, Side, join_on, key_json, names
 from accord.sync.mapping.fields import raw_name
 from accord.sync.merge.decisions import name_deciders
 from accord.sync.merge.merge import authority_of, counts, moment_of
-from accord.sync.state.base import CONFLICTS
+from accord.sync.state.base import CONFLICTS, HELD
 
 SAME = "n.key = o.key AND n.field = o.field AND n.loser = o.loser AND n.losing_value IS NOT DISTINCT FROM o.losing_value"
 
@@ -19,7 +19,10 @@ def record_conflicts(cycle: Cycle) -> None:
     A conflict that stays open is recorded once.
     """
     parts = [part for side in cycle.sides for part in (*_lost_values(cycle, side), *_lost_deletes(cycle, side))]
-    cycle.sql(f"CREATE OR REPLACE TEMP TABLE losers AS {' UNION ALL '.join(parts)}")
+    some = cycle.make("losers", " UNION ALL ".join(parts))
+    if not (some or cycle.rows("held0") or cycle.rows("decision0")):
+        cycle.make_empty("held", HELD)
+        return
     name_deciders(cycle)
     # A row that breaks the contract once merged is looked at again as a whole: what was open there stays so.
     broken = f"SELECT {key_json(cycle.keys)} FROM merged WHERE _held"
@@ -76,15 +79,21 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
     if not lost:
         return [_nothing()]
     # One pass over the rows, whatever the number of fields; most rows have lost nothing and go no further.
+    # In two steps, because the second is planned at the price of all fields with all they tell, and nothing is lost in most runs.
+    found = side.table("lost")
+    if not cycle.make(
+        found,
+        f"""
+        SELECT * FROM (SELECT {", ".join(seen)} FROM merged m JOIN {side.table("cap")} r ON r.rowid = m._rid_{i}
+            LEFT JOIN {side.table("base")} b ON {join_on(cycle.keys, "m", "b")} LEFT JOIN {side.table("want")} w ON w._m = m.rowid
+            LEFT JOIN golden0 g ON {join_on(cycle.keys, "m", "g")} WHERE NOT m._held) WHERE {" OR ".join(x for x, _ in lost)}""",
+    ):
+        return [_nothing()]
     rows = ", ".join(f"CASE WHEN {x} THEN {row} END" for x, row in lost)
     return [
         f"""
         SELECT key, v.field, v.winner, {literal(side.name)} AS loser, v.winning_value, v.losing_value, v.base_value, v.rule,
-            changed_by, changed_at FROM (SELECT key, changed_by, changed_at, unnest([{rows}]) AS v FROM (
-                SELECT {", ".join(seen)} FROM merged m JOIN {side.table("cap")} r ON r.rowid = m._rid_{i}
-                LEFT JOIN {side.table("base")} b ON {join_on(cycle.keys, "m", "b")} LEFT JOIN {side.table("want")} w ON w._m = m.rowid
-                LEFT JOIN golden0 g ON {join_on(cycle.keys, "m", "g")} WHERE NOT m._held)
-            WHERE {" OR ".join(x for x, _ in lost)}) WHERE v IS NOT NULL"""
+            changed_by, changed_at FROM (SELECT key, changed_by, changed_at, unnest([{rows}]) AS v FROM {found}) WHERE v IS NOT NULL"""
     ]
 
 

@@ -31,6 +31,10 @@ def load_decisions(cycle: Cycle) -> None:
     """Fill ``decision0`` and ``decision_seen`` with what people have decided and no run has carried out."""
     rows = cycle.store.table("conflict").to_pylist()
     mine = [r for r in rows if r["flow"] == cycle.flow.name and r["status"] == "decided" and r["field"] in cycle.fields]
+    if not mine:
+        cycle.make_empty("decision0", {**dict.fromkeys(("id", "key", "field", "kind", "who", "value"), "VARCHAR"), "force": "BOOLEAN"})
+        cycle.make_empty("decision_seen", dict.fromkeys(("id", "binding", "value"), "VARCHAR"))
+        return
     seen = [(r["id"], binding, value) for r in mine for binding, value in json.loads(r["seen"]).items()]
     text, flag = pa.string(), pa.bool_()
     decided = {
@@ -45,7 +49,7 @@ def load_decisions(cycle: Cycle) -> None:
     shown = {name: pa.array([row[place] for row in seen], text) for place, name in enumerate(("id", "binding", "value"))}
     for table, columns in (("decision0", decided), ("decision_seen", shown)):
         cycle.con.register("given", pa.table(columns))
-        cycle.sql(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM given")
+        cycle.make(table, "SELECT * FROM given")
         cycle.con.unregister("given")
 
 
@@ -53,7 +57,7 @@ def apply_decisions(cycle: Cycle) -> None:
     """Put decided values into ``merged`` and say in ``ruling`` what became of each decision: applied, moved or gone."""
     cycle.sql(f"CREATE OR REPLACE TABLE ruling ({_RULING})")
     make_again(cycle)
-    for (field,) in cycle.sql("SELECT DISTINCT field FROM decision0"):
+    for (field,) in cycle.sql("SELECT DISTINCT field FROM decision0") if cycle.rows("decision0") else ():
         f = str(field)
         q, kind = quote(f), storage_type(cycle.entity, f)
         joins, moved = [], ["false"]
@@ -79,7 +83,7 @@ def apply_decisions(cycle: Cycle) -> None:
 
 def name_deciders(cycle: Cycle) -> None:
     """Say in ``losers`` who decided, and keep the agreed value a restored one replaces."""
-    if not cycle.count("SELECT count(*) FROM ruling WHERE outcome = 'applied'"):
+    if not (cycle.rows("decision0") and cycle.count("SELECT count(*) FROM ruling WHERE outcome = 'applied'")):
         return
     rule = f"CASE WHEN r.kind IN ('restore', {literal(AGAIN)}) THEN 'restored' ELSE 'decided' END"
     cycle.sql(

@@ -36,12 +36,11 @@ def find_active(cycle: Cycle) -> int:
             parts.append(f"SELECT {names(cycle.keys, 'g')} FROM golden0 g ANTI JOIN {base} b {cycle.using()}")
     if cycle.resumed:
         parts.append(f"SELECT {keys} FROM resumed")
-    if cycle.count("SELECT count(*) FROM decision0"):
+    if cycle.rows("decision0"):
         shown = " UNION ".join(f"SELECT {keys} FROM {table}" for table in ("golden0", *(s.table("cur") for s in cycle.sides)))
         parts.append(f"SELECT {keys} FROM ({shown}) WHERE {key_json(cycle.keys)} IN (SELECT key FROM decision0)")
         parts.append(keys_again(cycle))
-    cycle.sql(f"CREATE OR REPLACE TABLE active AS {' UNION '.join(parts)}")
-    return cycle.count("SELECT count(*) FROM active")
+    return cycle.make("active", " UNION ".join(parts))
 
 
 def authority_of(cycle: Cycle, field: str) -> str:

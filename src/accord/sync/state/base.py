@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accord.connectors.types import literal, quote
 from accord.model.entity import Entity
-from accord.store.folding import folded, is_change
+from accord.store.folding import columns_in, folded, is_change
 from accord.sync.cycle import Cycle, Side, join_on, names, storage_type
 
 QUARANTINE = {
@@ -48,9 +48,8 @@ def load_state(cycle: Cycle) -> None:
     for table, paths, columns in roles:
         full = shared.get(paths[0], "") if paths else ""
         load_segments(cycle, table, paths, columns, key=cycle.keys, among="scope" if cycle.partial else "", full=full)
-    for side in cycle.sides:
-        cycle.sql(f"CREATE OR REPLACE VIEW {side.table('base')} AS SELECT * FROM {side.table('stored_base')}")
-    cycle.sql("CREATE OR REPLACE VIEW golden0 AS SELECT * FROM stored_golden")
+    views = [(side.table("base"), side.table("stored_base")) for side in cycle.sides] + [("golden0", "stored_golden")]
+    cycle.sql("; ".join(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {table}" for view, table in views))
 
 
 def _share(cycle: Cycle, states: Sequence[Sequence[Path]]) -> dict[Path, str]:
@@ -112,16 +111,17 @@ def load_segments(
         among: only rows whose key stands in this table.
         full: as ``folded`` takes it.
     """
-    sources = (
-        [f"({folded(paths, key, among=among, full=full)})"] if key and paths else [f"read_parquet({literal(str(path))})" for path in paths]
-    )
-    _fill(cycle, table, sources, columns)
+    if key and paths:
+        _fill(cycle, table, [(f"({folded(paths, key, among=among, full=full)})", frozenset().union(*map(columns_in, paths)))], columns)
+        return
+    _fill(cycle, table, [(f"read_parquet({literal(str(path))})", columns_in(path)) for path in paths], columns)
 
 
 def load_golden(cycle: Cycle, table: str, entity: Entity, columns: Mapping[str, str]) -> bool:
     """Make ``table`` with the agreed rows of another entity, of every flow that keeps it; false when no flow has agreed on any yet."""
     states = [cycle.store.flow_state(f.name).get("golden", ()) for f in cycle.map.flows.values() if f.entity == entity.name]
-    sources = [f"({folded([cycle.store.read_segment(sha) for sha in shas], entity.key)})" for shas in states if shas]
+    found = [[cycle.store.read_segment(sha) for sha in shas] for shas in states if shas]
+    sources = [(f"({folded(paths, entity.key)})", frozenset().union(*map(columns_in, paths))) for paths in found]
     _fill(cycle, table, sources, columns)
     return bool(sources)
 
@@ -132,16 +132,19 @@ def load_neighbours(cycle: Cycle, fields: Sequence[str]) -> None:
     paths = _paths(cycle, "golden") if cycle.partial else []
     same = " OR ".join(f"{quote(f)} IN (SELECT {quote(f)} FROM merged)" for f in fields)
     rows = f"(SELECT * FROM ({folded(paths, cycle.keys)}) ANTI JOIN scope {cycle.using()} WHERE {same})" if paths and fields else ""
-    _fill(cycle, "neighbour", [rows] if rows else [], columns)
+    _fill(cycle, "neighbour", [(rows, frozenset().union(*map(columns_in, paths)))] if rows else [], columns)
 
 
-def _fill(cycle: Cycle, table: str, sources: Sequence[str], columns: Mapping[str, str]) -> None:
-    declared = ", ".join(f"{quote(c)} {t}" for c, t in columns.items())
-    cycle.sql(f"CREATE OR REPLACE TABLE {table} ({declared})")
-    for source in sources:
-        held = {row[0] for row in cycle.sql(f"DESCRIBE SELECT * FROM {source}")}
-        picked = ", ".join(f"{f'TRY_CAST({quote(c)} AS {t})' if c in held else 'NULL'} AS {quote(c)}" for c, t in columns.items())
-        cycle.sql(f"INSERT INTO {table} SELECT {picked} FROM {source}")
+def _fill(cycle: Cycle, table: str, sources: Sequence[tuple[str, frozenset[str]]], columns: Mapping[str, str]) -> None:
+    """Make a table of several relations, each with the columns it has."""
+    if not sources:
+        cycle.make_empty(table, columns)
+        return
+    parts = []
+    for source, held in sources:
+        picked = (f"{f'TRY_CAST({quote(c)} AS {t})' if c in held else f'CAST(NULL AS {t})'} AS {quote(c)}" for c, t in columns.items())
+        parts.append(f"SELECT {', '.join(picked)} FROM {source}")
+    cycle.make(table, " UNION ALL ".join(parts))
 
 
 def load_pending(cycle: Cycle) -> None:

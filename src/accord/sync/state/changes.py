@@ -111,7 +111,7 @@ def _settle(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, previou
     if previous_at:
         values["previous"] = previous_at
     again = ""
-    if cycle.count("SELECT count(*) FROM quarantine0 WHERE binding = ''"):
+    if cycle.rows("quarantine0") and cycle.count("SELECT count(*) FROM quarantine0 WHERE binding = ''"):
         again = (
             f"ANTI JOIN (SELECT key FROM quarantine0 WHERE binding = '') q ON q.key = CASE WHEN n.held THEN {key_json(cycle.keys, 'n')} END"
         )
@@ -177,7 +177,7 @@ def _date_released(cycle: Cycle) -> None:
     Unless the source says that it changed the row again since: then it is another change.
     """
     held = "SELECT key FROM quarantine0 WHERE binding = ''"
-    if not cycle.count(f"SELECT count(*) FROM ({held})"):
+    if not (cycle.rows("quarantine0") and cycle.count(f"SELECT count(*) FROM ({held})")):
         return
     for target in cycle.sides:
         if target.writable and _load_failed(cycle, held, target.name):
@@ -222,7 +222,7 @@ def _same(cycle: Cycle, field: str) -> str:
 def note_quarantined(cycle: Cycle, captured_at: datetime) -> None:
     """A row held back is a change that did not arrive, once: strict success counts it as a failure, adjusted leaves it out."""
     readable = [s.name for s in cycle.sides if s.readable]
-    for target in cycle.sides:
+    for target in cycle.sides if cycle.rows("quarantine") else ():
         sources = [literal(n) for n in readable if n != target.name]
         if target.writable and sources:
             cycle.sql(

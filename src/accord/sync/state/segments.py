@@ -12,7 +12,8 @@ from accord.connectors.protocol import Summed
 from accord.connectors.types import quote
 from accord.store.folding import REMOVED, folded, is_change, rows_in
 from accord.sync.capture.moved import comparable, key_columns, young
-from accord.sync.cycle import Cycle, Side, names
+from accord.sync.cycle import Cycle, Side, join_on, names
+from accord.sync.state.base import MARKS
 
 APPENDED = {
     "conflicts": ("conflicts_new", "ALL"),
@@ -49,10 +50,10 @@ def move_state(cycle: Cycle, *, active: bool) -> dict[str, list[str]]:
         if side.name in meant and f"base:{side.name}" not in state:
             state[f"base:{side.name}"] = list(stored.get(f"base:{side.name}", ()))
     state |= move_digests(cycle)
-    if differs(cycle, "quarantine", "quarantine0"):
+    if (cycle.rows("quarantine") or cycle.rows("quarantine0")) and differs(cycle, "quarantine", "quarantine0"):
         state["quarantine"] = [_segment(cycle, "SELECT * FROM quarantine ORDER BY binding, key, row_hash")]
     _leave_open(cycle, active=active)
-    if differs(cycle, "open_next", "open0"):
+    if (cycle.rows("open_next") or cycle.rows("open0")) and differs(cycle, "open_next", "open0"):
         state["open"] = [_segment(cycle, f"SELECT * FROM open_next ORDER BY {names(cycle.keys)}")]
     for role, (table, order) in APPENDED.items():
         if cycle.count(f"SELECT count(*) FROM {table}"):
@@ -63,9 +64,8 @@ def move_state(cycle: Cycle, *, active: bool) -> dict[str, list[str]]:
 
 def differs(cycle: Cycle, left: str, right: str) -> bool:
     """Whether two tables of the same columns hold different rows."""
-    if cycle.count(f"SELECT count(*) FROM {left}") != cycle.count(f"SELECT count(*) FROM {right}"):
-        return True
-    return bool(cycle.count(f"SELECT count(*) FROM (SELECT * FROM {left} EXCEPT SELECT * FROM {right})"))
+    ((here, there),) = cycle.sql(f"SELECT (SELECT count(*) FROM {left}), (SELECT count(*) FROM {right})")
+    return here != there or bool(here and cycle.count(f"SELECT count(*) FROM (SELECT * FROM {left} EXCEPT SELECT * FROM {right})"))
 
 
 def _touched(cycle: Cycle, *, active: bool) -> None:
@@ -82,11 +82,16 @@ def _move(cycle: Cycle, state: dict[str, list[str]], role: str, following: str, 
         if cycle.count(f"SELECT count(*) FROM {following}"):
             state[role] = [_segment(cycle, f"SELECT * FROM {following} ORDER BY {keys}")]
         return
-    cycle.sql(f"""
-        CREATE OR REPLACE TEMP TABLE change AS
-        SELECT *, false AS {REMOVED} FROM (SELECT * FROM {following} {among} EXCEPT SELECT * FROM {stored} {among})
-        UNION ALL SELECT *, true FROM {stored} {among} ANTI JOIN {following} {cycle.using()}""")
-    count = cycle.count("SELECT count(*) FROM change")
+    rest = [f for f in cycle.fields if f not in cycle.keys] + (list(MARKS) if role != "golden" else [])
+    unlike_values = " OR ".join(f"f.{quote(c)} IS DISTINCT FROM s.{quote(c)}" for c in rest) or "false"
+    count = cycle.make(
+        "change",
+        f"""
+        SELECT f.*, false AS {REMOVED} FROM (SELECT * FROM {following} {among}) f
+        LEFT JOIN (SELECT * FROM {stored} {among}) s ON {join_on(cycle.keys, "f", "s")}
+        WHERE s.{quote(cycle.keys[0])} IS NULL OR {unlike_values}
+        UNION ALL SELECT *, true FROM {stored} {among} ANTI JOIN {following} {cycle.using()}""",
+    )
     unlike = cycle.restated and not _alike(cycle, shas, following)
     if not count and not unlike:
         return
@@ -140,8 +145,7 @@ def _move_digests(cycle: Cycle, state: dict[str, list[str]], side: Side) -> None
         ours = f"SELECT {keys}, CASE WHEN NOT {REMOVED} THEN _digest END AS _digest FROM {own}"
         moved = f"{moved} ANTI JOIN {own} USING ({keys}) UNION ALL {ours}"
     if shas and comparable(cycle, side):
-        cycle.sql(f"CREATE OR REPLACE TEMP TABLE redigested AS {moved}")
-        count = cycle.count("SELECT count(*) FROM redigested")
+        count = cycle.make("redigested", moved)
         if not count:
             if not side.summed:
                 _sum(cycle, side, shas)
@@ -149,7 +153,7 @@ def _move_digests(cycle: Cycle, state: dict[str, list[str]], side: Side) -> None
         if not cycle.restated and _as_change(cycle, shas, count):
             change = f"SELECT {keys}, coalesce(_digest, 0) AS _digest, _digest IS NULL AS {REMOVED} FROM redigested ORDER BY {keys}"
             state[role] = [*shas, _segment(cycle, change)]
-            _sum(cycle, side, state[role])
+            _sum_changed(cycle, side, shas, state[role])
             return
     if side.summed:
         old = folded([cycle.store.read_segment(sha) for sha in shas], key_columns(cycle, side))
@@ -173,6 +177,19 @@ def _sum(cycle: Cycle, side: Side, shas: Sequence[str]) -> None:
         cycle.notes["sums"][side.name] = [count, sum_]
 
 
+def _sum_changed(cycle: Cycle, side: Side, before: Sequence[str], after: Sequence[str]) -> None:
+    """The same where the versions of ``redigested`` take the place of some of those ``before``, the sum of which is known as a rule."""
+    kept = cycle.notes.get("sums", {}).get(side.name)
+    if kept is None:
+        _sum(cycle, side, after)
+        return
+    old = folded([cycle.store.read_segment(sha) for sha in before], key_columns(cycle, side), among="redigested")
+    ((more, turned),) = cycle.sql(f"""
+        SELECT coalesce(sum(n), 0), coalesce(bit_xor(d), 0) FROM (
+            SELECT 1 AS n, _digest AS d FROM redigested WHERE _digest IS NOT NULL UNION ALL SELECT -1, _digest FROM ({old}))""")
+    cycle.notes["sums"] = {**cycle.notes["sums"], side.name: [kept[0] + int(str(more)), kept[1] ^ int(str(turned))]}
+
+
 def _leave_open(cycle: Cycle, *, active: bool) -> None:
     """Table ``open_next``: keys the next run has to look at whether or not anything moves.
 
@@ -189,17 +206,19 @@ def _leave_open(cycle: Cycle, *, active: bool) -> None:
     if cycle.limited:  # the others wait as they did
         parts.append(f"SELECT {names(cycle.keys)} FROM open0" + (f" ANTI JOIN active {cycle.using()}" if active else ""))
     present = " AND ".join(f"{quote(k)} IS NOT NULL" for k in cycle.keys)
-    cycle.sql(f"CREATE OR REPLACE TABLE open_next AS SELECT * FROM ({' UNION '.join(parts)}) WHERE {present}")
+    cycle.make("open_next", f"SELECT * FROM ({' UNION '.join(parts)}) WHERE {present}")
 
 
 def _measure(cycle: Cycle, *, active: bool) -> None:
     """Note how many rows are agreed, with each side and at all, and what else the next run may rest on."""
     tables = {f"base:{s.name}": (s.table("next_base"), s.table("stored_base"), "WHERE NOT _gone") for s in cycle.sides}
     tables["golden"] = ("next_golden", "stored_golden", "")
-    for role, (following, stored, where) in tables.items():
-        count = cycle.count(f"SELECT count(*) FROM {following if active else stored} {where}")
-        before = cycle.sizes.get(role, 0) - cycle.count(f"SELECT count(*) FROM {stored} {where}") if cycle.partial else 0
-        cycle.sizes[role] = before + count
+    asked = [f"(SELECT count(*) FROM {following if active else stored} {where})" for following, stored, where in tables.values()]
+    asked += [f"(SELECT count(*) FROM {stored} {where})" for _, stored, where in tables.values()] if cycle.partial else []
+    counted = [int(str(n)) for n in cycle.sql(f"SELECT {', '.join(asked)}")[0]]
+    for place, role in enumerate(tables):
+        outside = cycle.sizes.get(role, 0) - counted[len(tables) + place] if cycle.partial else 0
+        cycle.sizes[role] = outside + counted[place]
     swept = [s for s in cycle.sides if s.binding.capture == "cursor" and (s.swept or not cycle.partial)]
     kinds = dict(cycle.notes.get("key_types", {}))
     for side in cycle.sides:
