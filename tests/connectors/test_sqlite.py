@@ -183,8 +183,29 @@ def test_text_that_is_not_utf_8_is_refused(db: Any, opened: Any, rows_of: Any) -
     db.execute("CREATE TABLE t (id TEXT, v TEXT)")
     db.execute("INSERT INTO t VALUES ('1', CAST(x'ff41' AS TEXT))")
 
-    with pytest.raises(DataRefused, match="not UTF-8"):
+    with pytest.raises(DataRefused, match="not UTF-8 in column 'v' of row 1"):
         rows_of(opened("sqlite", "s.db"), "t")
+
+
+def test_a_text_that_is_not_utf_8_is_named_by_the_key_of_its_row(db: Any, opened: Any, rows_of: Any) -> None:
+    """One among a million has to be found before it can be mended."""
+    db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, v TEXT, b BLOB)")
+    db.execute("INSERT INTO t VALUES (1, 'ü', 'x', x'ff'), (22, 'é', CAST(x'ff41' AS TEXT), NULL)")
+
+    with pytest.raises(DataRefused, match="not UTF-8 in column 'v' of the row with id '22'"):
+        rows_of(opened("sqlite", "s.db"), "t")
+
+
+def test_what_may_not_be_written_says_how_to_go_on(db: Any, opened: Any, change: Any, tmp_path: Path) -> None:
+    """A view is named, and a file that only others may write is no system that is away for a moment."""
+    db.execute("CREATE TABLE t (id TEXT, v TEXT)")
+    db.execute("CREATE VIEW seen AS SELECT id, v FROM t")
+    connector = opened("sqlite", "s.db")
+
+    with pytest.raises(DataRefused, match=r"'seen' is a view.*direction: read"):
+        change(connector, "seen", "insert", [{"id": "1", "v": "x"}])
+    with pytest.raises(UnknownName, match=r"resource 'seem', which does not exist.*Did you mean 'seen'"):
+        connector.holds("seem", 1)
 
 
 def test_a_missing_table_is_not_made_by_writing(db: Any, opened: Any, change: Any) -> None:

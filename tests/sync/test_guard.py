@@ -70,6 +70,16 @@ def test_a_vanished_column_stops_the_run_and_names_the_one_it_may_have_become(tw
     assert two.rows("b") == {"1": ("x", 1), "2": ("x", 2)}
 
 
+def test_a_key_column_that_is_gone_has_no_policy_to_go_on(make_world: Any) -> None:
+    """Without its key no row is known, so the way out cannot be to go on without the column."""
+    world = filled(make_world({"a": TABLE, "b": TABLE}, FIELDS, drift="evolve"), 2)
+    world.sql("a", "ALTER TABLE things RENAME TO old")
+    world.sql("a", "CREATE TABLE things AS SELECT name, size FROM old")
+
+    with pytest.raises(GuardStopped, match=r"column 'id' of 'things'.*bring the column back: without its key no row is known"):
+        world.sync()
+
+
 def test_a_flow_that_may_evolve_goes_on_without_the_vanished_column(make_world: Any) -> None:
     """The field keeps its agreed values, the others go on, and the result says so."""
     world = filled(make_world({"a": TABLE, "b": TABLE}, FIELDS, drift="evolve"), 2)

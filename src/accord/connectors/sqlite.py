@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -24,6 +25,7 @@ from accord.connectors.keys import chosen, taken
 from accord.connectors.marker import FORBIDDEN, TABLE, note_before_commit
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
 from accord.connectors.sqlite_feed import FeedTable, SqliteFeed
+from accord.connectors.sqlite_text import NOT_UTF8, undecodable
 from accord.connectors.sqlite_types import as_text, canonical_type, declared_type
 from accord.connectors.text_values import readable_types
 from accord.connectors.types import literal, quote
@@ -33,6 +35,7 @@ from accord.model.types import CanonicalType
 
 BUSY_SECONDS = 10
 _HEADER_BYTES = 100
+_VIEW = re.compile("cannot modify (.*) because it is a view")
 _STILL_NS = 2_500_000_000  # after so long without a write, the next one has another time stamp
 _names = itertools.count(1)
 # Python and DuckDB each bring their own copy of SQLite, and the locks of one are invisible to the other inside one process
@@ -81,7 +84,7 @@ class SqliteConnector:
                 finally:
                     con.execute(f"DETACH {alias}")
             except duckdb.Error as error:
-                raise self._translated(error, resource) from error
+                raise self._located(self._translated(error, resource), resource, columns) from error
         return self._readable(con, raw, view, columns)
 
     def scan_keys(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> str:
@@ -205,6 +208,7 @@ class SqliteConnector:
     def holds(self, resource: str, rows: int) -> bool:
         """Counts no further than it has to."""
         with self._opened() as db, self._errors():
+            self._columns(db, self._table(resource), resource)
             some = f"SELECT count(*) FROM (SELECT 1 FROM {quote(self._table(resource))} LIMIT {rows:d})"
             return int(db.execute(some).fetchone()[0]) >= rows
 
@@ -347,18 +351,31 @@ class SqliteConnector:
         except sqlite3.Error as error:
             raise self._translated(error, "") from error
 
+    def _located(self, error: Exception, resource: str, columns: Sequence[tuple[str, str, bool, bool]]) -> Exception:
+        """The error with the place of the text it is about, where it is about one."""
+        if not (isinstance(error, DataRefused) and error.what == NOT_UTF8):
+            return error
+        with self._opened() as db:
+            given, table = self.system.resources.get(resource), self._table(resource)
+            found = undecodable(db, table, [name for name, *_ in columns], given.key if given and given.key else _key(db, table))
+        return DataRefused(f"{NOT_UTF8} in {found}", error.where, error.expected) if found else error
+
     def _translated(self, error: Exception, resource: str) -> Exception:
         text, where = str(error).splitlines()[0], f"{self.path}{' ' + resource if resource else ''}"
         if "full" in text and ("disk" in text or "database" in text):
             return StorageFull(where, text)
         if "unicode" in text.lower() or "decode to UTF-8" in text:
-            return DataRefused("text that is not UTF-8", where, "UTF-8 text, or a BLOB column for bytes")
+            return DataRefused(NOT_UTF8, where, "UTF-8 text, or a BLOB column for bytes")
         if "not a database" in text or "malformed" in text:
             return DataRefused("it is no SQLite database, or a damaged one", where, "a file that begins with 'SQLite format 3'")
         if "locked" in text or "busy" in text:
             return SystemChanged(self.system.name, resource or self.path.name, f"another program kept it locked for {BUSY_SECONDS} s")
-        if "because it is a view" in text:
-            return DataRefused("it is a view, which cannot be written", where, "a table, or direction: read for this system in the flow")
+        if named := _VIEW.search(text):
+            what = f"'{named[1]}' is a view, which cannot be written"
+            return DataRefused(what, where, "a table, or direction: read for this system in the flow")
+        if "readonly" in text:
+            expected = "the right to write the file and its folder, or direction: read for this system in the flow"
+            return DataRefused(f"it may not be written ({text})", where, expected)
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR or "no such" in text:
             return DataRefused(text, where, "a table or view that SQLite can read")
         return SystemUnreachable(self.system.name, where, text)

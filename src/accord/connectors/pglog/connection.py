@@ -42,6 +42,7 @@ _ALIVE = struct.Struct(">qqb")
 _STATUS = struct.Struct(">cqqqqb")
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _DATA_HEAD = 25
+_NO_REPLICATION = ("permission denied to start WAL sender", "must be superuser or replication role")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,10 @@ class LogSource:
         secret = conninfo_to_dict(self.conninfo).get("password")
         text = text.replace(self.conninfo, self.where)
         text = text.replace(str(secret), "***") if secret else text
-        if isinstance(error, errors.InsufficientPrivilege):
+        # What ends a connection before it begins has no class of its own.
+        if isinstance(error, errors.InsufficientPrivilege) or any(words in text for words in _NO_REPLICATION):
             expected = "a user with REPLICATION who owns the tables and may create a publication in this database"
-            return DataRefused(text, self.where, expected)
+            return DataRefused(text, self.where, f"{expected}; or capture: sweep in the flow")
         if isinstance(error, (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)):
             return SystemChanged(self.system, self.where, text)
         refused = isinstance(error, (errors.ObjectNotInPrerequisiteState, errors.ConfigurationLimitExceeded))

@@ -110,12 +110,15 @@ def _gone(cycle: Cycle, side: Side, subject: str, old: Mapping[str, str]) -> Non
     if cycle.flow.drift == "stop":
         column = side.lacking[0]
         field = next(m for m in side.binding.fields.values() if column in mapped_columns(m))
+        state = "is gone" if not old or column in old else "was never there"
+        todo = "Correct the map, or set drift: evolve to go on without the field."
+        if state != "is gone" and side.binding.create:
+            todo = "Correct the map, or set drift: evolve to have the column made."
         raise GuardStopped(
             "schema drift",
-            f"column '{column}' of '{side.binding.resource}' in system '{side.binding.holder}' is gone; "
+            f"column '{column}' of '{side.binding.resource}' in system '{side.binding.holder}' {state}; "
             f"field '{field.name}' is mapped to it ({field.place})",
-            f"{alternatives(column, side.columns)} {' '.join(hints)}".strip()
-            + " Correct the map, or set drift: evolve to go on without the field.",
+            f"{alternatives(column, side.columns)} {' '.join(hints)}".strip() + f" {todo}",
         )
     sentence = f"{subject} no longer has {what}; its fields keep their agreed values. "
     sentence += " ".join(hints) or "Correct the map or bring the column back."

@@ -64,11 +64,14 @@ def capture(
         if absent:
             lacking += absent
             if drift == "stop" or name in entity.key:
+                todo = "or set drift: evolve to go on without the field"
+                if name in entity.key:
+                    todo = "or bring the column back: without its key no row is known"
                 raise GuardStopped(
                     "schema drift",
                     f"column '{absent[0]}' of '{side.binding.resource}' in system '{side.binding.system or side.name}' is gone; "
                     f"field '{name}' is mapped to it ({mapping.place})",
-                    f"{alternatives(absent[0], scanned)} Correct the map, or set drift: evolve to go on without the field.",
+                    f"{alternatives(absent[0], scanned)} Correct the map, {todo}.",
                 )
             continue
         side.codes[name] = compile_field(field, mapping, side.binding, _spelled(mapping.column or name, scanned))
