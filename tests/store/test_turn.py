@@ -113,6 +113,10 @@ def test_a_transaction_that_failed_leaves_the_store_in_order(store: Store, event
     store.verify()
 
 
+WAITING = (
+    'INSERT INTO "work_token" ("instance", "step", "via", "count") VALUES (?, ?, ?, ?) '
+    'ON CONFLICT (instance, step, via) DO UPDATE SET "count" = work_token."count" + excluded."count"'
+)
 COLUMNS = ("name", "holder", "pid", "host", "process", "token", "expires_at")
 LEASE: Sequence[Value] = ("x", "x", 1, "x", "x", 1, "x")
 
@@ -162,6 +166,10 @@ def test_many_rows_are_as_the_same_rows_one_by_one(store: Store) -> None:
             [(str(n), 2**40 + n, n / 7, None) for n in range(9)],
         )
 
+        tx.many(WAITING, [("i", str(n % 4), "way", 1) for n in range(4)])
+        tx.many(WAITING, [("i", str(n % 4), "way", 1) for n in range(6)])
+
+    assert store.rows('SELECT step, "count" FROM work_token ORDER BY step') == [("0", 3), ("1", 3), ("2", 2), ("3", 2)]
     assert [value for (value,) in store.rows("SELECT value FROM work_variable WHERE instance = 'odd' ORDER BY length(name), name")] == odd
     assert store.rows("SELECT name, value FROM work_variable WHERE instance = 'same' ORDER BY name") == [
         ("x", "3"),

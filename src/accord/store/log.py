@@ -98,7 +98,15 @@ def _plain(value: object) -> bool:
         return isfinite(value)  # type: ignore[arg-type] # a float, as its type says
     if kind is list:
         return all(map(_plain, value))  # type: ignore[call-overload] # a list, as its type says
-    return kind is dict and all(type(name) is str and _plain(name) and _plain(given) for name, given in value.items())  # type: ignore[attr-defined]
+    if kind is not dict:
+        return False
+    for name, given in value.items():  # type: ignore[attr-defined] # a dict, as its type says
+        if type(name) is not str or not (name.isascii() or _whole(name)):
+            return False
+        # Most values are short texts; a call for each would cost more than looking at it.
+        if not (type(given) is str and given.isascii()) and not _plain(given):
+            return False
+    return True
 
 
 def _whole(value: str) -> bool:

@@ -269,13 +269,17 @@ def _kind(column: Sequence[Value]) -> str:
 _TYPES: dict[type, str] = {str: "TEXT", int: "BIGINT", float: "DOUBLE PRECISION"}
 
 
+def _bare(name: str) -> str:
+    return name.strip().strip('"')
+
+
 @lru_cache(maxsize=1024)
 def _set_based(sql: str, kinds: tuple[str, ...]) -> tuple[str, tuple[int, ...]] | None:
     found = _INSERT.fullmatch(sql.strip())
     if found is None:
         return None
     table, names, conflict, keys = found.groups()
-    columns = [name.strip() for name in names.split(",")]
+    columns = [_bare(name) for name in names.split(",")]
     values = ", ".join(kind if kind == "NULL" else f"CAST(v->>{n} AS {kind})" for n, kind in enumerate(kinds))
-    key = tuple(columns.index(name.strip()) for name in keys.split(",")) if keys else ()
+    key = tuple(columns.index(_bare(name)) for name in keys.split(",")) if keys else ()
     return f"INSERT INTO {table} ({names}) SELECT {values} FROM json_array_elements(CAST(? AS json)) v {conflict or ''}", key

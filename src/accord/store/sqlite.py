@@ -91,11 +91,9 @@ class SqliteDatabase:
         """The one writing transaction."""
         with self._lock:
             try:
-                with self._errors():
-                    self._connection.execute("BEGIN IMMEDIATE")
+                self._execute("BEGIN IMMEDIATE", ())
                 yield self
-                with self._errors():
-                    self._connection.execute("COMMIT")
+                self._execute("COMMIT", ())
             except BaseException:
                 # SQLite itself rolls back on some errors, a full disk among them.
                 if self._connection.in_transaction:

@@ -15,7 +15,8 @@ _INSERT = insert("relation", COLUMNS)
 
 def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
     """An object named twice by an event in the same role stands here once."""
-    tx.many(_INSERT, [(stored.seq, ref.type, ref.id, ref.qualifier) for stored in events for ref in dict.fromkeys(stored.event.objects)])
+    named = dict.fromkeys([(stored.seq, ref.type, ref.id, ref.qualifier) for stored in events for ref in stored.event.objects])
+    tx.many(_INSERT, list(named))
 
 
 PROJECTION = Projection("relation", COLUMNS, KEY, apply, narrow=True)

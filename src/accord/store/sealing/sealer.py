@@ -136,7 +136,7 @@ def _sealed(event: Event, marks: Sequence[Mark], held: Held, nonces: Iterator[by
         paths = [mark.path for mark in those]
         values = [_at(raw, path) for path in paths]
         nonce = next(nonces)
-        data = nonce + cipher.encrypt(nonce, packed(values).encode(), _place(event.id, paths))
+        data = nonce + cipher.encrypt(nonce, packed(values).encode(), _place(event.id, tuple(paths)))
         parts.append([id_, paths, urlsafe_b64encode(data).decode()])
         for mark in those:
             if len(mark.path) > 2 and mark.path[0] == "attributes":
@@ -172,7 +172,7 @@ def _opened(event: str, id_: str, paths: list[Path], text: str, ciphers: Ciphers
         return None
     data = urlsafe_b64decode(text)
     try:
-        plain = cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], _place(event, paths))
+        plain = cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], _place(event, tuple([tuple(path) for path in paths])))
     except InvalidTag as error:
         raise DataRefused(
             "a sealed value does not open: it was changed or moved", f"event '{event}'", "the log as it was written"
@@ -180,9 +180,9 @@ def _opened(event: str, id_: str, paths: list[Path], text: str, ciphers: Ciphers
     return list(json.loads(plain))
 
 
-def _place(event: str, paths: Sequence[Sequence[str | int]]) -> bytes:
+def _place(event: str, paths: tuple[Path, ...]) -> bytes:
     """What is authenticated with the values: no two events and lists of paths give the same bytes."""
-    return f"{len(event)}:{event}".encode() + _spelled(tuple([tuple(path) for path in paths]))
+    return f"{len(event)}:{event}".encode() + _spelled(paths)
 
 
 @lru_cache(maxsize=4096)  # the same few places in event after event
