@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -63,3 +67,29 @@ def test_many_workers_need_a_store_they_all_reach(map_path: Path, capsys: pytest
     """A file is on one machine."""
     assert main(["worker", str(map_path), "--many"]) == 2
     assert "postgresql://" in capsys.readouterr().err
+
+
+def test_a_changed_map_is_worked_by_without_a_new_start(tmp_path: Path) -> None:
+    """An action begins a part by the map as it is, and not as it was when somebody started the worker weeks ago."""
+    path = tmp_path / "map.yaml"
+    parts = (
+        "name: test\nteams: {a: {owner: Mia}}\nprocesses: {p: {steps: {rest: {kind: wait, team: a, message: go, delay: 1s}, "
+        "part: {kind: subprocess, team: a, process: one, after: [rest]}}}, one: {steps: {STEP: {team: a}}}}\n"
+    )
+    path.write_text(parts.replace("STEP", "before"))
+    command = [sys.executable, "-m", "accord", "worker", str(path), "--watch"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            while not (tmp_path / ".accord" / "store.db").exists():
+                time.sleep(0.05)
+            path.write_text(parts.replace("STEP", "after_the_change"))
+            assert "work goes on by the new one" in process.stderr.readline()
+            assert main(["work", "start", "p", "--case", "C", "--map", str(path)]) == 0
+            with open_store(tmp_path / ".accord" / "store.db", segments=tmp_path / ".accord" / "segments") as store:
+                while not (found := open_work(load_map(path), store).tasks()):
+                    time.sleep(0.05)
+            assert [task.step for task in found] == ["after_the_change"]
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0

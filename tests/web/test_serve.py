@@ -108,3 +108,27 @@ def test_what_is_missing_is_said_before_anything_is_served(
 
     assert main(["serve", str(tmp_path)]) == 2
     assert "SHOP_SECRET" in capsys.readouterr().err
+
+
+def test_a_changed_map_is_served_without_a_new_start(
+    tmp_path: Path, started: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who adds a webhook or mends a form need not know who started the server; a map that is wrong takes nothing down."""
+    monkeypatch.setenv("SHOP", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3")
+    path = tmp_path / "map.yaml"
+    path.write_text(MAP)
+    process, said = started(str(tmp_path))
+    errors = process.stderr
+    with httpx.Client(base_url=said["url"], timeout=30) as client:
+        assert client.post("/webhooks/shop", json={}).status_code == 404
+
+        path.write_text(MAP + "webhooks: {shop: {messages: [placed], secret: '${env:SHOP}'}}\n")
+        assert "the new one is served from here on" in errors.readline()
+        assert client.post("/webhooks/shop", json={}).status_code == 401
+
+        path.write_text(MAP + "webhooks: nonsense\n")
+        told = errors.readline()
+        while "is served until it is mended" not in told:
+            told += errors.readline()
+        assert "The map has changed and is not served" in told
+        assert client.post("/webhooks/shop", json={}).status_code == 401

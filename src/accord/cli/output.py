@@ -75,6 +75,11 @@ def emit_error(kind: str, message: str, *, as_json: bool, code: int) -> None:
     typer.echo(f"error: {visible(message)}", err=True)
 
 
+def emit_note(message: str) -> None:
+    """A word on standard error about something that is as it should be."""
+    typer.echo(visible(message), err=True)
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
     """A table for people."""
     view = Table(title=title or None, title_justify="left", header_style="bold")

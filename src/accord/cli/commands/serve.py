@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from accord.cli import options
-from accord.cli.output import emit_error, emit_json, out
+from accord.cli.map_changes import map_state, noticing
+from accord.cli.output import emit_error, emit_json, emit_note, out
 from accord.mapfile import files_of
 from accord.model.errors import AccordError, UsageError
 
@@ -41,11 +42,30 @@ def serve(
     A proxy with TLS in front makes it reachable for others. --reports only does not read the map; nor does a folder without one.
     """
     # Loaded here: no other command needs a web server, and it takes as long to load as all of them.
-    from accord.web import WebServer, make_app
+    from accord.web import Renewable, Tries, WebServer, make_app
 
+    tries, since = Tries(), map_state(where.map_path)
     with ExitStack() as opened:
-        site = _site(where, reports, opened)
-        server = WebServer(make_app(site, failed=_told), port=port)
+        present, before = opened.enter_context(ExitStack()), opened.enter_context(ExitStack())
+        site = _site(where, reports, present)
+        app = Renewable(make_app(site, tries=tries, failed=_told))
+        server = WebServer(app, port=port)
+
+        def renew() -> None:
+            following = ExitStack()
+            try:
+                app.app = make_app(_site(where, reports, following), tries=tries, failed=_told)
+            except AccordError as error:
+                following.close()
+                _told(f"The map has changed and is not served: {error} The one before is served until it is mended.", error)
+                return
+            before.close()  # what was asked of it is answered long ago
+            before.push(present.pop_all())
+            present.push(following)
+            emit_note("The map has changed; the new one is served from here on.")
+
+        if site.work is not None:
+            opened.enter_context(noticing(where.map_path, renew, since=since))
         served = [name for name, there in (("reports", site.deliverables), ("links", site.work), ("webhooks", site.work)) if there]
         if json:
             emit_json({"command": "serve", "url": server.url, "serves": served})
