@@ -87,7 +87,7 @@ def test_the_inbox_reads_well_on_a_terminal(call: Any) -> None:
         (("start", "campain", "--case", "1"), 2, "Did you mean 'campaign'"),
         (("start", "campaign", "--case", "1"), 2, "'client' is a required property"),
         (("start", "campaign", "--case", "1", "--variable", "client"), 2, "name=value"),
-        (("claim", "nothing"), 2, "task 'nothing', which does not exist"),
+        (("claim", "nothing"), 2, "task 'nothing' does not exist"),
         (("signal", "payment", "--key", "C9"), 2, "reached nobody"),
         (("signal", "payment", "--key", "C9", "--content", "[1]"), 2, "no JSON object"),
         (("tasks", "--state", "asleep"), 2, "States: offered"),

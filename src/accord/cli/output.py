@@ -8,7 +8,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,6 +17,8 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
@@ -81,13 +83,41 @@ def emit_note(message: str) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """A table for people."""
+    """A table for people; on a terminal that is too narrow for its words a paragraph for each row."""
+    console = out()
+    if sys.stdout.isatty():
+        show_on_terminal(console, title, columns, rows, right=right)
+    else:
+        console.print(_view(title, columns, rows, right, range(len(columns)), None))
+
+
+def show_on_terminal(
+    console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
+) -> None:
+    """A table without the columns in which nothing stands; ids, which are copied from the first, are not broken."""
+    filled = [index for index in range(len(columns)) if any(row[index] for row in rows)] or range(len(columns))
+    view = _view(title, columns, rows, right, filled, console.width)
+    if rows and Measurement.get(console, console.options.update(width=1000), view).minimum > console.width:
+        if title:
+            console.print(f"[italic]{title}[/italic]")
+        for row in rows:
+            console.print(row[0], style="bold", soft_wrap=True)
+            told = [f"{columns[index]}: {row[index]}" for index in filled if index and row[index]]
+            console.print(Padding(" · ".join(told), (0, 0, 0, 2)))
+        return
+    console.print(view)
+
+
+def _view(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], shown: Iterable[int], width: int | None
+) -> Table:
     view = Table(title=title or None, title_justify="left", header_style="bold")
-    for index, column in enumerate(columns):
-        view.add_column(column, justify="right" if index in right else "left", overflow="fold")
+    for index in shown:
+        whole = width is not None and index == 0 and max((len(row[0]) for row in rows), default=0) <= 0.7 * width
+        view.add_column(columns[index], justify="right" if index in right else "left", overflow="fold", no_wrap=whole)
     for row in rows:
-        view.add_row(*row)
-    out().print(view)
+        view.add_row(*(row[index] for index in shown))
+    return view
 
 
 def targets_table(title: str, results: Sequence[TargetResult]) -> None:

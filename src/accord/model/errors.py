@@ -93,8 +93,8 @@ class UnknownName(MapError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, place: Place = NOWHERE, holder: str = "") -> None:
         self.kind, self.name, self.known, self.holder = kind, name, tuple(sorted(set(known))), holder
-        inside = f"{holder} names " if holder else ""
-        super().__init__(f"{inside}{kind} '{name}', which does not exist.", place=place, expected=alternatives(name, self.known))
+        said = f"{holder} names {kind} '{name}', which does not exist." if holder else f"{kind} '{name}' does not exist."
+        super().__init__(said, place=place, expected=alternatives(name, self.known))
 
 
 class UsageError(MapError):

@@ -49,6 +49,9 @@ def sentence(stored: StoredEvent) -> str:
     given = {name: value for name, value in stored.event.attributes.items() if value not in (None, "", [], {})}
     form = _SENTENCES.get(stored.event.type)
     who = str(given.get("by") or "the system")
+    if stored.event.type == "gate.evaluated":
+        # ``given`` leaves out what is empty, and a list of nothing is.
+        given |= {"verdict": "passed" if given.get("passed") else "not passed", "missing": _missing(given)}
     words = {"who": who, "step": _step(given), **{name: _shown(value) for name, value in given.items()}}
     return form.format_map(_Blank(words)).strip() if form else stored.event.type
 
@@ -100,13 +103,17 @@ _SENTENCES: Mapping[str, str] = {
     "handoff.started": "{who} began what was handed over",
     "handoff.escalated": "the handoff waits too long; {to} is told",
     "handoff.withdrawn": "the offer was taken back: {reason}",
-    "gate.evaluated": "gate {gate}: passed {passed}, score {score} {failed}",
+    "gate.evaluated": "gate {gate} is {verdict}{missing}",
     "timer.fired": "the time of {step} has come",
     "task.noted": "{who} noted {answers} for {step}",
     "tracker.applied": "{system} brought {step} to {wanted} ({columns})",
     "tracker.refused": "{system} wanted {wanted} {person} of {step}, which was refused: {reason}",
     "start.made": "{entity} {key} came to meet what start {start} waits for",
 }
+
+
+def _missing(given: Mapping[str, Any]) -> str:
+    return f": {_shown(given['failed'])} (score {float(given.get('score') or 0):.0%})" if "failed" in given else ""
 
 
 class _Blank(dict[str, str]):
