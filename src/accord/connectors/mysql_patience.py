@@ -68,7 +68,7 @@ class _Patient(io.RawIOBase):
         strikes = 0
         while True:
             try:
-                self._link.settimeout(silence(self._place, alive.SILENT_SECONDS, self._since))
+                self._link.settimeout(silence(self._place, alive.AGAIN_SECONDS if strikes else alive.SILENT_SECONDS, self._since))
                 return self._link.recv_into(buffer)
             except TimeoutError:
                 try:

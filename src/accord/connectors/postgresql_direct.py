@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import psycopg
 
 from accord.connectors.direct import DirectChange, Key, Texts, UnseenError
-from accord.connectors.postgresql_ready import Ready
+from accord.connectors.postgresql_ready import Ready, Rows
 from accord.connectors.postgresql_types import PgColumn, columns_of
 from accord.connectors.postgresql_visible import FIRST_PAUSE_SECONDS, SNAPSHOT, all_seen
 from accord.connectors.types import quote
@@ -104,36 +103,36 @@ class PostgresTable:
         self._switches = [name for name, column in columns.items() if column.base == "bool"]
 
     def ask(self, keys: Sequence[Key], unseen: Collection[int] = ()) -> Callable[[], dict[Key, Texts]]:
-        """One row is asked for at once; several are when the answer is wanted."""
-        if len(keys) != 1:
-            return partial(self.read, keys, unseen)
-        key, until = keys[0], time.monotonic() + _UNSEEN_SECONDS
-        self._ask(key, unseen)
+        """One statement a key, sent together; what the first can see, the others can, too."""
+        if not keys:
+            return dict
+        until = time.monotonic() + _UNSEEN_SECONDS
+        self._ask(keys, unseen)
 
         def answer() -> dict[Key, Texts]:
-            while (rows := self._answer(unseen)) is None:
+            while (found := self._answer(unseen)) is None:
                 if time.monotonic() > until:
                     raise UnseenError
                 time.sleep(FIRST_PAUSE_SECONDS)
-                self._ask(key, unseen)
-            return {key: dict(zip(self._names, rows[0], strict=True))} if len(rows) == 1 else {}
+                self._ask(keys, unseen)
+            return {key: dict(zip(self._names, rows[0], strict=True)) for key, rows in zip(keys, found, strict=True) if len(rows) == 1}
 
         return answer
 
-    def _ask(self, key: Key, unseen: Collection[int]) -> None:
+    def _ask(self, keys: Sequence[Key], unseen: Collection[int]) -> None:
         with self._errors():
-            self._ready.send(self._seeing if unseen else self._read, self._keys(key))
+            self._ready.send([(self._seeing if unseen and not n else self._read, self._keys(key)) for n, key in enumerate(keys)])
 
-    def _answer(self, unseen: Collection[int]) -> list[tuple[str | None, ...]] | None:
-        """The rows there are; ``None`` when the change could not be seen."""
+    def _answer(self, unseen: Collection[int]) -> list[Rows] | None:
+        """By key the rows there are; ``None`` when the change could not be seen."""
         with self._errors():
-            rows = self._ready.answer()
+            first, *others = self._ready.answers()
         if not unseen:
-            return rows
-        xmax, running = rows[0][0] or "", rows[0][1] or ""  # an array, as its text
+            return [first, *others]
+        xmax, running = first[0][0] or "", first[0][1] or ""  # an array, as its text
         if not all_seen(unseen, xmax, [x for x in running.strip("{}").split(",") if x]):
             return None
-        return [row[3:] for row in rows if row[2] is not None]
+        return [[row[3:] for row in first if row[2] is not None], *others]
 
     def from_log(self, row: Texts) -> Texts | None:
         """The log spells values as the type does, and so does a cast to text, of all but booleans."""
@@ -147,42 +146,15 @@ class PostgresTable:
         return found
 
     def read(self, keys: Sequence[Key], unseen: Collection[int] = ()) -> dict[Key, Texts]:
-        """One statement a key, sent together; what the first can see, the others can, too."""
-        if not keys:
-            return {}
-        if len(keys) == 1:
-            return self.ask(keys, unseen)()
-        until = time.monotonic() + _UNSEEN_SECONDS
-        while True:
-            found = self._rows(keys, unseen)
-            if found is not None:
-                return {key: dict(zip(self._names, rows[0], strict=True)) for key, rows in found.items() if len(rows) == 1}
-            if time.monotonic() > until:
-                raise UnseenError
-            time.sleep(FIRST_PAUSE_SECONDS)
-
-    def _rows(self, keys: Sequence[Key], unseen: Collection[int]) -> dict[Key, list[tuple[Any, ...]]] | None:
-        """By key what there is; ``None`` when the change could not be seen."""
-        first = self._seeing if unseen else self._read
-        with self._errors(), self._db.pipeline():
-            cursors = [self._db.cursor().execute(self._read if n else first, self._keys(key)) for n, key in enumerate(keys)]
-            found = {key: cursor.fetchall() for key, cursor in zip(keys, cursors, strict=True)}
-        if unseen:
-            seen = found[keys[0]]
-            if not all_seen(unseen, *seen[0][:2]):
-                return None
-            found[keys[0]] = [row[3:] for row in seen if row[2]]
-        return found
+        """As ``ask``, at once."""
+        return self.ask(keys, unseen)()
 
     def write(self, changes: Sequence[DirectChange]) -> list[Texts | None]:
         """Compare-and-set in the statement itself: what is compared is what is changed, and it tells what became of it."""
         with self._errors():
-            if len(changes) == 1:
-                self._ready.send(self._statement(changes[0]), self._values(changes[0]))
-                return [self._row(self._ready.answer())]
-            with self._db.pipeline(), self._db.transaction():
-                cursors = [self._db.cursor().execute(self._statement(c), self._values(c)) for c in changes]
-            return [self._row(cursor.fetchall()) for cursor in cursors]
+            self._ready.send([(self._statement(change), self._values(change)) for change in changes], whole=True)
+            found = self._ready.answers()
+        return [dict(zip(self._names, rows[0], strict=True)) if len(rows) == 1 else None for rows in found]
 
     def close(self) -> None:
         """End the session."""
@@ -193,9 +165,6 @@ class PostgresTable:
         values |= {f"n{self._place[name]}": value for name, value in change.new.items()}
         values |= {f"o{self._place[name]}": value for name, value in change.old.items()}
         return values
-
-    def _row(self, rows: Sequence[Sequence[Any]]) -> Texts | None:
-        return dict(zip(self._names, rows[0], strict=True)) if len(rows) == 1 else None
 
     def _statement(self, change: DirectChange) -> bytes:
         shape = (change.op, *change.new, "|", *change.old)

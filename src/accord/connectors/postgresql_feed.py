@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -40,7 +40,7 @@ from accord.connectors.pglog import (
     open_stream,
     slots,
 )
-from accord.connectors.pglog.changes import EPOCH_MICROSECONDS
+from accord.connectors.pglog.changes import EPOCH_MICROSECONDS, Values
 from accord.connectors.postgresql_keys import Shape, shape_of
 from accord.connectors.postgresql_types import PgColumn
 from accord.connectors.postgresql_visible import wait_until_seen
@@ -58,6 +58,8 @@ STRIDE_BYTES: Final = 16 << 20
 """After so much log of other tables a position without keys is handed out, so that the server need not keep that log for us."""
 AGAIN_BYTES: Final = 1 << 20
 """So much log is read again at every start of the stream until a position behind it was stored and acknowledged."""
+SINGLES: Final = 2_000
+"""Changes up to which whoever waits for them gets the rows themselves: to read so many by key costs more."""
 _PLAIN: Final = frozenset({"int2", "int4", "int8", "text", "varchar", "uuid"})
 """Types of keys of which every text in the log is a value, and the only one for it."""
 _ARROW: Final = {"integer": pa.int64(), "double": pa.float64(), "date": pa.date32()}
@@ -134,7 +136,8 @@ class PostgresFeed:
             until = time.monotonic() + wait_seconds
             while True:
                 left = until - time.monotonic()
-                found = self._taken(self._opened().read(wait_seconds=min(max(left, 0.0), LOOK_SECONDS), rows=limit), limit)
+                batch = self._opened().read(wait_seconds=min(max(left, 0.0), LOOK_SECONDS), rows=limit)
+                found = self._taken(batch, limit, singles=SINGLES)
                 if found is not None or left <= 0:
                     return found
         except SlotLost as error:
@@ -255,7 +258,8 @@ class PostgresFeed:
                 f"a transaction in its log cannot be seen after {SILENT_SECONDS:g} s; does a synchronous standby not answer?",
             )
 
-    def _taken(self, batch: LogBatch, limit: int) -> KeyChanges | EarlyRows | None:
+    def _taken(self, batch: LogBatch, limit: int, *, singles: int = 0) -> KeyChanges | EarlyRows | None:
+        """What a batch tells; of at most ``singles`` changes with the rows."""
         parts = list(batch.tables())
         if not parts and not batch.parts and batch.end.lsn - self._given.lsn < STRIDE_BYTES and not self._due():
             return None
@@ -272,7 +276,7 @@ class PostgresFeed:
             return self._everything()
         if parts:
             columns, more = {c.name: c for c in self._shape.columns}, batch.rows >= limit or not batch.whole
-            few = _few_rows(parts, self._table.key, columns)
+            few = _few_rows(parts, self._table.key, columns) if batch.rows <= singles or all(p.few for p in parts) else None
             if few is not None:
                 return EarlyRows(self._table.key, few, self._position(), self._table_of, more, unseen)
             keys = _keys(parts, self._table.key, columns)
@@ -405,24 +409,31 @@ def _keys(parts: Sequence[TableChanges], key: Sequence[str], columns: Mapping[st
 
 
 def _few_rows(parts: Sequence[TableChanges], key: Sequence[str], columns: Mapping[str, PgColumn]) -> dict[Key, LoggedRow] | None:
-    """The same with the rows, one by one, where that is quicker; ``None`` where not, or where a key's text may be no value of its type."""
+    """The same with the rows, one by one; ``None`` where a key is null or its text may be no value of its type."""
     if any(name not in columns or columns[name].base not in _PLAIN or columns[name].is_array for name in key):
         return None
     found: dict[Key, LoggedRow] = {}
-    for part in parts:
-        if part.few is None:
+    for key_before, new, unchanged, microseconds in (change for part in parts for change in _singles(part)):
+        before = tuple(key_before[name] for name in key)
+        # A value that the log leaves out was not touched, in the key as elsewhere.
+        after = before if new is None else tuple((key_before if n in unchanged else new)[n] for n in key)
+        if None in before or None in after:
             return None
-        for change in part.few:
-            before = tuple(change.key[name] for name in key)
-            # A value that the log leaves out was not touched, in the key as elsewhere.
-            after = before if change.new is None else tuple((change.key if n in change.unchanged else change.new)[n] for n in key)
-            if None in before or None in after:
-                return None
-            moment = change.microseconds + EPOCH_MICROSECONDS
-            if before != after:
-                found[before] = LoggedRow(moment, None)  # type: ignore[index]  # no null is in it
-            found[after] = LoggedRow(moment, change.new, told=not change.unchanged)  # type: ignore[index]
+        if before != after:
+            found[before] = LoggedRow(microseconds, None)  # type: ignore[index]  # no null is in it
+        found[after] = LoggedRow(microseconds, new, told=not unchanged)  # type: ignore[index]
     return found
+
+
+def _singles(part: TableChanges) -> Iterator[tuple[Values, Values | None, Collection[str], int]]:
+    """Of each change the key before it, the row after it, the columns the log leaves out of that, and when it was committed."""
+    if part.few is not None:
+        for change in part.few:
+            yield change.key, change.new, change.unchanged, change.microseconds + EPOCH_MICROSECONDS
+        return
+    moments = part.rows["commit_time"].cast(pa.int64()).to_pylist()
+    for row, moment in zip(part.rows.select(["key", "new", "unchanged"]).to_pylist(), moments, strict=True):
+        yield row["key"], row["new"], row["unchanged"] or (), moment
 
 
 def _table_of_few(rows: Mapping[Key, LoggedRow], key: Sequence[str], columns: Mapping[str, PgColumn]) -> pa.Table:

@@ -15,6 +15,10 @@ SOON_SECONDS: Final = 2.0
 """In place of a longer silence."""
 CONNECT_SOON_SECONDS: Final = 5.0
 """In place of a longer time to connect in."""
+JUST_SECONDS: Final = 5.0
+"""A connection made so soon after a silence was found is one to try again at once."""
+CONNECT_NOW_SECONDS: Final = 2.0
+"""In place of a longer time to connect in, just after a silence was found."""
 
 _found: dict[str, float] = {}
 _made: dict[str, float] = {}
@@ -31,15 +35,20 @@ def connected(place: str) -> None:
 
 
 def silence(place: str, seconds: float, since: float) -> float:
-    """How long to hear nothing before asking, where it would be ``seconds``, over a connection made at ``since`` (monotonic)."""
+    """How long to hear nothing before asking, where it would be ``seconds``, over a connection made at ``since`` (monotonic).
+
+    One made to try again at once is doubted as soon as those from before: a network that lost the first question may lose this one, too.
+    """
     found = _recent(place)
-    return seconds if found is None or since > found else min(seconds, SOON_SECONDS)
+    return seconds if found is None or since > found + JUST_SECONDS else min(seconds, SOON_SECONDS)
 
 
 def connecting(place: str, seconds: float) -> float:
     """How long to try to connect, where it would be ``seconds``."""
     found = _recent(place)
-    return seconds if found is None or _made.get(place, 0.0) > found else min(seconds, CONNECT_SOON_SECONDS)
+    if found is None or _made.get(place, 0.0) > found:
+        return seconds
+    return min(seconds, CONNECT_NOW_SECONDS if time.monotonic() - found < JUST_SECONDS else CONNECT_SOON_SECONDS)
 
 
 def _recent(place: str) -> float | None:

@@ -128,9 +128,15 @@ def _not_single(binding: Binding, batches: list[Batch]) -> str:
     for batch in batches:
         if isinstance(batch, KeyChanges) and batch.keys is None:
             return "the log does not tell which rows changed"
-        if isinstance(batch, KeyChanges) and batch.keys is not None and batch.keys.num_rows > MOST_KEYS:
+        if _size(batch) > MOST_KEYS:
             return "many rows at once"
     return ""
+
+
+def _size(batch: Batch) -> int:
+    if isinstance(batch, EarlyRows):
+        return len(batch.rows)
+    return 0 if batch.keys is None else batch.keys.num_rows
 
 
 def _changes(batches: list[Batch], columns: list[str]) -> tuple[list[tuple[Key, str | None]], dict[Key, Texts | None]]:
