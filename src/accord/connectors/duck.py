@@ -101,10 +101,7 @@ def load_scanner(con: duckdb.DuckDBPyConnection, scanner: Scanner) -> str:
         TerminalError: none of them worked; the message says what to install.
     """
     name = f"{scanner}_scanner"
-    found = con.execute("SELECT loaded FROM duckdb_extensions() WHERE extension_name = ? AND loaded", [name]).fetchone()
-    wheel = _wheel_path(name)
-    if found:
-        return "wheel" if wheel else "installed"
+    wheel = _wheel_path(name)  # loaded already, it is not looked at again
     tried = []
     for how, statements in (
         ("wheel", [f"LOAD {literal(str(wheel))}"] if wheel else []),

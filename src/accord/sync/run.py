@@ -35,7 +35,7 @@ from accord.sync.identity.links import record_links
 from accord.sync.identity.own_key import assign_keys
 from accord.sync.identity.resolve import identify, resolve_only, restore_unmerged
 from accord.sync.judge.aggregates import check_aggregates, newest_values, stale_sources
-from accord.sync.judge.judge import collect_quarantine, contract_findings, judge_merged, judge_side, load_references
+from accord.sync.judge.judge import collect_quarantine, contract_findings, judge_merged, judge_none, judge_side, load_references
 from accord.sync.live.fold import fold_live, pend_live
 from accord.sync.mapping.lookups import make_lookups
 from accord.sync.merge.conflicts import record_conflicts, record_stale, withdraw_stale
@@ -212,9 +212,10 @@ def _decide(cycle: Cycle, limit: Limit) -> int:
         believe_written(cycle, side)
         overlay_intents(cycle, side)
     active = find_active(cycle) if limit.keys is None else find_active(cycle) and limit_active(cycle, limit.keys)
-    merge(cycle) if active else _merge_nothing(cycle)
     if not active:
+        judge_none(cycle)
         return 0
+    merge(cycle)
     restore_unmerged(cycle)
     apply_decisions(cycle)
     judge_merged(cycle, references)
@@ -228,14 +229,10 @@ def _decide(cycle: Cycle, limit: Limit) -> int:
     return active
 
 
-def _merge_nothing(cycle: Cycle) -> None:
-    fields = names(cycle.fields)
-    cycle.sql(f"CREATE OR REPLACE TABLE bad_merged AS SELECT {fields}, CAST([] AS VARCHAR[]) AS reasons FROM golden0 WHERE false")
-
-
 def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, Side]) -> bool:
     """Intend, apply and read back; returns whether some row was stale and should be merged anew."""
-    writing = [s for s in cycle.sides if s.writable and cycle.count(f"SELECT count(*) FROM {s.table('plan')} WHERE _unfit IS NULL")]
+    planned = [s for s in cycle.sides if s.writable and cycle.rows(s.table("plan"))]
+    writing = [s for s in planned if cycle.count(f"SELECT count(*) FROM {s.table('plan')} WHERE _unfit IS NULL")]
     moved: list[Side] = []
     told: list[Side] = []
     if writing:
@@ -412,9 +409,7 @@ def _refusals(cycle: Cycle, *, active: bool) -> list[Finding]:
     found = []
     for side in cycle.sides if active else ():
         table = side.table("done")
-        if not cycle.has(table):
-            continue
-        count = cycle.count(f"SELECT count(*) FROM {table} WHERE _status = 'refused'")
+        count = cycle.count(f"SELECT count(*) FROM {table} WHERE _status = 'refused'") if cycle.made.get(table) else 0
         if count:
             reasons = cycle.sql(f"SELECT DISTINCT _reason FROM {table} WHERE _status = 'refused' ORDER BY 1 LIMIT 3")
             subject = f"{side.binding.system or side.name}/{side.binding.resource}"

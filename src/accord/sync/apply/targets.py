@@ -23,10 +23,10 @@ def plan_target(cycle: Cycle, side: Side) -> None:
     """
     _make_wants(cycle, side)
     if not side.writable:
-        cycle.sql(
-            f"CREATE OR REPLACE TABLE {side.table('plan')} AS "
+        cycle.make(
+            side.table("plan"),
             f"SELECT rowid AS _m, {names(cycle.keys)}, '' AS _op, CAST([] AS VARCHAR[]) AS _set, "
-            f"'' AS _unfit{''.join(', NULL AS ' + quote('k:' + side.codes[k].column) for k in cycle.keys)} FROM merged WHERE false"
+            f"'' AS _unfit{''.join(', NULL AS ' + quote('k:' + side.codes[k].column) for k in cycle.keys)} FROM merged WHERE false",
         )
         return
     i, keys = side.index, cycle.keys
@@ -46,12 +46,15 @@ def plan_target(cycle: Cycle, side: Side) -> None:
         raw = quote(raw_name(column))
         seen.append(f"w.{raw} AS {quote('w:' + column)}, r.{raw} AS {quote('r:' + column)}")
     planned = _planned(cycle, written, key_codes, given=gives_keys(side))
-    cycle.sql(f"""
-        CREATE OR REPLACE TABLE {side.table("plan")} AS SELECT * FROM (SELECT {", ".join(planned)} FROM (
+    cycle.make(
+        side.table("plan"),
+        f"""
+        SELECT * FROM (SELECT {", ".join(planned)} FROM (
             SELECT {", ".join(seen)} FROM merged m LEFT JOIN {side.table("want")} w ON w._m = m.rowid
             LEFT JOIN {side.table("cap")} r ON r.rowid = coalesce(m._rid_{i}, m._qrid_{i})
             LEFT JOIN {side.table("base")} b ON {join_on(keys, "m", "b")} LEFT JOIN golden0 g ON {join_on(keys, "m", "g")}
-        )) WHERE _op IS NOT NULL""")
+        )) WHERE _op IS NOT NULL""",
+    )
 
 
 def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[FieldCode], *, given: bool) -> list[str]:
@@ -131,6 +134,8 @@ def _type(side: Side, column: str) -> str:
 
 def make_batch(cycle: Cycle, side: Side, batch_id: str) -> ChangeBatch | None:
     """The rows of ``plan_<i>`` that can be written, in the order of ``numbered``, for the connector; ``None`` when there are none."""
+    if not cycle.rows(side.table("plan")):
+        return None
     key = tuple(side.codes[k].column for k in cycle.keys)
     columns = tuple(column_writes(side.written(cycle.keys)))
     picked = [f"_op AS {quote(OP)}", *(f"{quote('k:' + c)} AS {quote(c)}" for c in key)]

@@ -45,9 +45,10 @@ def _settle(cycle: Cycle, side: Side, result: ApplyResult) -> None:
         return
     columns = tuple(side.codes[k].column for k in cycle.keys)
     if result.stale is None and result.refused is None:
-        cycle.sql(
-            f"CREATE OR REPLACE TABLE {side.table('done')} AS SELECT _m, {names(cycle.keys)}, _op, _set, "
-            f"CASE WHEN _unfit IS NOT NULL THEN 'refused' ELSE 'done' END AS _status, _unfit AS _reason FROM {side.table('plan')}"
+        cycle.make(
+            side.table("done"),
+            f"SELECT _m, {names(cycle.keys)}, _op, _set, "
+            f"CASE WHEN _unfit IS NOT NULL THEN 'refused' ELSE 'done' END AS _status, _unfit AS _reason FROM {side.table('plan')}",
         )
         return
     _as_text(cycle, "stale_keys", result.stale, columns)
@@ -55,13 +56,15 @@ def _settle(cycle: Cycle, side: Side, result: ApplyResult) -> None:
     on_stale = " AND ".join(f"s.{quote(c)} = CAST(p.{quote('k:' + c)} AS VARCHAR)" for c in columns)
     on_refused = " AND ".join(f"x.{quote(c)} = CAST(p.{quote('k:' + c)} AS VARCHAR)" for c in columns)
     first = quote(columns[0])
-    cycle.sql(f"""
-        CREATE OR REPLACE TABLE {side.table("done")} AS
+    cycle.make(
+        side.table("done"),
+        f"""
         SELECT p._m, {names(cycle.keys, "p")}, p._op, p._set,
             CASE WHEN p._unfit IS NOT NULL OR x.{first} IS NOT NULL THEN 'refused'
                 WHEN s.{first} IS NOT NULL THEN 'stale' ELSE 'done' END AS _status,
             coalesce(p._unfit, x.reason) AS _reason
-        FROM {side.table("plan")} p LEFT JOIN stale_keys s ON {on_stale} LEFT JOIN refused_keys x ON {on_refused}""")
+        FROM {side.table("plan")} p LEFT JOIN stale_keys s ON {on_stale} LEFT JOIN refused_keys x ON {on_refused}""",
+    )
 
 
 def _settle_numbered(cycle: Cycle, side: Side, result: ApplyResult) -> None:
@@ -69,15 +72,17 @@ def _settle_numbered(cycle: Cycle, side: Side, result: ApplyResult) -> None:
     number = quote(ROW)
     _as_text(cycle, "stale_keys", result.stale, (ROW,))
     _as_text(cycle, "refused_keys", result.refused, (ROW,))
-    cycle.sql(f"""
-        CREATE OR REPLACE TABLE {side.table("done")} AS
+    cycle.make(
+        side.table("done"),
+        f"""
         SELECT p._m, {names(cycle.keys, "p")}, p._op, p._set,
             CASE WHEN p._unfit IS NOT NULL OR x.{number} IS NOT NULL THEN 'refused'
                 WHEN s.{number} IS NOT NULL THEN 'stale' ELSE 'done' END AS _status,
             coalesce(p._unfit, x.reason) AS _reason
         FROM {side.table("plan")} p LEFT JOIN ({numbered(cycle, side)}) n USING (_m)
         LEFT JOIN stale_keys s ON s.{number} = CAST(n.{number} AS VARCHAR)
-        LEFT JOIN refused_keys x ON x.{number} = CAST(n.{number} AS VARCHAR)""")
+        LEFT JOIN refused_keys x ON x.{number} = CAST(n.{number} AS VARCHAR)""",
+    )
     key = f"CAST(n.{quote(cycle.keys[0])} AS VARCHAR)"
     given = "SELECT NULL::VARCHAR AS canonical, NULL::VARCHAR AS own WHERE false"
     if result.given is not None:

@@ -95,8 +95,7 @@ def capture(
     rows = f"SELECT {', '.join(canonical + raw)} FROM {relation} {where}"
     if among:
         rows = f"SELECT * FROM ({rows}) SEMI JOIN {among} USING ({names(entity.key)})"
-    con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS {rows}")
-    found = con.execute(f"SELECT count(*) FROM {side.table('cap')}").fetchone()
+    found = con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS {rows}").fetchone()
     side.rows = int(found[0]) if found else 0
     side.token = token if token == change_token(side.connector, side.binding.resource) else None
 

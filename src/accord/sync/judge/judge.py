@@ -44,16 +44,20 @@ def judge_side(cycle: Cycle, side: Side, references: dict[str, str]) -> None:
     values counts as held back too.
     """
     cap, bad, keys = side.table("cap"), side.table("bad"), cycle.keys
-    find_bad(cycle.con, cycle.entity, side.codes, cap, bad, references)
+    cycle.made[bad] = find_bad(cycle.con, cycle.entity, side.codes, cap, bad, references)
     cycle.sql(f"CREATE OR REPLACE VIEW {side.table('cur')} AS {accepted_view(cap, bad)}")
     with_key = " AND ".join(f"c.{quote(k)} IS NOT NULL" for k in keys)
     no_key = " OR ".join(f"c.{quote(k)} IS NULL" for k in keys)
     rest = [f for f in side.fields if f not in keys]
     same = " AND ".join(f"c.{quote(f)} IS NOT DISTINCT FROM b.{quote(f)}" for f in rest) or "true"
-    cycle.sql(f"""
-        CREATE OR REPLACE TABLE {side.table("qkey")} AS
-        SELECT {names(keys, "c")}, min(c.rowid) AS rid, bool_or(x.ambiguous) AS ambiguous
-        FROM {cap} c JOIN {bad} x ON x.rid = c.rowid WHERE {with_key} AND x.reasons IS NOT NULL GROUP BY {names(keys, "c")}""")
+    if cycle.rows(bad):
+        cycle.sql(f"""
+            CREATE OR REPLACE TABLE {side.table("qkey")} AS
+            SELECT {names(keys, "c")}, min(c.rowid) AS rid, bool_or(x.ambiguous) AS ambiguous
+            FROM {cap} c JOIN {bad} x ON x.rid = c.rowid WHERE {with_key} AND x.reasons IS NOT NULL GROUP BY {names(keys, "c")}""")
+    else:
+        kinds = {k: storage_type(cycle.entity, k) for k in keys}
+        cycle.make_empty(side.table("qkey"), {**kinds, "rid": "BIGINT", "ambiguous": "BOOLEAN"})
     if not cycle.count(f"SELECT count(*) FROM {cap} c WHERE {no_key}"):
         return
     cycle.sql(f"""
@@ -89,14 +93,22 @@ def judge_merged(cycle: Cycle, references: dict[str, str]) -> None:
         rows += f" UNION ALL SELECT {names(cycle.fields, 'g')}, NULL, false FROM golden0 g ANTI JOIN active a {cycle.using()}"
         load_neighbours(cycle, shared)
         rows += f" UNION ALL SELECT {names(cycle.fields)}, NULL, false FROM neighbour"
-        cycle.sql(f"CREATE OR REPLACE TABLE candidate AS {rows}")
+        cycle.make("candidate", rows)
+        some = cycle.count("SELECT count(*) FROM candidate WHERE _judged")
     else:
-        cycle.sql(f"CREATE OR REPLACE TABLE candidate AS SELECT * FROM ({rows}) WHERE _judged")
+        some = cycle.make("candidate", f"SELECT * FROM ({rows}) WHERE _judged")
+    if not some:
+        judge_none(cycle)
+        return
     find_bad(cycle.con, cycle.entity, provided, "candidate", "bad_candidate", references)
-    cycle.sql("""
-        CREATE OR REPLACE TABLE bad_merged AS
-        SELECT c.*, x.reasons FROM candidate c JOIN bad_candidate x ON x.rid = c.rowid WHERE c._judged AND x.reasons IS NOT NULL""")
-    cycle.sql("UPDATE merged SET _held = true FROM bad_merged x WHERE merged.rowid = x._m")
+    broken = "candidate c JOIN bad_candidate x ON x.rid = c.rowid WHERE c._judged AND x.reasons IS NOT NULL"
+    if cycle.make("bad_merged", f"SELECT c.*, x.reasons FROM {broken}"):
+        cycle.sql("UPDATE merged SET _held = true FROM bad_merged x WHERE merged.rowid = x._m")
+
+
+def judge_none(cycle: Cycle) -> None:
+    """Make ``bad_merged`` where no merged row has to be judged."""
+    cycle.make_empty("bad_merged", {**{f: storage_type(cycle.entity, f) for f in cycle.fields}, "reasons": "VARCHAR[]"})
 
 
 def collect_quarantine(cycle: Cycle, shown: Mapping[str, Side]) -> int:
@@ -105,9 +117,7 @@ def collect_quarantine(cycle: Cycle, shown: Mapping[str, Side]) -> int:
     ``binding`` is empty for rows that broke the contract only once merged. A held-back row into which we wrote what others changed is
     taken as read back (``shown``), or our own write would make it look like another bad row next time.
     """
-    if not cycle.count(
-        f"SELECT {' + '.join(f'(SELECT count(*) FROM {t})' for t in (*(s.table('bad') for s in cycle.sides), 'bad_merged'))}"
-    ):
+    if not any(cycle.rows(table) for table in (*(s.table("bad") for s in cycle.sides), "bad_merged")):
         cycle.make_empty("quarantine", QUARANTINE)
         make_waiting(cycle)
         return 0
@@ -152,7 +162,8 @@ def contract_findings(cycle: Cycle, references: Mapping[str, str]) -> list[Findi
     for side in cycle.sides:
         subject = f"{side.binding.system or side.name}/{side.binding.resource}"
         bad = cycle.count(f"SELECT count(*) FROM waiting WHERE binding = {literal(side.name)}") if cycle.rows("quarantine") else 0
-        copies = cycle.count(f"SELECT count(*) FROM {side.table('bad')} WHERE reasons IS NULL")
+        held = side.table("bad")
+        copies = cycle.count(f"SELECT count(*) FROM {held} WHERE reasons IS NULL") if cycle.rows(held) else 0
         if bad:
             first = cycle.sql(f"SELECT DISTINCT reasons[1] FROM waiting WHERE binding = {literal(side.name)} ORDER BY 1 LIMIT 3")
             sentence = f"flow '{cycle.flow.name}': {bad} rows of {subject} break the contract and wait in quarantine until corrected there."

@@ -97,7 +97,7 @@ def _value_checks(field: Field, sql_type: str) -> list[Check]:
 
 def find_bad(
     con: duckdb.DuckDBPyConnection, entity: Entity, codes: Mapping[str, FieldCode], captured: str, bad: str, references: Mapping[str, str]
-) -> None:
+) -> int:
     """Fill table ``bad`` with ``rid`` (row of ``captured``), ``reasons`` (list of text), ``ambiguous`` (its key stands twice).
 
     Identical copies of a row are no contradiction: one stays, the others get ``reasons`` null and are simply left out.
@@ -109,6 +109,9 @@ def find_bad(
         captured: table with all canonical fields.
         bad: table to make.
         references: field: table of the texts it may hold (one column ``k``).
+
+    Returns:
+        How many rows ``bad`` has.
     """
     columns = [str(row[0]) for row in con.execute(f"DESCRIBE {captured}").fetchall()]
     found = con.execute(f"SELECT count(*) FROM {captured}").fetchone()
@@ -126,15 +129,16 @@ def find_bad(
     con.execute(f"CREATE OR REPLACE TEMP TABLE broken_rows AS SELECT rowid AS _rid{shown} FROM {captured} WHERE {broken}")
     by_row = f"SELECT _rid AS rid, list_filter([{reasons}], lambda r: r IS NOT NULL) AS found FROM broken_rows"
     if not queries:  # each row is there once, so that nothing has to be brought together
-        con.execute(f"""
+        made = con.execute(f"""
             CREATE OR REPLACE TABLE {bad} AS
-            SELECT rid, list_sort(found) AS reasons, false AS ambiguous FROM ({by_row}) WHERE len(found) > 0""")
-        return
+            SELECT rid, list_sort(found) AS reasons, false AS ambiguous FROM ({by_row}) WHERE len(found) > 0""").fetchone()
+        return int(made[0]) if made else 0
     parts = [f"SELECT rid, unnest(found) AS reason, false AS ambiguous, 0 AS o FROM ({by_row})", *queries]
-    con.execute(f"""
+    made = con.execute(f"""
         CREATE OR REPLACE TABLE {bad} AS
         SELECT rid, list(reason ORDER BY o, reason) FILTER (WHERE reason IS NOT NULL) AS reasons, bool_or(ambiguous) AS ambiguous
-        FROM ({" UNION ALL ".join(parts)}) GROUP BY rid""")
+        FROM ({" UNION ALL ".join(parts)}) GROUP BY rid""").fetchone()
+    return int(made[0]) if made else 0
 
 
 def _copies(con: duckdb.DuckDBPyConnection, keys: Sequence[str], captured: str, columns: Sequence[str]) -> str:

@@ -79,10 +79,7 @@ def note_refused(cycle: Cycle, source: Side, target: Side, tally: Tally) -> None
         cycle.con.unregister("refused_batches")
     for side in (source, target):
         held = "true" if side is source else "false"
-        cycle.sql(
-            f"CREATE OR REPLACE TABLE {side.table('bad')} AS "
-            f"SELECT rowid AS rid, {REASONS} AS reasons, false AS ambiguous FROM refused WHERE {held}"
-        )
+        cycle.make(side.table("bad"), f"SELECT rowid AS rid, {REASONS} AS reasons, false AS ambiguous FROM refused WHERE {held}")
     present = " AND ".join(f"{quote(k)} IS NOT NULL" for k in cycle.keys)
     told = f"{literal(cycle.flow.name)} AS flow, {literal(source.name)} AS binding"
     cycle.make(

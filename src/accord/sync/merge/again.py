@@ -40,9 +40,6 @@ def keys_again(cycle: Cycle) -> str:
 
 def make_again(cycle: Cycle) -> None:
     """Let the rows of such decisions exist in ``merged``, still empty, and note them in ``made``; not those somebody made meanwhile."""
-    if not cycle.rows("decision0"):
-        cycle.sql("CREATE OR REPLACE TEMP TABLE made (_m BIGINT)")
-        return
     cycle.sql(
         "CREATE OR REPLACE TEMP TABLE made AS SELECT rowid AS _m FROM merged m WHERE NOT _exists "
         f"AND {key_json(cycle.keys, 'm')} IN (SELECT key FROM decision0 WHERE kind = {literal(AGAIN)})"

@@ -55,9 +55,11 @@ def load_decisions(cycle: Cycle) -> None:
 
 def apply_decisions(cycle: Cycle) -> None:
     """Put decided values into ``merged`` and say in ``ruling`` what became of each decision: applied, moved or gone."""
+    if not cycle.rows("decision0"):
+        return
     cycle.sql(f"CREATE OR REPLACE TABLE ruling ({_RULING})")
     make_again(cycle)
-    for (field,) in cycle.sql("SELECT DISTINCT field FROM decision0") if cycle.rows("decision0") else ():
+    for (field,) in cycle.sql("SELECT DISTINCT field FROM decision0"):
         f = str(field)
         q, kind = quote(f), storage_type(cycle.entity, f)
         joins, moved = [], ["false"]
@@ -111,7 +113,7 @@ def _events(cycle: Cycle) -> Iterator[Event]:
     rows = cycle.store.table("conflict").to_pylist()
     known = {r["id"]: r for r in rows if r["flow"] == cycle.flow.name and r["status"] != "closed"}
     ruled: dict[str, str] = {}
-    if cycle.has("ruling"):
+    if cycle.rows("decision0") and cycle.has("ruling"):
         broken = "_m IN (SELECT rowid FROM merged WHERE _held)"  # a decided row that breaks the contract waits with it
         ruled = {str(i): str(o) for i, o in cycle.sql(f"SELECT id, outcome FROM ruling WHERE NOT ({broken})")}
     for id_, task in held.items():
