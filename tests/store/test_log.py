@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accord.model.errors import TerminalError, UsageError
-from accord.model.event import GENESIS, Event, Head, ObjectRef, chain_hash
+from accord.model.event import GENESIS, Event, Head, ObjectRef, chain_hash, time_in
 from accord.store import Store, log
 from accord.store.log import checked, decode
 
@@ -253,4 +253,4 @@ def test_the_stored_text_hashes_like_the_event_it_gives_back(attributes: dict[An
         return  # keys of several kinds, or half a surrogate pair
 
     assert decode(normal.canonical().decode()) == normal
-    assert normal.time == made.time
+    assert normal.time == made.time == time_in(normal.canonical().decode())

@@ -124,3 +124,27 @@ def test_an_id_said_to_be_fresh_that_is_in_the_log_is_refused(store: Store, even
 
     assert [stored.event.id for stored in store.read()] == ["drawn:0", "other:0", "drawn:1"]
     store.verify()
+
+
+def test_who_just_decided_together_is_waited_for(store: Store, event: MakeEvent) -> None:
+    """Threads come back together; the first must not go alone when the rest follows at once, nor wait when all are there."""
+    store._group._expected, store._group._patience = 2, 60.0
+    sizes: list[int] = []
+    carry_out = store._group._carry_out
+    store._group._carry_out = lambda pieces: (sizes.append(len(pieces)), carry_out(pieces))[1]  # type: ignore[method-assign]
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda n: store.transact(lambda rows: ([event(id_=str(n))], None)), range(2)))
+
+    assert sizes == [2]
+
+
+def test_who_is_waited_for_in_vain_is_not_waited_for_again(store: Store, event: MakeEvent) -> None:
+    """Whoever is left alone pays once, a moment."""
+    store._group._expected, store._group._patience = 2, 0.001
+
+    for n in range(2):
+        store.transact(lambda rows, n=n: ([event(id_=str(n))], None))  # type: ignore[misc]
+
+    assert store._group._expected == 1
+    assert [stored.event.id for stored in store.read()] == ["0", "1"]

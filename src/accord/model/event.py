@@ -13,6 +13,7 @@ from accord.model.spelling import speller
 
 GENESIS = "0" * 64
 _canonical = speller(allow_nan=False)
+_TIME = ',"time":"'
 _last: tuple[datetime | None, str] = (None, "")
 
 
@@ -96,6 +97,13 @@ def of_body(raw: Mapping[str, Any]) -> Event:
         attributes=raw["attributes"],
         objects=tuple(ObjectRef(*given) for given in raw["objects"]),
     )
+
+
+def time_in(body: str) -> datetime:
+    """The time of an event in its canonical text, without reading the rest of it."""
+    # Members are sorted: behind ``time`` comes ``type`` alone, and within a text no quotation mark stands without a backslash.
+    begin = body.rindex(_TIME) + len(_TIME)
+    return datetime.fromisoformat(body[begin : body.index('"', begin)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ that are done, and one that leads next.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -22,6 +23,7 @@ from accord.store.turn import Ahead, Appender, Turn
 
 T = TypeVar("T")
 Decide = Callable[[Rows], tuple[Iterable[Event], T]]
+_PATIENCE_SHARE, _PATIENCE_SECONDS = 0.5, 0.002  # of the time the last transaction took, and never longer
 MOST = 256  # decisions in one transaction: what a crash may undo at once, and how long the last of them waits for the first
 _FOR_ALL = (LeaseHeld, StorageFull, SystemUnreachable)  # what no decision is guilty of
 
@@ -49,6 +51,9 @@ class GroupCommit:
         self._waiting: deque[_Piece] = deque()
         self._leader: _Piece | None = None
         self._guard = threading.Lock()
+        self._expected = 1  # threads that had something to decide of late, and may be about to come back with more
+        self._patience = 0.0  # seconds to wait for them
+        self._gathering: threading.Lock | None = None  # let go of by the last of them
 
     def run(self, decide: Decide[T], ahead: Ahead | None = None, fresh: str = "") -> T:
         """What ``decide`` gives beside its events, once they are durable; whatever it raises, with nothing of it kept.
@@ -61,6 +66,9 @@ class GroupCommit:
             self._waiting.append(piece)
             if leads := self._leader is None:
                 self._leader = piece
+            if self._gathering is not None and len(self._waiting) >= self._expected:
+                self._gathering.release()
+                self._gathering = None
         try:
             if not leads:
                 piece.turn.acquire()  # until it is done, or this thread's turn to lead
@@ -74,7 +82,9 @@ class GroupCommit:
         return piece.result  # type: ignore[no-any-return] # the piece keeps what its own decision returned
 
     def _lead(self, own: _Piece) -> None:
+        self._gather()
         taken: list[_Piece] = []
+        begun = time.monotonic()
         try:
             with self._guard:
                 taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))]
@@ -85,7 +95,21 @@ class GroupCommit:
                 if piece is not own:
                     piece.turn.release()
             with self._guard:
+                self._expected = min(len(taken) + len(self._waiting), MOST)
+                self._patience = min(_PATIENCE_SHARE * (time.monotonic() - begun), _PATIENCE_SECONDS)
                 self._hand_over()
+
+    def _gather(self) -> None:
+        """Wait a moment for the others: threads whose decisions were just carried out come back together, and one transaction for all
+        of them costs less than one for the first and one for the rest, who meanwhile would be in the way of the first."""
+        with self._guard:
+            if len(self._waiting) >= self._expected:
+                return
+            gathering = self._gathering = threading.Lock()
+            gathering.acquire()
+        gathering.acquire(timeout=self._patience)
+        with self._guard:
+            self._gathering = None
 
     def _withdraw(self, piece: _Piece) -> None:
         with self._guard:

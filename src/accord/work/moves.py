@@ -49,6 +49,7 @@ class Moves:
         self._held: list[str] = []
         self.events: list[Event] = []
         self._instances: dict[str, Instance] = {}
+        self._about: dict[str, tuple[ObjectRef, ...]] = {}  # what the events of an instance are about
         self._moved: dict[str, tuple[list[list[str]], list[list[str]]]] = {}
         self._defined: set[str] = set()
         self._leaving: Counter[str] = Counter()
@@ -75,11 +76,12 @@ class Moves:
 
     def emit(self, type_: str, instance: Instance, /, **attributes: Any) -> None:
         """Collect an event about an instance and its case."""
-        about = [ObjectRef(OBJECT, instance.instance)]
-        if instance.case:
-            about.append(ObjectRef("case", instance.case))
+        about = self._about.get(instance.instance)
+        if about is None:
+            case = (ObjectRef("case", instance.case),) if instance.case else ()
+            about = self._about[instance.instance] = (ObjectRef(OBJECT, instance.instance), *case)
         body = {"instance": instance.instance, "process": instance.process, **attributes}
-        self.events.append(Event(f"{self._key}:{len(self.events)}", type_, self.now, f"process:{instance.process}", body, tuple(about)))
+        self.events.append(Event(f"{self._key}:{len(self.events)}", type_, self.now, f"process:{instance.process}", body, about))
 
     def taken(self) -> list[Event]:
         """The collected events, waiting tokens included; after this the command is over."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from accord.model.errors import UnknownName
+from accord.model.event import time_in
 from accord.store import Ahead
 from accord.store.database import Rows
 
@@ -136,7 +137,7 @@ def load_instance(rows: Rows, instance: str) -> Instance:
     if not found:
         raise UnknownName("process instance", instance, recent(rows, "work_instance", "instance"))
     loaded = Instance(*found[0][:-1])
-    loaded.last_at = _time(json.loads(found[0][-1])["time"]) if found[0][-1] else None
+    loaded.last_at = time_in(found[0][-1]) if found[0][-1] else None
     for name, value, inherited in rows.rows(_VARIABLES, instance):
         loaded.variables[name] = json.loads(value)
         if inherited:

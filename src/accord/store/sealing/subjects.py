@@ -19,7 +19,7 @@ ACTOR: Final = ""
 FINDINGS: Final = Subject("accord findings", "")
 """Whose the examples of findings and the reasons of failures are: everybody's, so their key is shredded with each erasure."""
 _NOBODY: Final = frozenset({"", "accord", "clock", "unknown"})
-_ACTING: Final = ("by", "assignee", "to", "person")
+_ACTING_AT: Final = tuple((name, ("attributes", name)) for name in ("by", "assignee", "to", "person"))
 _WORDS: Final = ("text", "comment", "reason", "reasons")  # what people write freely about a case
 _GIVEN: Final = ("variables", "content", "answers")
 _CASE: Final = ("case", "message_key")
@@ -134,12 +134,12 @@ class PersonalValues:
         return frozenset(found)
 
     def _acting(self, event: Event) -> Iterator[Mark]:
-        by = event.attributes.get("by")
-        for name in _ACTING:
-            who = event.attributes.get(name)
-            if self._acts(who):
-                yield Mark(("attributes", name), Subject(ACTOR, str(who)), name=True)
-        wanted = event.attributes.get("wanted")
+        attributes = event.attributes
+        by = attributes.get("by")
+        for name, path in _ACTING_AT:
+            if name in attributes and self._acts(attributes[name]):
+                yield Mark(path, Subject(ACTOR, attributes[name]), name=True)
+        wanted = attributes.get("wanted")
         if isinstance(wanted, dict) and self._acts(wanted.get("assignee")):
             yield Mark(("attributes", "wanted", "assignee"), Subject(ACTOR, str(wanted["assignee"])), name=True)
         if self._acts(by) and event.source in (by, f"person:{by}"):
@@ -149,14 +149,14 @@ class PersonalValues:
         return isinstance(who, str) and who not in _NOBODY and who not in self._map.teams and who not in self._map.systems
 
     def _work(self, event: Event, batch: _Batch) -> Iterator[Mark]:
+        if not (self._names or self._entities):
+            return
         process = self._map.processes.get(str(event.attributes.get("process")))
         if process is None:
             return
         instance = str(event.attributes["instance"])
         if event.type == "process.started":
             batch.began(instance, event.attributes)
-        if not (self._names or self._entities):
-            return
         found = [("attributes", *path) for path in _named(event.attributes, _GIVEN, self._names)]
         about = self.about(process)
         words = [("attributes", name) for name in _WORDS if event.attributes.get(name)] if about else []
