@@ -190,7 +190,7 @@ PROJECTION = Projection(
     apply,
     narrow=True,
     types=("task.ready", "task.skipped", *_CHANGES),
-    indexes=(("instance",),),
+    indexes=(("instance", "seq"),),  # as they are asked for, so that those of an instance are not sorted for each step
     # Most tasks of a log are over; one that ends leaves the index of those people look for and enters no other.
     partial={
         ("state", "team"): "ended_at IS NULL",
