@@ -185,3 +185,26 @@ def test_a_process_that_is_taken_out_of_the_map_ends_by_its_own_definition(work_
     assert [(t.step, t.team) for t in other.tasks()] == [("b", "studio")]
     with pytest.raises(UnknownName, match="process 'p'"):
         other.migrate(other.tasks()[0].instance, by="Mia")
+
+
+def test_somebody_the_map_does_not_know_takes_and_gets_no_work(work_with: MakeWork, store: Store) -> None:
+    """With a slip of the pen in --by, work would stand with a name nobody has, and who is meant could not do it."""
+    work = work_with(
+        "people: {Mia: {team: marketing}, Sam: {team: studio}, Sue: {team: studio}, Lea: {team: legal}}\n"
+        "processes: {p: {owner: marketing, steps: {write: {team: marketing}, draw: {team: studio, after: [write]}}}}"
+    )
+    instance = work.start("p", case="1", by="Mia")
+    write, draw = f"{instance}/write/1", f"{instance}/draw/1"
+    for tried in (work.claim, work.complete):
+        with pytest.raises(UnknownName, match=r"person 'Mai' does not exist\..*Did you mean 'Mia'"):
+            tried(write, by="Mai")
+    work.complete(write, by="Mia")
+    with pytest.raises(UnknownName):
+        work.accept(draw, by="root")
+    with pytest.raises(UnknownName):
+        work.reject(draw, by="root", reason="no")
+    with pytest.raises(UnknownName):
+        work.delegate(draw, by="Sam", to="Samm")
+
+    assert [(task.state, task.assignee) for task in work.tasks()] == [("offered", "")]
+    assert work.delegate(draw, by="Sam", to="Sue").assignee == "Sue"

@@ -7,10 +7,10 @@ import hashlib
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from accord.model.errors import NOWHERE, Place
 from accord.model.integration_map import IntegrationMap
@@ -19,6 +19,8 @@ from accord.model.process import Gate, Process, Start, Step
 from accord.model.values import Duration
 from accord.model.ways import Way, beginnings, waits_for_all, ways_of
 from accord.store.database import Rows
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,18 +73,25 @@ class Definition:
     @cached_property
     def body(self) -> dict[str, Any]:
         """All of it as plain JSON."""
+        order = _order(self)
         return {
             "process": _plain(self.process),
             "gates": _plain(self.gates),
             "teams": _plain(self.teams),
             "calendars": _plain(self.calendars),
             "schemas": _plain(self.schemas),
+            **({"order": order} if order else {}),
         }
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the content; equal definitions are one."""
-        return hashlib.sha256(json.dumps(self.body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return _hash(self.body)
+
+    @cached_property
+    def hash_without_order(self) -> str:
+        """What its hash was when the log did not keep in which order routes, steps and fields are written."""
+        return _hash({name: value for name, value in self.body.items() if name != "order"})
 
 
 class Definitions(Protocol):
@@ -102,6 +111,14 @@ class Definitions(Protocol):
 
     def employs(self, person: str) -> bool:
         """Whether the map knows a person; one that names none takes everybody."""
+        ...
+
+    def expect(self, person: str) -> None:
+        """Return when somebody of that name may have work.
+
+        Raises:
+            UnknownName: the map names people, and not this one.
+        """
         ...
 
     def starts(self, message: str) -> list[tuple[str, list[Start]]]:
@@ -134,13 +151,53 @@ def define(integration_map: IntegrationMap, process: str, schemas: Mapping[str, 
 
 def definition_from(body: Mapping[str, Any]) -> Definition:
     """The definition that ``body`` was made from."""
+    order: Mapping[str, Any] = body.get("order", {})
+    process: Process = _built(Process, body["process"])
+    steps = {
+        name: dataclasses.replace(
+            step,
+            routes=_arranged(step.routes, order.get("routes", {}).get(name, ())),
+            form=_arranged(step.form, order.get("form", {}).get(name, ())),
+        )
+        for name, step in _arranged(process.steps, order.get("steps", ())).items()
+    }
+    gates: dict[str, Gate] = {name: _built(Gate, value) for name, value in body["gates"].items()}
+    checks = order.get("checks", {})
     return Definition(
-        _built(Process, body["process"]),
-        {name: _built(Gate, value) for name, value in body["gates"].items()},
+        dataclasses.replace(process, steps=steps),
+        {name: dataclasses.replace(gate, checks=_arranged(gate.checks, checks.get(name, ()))) for name, gate in gates.items()},
         {name: _built(Team, value) for name, value in body["teams"].items()},
         {name: _built(Calendar, value) for name, value in body["calendars"].items()},
         dict(body["schemas"]),
     )
+
+
+def _hash(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _order(definition: Definition) -> dict[str, Any]:
+    """In which order names are written where that says something: JSON in the log has its keys in that of the alphabet.
+
+    The first route that is open is taken; people see fields and missing points as they were written; steps side by side begin so.
+    """
+    steps, gates = definition.steps, definition.gates
+    found: dict[str, Any] = {
+        "routes": {name: list(step.routes) for name, step in steps.items() if _unsorted(step.routes)},
+        "form": {name: list(step.form) for name, step in steps.items() if _unsorted(step.form)},
+        "checks": {name: list(gate.checks) for name, gate in gates.items() if _unsorted(gate.checks)},
+        "steps": list(steps) if _unsorted(steps) else [],
+    }
+    return {name: held for name, held in found.items() if held}
+
+
+def _unsorted(names: Iterable[str]) -> bool:
+    given = list(names)
+    return given != sorted(given)
+
+
+def _arranged(held: Mapping[str, T], names: Iterable[str]) -> dict[str, T]:
+    return {name: held[name] for name in [*names, *held] if name in held}
 
 
 def _plain(value: Any) -> Any:

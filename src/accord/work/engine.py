@@ -91,7 +91,7 @@ class Work:
         """Accept the handoff a task came with; its team has it from now on.
 
         Raises:
-            UnknownName: there is no such task.
+            UnknownName: there is no such task, or the map names people and not this one; so it is wherever somebody takes work.
             TerminalError: it is not on offer.
         """
         return self.command(lambda moves: people.accept(moves, task), by=by, ahead=before_changing(task))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +58,18 @@ class Library:
                 found = rows.rows("SELECT body FROM work_definition WHERE definition = ?", digest)
                 if not found:
                     raise DataRefused(f"definition {digest[:12]} of a running instance is missing", "the store", "a log that verifies")
-                made = definition_from(json.loads(found[0][0]))
+                body = json.loads(found[0][0])
+                made = definition_from(body) if "order" in body else self._as_written(body, digest) or definition_from(body)
             self._stored[digest] = made
         return self._stored[digest]
+
+    def _as_written(self, body: Mapping[str, Any], digest: str) -> Definition | None:
+        """The map's definition for one that was stored without the order of its names, where it is otherwise the same."""
+        with suppress(UnknownName, MapError):
+            current = self.current(str(body["process"]["name"]))
+            if current.hash_without_order == digest:
+                return current
+        return None
 
     def known(self, rows: Rows, digest: str) -> bool:
         """Whether the log holds a definition."""
@@ -71,6 +82,15 @@ class Library:
     def employs(self, person: str) -> bool:
         """Whether the map knows a person; one that names none takes everybody."""
         return not self._map.people or person in self._map.people
+
+    def expect(self, person: str) -> None:
+        """Return when somebody of that name may have work.
+
+        Raises:
+            UnknownName: the map names people, and not this one; a slip of the pen must not take work away from who is meant.
+        """
+        if not self.employs(person):
+            raise UnknownName("person", person, self._map.people)
 
     def starts(self, message: str) -> list[tuple[str, list[Start]]]:
         """Processes that a message starts, with the starts that name it."""

@@ -34,6 +34,7 @@ def find(moves: Moves, task: str) -> tuple[Instance, Task]:
 
 def accept(moves: Moves, name: str) -> Task:
     """The receiving team takes the work: the handoff's clock stops."""
+    moves.definitions.expect(moves.by)
     instance, task = find(moves, name)
     _expect(task, ("offered",), "accepted")
     _accept(moves, instance, task)
@@ -52,6 +53,7 @@ def claim(moves: Moves, name: str) -> Task:
     instance, task = find(moves, name)
     if task.state == "started" and task.assignee == moves.by:
         return task
+    moves.definitions.expect(moves.by)
     _expect(task, ("offered", "ready"), "claimed")
     if task.assignee and task.assignee != moves.by and moves.by not in _backups(moves, instance, task):
         raise TerminalError(f"task '{name}' is meant for {task.assignee}. Ask for it to be delegated.", left="nothing was changed")
@@ -98,6 +100,7 @@ def reject(moves: Moves, name: str, reason: str) -> Task:
     """
     if not reason.strip():
         raise UsageError("no reason is given.", expected="Say what is missing, so that it can be mended.")
+    moves.definitions.expect(moves.by)
     instance, task = find(moves, name)
     _expect(task, ("offered",), "rejected")
     handoff = instance.handoffs[task.handoff]
@@ -131,6 +134,8 @@ def delegate(moves: Moves, name: str, to: str, map_: IntegrationMap) -> Task:
     if not to:
         raise UsageError("nobody is named.", expected="Name a person or a team of the map.")
     team = to if to in map_.teams else None
+    if team is None:
+        moves.definitions.expect(to)
     task.assignee, task.team = ("", team) if team else (to, task.team)
     moves.emit("task.delegated", instance, task=task.task, by=moves.by, to=task.assignee, **({"team": team} if team else {}))
     if task.state == "started":
@@ -307,8 +312,11 @@ def restart(moves: Moves, name: str) -> Task:
 def _expect(task: Task, states: Iterable[str], done: str) -> None:
     if task.state not in states:
         has = f", {task.assignee} has it" if task.state == "started" and task.assignee else ""
+        way = f" Ask {task.assignee} to release it, or let it be delegated." if has else ""
+        if not task.open:
+            way = f" What happened to it: accord work show {task.instance}."
         raise TerminalError(
-            f"task '{task.task}' is {task.state}{has} and cannot be {done}; that takes one that is {' or '.join(states)}.",
+            f"task '{task.task}' is {task.state}{has} and cannot be {done}; that takes one that is {' or '.join(states)}.{way}",
             left="nothing was changed",
         )
 

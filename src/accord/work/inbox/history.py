@@ -104,6 +104,7 @@ _SENTENCES: Mapping[str, str] = {
     "handoff.escalated": "the handoff waits too long; {to} is told",
     "handoff.withdrawn": "the offer was taken back: {reason}",
     "gate.evaluated": "gate {gate} is {verdict}{missing}",
+    "token.moved": "where ways join, one more was gone",
     "timer.fired": "the time of {step} has come",
     "task.noted": "{who} noted {answers} for {step}",
     "tracker.applied": "{system} brought {step} to {wanted} ({columns})",
