@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pymysql
 
 HEARTBEAT_SECONDS: Final = 1.0
+SILENT_SECONDS: Final = 15
+"""Without a byte, where a heartbeat is due every second: nobody is there any more."""
 COMMIT_SECONDS: Final = 20.0
 """How long a transaction that stands in the log may take to become visible; longer is an error and not an answer."""
 _ROLES: Final = "REPLICATION SLAVE and REPLICATION CLIENT (BINLOG MONITOR on MariaDB) for this user"
@@ -145,7 +147,7 @@ class BinlogStream:
         self._connections += 1
         if self._connections > 2:
             raise library.err.OperationalError(2013, "the connection to its log broke")
-        db = self._link.connect(cursorclass=settings.get("cursorclass", library.cursors.Cursor), read_timeout=30)
+        db = self._link.connect(cursorclass=settings.get("cursorclass", library.cursors.Cursor), read_timeout=SILENT_SECONDS)
         if self._connections == 1:
             self._db = db
         return db

@@ -45,6 +45,7 @@ class Agreed:
         self._db.execute("BEGIN")  # for good: nobody else reads the file, and nothing of it is to be kept
         self._loaded: dict[str, tuple[str, ...]] = {}
         self._rows: int | None = None  # counted when it is asked for
+        self._some_apart = False
 
     def load(self, con: duckdb.DuckDBPyConnection, store: Store, flow: str) -> None:
         """Bring it to the flow's present state; only segments that came since are read."""
@@ -69,6 +70,7 @@ class Agreed:
         for role in ("quarantine", "held", "open"):
             for sha in state.get(role, ()):
                 self._set_apart(con, store.read_segment(sha), role)
+        self._some_apart = self._db.execute("SELECT 1 FROM apart LIMIT 1").fetchone() is not None
 
     def _take(self, con: duckdb.DuckDBPyConnection, role: int, rows: str, paths: Sequence[Path], *, changes: bool) -> None:
         there = {str(row[0]) for row in con.execute(f"DESCRIBE {rows}").fetchall()}
@@ -101,7 +103,7 @@ class Agreed:
         """What is agreed about a key, ``None`` when nothing is; a key that waits for something else is not settled."""
         packed = pack(key)
         rows = self._db.execute(f"SELECT role, body FROM agreed WHERE {self._places} AND key = ?", (packed,)).fetchall()
-        apart = self._db.execute("SELECT 1 FROM apart WHERE key = ?", (packed,)).fetchone() is not None
+        apart = self._some_apart and self._db.execute("SELECT 1 FROM apart WHERE key = ?", (packed,)).fetchone() is not None
         if not rows:
             return Known(settled=False) if apart else None
         known = Known(settled=not apart)
