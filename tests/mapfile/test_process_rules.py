@@ -38,6 +38,12 @@ CHOICE = "d: {kind: decision, routes: {l: {to: x, when: n > 1}, r: {to: y}}}, x:
         ("{x: {team: a, when: 'n > 1 AND'}}", "x"),
         ("{x: {kind: subprocess, process: p}}", "runs itself without end"),
         ("{x: {kind: subprocess, process: p, when: n > 1}}", ""),
+        ("{x: {team: a}, y: {team: b, after: [x], accept_gate: g}}", ""),
+        ("{x: {team: b}, y: {team: b, after: [x], accept_gate: g}}", "accept_gate is never looked at"),
+        (
+            "{x: {team: a}, d: {kind: decision, team: a, after: [x], routes: {on: {to: y}}}, y: {team: b, accept_gate: g}}",
+            "is never looked at",
+        ),
     ],
 )
 def test_a_process_that_cannot_end_well_is_found_before_it_runs(tmp_path: Path, steps: str, said: str) -> None:

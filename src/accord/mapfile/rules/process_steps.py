@@ -8,6 +8,7 @@ from accord.mapfile.expression import mistakes
 from accord.mapfile.problems import Problem
 from accord.mapfile.rules.facts import Facts
 from accord.model.process import Gate, Process, Step
+from accord.model.ways import ways_of
 
 Path = tuple[str, ...]
 _CALLS = ("subprocess", "foreach")
@@ -21,6 +22,7 @@ def check(facts: Facts) -> Iterator[Problem]:
             yield from _names(facts, process, step, path, holder)
             yield from _kind(facts, step, path, holder)
             yield from _people(facts, process, step, path, holder)
+            yield from _accepting(facts, process, step, path, holder)
             yield from _expressions(facts, step, path, holder)
         yield from _calls(facts, process)
     for gate in facts.map.gates.values():
@@ -73,6 +75,17 @@ def _kind(facts: Facts, step: Step, path: Path, holder: str) -> Iterator[Problem
         yield facts.problem((*path, "max_times"), f"{holder}: max_times is {step.max_times}.", "Expected 1 or more.")
     if step.retries < 0:
         yield facts.problem((*path, "retries"), f"{holder}: retries is {step.retries}.", "Expected 0 or more.")
+
+
+def _accepting(facts: Facts, process: Process, step: Step, path: Path, holder: str) -> Iterator[Problem]:
+    """A gate that is never looked at would let everything through that both teams agreed to look at."""
+    if not step.accept_gate or not step.team:
+        return
+    sources = [way.source for way in ways_of(process) if way.target == step.name and not way.route]
+    before = [process.steps[name] for name in sources if name in process.steps]
+    if not any(giver.team and giver.team != step.team and giver.kind != "decision" for giver in before):
+        what = f"{holder}: accept_gate is never looked at: no step of another team leads straight here."
+        yield facts.problem((*path, "accept_gate"), what, "Expected after: a step of the giving team, or the gate as gate: of that step.")
 
 
 def _people(facts: Facts, process: Process, step: Step, path: Path, holder: str) -> Iterator[Problem]:
