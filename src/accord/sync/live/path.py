@@ -1,4 +1,4 @@
-"""The short way of a change: read the row, decide it against what is agreed, write it, read it back, agree. A few milliseconds.
+"""The short way of a change: take or read the row, decide it against what is agreed, write it, read it back, agree. A few milliseconds.
 
 It gives the same answer as a run would, or none: a key for which anything is out of the ordinary (another side moved too, a contract, a
 conflict, a mass delete, a guarded field) is *left*, and the next run decides it with everything else in view.
@@ -7,6 +7,8 @@ The order of the durable steps is that of a run. ``flow.live_intended`` holds wh
 write is not taken for a user's edit; ``flow.live_applied`` holds the new bases and golden row, once the target shows them. The second goes
 into the log together with the next intent, or with ``settle`` when nothing else is to be done: until then the intent says enough. Feeds are
 not acknowledged here but by the next run: after a crash the same keys come again, and are found equal.
+
+A row that the log tells is decided as the log has it, and written only once the system was seen to show it, too.
 """
 
 from __future__ import annotations
