@@ -65,6 +65,8 @@ def test_what_a_list_begins_is_offered_and_what_it_made_is_handed_back(work_with
     _rebuilt(store)
     _do(work, "launch", "Mia")
     assert store.rows("SELECT DISTINCT status FROM work_instance") == [("completed",)]
+    (back,) = passages(store, instance, now=work.now())
+    assert (back.giver_sees, back.receiver_sees) == ("done by marketing on 2026-03-02", "done")
 
 
 def test_within_one_team_nothing_is_handed_over(work_with: MakeWork, store: Store) -> None:

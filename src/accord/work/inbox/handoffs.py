@@ -11,7 +11,9 @@ from accord.work.inbox.tasks import MOST_ROWS
 
 _OFFER = ("handoff", "process", "case_id", "step", "from_team", "to_team", "state", "attempt", "offered_at", "reject_reason", "sla_hours")
 _PASSAGE = (
-    "handoff, step, from_team, to_team, state, attempt, offered_at, accepted_at, rejected_at, reject_reason, started_at, escalated_at"
+    "SELECT h.handoff, h.step, h.from_team, h.to_team, h.state, h.attempt, h.offered_at, h.accepted_at, h.rejected_at, h.reject_reason, "
+    "h.started_at, h.escalated_at, CASE WHEN t.state = 'completed' THEN t.ended_at END "
+    "FROM handoff h LEFT JOIN work_task t ON t.task = h.to_task WHERE h.instance = ? ORDER BY h.offered_at, h.handoff"
 )
 
 
@@ -52,12 +54,11 @@ def offers(rows: Rows, *, to_team: str = "", from_team: str = "", limit: int = M
 
 def passages(rows: Rows, instance: str, *, now: datetime) -> list[Passage]:
     """Every handoff of an instance, the first offered first, as the giving and the receiving team see it."""
-    found = rows.rows(f"SELECT {_PASSAGE} FROM handoff WHERE instance = ? ORDER BY offered_at, handoff", instance)
-    return [_passage(row, now) for row in found]
+    return [_passage(row, now) for row in rows.rows(_PASSAGE, instance)]
 
 
 def _passage(row: tuple[Any, ...], now: datetime) -> Passage:
-    handoff, step, giver, receiver, state, attempt, offered, accepted, rejected, reason, started, escalated = row
+    handoff, step, giver, receiver, state, attempt, offered, accepted, rejected, reason, started, escalated, done = row
     until = datetime.fromisoformat(accepted) if accepted else now
     waited = max(0.0, (until - datetime.fromisoformat(offered)).total_seconds() / 3600)
     late = "; it is late" if escalated and state == "offered" else ""
@@ -68,4 +69,6 @@ def _passage(row: tuple[Any, ...], now: datetime) -> Passage:
         "started": (f"in work at {receiver} since {(started or '')[:10]}", "in work"),
         "withdrawn": ("taken back", f"taken back by {giver}"),
     }[state]
+    if done and state == "started":
+        sees = (f"done by {receiver} on {done[:10]}", "done")
     return Passage(handoff, step, giver, receiver, state, int(attempt), round(waited, 3), *sees)
