@@ -24,8 +24,8 @@ _MACRO = f"""
     CREATE OR REPLACE TEMP MACRO canonical_json(document) AS
     CASE WHEN document IS NULL THEN NULL
     WHEN regexp_full_match(CAST(document AS VARCHAR), {literal(_FLAT)}) THEN
-        CASE WHEN list_reduce(list_prepend('', json_keys(CAST(document AS VARCHAR))),
-            lambda before, key: CASE WHEN key > before THEN key ELSE {_AFTER_ALL} END) <> {_AFTER_ALL}
+        CASE WHEN list_reduce(json_keys(CAST(document AS VARCHAR)),
+            lambda before, key: CASE WHEN key > before THEN key ELSE {_AFTER_ALL} END, '') <> {_AFTER_ALL}
         THEN CAST(json(CAST(document AS VARCHAR)) AS VARCHAR) ELSE canonical_json_of(CAST(document AS VARCHAR)) END
     ELSE canonical_json_of(CAST(document AS VARCHAR)) END"""
 

@@ -145,7 +145,9 @@ class PgFill:
 
         def encode() -> None:
             try:
-                con.execute(f"COPY (SELECT {picked} FROM {relation}) TO '/dev/fd/{send}' (FORMAT postgres_binary)")
+                # With the order kept, DuckDB gathers rows in memory before it encodes them, however slow the server is to take them.
+                form = "FORMAT postgres_binary, PRESERVE_ORDER false"
+                con.execute(f"COPY (SELECT {picked} FROM {relation}) TO '/dev/fd/{send}' ({form})")
             except duckdb.Error as error:
                 failures.append(error)
             finally:

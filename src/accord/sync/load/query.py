@@ -14,6 +14,7 @@ from accord.sync.judge.validate import row_checks, row_json
 from accord.sync.mapping.fields import FieldCode, compile_field, expression_columns, raw_name
 
 REASONS, ROW, OFF = "_reasons", "_row", "_off"
+_BROKEN = "_broken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +102,12 @@ def stream_query(cycle: Cycle, source: Side, target: Side, relation: str, shape:
     where = f"WHERE ({source.binding.where})" if source.binding.where else ""
     more = [VERSION] if versioned else []
     inner = f"SELECT {', '.join([*canonical, *raw, mark, *more])} FROM {relation} {where}"
-    columns = [names(entity.fields), *_refusal(cycle, source, [raw_name(c) for c in kept])]
+    broken, refusal = _refusal(cycle, source, [raw_name(c) for c in kept])
+    columns = [names(entity.fields), *refusal]
     stages, odd = _forms(cycle, source, target)
     written = ", ".join(["*", *(f"{sql} AS {quote(n)}" for n, sql in stages[0].items())])
-    back = ", ".join(["*", *(f"{sql} AS {quote(n)}" for n, sql in stages[1].items())])
+    # What breaks the contract is worked out in a SELECT of its own: asked for twice in one, it is worked out twice.
+    back = ", ".join(["*", *(f"{sql} AS {quote(n)}" for n, sql in stages[1].items()), f"({broken}) AS {_BROKEN}"])
     columns += [quote(n) for stage in stages for n in stage if n[:2] in ("n:", "s:")]
     if shape.digest:
         columns.append(DIGEST)
@@ -117,12 +120,13 @@ def stream_query(cycle: Cycle, source: Side, target: Side, relation: str, shape:
     return f"SELECT {', '.join(columns)} FROM (SELECT {back} FROM (SELECT {written} FROM ({inner}))) _x"
 
 
-def _refusal(cycle: Cycle, source: Side, raw: list[str]) -> list[str]:
+def _refusal(cycle: Cycle, source: Side, raw: list[str]) -> tuple[str, list[str]]:
+    """When a row is refused, and the two columns that tell why and what it was."""
     checks = row_checks(cycle.entity, source.codes)
-    broken = " OR ".join(c.broken for c in checks) or "false"
     cases = ", ".join(f"CASE WHEN {c.broken} THEN {c.reason} END" for c in checks) or "CAST(NULL AS VARCHAR)"
     reasons = f"list_sort(list_filter([{cases}], lambda r: r IS NOT NULL))"
-    return [f"CASE WHEN {broken} THEN {reasons} END AS {REASONS}", f"CASE WHEN {broken} THEN {row_json(raw, '_x')} END AS {ROW}"]
+    told = [f"CASE WHEN {_BROKEN} THEN {reasons} END AS {REASONS}", f"CASE WHEN {_BROKEN} THEN {row_json(raw, '_x')} END AS {ROW}"]
+    return " OR ".join(c.broken for c in checks) or "false", told
 
 
 def _forms(cycle: Cycle, source: Side, target: Side) -> tuple[tuple[dict[str, str], dict[str, str]], list[str]]:
