@@ -44,7 +44,7 @@ def judge_side(cycle: Cycle, side: Side, references: dict[str, str]) -> None:
     values counts as held back too.
     """
     cap, bad, keys = side.table("cap"), side.table("bad"), cycle.keys
-    cycle.made[bad] = find_bad(cycle.con, cycle.entity, side.codes, cap, bad, references)
+    cycle.made[bad] = find_bad(cycle.con, cycle.entity, side.codes, cap, bad, references).bad
     cycle.sql(f"CREATE OR REPLACE VIEW {side.table('cur')} AS {accepted_view(cap, bad)}")
     with_key = " AND ".join(f"c.{quote(k)} IS NOT NULL" for k in keys)
     no_key = " OR ".join(f"c.{quote(k)} IS NULL" for k in keys)

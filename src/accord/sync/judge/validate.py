@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -10,8 +10,12 @@ import duckdb
 from accord.connectors.types import literal, quote
 from accord.model.entity import Dimension, Entity, Field, Rule
 from accord.sync.cycle import join_on, names, storage_type
-from accord.sync.judge.once import proven_once
+from accord.sync.judge.forms import form_of, proven_form
+from accord.sync.judge.once import Proofs, worth_proving
+from accord.sync.judge.patterns import matches
 from accord.sync.mapping.fields import FieldCode, raw_name
+
+_FEW_VALUES = 8  # more are looked up at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,8 @@ class Check:
     """One row-level check: ``broken`` is SQL, true for a bad row; ``reason`` is SQL giving the text.
 
     ``name`` is the check's kind (readable, required, values, pattern, minimum, maximum) or the rule's name, ``field`` what it looks at
-    (empty for a rule), ``asked`` is SQL, true for a row it says anything about.
+    (empty for a rule), ``asked`` is SQL, true for a row it says anything about. ``usual`` is a cheaper form of ``broken`` that holds in a
+    table without a row for which ``unusual`` is true.
     """
 
     broken: str
@@ -28,6 +33,8 @@ class Check:
     field: str = ""
     dimension: Dimension = "accuracy"
     asked: str = "true"
+    unusual: str = ""
+    usual: str = ""
 
 
 def row_checks(entity: Entity, codes: Mapping[str, FieldCode]) -> list[Check]:
@@ -55,11 +62,15 @@ def row_checks(entity: Entity, codes: Mapping[str, FieldCode]) -> list[Check]:
 
 def rule_checks(entity: Entity, severity: str) -> list[Check]:
     """The entity's rules of one severity."""
-    return [
-        Check(_broken(entity, rule), literal(f"{rule.name}: {rule.reason or rule.check}"), rule.name, dimension=rule.dimension)
-        for rule in entity.rules.values()
-        if rule.severity == severity
-    ]
+    return [_rule_check(entity, rule) for rule in entity.rules.values() if rule.severity == severity]
+
+
+def _rule_check(entity: Entity, rule: Rule) -> Check:
+    from accord.sync.judge.moments import as_numbers  # brings the parser of SQL, which only rules with a check should wait for
+
+    unusual, usual = as_numbers(rule.check, entity.fields) or ("", "")
+    reason = literal(f"{rule.name}: {rule.reason or rule.check}")
+    return Check(_broken(entity, rule), reason, rule.name, dimension=rule.dimension, unusual=unusual, usual=usual and f"(NOT ({usual}))")
 
 
 def rule_broken(check: str) -> str:
@@ -79,14 +90,15 @@ def _value_checks(field: Field, sql_type: str) -> list[Check]:
     asked = f"{column} IS NOT NULL"
     checks = []
     if field.values:
-        allowed = ", ".join(literal(v) for v in field.values)
         known = literal("' is not one of " + ", ".join(field.values))
         reason = f"{literal(name + ': ')} || '''' || {shown} || {known}"
-        checks.append(Check(f"(CAST({column} AS VARCHAR) NOT IN ({allowed}))", reason, "values", name, asked=asked))
+        checks.append(Check(_not_in(column, field.values, sql_type), reason, "values", name, asked=asked))
     if field.pattern:
         text = literal("' does not match " + field.pattern)
-        broken = f"(NOT regexp_full_match(CAST({column} AS VARCHAR), {literal(field.pattern)}))"
-        checks.append(Check(broken, f"{literal(name + ': ')} || '''' || {shown} || {text}", "pattern", name, asked=asked))
+        whole = f"CAST({column} AS VARCHAR)"
+        # Any other type is made a text once.
+        kept = matches(whole, field.pattern) if sql_type == "VARCHAR" else f"regexp_full_match({whole}, {literal(field.pattern)})"
+        checks.append(Check(f"(NOT {kept})", f"{literal(name + ': ')} || '''' || {shown} || {text}", "pattern", name, asked=asked))
     for bound, sign, word, kind in ((field.minimum, "<", "below", "minimum"), (field.maximum, ">", "above", "maximum")):
         if bound:
             limit = f"CAST({literal(bound)} AS {sql_type})"
@@ -95,9 +107,19 @@ def _value_checks(field: Field, sql_type: str) -> list[Check]:
     return checks
 
 
+def _not_in(column: str, values: Sequence[str], sql_type: str) -> str:
+    """SQL that is true for a value whose text is not one of ``values``."""
+    if sql_type == "BIGINT" and all(v.lstrip("-").isascii() and v.lstrip("-").isdigit() and str(int(v)) == v for v in values):
+        return f"({column} NOT IN ({', '.join(values)}))"
+    whole = f"CAST({column} AS VARCHAR)"
+    if sql_type != "VARCHAR" or len(values) > _FEW_VALUES:
+        return f"({whole} NOT IN ({', '.join(literal(v) for v in values)}))"
+    return f"({' AND '.join(f'{whole} <> {literal(v)}' for v in values)})"  # each is asked only of the texts that none before it was
+
+
 def find_bad(
     con: duckdb.DuckDBPyConnection, entity: Entity, codes: Mapping[str, FieldCode], captured: str, bad: str, references: Mapping[str, str]
-) -> int:
+) -> Proofs:
     """Fill table ``bad`` with ``rid`` (row of ``captured``), ``reasons`` (list of text), ``ambiguous`` (its key stands twice).
 
     Identical copies of a row are no contradiction: one stays, the others get ``reasons`` null and are simply left out.
@@ -111,34 +133,105 @@ def find_bad(
         references: field: table of the texts it may hold (one column ``k``).
 
     Returns:
-        How many rows ``bad`` has.
+        How many rows ``bad`` has, and what was proven of ``captured`` on the way.
     """
-    columns = [str(row[0]) for row in con.execute(f"DESCRIBE {captured}").fetchall()]
+    columns = {str(row[0]): str(row[1]) for row in con.execute(f"DESCRIBE {captured}").fetchall()}
     found = con.execute(f"SELECT count(*) FROM {captured}").fetchone()
-    rows = int(found[0]) if found else 0
-    queries = [] if proven_once(con, captured, entity.key, rows) else [_copies(con, entity.key, captured, columns)]
+    proofs = Proofs(con, captured, int(found[0]) if found else 0)
+    proven = _proven_forms(proofs, entity, codes, columns)
+    queries = [] if proofs.once(entity.key) else [_copies(con, entity.key, captured, list(columns))]
     for field in entity.fields.values():
         if field.severity == "quarantine" and field.name in codes:
-            queries += _set_queries(con, entity, field.name, captured, references, rows)
-    checks = row_checks(entity, _read_as_is(con, captured, codes))
-    reasons = ", ".join(f"CASE WHEN {c.broken} THEN {c.reason} END" for c in checks) or "CAST(NULL AS VARCHAR)"
-    broken = " OR ".join(c.broken for c in checks) or "false"
-    # Put together first, with what their reasons show: of a few rows among many good ones the engine would make one small batch after
-    # the other.
-    shown = "".join(f", {quote(c)}" for c in columns if c in entity.fields or quote(c) in reasons)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE broken_rows AS SELECT rowid AS _rid{shown} FROM {captured} WHERE {broken}")
-    by_row = f"SELECT _rid AS rid, list_filter([{reasons}], lambda r: r IS NOT NULL) AS found FROM broken_rows"
-    if not queries:  # each row is there once, so that nothing has to be brought together
-        made = con.execute(f"""
-            CREATE OR REPLACE TABLE {bad} AS
-            SELECT rid, list_sort(found) AS reasons, false AS ambiguous FROM ({by_row}) WHERE len(found) > 0""").fetchone()
-        return int(made[0]) if made else 0
-    parts = [f"SELECT rid, unnest(found) AS reason, false AS ambiguous, 0 AS o FROM ({by_row})", *queries]
-    made = con.execute(f"""
-        CREATE OR REPLACE TABLE {bad} AS
-        SELECT rid, list(reason ORDER BY o, reason) FILTER (WHERE reason IS NOT NULL) AS reasons, bool_or(ambiguous) AS ambiguous
-        FROM ({" UNION ALL ".join(parts)}) GROUP BY rid""").fetchone()
+            queries += _set_queries(entity, field.name, captured, references, proofs)
+    checks = [c for c in row_checks(entity, _read_as_is(columns, codes)) if c.name != "pattern" or c.field not in proven]
+    by_row = _by_row(checks, columns, captured)
+    if worth_proving(proofs.rows):
+        usual = [replace(c, broken=c.usual) if c.usual and _none(con, captured, c.unusual) else c for c in checks]
+        queries = [*_by_column(usual, columns, captured), *queries]
+    elif not queries:  # each row is there once, so that nothing has to be brought together
+        proofs.bad = _made(con, bad, f"SELECT rid, list_sort(found) AS reasons, false AS ambiguous FROM ({by_row}) WHERE len(found) > 0")
+        return proofs
+    else:
+        queries.insert(0, f"SELECT rid, unnest(found) AS reason, false AS ambiguous, 0 AS o FROM ({by_row})")
+    nothing = "SELECT NULL::BIGINT AS rid, NULL::VARCHAR AS reason, false AS ambiguous, 0 AS o WHERE false"
+    proofs.bad = _made(
+        con,
+        bad,
+        f"""
+        SELECT rid, list_transform(list_sort(list({{o: o, r: reason}}) FILTER (WHERE reason IS NOT NULL)), lambda x: x.r) AS reasons,
+            bool_or(ambiguous) AS ambiguous
+        FROM ({" UNION ALL ".join(f"({q})" for q in (nothing, *queries))}) GROUP BY rid HAVING bool_or(o > 0 OR reason IS NOT NULL)""",
+    )
+    return proofs
+
+
+def _made(con: duckdb.DuckDBPyConnection, table: str, query: str) -> int:
+    """Make a table and say how many rows it has."""
+    made = con.execute(f"CREATE OR REPLACE TABLE {table} AS {query}").fetchone()
     return int(made[0]) if made else 0
+
+
+def _none(con: duckdb.DuckDBPyConnection, captured: str, condition: str) -> bool:
+    return con.execute(f"SELECT 1 FROM {captured} WHERE {condition} LIMIT 1").fetchone() is None
+
+
+def _by_row(checks: Sequence[Check], columns: Iterable[str], captured: str) -> str:
+    """A query giving ``rid`` and ``found``, the list of reasons, of each row that breaks a check: all are asked of a row together."""
+    reasons = ", ".join(f"CASE WHEN {c.broken} THEN {c.reason} END" for c in checks) or "CAST(NULL AS VARCHAR)"
+    found = f"list_filter([{reasons}], lambda r: r IS NOT NULL)"
+    return f"{_put_together(checks, columns, captured)} SELECT rid, {found} AS found FROM broken_rows"
+
+
+def _by_column(checks: Sequence[Check], columns: Mapping[str, str], captured: str) -> Iterator[str]:
+    """Queries giving ``rid``, ``reason``, ``ambiguous``, ``o`` of each row that breaks a check: one column after the other.
+
+    Of many rows that is the cheaper way: no column is read for what another one breaks, and what the statistics of a column rule out is
+    not read at all.
+    """
+    texts: dict[str, list[Check]] = {}
+    for check in checks:
+        if columns.get(check.field) == "VARCHAR":
+            texts.setdefault(check.field, []).append(check)
+        elif check.field:
+            yield f"{_put_together([check], columns, captured)} SELECT rid, {check.reason}, false, 0 FROM broken_rows"
+        else:
+            yield f"SELECT rowid, {check.reason}, false, 0 FROM {captured} WHERE {check.broken}"
+    for same in texts.values():  # reading a column of texts costs more than asking it
+        if len(same) == 1:
+            yield f"{_put_together(same, columns, captured)} SELECT rid, {same[0].reason}, false, 0 FROM broken_rows"
+        else:
+            yield f"SELECT rid, unnest(found), false, 0 FROM ({_by_row(same, columns, captured)})"
+
+
+def _put_together(checks: Sequence[Check], columns: Iterable[str], captured: str) -> str:
+    """The start of a query that has the rows breaking a check as ``broken_rows``, with what checks and reasons look at.
+
+    Of a few rows among many good ones the engine would make their reasons in one small batch after the other.
+    """
+    broken = " OR ".join(c.broken for c in checks) or "false"
+    said = " ".join(c.broken + c.reason for c in checks)
+    ruled = any(not c.field for c in checks)  # a rule of the map may look at any field
+    used = [c for c in columns if quote(c) in said or (ruled and not c.startswith(raw_name("")))]
+    shown = "".join(f", {quote(c)}" for c in used)
+    return f"WITH broken_rows AS MATERIALIZED (SELECT rowid AS rid{shown} FROM {captured} WHERE {broken})"
+
+
+def _proven_forms(proofs: Proofs, entity: Entity, codes: Mapping[str, FieldCode], columns: Mapping[str, str]) -> set[str]:
+    """The fields whose pattern every row is certain to match; that no value of them stands twice is noted on the way where it is asked."""
+    found = set()
+    for name, field in entity.fields.items():
+        if not field.pattern or name not in codes or columns.get(name) != "VARCHAR" or not worth_proving(proofs.rows):
+            continue
+        form = form_of(field.pattern)
+        if form is None:
+            continue
+        wanted = (name,) == entity.key or field.unique or field.at_most > 0
+        holds, differ = proven_form(proofs.con, proofs.relation, name, form, once=wanted)
+        if holds:
+            found.add(name)
+        if differ:
+            proofs.told[name,] = True
+    return found
 
 
 def _copies(con: duckdb.DuckDBPyConnection, keys: Sequence[str], captured: str, columns: Sequence[str]) -> str:
@@ -157,9 +250,8 @@ def _copies(con: duckdb.DuckDBPyConnection, keys: Sequence[str], captured: str, 
     )
 
 
-def _read_as_is(con: duckdb.DuckDBPyConnection, captured: str, codes: Mapping[str, FieldCode]) -> dict[str, FieldCode]:
+def _read_as_is(types: Mapping[str, str], codes: Mapping[str, FieldCode]) -> dict[str, FieldCode]:
     """The codes, and those whose column has the field's own type without the check that it could be read, which it cannot fail."""
-    types = {str(row[0]): str(row[1]) for row in con.execute(f"DESCRIBE {captured}").fetchall()}
     found = {}
     for name, code in codes.items():
         type_, column = types.get(name, ""), quote(code.column)
@@ -168,12 +260,10 @@ def _read_as_is(con: duckdb.DuckDBPyConnection, captured: str, codes: Mapping[st
     return found
 
 
-def _set_queries(
-    con: duckdb.DuckDBPyConnection, entity: Entity, name: str, captured: str, references: Mapping[str, str], rows: int
-) -> Iterator[str]:
+def _set_queries(entity: Entity, name: str, captured: str, references: Mapping[str, str], proofs: Proofs) -> Iterator[str]:
     """The queries of ``named_set_checks`` that may find something."""
     for kind, query in named_set_checks(entity, name, captured, references).items():
-        if kind == "references" or not proven_once(con, captured, (name,), rows):
+        if kind == "references" or not proofs.once((name,)):
             yield query
 
 
@@ -213,10 +303,11 @@ def count_reported(
     asked = ["count(*)", *(f"count(*) FILTER (WHERE {_broken(entity, rule)})" for rule in rules)]
     rows, *counts = con.execute(f"SELECT {', '.join(asked)} FROM {captured}").fetchone() or (0,)
     found = {rule.name: (int(count), rule.reason or rule.check) for rule, count in zip(rules, counts, strict=True)}
+    proofs = Proofs(con, captured, int(rows))
     for field in entity.fields.values():
         if field.severity != "report" or field.name not in codes:
             continue
-        if queries := list(_set_queries(con, entity, field.name, captured, references, int(rows))):
+        if queries := list(_set_queries(entity, field.name, captured, references, proofs)):
             row = con.execute(
                 f"SELECT count(DISTINCT rid), min(reason) FROM ({' UNION ALL '.join(queries)}) x(rid, reason, a, o)"
             ).fetchone()

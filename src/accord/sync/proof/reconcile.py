@@ -19,6 +19,7 @@ from accord.sync.capture.read import capture
 from accord.sync.cycle import Cycle, Progress, Side, names
 from accord.sync.identity.resolve import resolve_only
 from accord.sync.judge.judge import load_references
+from accord.sync.judge.once import Proofs
 from accord.sync.judge.validate import find_bad
 from accord.sync.mapping.fields import FieldCode
 from accord.sync.proof.diff import compare_digests, name_differences
@@ -50,7 +51,7 @@ def reconcile(
             capture(cycle.con, cycle.entity, side, drift=cycle.flow.drift, may_create=False)
             resolve_only(cycle, side)
         references = load_references(cycle)
-        quarantined = {side.name: accept_rows(cycle, side, references) for side in cycle.sides}
+        quarantined = {side.name: accept_rows(cycle, side, references)[0] for side in cycle.sides}
         make_differences(cycle)
         pairs = []
         for left, right in combinations(cycle.sides, 2):
@@ -59,17 +60,21 @@ def reconcile(
         return _conclude(cycle, tuple(pairs), quarantined)
 
 
-def accept_rows(cycle: Cycle, side: Side, references: dict[str, str]) -> int:
-    """Fill ``rows_<i>`` with the rows that keep the contract and ``aside_<i>`` with the keys of the others; returns how many those are."""
+def accept_rows(cycle: Cycle, side: Side, references: dict[str, str]) -> tuple[int, Proofs]:
+    """Fill ``rows_<i>`` with the rows that keep the contract and ``aside_<i>`` with the keys of the others.
+
+    Returns:
+        How many the others are, and what was proven of all rows on the way.
+    """
     cap, bad = side.table("cap"), side.table("bad")
-    find_bad(cycle.con, cycle.entity, side.codes, cap, bad, references)
+    proofs = find_bad(cycle.con, cycle.entity, side.codes, cap, bad, references)
     without = f"ANTI JOIN {bad} x ON x.rid = c.rowid" if cycle.count(f"SELECT count(*) FROM {bad}") else ""
     cycle.sql(f"CREATE VIEW {side.table('rows')} AS SELECT c.* FROM {cap} c {without}")
     cycle.sql(
         f"CREATE TABLE {side.table('aside')} AS SELECT DISTINCT {names(cycle.keys, 'c')} FROM {cap} c JOIN {bad} x ON x.rid = c.rowid "
         "WHERE x.reasons IS NOT NULL"
     )
-    return cycle.count(f"SELECT count(*) FROM {bad} WHERE reasons IS NOT NULL")
+    return cycle.count(f"SELECT count(*) FROM {bad} WHERE reasons IS NOT NULL"), proofs
 
 
 def compared_fields(cycle: Cycle, left: Side, right: Side) -> list[str]:

@@ -92,9 +92,9 @@ def _evaluate(cycle: Cycle, since: datetime | None) -> tuple[list[Asked], pa.Tab
     quarantined = {}
     for side in cycle.sides:
         cycle.progress(f"{cycle.flow.name}: judging {side.name}")
-        quarantined[side.name] = accept_rows(cycle, side, references)
+        quarantined[side.name], proofs = accept_rows(cycle, side, references)
         cycle.sql(f"CREATE VIEW {side.table('cur')} AS SELECT * FROM {side.table('rows')}")
-        judge_rows(notes, side, references)
+        judge_rows(notes, side, references, proofs)
         judge_mapping(notes, side)
     cycle.progress(f"{cycle.flow.name}: comparing")
     judge_pairs(notes, quarantined)

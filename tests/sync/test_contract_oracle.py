@@ -1,0 +1,117 @@
+"""Which rows break a contract, and why, held against plain Python that shares no code with it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accord.connectors.duck import borrowed_duck
+from accord.model.entity import Entity, Field, Rule
+from accord.sync.judge import once
+from accord.sync.judge.validate import find_bad
+from accord.sync.mapping.fields import FieldCode
+
+PATTERNS = {"code": "C[0-9]{3}", "mail": "[^@]+@[^@]+", "word": "red|green", "free": "(ab)+"}
+WORDS, NUMBERS = ("new", "open", "né"), ("1", "-2", "30")
+ENTITY = Entity(
+    "thing",
+    ("id",),
+    {
+        "id": Field("id", "integer", required=True),
+        "code": Field("code", required=True, unique=True, pattern=PATTERNS["code"]),
+        "mail": Field("mail", pattern=PATTERNS["mail"]),
+        "word": Field("word", pattern=PATTERNS["word"]),
+        "free": Field("free", pattern=PATTERNS["free"]),
+        "state": Field("state", values=WORDS),
+        "level": Field("level", "integer", values=NUMBERS),
+        "price": Field("price", "number(8,2)", minimum="0.5", maximum="10"),
+        "share": Field("share", "double", maximum="1.5"),
+        "day": Field("day", "date", required=True),
+        "moment": Field("moment", "timestamp"),
+        "team": Field("team", at_most=2),
+    },
+    rules={"late": Rule("late", "moment >= day - INTERVAL 3 DAY", reason="too early")},
+)
+TYPES = {"id": "BIGINT", "level": "BIGINT", "price": "DECIMAL(8,2)", "share": "DOUBLE", "day": "DATE", "moment": "TIMESTAMPTZ"}
+CODES = {name: FieldCode(name, name, f'"{name}"', "false", "NULL", f'"{name}"', (name,), True, True) for name in ENTITY.fields}
+NONE, DAY = st.none(), date(2026, 3, 1)
+ROWS = st.tuples(
+    NONE | st.integers(0, 6),
+    NONE | st.sampled_from(["C001", "C002", "C999", "C01", "c001", "C0001", "C00é", "", "C00\n"]),
+    NONE | st.sampled_from(["a@b", "é@ü", "@b", "a@", "a@b@c", "", "a\n@b", "ab"]),
+    NONE | st.sampled_from(["red", "green", "blue", "", "red "]),
+    NONE | st.sampled_from(["ab", "abab", "aba", ""]),
+    NONE | st.sampled_from([*WORDS, "ne", "", "NEW"]),
+    NONE | st.sampled_from([1, -2, 30, 3, 0]),
+    NONE | st.sampled_from([Decimal("0.49"), Decimal("0.50"), Decimal("10.00"), Decimal("10.01"), Decimal("-1.00")]),
+    NONE | st.sampled_from([1.5, 1.75, 0.0, -3.25]),
+    NONE | st.sampled_from([DAY, DAY + timedelta(5)]),
+    NONE
+    | st.sampled_from(
+        [datetime(2026, 2, 26, tzinfo=UTC), datetime(2026, 2, 25, 23, 59, 59, tzinfo=UTC), datetime(2026, 3, 3, 1, tzinfo=UTC)]
+    ),
+    NONE | st.sampled_from(["x", "y"]),
+)
+
+
+def _row_reasons(row: dict[str, Any]) -> list[str]:
+    found = [f"{f}: is required and missing" for f in ("code", "day") if row[f] is None]
+    found += ["id: key is missing"] if row["id"] is None else []
+    found += [f"{f}: '{row[f]}' does not match {p}" for f, p in PATTERNS.items() if row[f] is not None and not re.fullmatch(p, row[f])]
+    for name, allowed in (("state", WORDS), ("level", NUMBERS)):
+        if row[name] is not None and str(row[name]) not in allowed:
+            found.append(f"{name}: '{row[name]}' is not one of {', '.join(allowed)}")
+    price, share, day, moment = row["price"], row["share"], row["day"], row["moment"]
+    found += [f"price: {price} is below 0.5"] if price is not None and price < Decimal("0.5") else []
+    found += [f"price: {price} is above 10"] if price is not None and price > 10 else []
+    found += [f"share: {share} is above 1.5"] if share is not None and share > 1.5 else []
+    if None not in (day, moment) and moment < datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(3):
+        found.append("late: too early")
+    return sorted(found, key=str.encode)
+
+
+def _expected(rows: list[dict[str, Any]]) -> dict[int, tuple[list[str] | None, bool]]:
+    """By row: its reasons (``None`` for a copy to be left out), and whether its key stands for different rows."""
+    found = {n: (_row_reasons(row), False) for n, row in enumerate(rows)}
+    for key, times in Counter(row["id"] for row in rows if row["id"] is not None).items():
+        same = [n for n, row in enumerate(rows) if row["id"] == key]
+        if times > 1 and len({tuple(rows[n].values()) for n in same}) > 1:
+            found |= {n: ([*found[n][0], f"{times} rows hold the key {key}"], True) for n in same}
+    said: dict[int, list[str]] = {}
+    for field, most in (("code", 1), ("team", 2)):
+        for value in {row[field] for row in rows} - {None}:
+            holders = [n for n, row in enumerate(rows) if row[field] == value]
+            keys = len({rows[n]["id"] for n in holders} - {None})
+            if keys > most:
+                for n in holders:
+                    said.setdefault(n, []).append(f"{field}: '{value}' stands in {keys} rows; at most {most} may hold it")
+    found |= {n: ([*found[n][0], *sorted(more, key=str.encode)], found[n][1]) for n, more in said.items()}
+    copies = {n for n, row in enumerate(rows) if row["id"] is not None and row in rows[:n]} - {n for n, (_, two) in found.items() if two}
+    return {n: (reasons or None, two) for n, (reasons, two) in found.items() if reasons or n in copies}
+
+
+@pytest.mark.parametrize("smallest", [0, 1_000], ids=["as for many rows", "as for few rows"])
+@settings(max_examples=30, deadline=None)
+@given(rows=st.lists(ROWS, max_size=8), again=st.booleans())
+def test_every_row_that_breaks_the_contract_is_found_with_its_reasons_in_order(smallest: int, rows: list[Any], again: bool) -> None:
+    """Many rows are asked in another way than few; neither may let one through, accuse one, or say it otherwise."""
+    whole = [dict(zip(ENTITY.fields, row, strict=True)) for row in rows + rows[:1] * again]
+    columns = ", ".join(f"{name} {TYPES.get(name, 'VARCHAR')}" for name in ENTITY.fields)
+    with borrowed_duck() as con, pytest.MonkeyPatch.context() as patched:
+        con.execute(f"CREATE TABLE captured ({columns})")
+        if whole:
+            con.executemany(f"INSERT INTO captured VALUES ({', '.join('?' * len(ENTITY.fields))})", [list(row.values()) for row in whole])
+        patched.setattr(once, "_SMALLEST_ROWS", smallest)
+
+        find_bad(con, ENTITY, CODES, "captured", "bad", {})
+
+        found = {rid: (reasons, ambiguous) for rid, reasons, ambiguous in con.execute("SELECT rid, reasons, ambiguous FROM bad").fetchall()}
+
+    assert found == _expected(whole)
