@@ -120,6 +120,15 @@ def decide(con: duckdb.DuckDBPyConnection, staged: Staged, matches: str) -> None
         FROM compared GROUP BY {ROW}""")
 
 
+def of(relation: str, *outcomes: str) -> str:
+    """SQL of those rows of a relation with ``_accord_row`` that have one of the outcomes.
+
+    With no column of ``verdict`` beside its own: a system's columns may be called «outcome» or «rowid», too.
+    """
+    chosen = ", ".join(f"'{outcome}'" for outcome in outcomes)
+    return f"{relation} SEMI JOIN (SELECT {ROW} FROM verdict WHERE outcome IN ({chosen})) v USING ({ROW})"
+
+
 def result(
     con: duckdb.DuckDBPyConnection, batch: ChangeBatch, refusals: Mapping[int, str], given: Mapping[int, str] | None = None
 ) -> ApplyResult:

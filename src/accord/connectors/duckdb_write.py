@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import duckdb
 
 from accord.connectors.bisect import apply_in_halves
-from accord.connectors.decide import ROW, Staged, as_text, decide, result, type_of
+from accord.connectors.decide import ROW, Staged, as_text, decide, of, result, type_of
 from accord.connectors.protocol import ApplyResult
 from accord.connectors.text_values import fits
 from accord.connectors.types import literal, quote
@@ -91,7 +91,7 @@ def _statements(table: str, key: Sequence[str], columns: Sequence[str], typed: s
     on = " AND ".join(f"t.{quote(k)} = s.{quote(k)}" for k in key)
 
     def chosen(outcome: str) -> str:
-        return f"(SELECT {typed} FROM given JOIN verdict USING ({ROW}) WHERE outcome = '{outcome}' AND ({{part}}))"
+        return f"(SELECT {typed} FROM {of('given', outcome)} WHERE {{part}})"
 
     statements = [f"DELETE FROM {table} t USING {chosen('delete')} s WHERE {on}"]
     if columns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from accord.connectors.decide import ROW, Staged, as_text, type_of
+from accord.connectors.decide import ROW, Staged, as_text, of, type_of
 from accord.connectors.text_values import fits
 from accord.connectors.timestamp_style import sniff
 from accord.connectors.types import duckdb_type, quote
@@ -83,13 +83,13 @@ def merge(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
         SELECT t.{LINE}, v.{ROW}, {", ".join(updated)}
         FROM current_rows t
         LEFT JOIN (
-            SELECT {LINE}, min({ROW}) AS {ROW} FROM matches JOIN verdict USING ({ROW}) WHERE outcome = 'update' GROUP BY ALL
+            SELECT {LINE}, min({ROW}) AS {ROW} FROM {of("matches", "update")} GROUP BY ALL
         ) v USING ({LINE})
         LEFT JOIN given g USING ({ROW})
-        WHERE t.{LINE} NOT IN (SELECT {LINE} FROM matches JOIN verdict USING ({ROW}) WHERE outcome = 'delete')
+        WHERE t.{LINE} NOT IN (SELECT {LINE} FROM {of("matches", "delete")})
         UNION ALL
         SELECT (SELECT coalesce(max({LINE}), 0) FROM current_rows) + g.{ROW}, g.{ROW}, {", ".join(inserted)}
-        FROM given g JOIN verdict USING ({ROW}) WHERE outcome = 'insert'""")
+        FROM {of("given g", "insert")}""")
 
 
 def _kinds(con: duckdb.DuckDBPyConnection) -> dict[str, str]:

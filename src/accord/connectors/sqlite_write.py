@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from accord.connectors.bisect import apply_in_halves
-from accord.connectors.decide import ROW, Staged, decide, result
+from accord.connectors.decide import ROW, Staged, decide, of, result
 from accord.connectors.protocol import ApplyResult
 from accord.connectors.sqlite_types import as_text
 from accord.connectors.timestamp_style import sniff
@@ -107,10 +107,10 @@ def _number(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, 
     used = db.execute("SELECT seq FROM main.sqlite_sequence WHERE name = ?", (table,)).fetchone() if counted else None
     most = db.execute(f"SELECT max({quote(column)}) FROM main.{quote(table)}").fetchone()[0]
     last = max(int(used[0] or 0) if used else 0, int(most or 0), 0)
-    lacking = f"outcome = 'insert' AND {quote(column)} IS NULL"
+    lacking = f"{quote(column)} IS NULL"
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE numbered AS SELECT {ROW}, {last} + row_number() OVER (ORDER BY {ROW}) AS key
-        FROM encoded JOIN verdict USING ({ROW}) WHERE {lacking}""")
+        FROM {of("encoded", "insert")} WHERE {lacking}""")
     con.execute(f"UPDATE encoded SET {quote(column)} = n.key FROM numbered n WHERE encoded.{ROW} = n.{ROW}")
 
 
@@ -133,7 +133,7 @@ def _without_place(con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[int, 
     found: dict[int, str] = {}
     for name in staged.batch.columns:
         if wrong := not_held(quote(name), staged.given[name]):
-            query = f"SELECT {ROW} FROM given JOIN verdict USING ({ROW}) WHERE {wrong} AND outcome IN ('insert', 'update')"
+            query = f"SELECT {ROW} FROM {of('given', 'insert', 'update')} WHERE {wrong}"
             found |= {row: f"{NO_NAN} (column '{name}')" for (row,) in con.execute(query).fetchall()}
     return found
 
@@ -166,7 +166,7 @@ def _carry_out(
 
     refusals: dict[int, str] = {}
     selected = ", ".join([*map(quote, names), ROW])
-    for chunk in _chunks(con, f"SELECT {selected} FROM encoded JOIN verdict USING ({ROW}) WHERE outcome = '{outcome}' ORDER BY {ROW}"):
+    for chunk in _chunks(con, f"SELECT {selected} FROM {of('encoded', outcome)} ORDER BY {ROW}"):
         wanted = [row for row in chunk if row[-1] not in besides] if besides else chunk
         refusals |= {row[-1]: reason for row, reason in apply_in_halves(wanted, attempt)}
     return refusals

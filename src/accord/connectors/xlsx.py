@@ -105,7 +105,8 @@ class XlsxConnector(Folder):
         names = tuple(dict.fromkeys((*staged.batch.key, *staged.batch.columns)))
         selected = ", ".join(map(quote, names))
         changed = con.execute(
-            f"SELECT {LINE}, outcome = 'insert', {selected} FROM merged JOIN verdict USING ({ROW}) ORDER BY {LINE}"
+            f"SELECT {LINE}, {ROW} IN (SELECT {ROW} FROM verdict WHERE outcome = 'insert'), {selected} FROM merged WHERE {ROW} IS NOT NULL "
+            f"ORDER BY {LINE}"
         ).fetchall()
         gone = f"SELECT {LINE} FROM current_rows WHERE {LINE} NOT IN (SELECT {LINE} FROM merged) ORDER BY {LINE} DESC"
         deleted = con.execute(gone).fetchall()

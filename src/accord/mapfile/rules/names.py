@@ -52,6 +52,10 @@ def _identifiers(facts: Facts, path: tuple[str, ...], holder: str, names: Iterab
                 f"{holder}: '{name[:MAX_LENGTH]}' cannot be a name.",
                 f"Expected a letter, then letters, digits and '_', at most {MAX_LENGTH}.",
             )
+        if name.casefold() == "rowid" and path[-1] == "fields":
+            yield facts.problem(
+                where, f"{holder}: '{name}' is what databases call the place of a row.", "Give the field another name, with column: rowid."
+            )
         other = seen.setdefault(name.casefold(), name)
         if other != name:
             yield facts.problem(

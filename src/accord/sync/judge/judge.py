@@ -38,7 +38,7 @@ def load_references(cycle: Cycle) -> dict[str, str]:
 
 
 def judge_side(cycle: Cycle, side: Side, references: dict[str, str]) -> None:
-    """Split ``cap_<i>`` into ``cur_<i>`` (accepted, with ``rid``) and ``bad_<i>`` (with reasons); ``qkey_<i>`` has the keys held back.
+    """Split ``cap_<i>`` into ``cur_<i>`` (accepted, with ``_rid``) and ``bad_<i>`` (with reasons); ``qkey_<i>`` has the keys held back.
 
     A row whose key can no longer be read must not look like a delete: a key that went missing while an unreadable row shows all its other
     values counts as held back too.
@@ -53,11 +53,11 @@ def judge_side(cycle: Cycle, side: Side, references: dict[str, str]) -> None:
     if cycle.rows(bad):
         cycle.sql(f"""
             CREATE OR REPLACE TABLE {side.table("qkey")} AS
-            SELECT {names(keys, "c")}, min(c.rowid) AS rid, bool_or(x.ambiguous) AS ambiguous
+            SELECT {names(keys, "c")}, min(c.rowid) AS _rid, bool_or(x.ambiguous) AS _ambiguous
             FROM {cap} c JOIN {bad} x ON x.rid = c.rowid WHERE {with_key} AND x.reasons IS NOT NULL GROUP BY {names(keys, "c")}""")
     else:
         kinds = {k: storage_type(cycle.entity, k) for k in keys}
-        cycle.make_empty(side.table("qkey"), {**kinds, "rid": "BIGINT", "ambiguous": "BOOLEAN"})
+        cycle.make_empty(side.table("qkey"), {**kinds, "_rid": "BIGINT", "_ambiguous": "BOOLEAN"})
     if not cycle.count(f"SELECT count(*) FROM {cap} c WHERE {no_key}"):
         return
     cycle.sql(f"""

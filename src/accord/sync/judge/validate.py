@@ -241,12 +241,12 @@ def _copies(con: duckdb.DuckDBPyConnection, keys: Sequence[str], captured: str, 
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE twice AS
         WITH doubled AS (SELECT {names(keys)} FROM {captured} WHERE {with_key} GROUP BY ALL HAVING count(*) > 1)
-        SELECT {names(keys)}, count(*) AS n, min(c.rowid) AS first, count(DISTINCT {body}) AS bodies
+        SELECT {names(keys)}, count(*) AS _n, min(c.rowid) AS _first, count(DISTINCT {body}) AS _bodies
         FROM {captured} c SEMI JOIN doubled d USING ({names(keys)}) GROUP BY {names(keys)}""")
     label = " || ', ' || ".join(f"CAST(c.{quote(k)} AS VARCHAR)" for k in keys)
     return (
-        f"SELECT c.rowid, CASE WHEN t.bodies > 1 THEN t.n || ' rows hold the key ' || {label} END, t.bodies > 1, 1 "
-        f"FROM {captured} c JOIN twice t ON {join_on(keys, 'c', 't')} WHERE t.bodies > 1 OR c.rowid <> t.first"
+        f"SELECT c.rowid, CASE WHEN t._bodies > 1 THEN t._n || ' rows hold the key ' || {label} END, t._bodies > 1, 1 "
+        f"FROM {captured} c JOIN twice t ON {join_on(keys, 'c', 't')} WHERE t._bodies > 1 OR c.rowid <> t._first"
     )
 
 
@@ -316,8 +316,8 @@ def count_reported(
 
 
 def accepted_view(captured: str, bad: str) -> str:
-    """SQL of the rows that passed, with ``rid``."""
-    return f"SELECT c.rowid AS rid, c.* FROM {captured} c ANTI JOIN {bad} b ON c.rowid = b.rid"
+    """SQL of the rows that passed, with ``_rid``."""
+    return f"SELECT c.rowid AS _rid, c.* FROM {captured} c ANTI JOIN {bad} b ON c.rowid = b.rid"
 
 
 def row_json(columns: list[str], alias: str) -> str:

@@ -93,11 +93,11 @@ def _flags(cycle: Cycle, fields: list[str]) -> str:
         i = side.index
         c, b, q = f"c{i}", f"b{i}", f"q{i}"
         joins += [f"LEFT JOIN {side.table(t)} {a} ON {join_on(cycle.keys, 'a', a)}" for t, a in (("cur", c), ("base", b), ("qkey", q))]
-        inside, bad = f"({c}.rid IS NOT NULL)", f"({q}.{k0} IS NOT NULL)"
+        inside, bad = f"({c}._rid IS NOT NULL)", f"({q}.{k0} IS NOT NULL)"
         based = f"({b}.{k0} IS NOT NULL AND NOT coalesce({b}._gone, false))"
         columns += [
-            f"{inside} AS _in_{i}, {c}.rid AS _rid_{i}",
-            f"{bad} AS _bad_{i}, {q}.rid AS _qrid_{i}, coalesce({q}.ambiguous, false) AS _dup_{i}",
+            f"{inside} AS _in_{i}, {c}._rid AS _rid_{i}",
+            f"{bad} AS _bad_{i}, {q}._rid AS _qrid_{i}, coalesce({q}._ambiguous, false) AS _dup_{i}",
             f"{based} AS _ba_{i}, coalesce({b}._settled AND NOT {b}._gone, false) AS _set_{i}",
             f"(coalesce({b}._gone, false) AND NOT {inside} AND NOT {bad}) AS _gone_{i}",
             f"({based} AND NOT {inside} AND NOT {bad}) AS _del_{i}, ({inside} AND NOT {based}) AS _new_{i}",

@@ -17,12 +17,12 @@ from accord.sync.merge.merge import AGREED, authority_of, counts, moment_of
 from accord.sync.state.finish import coarser
 
 DUE = {
-    "source": "VARCHAR",
-    "target": "VARCHAR",
-    "op": "VARCHAR",
-    "fields": "HUGEINT",  # bit n: the n-th field the target is written
-    "held": "BOOLEAN",
-    "changed_at": "TIMESTAMPTZ",
+    "_source": "VARCHAR",
+    "_target": "VARCHAR",
+    "_op": "VARCHAR",
+    "_fields": "HUGEINT",  # bit n: the n-th field the target is written
+    "_held": "BOOLEAN",
+    "_changed_at": "TIMESTAMPTZ",
 }
 
 _LATENESS = "greatest(0, epoch($now::TIMESTAMPTZ) - epoch(coalesce(h.source_changed_at, h.captured_at)))"
@@ -42,7 +42,7 @@ def note_due(cycle: Cycle) -> None:
             if source.readable and target.writable and source is not target:
                 cycle.sql(f"""
                     INSERT INTO due SELECT * FROM ({_due_query(cycle, source, target)}) n
-                    ANTI JOIN due o ON {join_on(cycle.keys, "n", "o")} AND n.source = o.source AND n.target = o.target""")
+                    ANTI JOIN due o ON {join_on(cycle.keys, "n", "o")} AND n._source = o._source AND n._target = o._target""")
 
 
 def _due_query(cycle: Cycle, source: Side, target: Side) -> str:
@@ -59,9 +59,9 @@ def _due_query(cycle: Cycle, source: Side, target: Side) -> str:
     deleted = f"(NOT m._exists AND m._deleter = {i + 1} AND (_in_{j} OR _bad_{j}) AND _ba_{j})"
     changed = f"NOT {target.leaves(cycle.flow.deletes)} AND ({insert} OR (_in_{i} AND ({some})))"
     return f"""
-        SELECT {names(cycle.keys, "m")}, {literal(source.name)} AS source, {literal(target.name)} AS target,
-            CASE WHEN NOT m._exists THEN 'delete' WHEN {insert} THEN 'insert' ELSE 'update' END AS op, {fields} AS fields,
-            m._held AS held, CASE WHEN m._exists THEN {moment_of(source, "r")} END AS changed_at
+        SELECT {names(cycle.keys, "m")}, {literal(source.name)} AS _source, {literal(target.name)} AS _target,
+            CASE WHEN NOT m._exists THEN 'delete' WHEN {insert} THEN 'insert' ELSE 'update' END AS _op, {fields} AS _fields,
+            m._held, CASE WHEN m._exists THEN {moment_of(source, "r")} END AS _changed_at
         FROM merged m LEFT JOIN {source.table("cap")} r ON r.rowid = m._rid_{i}
         LEFT JOIN {target.table("cap")} t ON t.rowid = coalesce(m._rid_{j}, m._qrid_{j})
         LEFT JOIN {target.table("want")} w ON w._m = m.rowid LEFT JOIN {source.table("base")} b ON {join_on(cycle.keys, "m", "b")}
@@ -106,35 +106,34 @@ def _settle(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, previou
     contact and where the source does not say, from the capture.
     """
     first = ", ".join(literal(n) for n in sorted(initial)) or "''"
-    known = f"CASE WHEN source NOT IN ({first}) THEN greatest(changed_at, {'$previous' if previous_at else 'NULL'}::TIMESTAMPTZ) END"
+    known = f"CASE WHEN d._source NOT IN ({first}) THEN greatest(d._changed_at, {'$previous' if previous_at else 'NULL'}::TIMESTAMPTZ) END"
     values: dict[str, object] = {"run": cycle.run, "captured": captured_at, "now": cycle.clock()}
     if previous_at:
         values["previous"] = previous_at
     again = ""
     if cycle.rows("quarantine0") and cycle.count("SELECT count(*) FROM quarantine0 WHERE binding = ''"):
-        again = (
-            f"ANTI JOIN (SELECT key FROM quarantine0 WHERE binding = '') q ON q.key = CASE WHEN n.held THEN {key_json(cycle.keys, 'n')} END"
-        )
+        held = f"CASE WHEN n._held THEN {key_json(cycle.keys, 'n')} END"
+        again = f"ANTI JOIN (SELECT key AS _key FROM quarantine0 WHERE binding = '') q ON q._key = {held}"
     for target in cycle.sides:
         if not target.writable:
             continue
         side = shown.get(target.name, target)  # nothing written there: it still shows what was captured
         wrong = " OR ".join(
-            f"((d.fields & {bit}::HUGEINT) <> 0 AND NOT {_same(cycle, name)})" for name, bit in _bits(cycle, target).items()
+            f"((d._fields & {bit}::HUGEINT) <> 0 AND NOT {_same(cycle, name)})" for name, bit in _bits(cycle, target).items()
         )
         present = f"z.{quote(cycle.keys[0])} IS NOT NULL"
-        right = f"CASE WHEN d.op = 'delete' THEN NOT {present} ELSE {present} AND NOT ({wrong or 'false'}) END"
+        right = f"CASE WHEN d._op = 'delete' THEN NOT {present} ELSE {present} AND NOT ({wrong or 'false'}) END"
         cycle.sql(
             f"""
             INSERT INTO changes_new
-            SELECT {literal(cycle.flow.name)}, $run, {key_json(cycle.keys)}, source, target, op, true, ok, held, false, moment, $captured,
-                CASE WHEN ok THEN $now END,
-                CASE WHEN ok THEN greatest(0, epoch($now::TIMESTAMPTZ) - epoch(coalesce(moment, $captured::TIMESTAMPTZ))) END
-            FROM (SELECT d.*, {known} AS moment, NOT d.held AND {right} AS ok
+            SELECT {literal(cycle.flow.name)}, $run, {key_json(cycle.keys, "n")}, _source, _target, _op, true, _ok, _held, false,
+                _moment, $captured, CASE WHEN _ok THEN $now END,
+                CASE WHEN _ok THEN greatest(0, epoch($now::TIMESTAMPTZ) - epoch(coalesce(_moment, $captured::TIMESTAMPTZ))) END
+            FROM (SELECT d.*, {known} AS _moment, NOT d._held AND {right} AS _ok
                 FROM due d LEFT JOIN (SELECT {names(cycle.keys)}, rowid AS _m FROM merged) m ON {join_on(cycle.keys, "d", "m")}
                 LEFT JOIN {target.table("want")} w ON w._m = m._m LEFT JOIN {target.table("done")} x ON x._m = m._m
                 LEFT JOIN ({only_rows(cycle, side)}) z ON {join_on(cycle.keys, "d", "z")}
-                WHERE d.target = {literal(target.name)}) n {again}""",
+                WHERE d._target = {literal(target.name)}) n {again}""",
             values,
         )
 
@@ -151,19 +150,19 @@ def _settle_late(cycle: Cycle, shown: dict[str, Side]) -> None:
         shared = [c.name for c in target.written(cycle.keys)]
         wrong = " OR ".join(f"NOT {_same(cycle, name)}" for name in shared) or "false"
         present = f"z.{quote(cycle.keys[0])} IS NOT NULL"
-        named = f"FROM due d WHERE {join_on(cycle.keys, 'm', 'd')} AND d.target = {literal(target.name)}"
+        named = f"FROM due d WHERE {join_on(cycle.keys, 'm', 'd')} AND d._target = {literal(target.name)}"
         tried = (
-            f"SELECT {key_json(cycle.keys)} AS key, rowid AS _m, {names(cycle.keys)}, _exists FROM merged m "
+            f"SELECT {key_json(cycle.keys)} AS _key, rowid AS _m, {names(cycle.keys)}, _exists FROM merged m "
             f"WHERE NOT _held AND NOT _set_{i} AND NOT EXISTS ({named})"
         )
-        if not _load_failed(cycle, f"SELECT key FROM ({tried})", target.name):
+        if not _load_failed(cycle, f"SELECT _key FROM ({tried})", target.name):
             continue
         cycle.sql(
             f"""
             INSERT INTO changes_new
             SELECT {literal(cycle.flow.name)}, $run, h.key, h.source, h.target, h.op, true, true, false, false, h.source_changed_at,
                 h.captured_at, $now, {_LATENESS}
-            FROM failed h JOIN ({tried}) t ON t.key = h.key LEFT JOIN {target.table("want")} w ON w._m = t._m
+            FROM failed h JOIN ({tried}) t ON t._key = h.key LEFT JOIN {target.table("want")} w ON w._m = t._m
             LEFT JOIN {target.table("done")} x ON x._m = t._m
             LEFT JOIN ({only_rows(cycle, side)}) z ON {join_on(cycle.keys, "t", "z")}
             WHERE CASE WHEN t._exists THEN h.op <> 'delete' AND {present} AND NOT ({wrong}) ELSE h.op = 'delete' AND NOT {present} END""",
@@ -185,9 +184,9 @@ def _date_released(cycle: Cycle) -> None:
                 f"""
                 UPDATE changes_new n SET captured_at = h.captured_at, source_changed_at = h.source_changed_at,
                     freshness_seconds = CASE WHEN n.verified THEN {_LATENESS} END
-                FROM failed h JOIN due d ON h.key = {key_json(cycle.keys, "d")} AND h.source = d.source AND h.target = d.target
-                WHERE n.key = h.key AND n.source = h.source AND n.target = h.target AND NOT n.source_broken AND NOT d.held
-                    AND (d.changed_at IS NULL OR d.changed_at <= h.captured_at)""",
+                FROM failed h JOIN due d ON h.key = {key_json(cycle.keys, "d")} AND h.source = d._source AND h.target = d._target
+                WHERE n.key = h.key AND n.source = h.source AND n.target = h.target AND NOT n.source_broken AND NOT d._held
+                    AND (d._changed_at IS NULL OR d._changed_at <= h.captured_at)""",
                 {"now": cycle.clock()},
             )
 

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from pathlib import Path
 
 from accord.connectors.types import literal, quote
 from accord.model.event import StoredEvent
+from accord.store.folding import columns_in
 from accord.sync.apply.receipts import APPLIED, left_rows
 from accord.sync.cycle import Cycle, Side, join_on, names, storage_type
 from accord.sync.merge.merge import adds_up, authority_of
@@ -42,7 +44,7 @@ def agreement(cycle: Cycle) -> dict[str, str]:
         *(f"SELECT {literal(f'base:{s.name}')}, {fields}, _gone, _settled FROM ({base_rows(cycle, s, planned)})" for s in cycle.sides),
     ]
     agreed = f"SELECT * FROM ({' UNION ALL '.join(parts)}) ORDER BY {_ROLE}, {keys}"
-    due = f"SELECT * FROM due SEMI JOIN (SELECT {keys} FROM merged WHERE {planned}) m {cycle.using()} ORDER BY {keys}, source, target"
+    due = f"SELECT * FROM due SEMI JOIN (SELECT {keys} FROM merged WHERE {planned}) m {cycle.using()} ORDER BY {keys}, _source, _target"
     return {name: cycle.store.write_segment_from(cycle.con, query).sha for name, query in (("agreed", agreed), ("due", due))}
 
 
@@ -151,12 +153,22 @@ def _take_up(cycle: Cycle, stored: StoredEvent) -> None:
         _replace(cycle, side.table("pend"), "about", f"SELECT {names(columns)} FROM meant SEMI JOIN about {cycle.using()}", names(columns))
     _take_known(cycle, stored, outcomes)
     _replace(cycle, "golden0", "about", f"SELECT {names(cycle.fields)} FROM taken WHERE {_ROLE} = 'golden'", names(cycle.fields))
-    load_segments(cycle, "taken", [cycle.store.read_segment(stored.event.attributes["due"])], {k: fields[k] for k in cycle.keys} | DUE)
+    _load_due(cycle, cycle.store.read_segment(stored.event.attributes["due"]), {k: fields[k] for k in cycle.keys})
     cycle.sql(
         f"INSERT INTO due ({keys}, {names(DUE)}) SELECT {keys}, {names(DUE)} FROM taken n SEMI JOIN about {cycle.using()} "
-        f"WHERE NOT EXISTS (FROM due o WHERE {join_on(cycle.keys, 'n', 'o')} AND n.source = o.source AND n.target = o.target)"
+        f"WHERE NOT EXISTS (FROM due o WHERE {join_on(cycle.keys, 'n', 'o')} AND n._source = o._source AND n._target = o._target)"
     )
     _remember(cycle, "about")
+
+
+def _load_due(cycle: Cycle, path: Path, keys: Mapping[str, str]) -> None:
+    """Fill ``taken`` with the pairs that were due; what an older program wrote has their columns without a line before the name."""
+    if set(DUE) <= columns_in(path):
+        load_segments(cycle, "taken", [path], {**keys, **DUE})
+        return
+    load_segments(cycle, "taken", [path], {**keys, **{name[1:]: kind for name, kind in DUE.items()}})
+    for name in DUE:
+        cycle.sql(f"ALTER TABLE taken RENAME COLUMN {name[1:]} TO {name}")
 
 
 def _leave_untold(cycle: Cycle, stored: StoredEvent, applied: Mapping[str, str]) -> None:
