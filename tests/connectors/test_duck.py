@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accord.connectors.duck import load_scanner, open_duck
+from accord.connectors.duck import borrowed_duck, load_scanner, open_duck
 from accord.connectors.json_text import canonical_json
 
 JSON = st.recursive(
@@ -23,6 +23,12 @@ def test_a_scanner_loads_without_a_network(scanner: str) -> None:
 
     assert load_scanner(con, scanner) == "wheel"
     assert load_scanner(con, scanner) == "wheel"
+
+
+def test_as_many_fields_are_compared_as_a_table_may_have() -> None:
+    """MySQL allows 4,096 columns, and a run asks of all of them in one condition whether one differs."""
+    with borrowed_duck() as con:
+        assert con.execute(f"SELECT {' OR '.join(f'a = {n}' for n in range(4096))} FROM (SELECT 4095 AS a)").fetchall() == [(True,)]
 
 
 def test_times_are_utc_and_nothing_is_fetched_by_itself() -> None:

@@ -38,6 +38,7 @@ def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.Du
     config: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false", "threads": threads}
     # What stands at two places is worked out before both, and so also before a TRY around it, where it fails for all rows.
     config["disabled_optimizers"] = "common_subexpressions"
+    config["max_expression_depth"] = 20_000  # a comparison of all fields is as deep as there are fields, and tables have up to 4,096
     if memory_limit is not None:
         config["memory_limit"] = memory_limit
     con = duckdb.connect(":memory:", config=config)
