@@ -72,12 +72,17 @@ def _peer(script: str, environment: str, *given: object) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True, timeout=900).stdout.split()[-1])
 
 
+def _durable(file: Path) -> sqlite3.Connection:
+    con = sqlite3.connect(file, isolation_level=None)
+    con.execute("PRAGMA journal_mode=WAL")
+    con.execute("PRAGMA synchronous=FULL")
+    return con
+
+
 def _floor(folder: Path, rows: int) -> list[float]:
     """Seconds of each bare commit of one row."""
     spent = []
-    with closing(sqlite3.connect(folder / "floor.db", isolation_level=None)) as con:
-        con.execute("PRAGMA journal_mode=WAL")
-        con.execute("PRAGMA synchronous=FULL")
+    with closing(_durable(folder / "floor.db")) as con:
         con.execute("CREATE TABLE event (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL)")
         for number in range(rows):
             start = time.perf_counter()
@@ -91,9 +96,7 @@ def _floor(folder: Path, rows: int) -> list[float]:
 def _bare_loop(folder: Path, instances: int) -> list[float]:
     """Seconds of each step of the same process as a bare loop on rows: read the task, end it, begin the next one, keep what was said."""
     spent = []
-    with closing(sqlite3.connect(folder / "loop.db", isolation_level=None)) as con:
-        con.execute("PRAGMA journal_mode=WAL")
-        con.execute("PRAGMA synchronous=FULL")
+    with closing(_durable(folder / "loop.db")) as con:
         con.execute("CREATE TABLE instance (instance TEXT PRIMARY KEY, status TEXT NOT NULL, variables TEXT NOT NULL)")
         con.execute("CREATE TABLE task (task TEXT PRIMARY KEY, instance TEXT NOT NULL, step TEXT NOT NULL, state TEXT NOT NULL)")
         con.execute("CREATE TABLE event (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL)")

@@ -39,15 +39,19 @@ def show_undecided(found: Sequence[Undecided]) -> None:
     rows = []
     for one in found:
         conflict = one.conflict
-        values = "; ".join(f"{name}: {value_text(value)}" for name, value in conflict.values.items())
         about = f"{conflict.field} of {conflict.flow} {key_text(conflict.key)}"
-        rows.append(tuple(map(escape, (conflict.id, about, one.team, values, f"{conflict.opened_at:%Y-%m-%d %H:%M}"))))
+        rows.append(tuple(map(escape, (conflict.id, about, one.team, values_text(conflict), f"{conflict.opened_at:%Y-%m-%d %H:%M}"))))
     table("conflicts to decide: accord conflicts --decide ID", ("id", "about", "team", "values", "since (UTC)"), rows)
 
 
 def key_text(key: str) -> str:
     """The values of a key that is JSON."""
     return ", ".join(str(part) for part in json.loads(key).values())
+
+
+def values_text(conflict: OpenConflict) -> str:
+    """What each system has."""
+    return "; ".join(f"{name}: {value_text(value)}" for name, value in conflict.values.items())
 
 
 def value_text(value: str | None) -> str:

@@ -154,7 +154,7 @@ class PostgresConnector:
         if relation is not None:
             return relation
         number = con.execute(f"SELECT count(*) FROM {keys}").fetchone()
-        more = [f"{postgresql_digest.SIGNED.replace('_digest', VERSION)} AS {VERSION}"] if version else []
+        more = [postgresql_digest.unsigned(VERSION)] if version else []
         if number and number[0] > postgresql_keys.MANY:
             query = postgresql_keys.read_all(shape, version)
             return chosen(con, self._scanned(con, query, shape.columns, more), asked)
@@ -390,7 +390,7 @@ class PostgresConnector:
         self._link.close()
 
     def _digests(self, con: duckdb.DuckDBPyConnection, query: str, arrays: tuple[str, list[str]] | None, key: Sequence[PgColumn]) -> str:
-        shown = [f"{postgresql_digest.SIGNED} AS _digest"]
+        shown = [postgresql_digest.unsigned("_digest")]
         if arrays is None:
             return self._scanned(con, query, key, shown)
         return self._scanned(con, arrays[0], key, shown, picked=", ".join(arrays[1]))

@@ -16,7 +16,7 @@ import psycopg
 
 from accord.connectors.bulk import DIGEST, ODD, VERSION, WRAP
 from accord.connectors.duck import load_scanner
-from accord.connectors.postgresql_digest import SIGNED
+from accord.connectors.postgresql_digest import unsigned
 from accord.connectors.postgresql_load_digest import changes_values, natives, row_digest
 from accord.connectors.postgresql_types import PgColumn
 from accord.connectors.types import duckdb_type, literal, quote
@@ -96,7 +96,7 @@ class PgStream:
         query = f"SELECT {', '.join(picked)} FROM {self._table}"
         self._open.enter_context(self._watch)
         shown = [f"CAST({quote(name)} AS BIGINT) AS {quote(name)}" for name in columns if self._of[name].cast in ("integer", "smallint")]
-        shown += [f"{SIGNED.replace('_digest', VERSION)} AS {VERSION}"] if self.versioned else []
+        shown += [unsigned(VERSION)] if self.versioned else []
         self._con.execute(f"ATTACH {literal(self._dsn)} AS {alias} (TYPE postgres, READ_ONLY)")
         rows = f"* REPLACE ({', '.join(shown)})" if shown else "*"
         self._con.execute(f"CREATE TEMP VIEW {view} AS SELECT {rows} FROM postgres_query({literal(alias)}, {literal(query)})")

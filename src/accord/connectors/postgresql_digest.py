@@ -23,8 +23,11 @@ _SINCE: Final = 140000
 _PLAIN: Final = ("int2", "int4", "date", "float4", "float8", "bool", "uuid", "bytea")
 _TEXTS: Final = ("text", "varchar")
 _SHIFT: Final = 1 << 63
-SIGNED: Final = f"CAST(CAST(_digest AS HUGEINT) + {_SHIFT} AS UBIGINT)"
-"""SQL in DuckDB: PostgreSQL's signed hash as an unsigned number."""
+
+
+def unsigned(column: str) -> str:
+    """An item of a SELECT in DuckDB: PostgreSQL's signed hash in ``column`` as an unsigned number, under the same name."""
+    return f"CAST(CAST({column} AS HUGEINT) + {_SHIFT} AS UBIGINT) AS {column}"
 
 
 def rows_query(

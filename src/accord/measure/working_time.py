@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from accord.connectors.types import literal
 from accord.model.integration_map import IntegrationMap
-from accord.model.working_time import hours, seconds_a_day
+from accord.model.working_time import DAYS, hours, seconds_a_day
 
 _DAY = 86_400
 # A calendar may hold one working day a week, and a year of holidays; a row that needs more days than this reaches has no due time.
@@ -35,7 +35,7 @@ def due_from(integration_map: IntegrationMap, rows: str) -> str:
     calendars = []
     for calendar in {calendar.name: calendar for calendar in by.values()}.values():
         opens, closes = (literal(f"{moment:%H:%M}") for moment in hours(calendar))
-        days = ", ".join(str(("mon", "tue", "wed", "thu", "fri", "sat", "sun").index(day) + 1) for day in calendar.days)
+        days = ", ".join(str(DAYS.index(day) + 1) for day in calendar.days)
         off = ", ".join(literal(day) for day in calendar.holidays)
         at = f"{literal(calendar.name)}, {literal(calendar.timezone)}, {opens}, {closes}, {seconds_a_day(calendar)}"
         calendars.append(f"({at}, [{days}], [{off}]::VARCHAR[])")

@@ -124,6 +124,11 @@ class Step:
     )
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
+    @property
+    def asks_people(self) -> bool:
+        """Whether people do it; a decision by its routes alone asks nobody."""
+        return self.kind == "human" or (self.kind == "decision" and bool(self.form or self.form_schema))
+
 
 @dataclass(frozen=True, slots=True)
 class HandoffRule:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from accord.model.organization import Calendar
 from accord.model.values import Duration
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FURTHEST_DAYS = 3660  # a calendar without a working day in ten years has none
 
 
@@ -27,7 +27,7 @@ def due(start: datetime, within: Duration, calendar: Calendar | None) -> datetim
         return (start + timedelta(seconds=within.seconds)).astimezone(UTC)
     zone, (opens, closes) = ZoneInfo(calendar.timezone), hours(calendar)
     day_seconds = seconds_a_day(calendar)
-    if day_seconds <= 0 or not set(calendar.days) & set(_DAYS):
+    if day_seconds <= 0 or not set(calendar.days) & set(DAYS):
         raise ValueError(f"calendar '{calendar.name}' has no working hours")
     days, rest = divmod(within.seconds, 86_400)
     left = timedelta(seconds=days * day_seconds + rest)
@@ -47,7 +47,7 @@ def due(start: datetime, within: Duration, calendar: Calendar | None) -> datetim
 
 def works(calendar: Calendar, day: date) -> bool:
     """Whether people work on that day."""
-    return _DAYS[day.weekday()] in calendar.days and day.isoformat() not in calendar.holidays
+    return DAYS[day.weekday()] in calendar.days and day.isoformat() not in calendar.holidays
 
 
 def seconds_a_day(calendar: Calendar) -> int:

@@ -67,7 +67,7 @@ def doer_of(
         instance = find(task.from_task)
         task = instance.tasks[task.from_task]
         step = steps(instance)[task.step]
-        if task.state != "skipped" and (task.kind == "human" or (task.kind == "decision" and (step.form or step.form_schema))):
+        if task.state != "skipped" and task.kind == step.kind and step.asks_people:
             return instance, task, between
     return holder, giver, []
 

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from accord.model.errors import DataRefused
 from accord.model.event import Event, ObjectRef, utc_text
 from accord.model.process import Step
 from accord.model.spelling import speller
 from accord.store.database import Rows
-from accord.work.deadlines import accept_by, due_now, moment_after
+from accord.work.beginnings import BEGINNERS
+from accord.work.deadlines import accept_by, due_now
 from accord.work.definition import Definition, Definitions, Way
 from accord.work.expression import evaluate, holds
 from accord.work.gates import GateResult, evaluate_gate
 from accord.work.givers import PARTS, UNATTENDED, doer_of, last_worker, sent_back_to
 from accord.work.inheritance import above, anew, needed
-from accord.work.said import first, moment_of, said
+from accord.work.said import first, said
 from accord.work.state import ENDED, OBJECT, Handoff, Instance, Task, ended_parts, instance_of, load_instance, open_parts
 
 _artefact = speller(ensure_ascii=True)
@@ -152,7 +152,7 @@ class Moves:
             self._leave(instance, task, giver)
             return
         instance.tasks[task.task] = task
-        _BEGINNERS[step.kind](self, instance, step, task, giver)
+        BEGINNERS[step.kind](self, instance, step, task, giver)
 
     def finish(self, instance: Instance, task: Task, outputs: Mapping[str, Any]) -> None:
         """End a task, or open it again where a gate is not passed; then whatever comes next begins."""
@@ -516,85 +516,6 @@ class Moves:
     def due_now(self, instance: Instance, task: Task) -> dict[str, Any]:
         """``due_at`` and timers of a task that begins now."""
         return due_now(self.definition(instance), task, self.clock)
-
-
-def _auto(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
-    task.state, task.action, task.run_at = "queued", step.action, moves.clock
-    at = {"action": step.action, "run_at": stamp(moves.clock)}
-    moves.emit("task.ready", instance, **first(task), state="queued", **at, **moves.due_now(instance, task))
-
-
-def _decision(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
-    if step.form or step.form_schema:
-        moves.ready(instance, step, task, giver)  # people decide: the routes look at what they fill in
-        return
-    task.state = "started"
-    moves.emit("task.ready", instance, **first(task), state="started")
-    moves.finish(instance, task, {})
-
-
-def _wait(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
-    watched = moves.due_now(instance, task)
-    timers: dict[str, str] = {}
-    moment: datetime | None = None
-    if step.delay is not None:
-        moment = moment_after(moves.definition(instance), step.team, step.delay, moves.clock)
-    elif step.until:
-        moment = moment_of(evaluate(step.until, instance.variables, holder=said(step, "until")))
-    if moment is not None:
-        timers["wait"] = stamp(moment)
-    task.state, task.message = "waiting", step.message
-    if step.message:
-        key = evaluate(step.correlate, instance.variables, holder=said(step, "correlate")) if step.correlate else instance.case
-        task.message_key = str(key)
-    if not timers and not step.message:
-        moves.stuck(instance, f"step '{step.name}' waits for a time, and {step.until or 'nothing'} gives none")
-    body = {"message": task.message, "message_key": task.message_key} if step.message else {}
-    body |= {"due_at": watched["due_at"]} if watched else {}
-    moves.emit("task.ready", instance, **first(task), state="waiting", timers={**watched.get("timers", {}), **timers}, **body)
-
-
-def _children(moves: Moves, instance: Instance, step: Step, task: Task, giver: Task | None) -> None:
-    task.state = "waiting"
-    moves.emit("task.ready", instance, **first(task), state="waiting", **moves.due_now(instance, task))
-    items: list[Any] = [None]
-    if step.kind == "foreach":
-        found = evaluate(step.each, instance.variables, holder=said(step, "each"))
-        if found is not None and not isinstance(found, list):
-            raise DataRefused(f"{str(found)[:80]!r} is no list", said(step, "each"), "a list; a variable of a list has type: json")
-        items = found or []
-        if not items:
-            moves.finish(instance, task, {task.step: []})
-            return
-    definition = moves.definitions.current(step.process)
-    moves.starting(task)
-    inherited = moves.given_to(definition, instance)
-    for number, item in enumerate(items):
-        own = {"item": item, "position": number} if step.kind == "foreach" else {}
-        given = instance.variables | own
-        name = f"{task.task}/{number:06d}" if step.kind == "foreach" else f"{task.task}/sub"
-        case = str(evaluate(step.case, given, holder=said(step, "case")) or instance.case) if step.case else instance.case
-        moves.start(
-            definition,
-            name,
-            case=case,
-            variables=inherited | own,
-            parent=instance.instance,
-            parent_task=task.task,
-            inherited=inherited.keys() - own.keys(),
-            giver=giver if giver is not None and giver.team else task,
-        )
-    moves.started(instance, task)
-
-
-_BEGINNERS: Mapping[str, Callable[[Moves, Instance, Step, Task, Task | None], None]] = {
-    "human": Moves.ready,
-    "auto": _auto,
-    "decision": _decision,
-    "wait": _wait,
-    "subprocess": _children,
-    "foreach": _children,
-}
 
 
 def stamp(moment: datetime) -> str:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accord.connectors.pglog import START, UNCHANGED, Decoder, Position
-from accord.connectors.pglog.changes import Relation, RelationColumn
+from accord.connectors.pglog.changes import Relation, RelationColumn, RowChange, TableChanges
 from accord.connectors.pglog.spool import MEMORY_BYTES, Spool
-from accord.connectors.pglog.tuples import decode_rows, walk_rows
+from accord.connectors.pglog.tuples import decode_rows, walk
 from accord.model.errors import DataRefused
 
 Row = list[Any]
@@ -211,9 +211,10 @@ def test_a_few_messages_walked_one_by_one_are_what_the_expressions_make_of_many(
     relation = Relation(1, "public", "item", identity, columns, ("c0",))  # type: ignore[arg-type] # one of the letters, as drawn
     messages = [_row(op, 1, key, old, rest) for op, _, key, old, rest in ((c[0], c[1], c[2], c[3], c[4]) for c in changes)]
     many = decode_rows(relation, messages * 25, "here")
-    few = walk_rows(relation, messages, "here")
+    walked = [RowChange(*row, Position(1, n), 0, 1, None) for n, row in enumerate(walk(relation, messages, "here"))]
+    few = TableChanges(relation, few=walked).rows
 
     for name in ("op", "key", "old", "new", "unchanged"):
         whole = getattr(many, name)
-        assert whole.type == getattr(few, name).type
-        assert whole[: len(messages)].to_pylist() == getattr(few, name).to_pylist()
+        assert whole.type == few[name].type
+        assert whole[: len(messages)].to_pylist() == few[name].to_pylist()

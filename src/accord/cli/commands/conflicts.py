@@ -6,7 +6,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, table
-from accord.cli.undecided import key_text, value_text
+from accord.cli.undecided import key_text, value_text, values_text
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
 from accord.model.errors import UnknownName, UsageError
@@ -101,9 +101,8 @@ def _show(waiting: list[OpenConflict], lost: list[LostValue]) -> None:
     if waiting:
         rows = []
         for task in waiting:
-            values = "; ".join(f"{name}: {value_text(value)}" for name, value in task.values.items())
             decided = f"{value_text(task.value)} by {task.decided_by}" if task.status == "decided" else "—"
-            rows.append(tuple(escape(v) for v in (task.id, task.flow, key_text(task.key), task.field, values, decided)))
+            rows.append(tuple(escape(v) for v in (task.id, task.flow, key_text(task.key), task.field, values_text(task), decided)))
         table("open: they wait for a person", ("id", "flow", "key", "field", "values", "decided"), rows)
     if lost:
         rows = [

@@ -13,6 +13,7 @@ from accord.cli import options
 from accord.cli.given import given_bytes
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
 from accord.cli.plans import show_plans, signing_key, write_plan
+from accord.cli.undecided import value_text
 from accord.lifecycle.files import write_whole
 from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import DataRefused, UnknownName, UsageError
@@ -113,7 +114,7 @@ def _value(difference: dict[str, str | None], side: str) -> str:
     value = difference[f"{side}_value"]
     if difference["kind"] != "different":
         return ""
-    return "no value" if value is None else repr(value if len(value) <= 60 else f"{value[:59]}…")
+    return value_text(value if value is None or len(value) <= 60 else f"{value[:59]}…")
 
 
 def _undecided(proofs: Sequence[Reconciliation], workspace: Workspace) -> int:

@@ -19,6 +19,7 @@ import psycopg
 from psycopg import errors, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from accord.connectors.pglog.changes import EPOCH
 from accord.connectors.pglog.errors import SlotLost
 from accord.model.errors import AccordError, DataRefused, SystemChanged, SystemUnreachable
 from accord.store.alive import LINK, Watched, place_of
@@ -40,7 +41,6 @@ TEXT_SETTINGS = (
 _DATA, _KEEPALIVE = b"wk"
 _ALIVE = struct.Struct(">qqb")
 _STATUS = struct.Struct(">cqqqqb")
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _DATA_HEAD = 25
 _NO_REPLICATION = ("permission denied to start WAL sender", "must be superuser or replication role")
 
@@ -199,7 +199,7 @@ class ReplicationConnection:
         """
         self._confirmed = max(self._confirmed, lsn)
         self._received = max(self._received, lsn)
-        micros = int((datetime.now(UTC) - _EPOCH).total_seconds() * 1_000_000)
+        micros = int((datetime.now(UTC) - EPOCH).total_seconds() * 1_000_000)
         message = _STATUS.pack(b"r", self._received, self._confirmed, self._confirmed, micros, reply)
         try:
             self._pg.put_copy_data(message)

@@ -77,8 +77,6 @@ def decode_rows(relation: Relation, messages: Sequence[bytes], where: str) -> Ro
         DataRefused: a message is not what the protocol says, or a value is no UTF-8.
     """
     place = f"{where}, table {relation}"
-    if len(messages) <= FEW:
-        return walk_rows(relation, messages, place)
     joined = b"".join([*messages, _PADDING])
     buf = np.frombuffer(joined, np.uint8)
     ends = np.cumsum(np.fromiter(map(len, messages), np.int64, len(messages)))
@@ -127,19 +125,6 @@ def _decode(relation: Relation, joined: bytes, buf: npt.NDArray[np.uint8], heads
         old=_struct([olds[i] for i in identity], schema.field("old").type, ~has_old, total),
         new=_struct(news, schema.field("new").type, ~has_new, total),
         unchanged=_listed(toast, names),
-    )
-
-
-def walk_rows(relation: Relation, messages: Sequence[bytes], place: str) -> Rows:
-    """As ``decode_rows``, message by message."""
-    ops, keys, olds, news, unchanged = zip(*walk(relation, messages, place), strict=True)
-    schema = relation.arrow_schema()
-    return Rows(
-        op=pa.array(ops, pa.string()),
-        key=pa.array(keys, schema.field("key").type),
-        old=pa.array(olds, schema.field("old").type),
-        new=pa.array(news, schema.field("new").type),
-        unchanged=pa.array([names or None for names in unchanged], pa.list_(pa.string())),
     )
 
 

@@ -89,9 +89,8 @@ def _accepting(facts: Facts, process: Process, step: Step, path: Path, holder: s
 
 
 def _people(facts: Facts, process: Process, step: Step, path: Path, holder: str) -> Iterator[Problem]:
-    people = step.kind == "human" or (step.kind == "decision" and (step.form or step.form_schema))
     # A map without teams is one person's or one group's: everybody may do everything.
-    if people and facts.map.teams and not (step.team or step.assignee or step.backup or process.owner):
+    if step.asks_people and facts.map.teams and not (step.team or step.assignee or step.backup or process.owner):
         yield facts.problem(path, f"{holder}: nobody is named who does it.", "Expected team:, assignee:, or an owner: of the process.")
 
 

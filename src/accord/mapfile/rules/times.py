@@ -12,8 +12,8 @@ from zoneinfo import available_timezones
 from accord.mapfile.problems import Problem
 from accord.mapfile.rules.facts import Facts
 from accord.model.errors import nearest
+from accord.model.working_time import DAYS
 
-DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 

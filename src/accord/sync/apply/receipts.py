@@ -99,27 +99,24 @@ def _ask(cycle: Cycle, stored: StoredEvent, found: dict[str, str | None], number
     """Complete what became of the batches of an intent: in their order, up to the first one that did not come to pass or cannot be told."""
     noted: dict[str, dict[str, Any]] = {}
     for target in stored.event.attributes.get("asked", ()):
-        if target in found:
-            if found[target] is None:
-                return  # the run died there: those after it were not reached
-            continue
-        side = cycle.side(target)
-        if side is None or not isinstance(side.connector, Receipted):
-            return
-        noted = noted or {str(e["target"]): e for e in _about(cycle, stored, APPLYING)}  # of each the last one
-        last, told = noted.get(target), None  # never noted: never committed
-        if last is not None:
-            took = side.connector.was_committed(str(last["receipt"])) if last["receipt"] else None
-            if took is None:
+        if target not in found:
+            side = cycle.side(target)
+            if side is None or not isinstance(side.connector, Receipted):
                 return
-            told = str(last["left"]) if took else None
-            if took and last.get("links"):
-                _link(cycle, str(last["links"]), dry_run=dry_run)
-        found[target] = told
-        if not dry_run:
-            _record(cycle, stored, target, told, number)
-        if told is None:
-            return
+            noted = noted or {str(e["target"]): e for e in _about(cycle, stored, APPLYING)}  # of each the last one
+            last, told = noted.get(target), None  # never noted: never committed
+            if last is not None:
+                took = side.connector.was_committed(str(last["receipt"])) if last["receipt"] else None
+                if took is None:
+                    return
+                told = str(last["left"]) if took else None
+                if took and last.get("links"):
+                    _link(cycle, str(last["links"]), dry_run=dry_run)
+            found[target] = told
+            if not dry_run:
+                _record(cycle, stored, target, told, number)
+        if found[target] is None:
+            return  # the run died there: those after it were not reached
 
 
 def outcome(cycle: Cycle, stored: StoredEvent) -> dict[str, str | None]:

@@ -218,9 +218,11 @@ def _put_together(checks: Sequence[Check], columns: Iterable[str], captured: str
 
 def _proven_forms(proofs: Proofs, entity: Entity, codes: Mapping[str, FieldCode], columns: Mapping[str, str]) -> set[str]:
     """The fields whose pattern every row is certain to match; that no value of them stands twice is noted on the way where it is asked."""
-    found = set()
+    found: set[str] = set()
+    if not worth_proving(proofs.rows):
+        return found
     for name, field in entity.fields.items():
-        if not field.pattern or name not in codes or columns.get(name) != "VARCHAR" or not worth_proving(proofs.rows):
+        if not field.pattern or name not in codes or columns.get(name) != "VARCHAR":
             continue
         form = form_of(field.pattern)
         if form is None:
