@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from accord.connectors.duck import open_duck
 from accord.model.errors import DataRefused, SystemUnreachable, UsageError
 from accord.model.types import CanonicalType
 
@@ -41,6 +42,27 @@ def test_no_digit_and_no_microsecond_is_lost(db: Any, postgres_url: str, opened:
     assert (row["mood"], row["f4"], row["span"], row["small"], row["email"]) == ("bad", 0.1, "1 day 02:00:00", 7, "a@b")
     assert row["plain"].microsecond == 123456
     assert types_of(connector, "t")["free"] == "DECIMAL(38,9)"
+
+
+def test_values_are_read_alike_whatever_the_server_is_set_to(db: Any, postgres_url: str, opened: Any, rows_of: Any) -> None:
+    """A database with a time zone of its own, or with few digits of a float, would show other values, and condition mean other moments."""
+    name = db.execute("SELECT current_database()").fetchone()[0]
+    db.execute("ALTER TABLE t ADD COLUMN at timestamptz, ADD COLUMN all_of timestamptz[], ADD COLUMN during tstzrange")
+    moment = "2019-12-31 23:30+00"
+    db.execute(
+        f"INSERT INTO t (id, f4, span, at, all_of, during) VALUES ('1', 16777217, '1 day 2:00', '{moment}', '{{{moment}}}', '[{moment},)')"
+    )
+    for setting in ("timezone = 'Europe/Berlin'", "intervalstyle = 'iso_8601'", "extra_float_digits = 0", "datestyle = 'SQL, DMY'"):
+        db.execute(f"ALTER DATABASE {name} SET {setting}".encode())
+    connector = opened("postgresql", postgres_url)
+
+    row = rows_of(connector, "t")[0]
+
+    assert (row["f4"], row["span"], row["all_of"]) == (16777216.0, "1 day 02:00:00", '["2019-12-31T23:30:00+00:00"]')
+    assert row["during"] == '["2019-12-31 23:30:00+00",)'
+    with open_duck() as con:
+        relation = connector.digest_rows(con, "t", ["id"], ["id"], "at >= '2020-01-01'")
+        assert con.execute(f"SELECT count(*) FROM {relation}").fetchone() == (0,)
 
 
 def test_a_number_that_fits_no_decimal_comes_as_text(db: Any, postgres_url: str, opened: Any, rows_of: Any) -> None:

@@ -31,6 +31,11 @@ PAIRS = [
     ("text", "", None),
     ("boolean", "f", None),
     ("int", "0", None),
+    ("float8", "0", None),
+    ("real", "0", None),
+    ("numeric", "0", None),
+    ("date", "2000-01-01", None),
+    ("timestamptz", "2000-01-01 00:00Z", None),
 ]
 
 

@@ -38,7 +38,7 @@ from accord.connectors.keys import Keys, chosen, taken
 from accord.connectors.pglog import LogSource, Table
 from accord.connectors.postgresql_feed import FeedTable, PostgresFeed
 from accord.connectors.postgresql_keys import Shape
-from accord.connectors.postgresql_link import Link
+from accord.connectors.postgresql_link import FORMS, Link
 from accord.connectors.postgresql_scan import listening
 from accord.connectors.postgresql_types import PgColumn, columns_of
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
@@ -465,7 +465,7 @@ class PostgresConnector:
             # One process of the server per reader, which also fetches its pages: helpers end sooner on an idle machine and cost up to
             # half as much CPU again, and the server is there for others.
             reading = "-c random_page_cost=1.1 -c max_parallel_workers_per_gather=0 -c effective_io_concurrency=0"
-            options = f"{reading} {given.get('options') or ''} -c lock_timeout={LOCK_SECONDS}s"
+            options = f"{reading} {given.get('options') or ''} {' '.join(f'-c {s}' for s in FORMS)} -c lock_timeout={LOCK_SECONDS}s"
             link = {name: value for name, value in LINK.items() if name not in given}
             name = given.get("application_name") or "accord"
             self._conninfo = make_conninfo(at, connect_timeout=seconds, application_name=name, options=options, **link)

@@ -1,8 +1,9 @@
 """Digests of rows that PostgreSQL computes itself, for about the price of its own hash of a row.
 
 Its hash functions serve hash tables, where a collision costs time; here it would hide a difference. So what they leave out is added: the
-hash of a bigint or a time stamp folds its two halves into one, that of a numeric leaves out the sign, and those of citext, intervals and
-JSON give values that are merely equal the same hash. Each value is therefore hashed in a form from which it could be read back.
+hash of a bigint or a time stamp folds its two halves into one, that of a numeric leaves out the sign, that of a double of 0 is the one of
+no value, and those of citext, intervals and JSON give values that are merely equal the same hash. Each value is therefore hashed in a form
+from which it could be read back.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _SINCE: Final = 140000
 _PLAIN: Final = ("int2", "int4", "date", "float4", "float8", "bool", "uuid", "bytea")
 _TEXTS: Final = ("text", "varchar")
 _SHIFT: Final = 1 << 63
+_SEED: Final = 1_000_003  # without one, a double of 0 has the hash of no value at all
 
 
 def unsigned(column: str) -> str:
@@ -91,7 +93,7 @@ def _hash(db: psycopg.Connection[Any], columns: Mapping[str, PgColumn], names: S
 def _record(db: psycopg.Connection[Any], parts: Sequence[str]) -> str:
     if db.info.server_version < _SINCE:
         return f"hashtextextended(ROW({', '.join(parts)})::text, 0)"
-    return f"hash_record_extended(ROW({', '.join(parts)}), 0)"
+    return f"hash_record_extended(ROW({', '.join(parts)}), {_SEED})"
 
 
 def _parts(column: PgColumn) -> list[str]:

@@ -17,9 +17,11 @@ from psycopg import pq
 from accord.connectors.postgresql_scan import Peer, peer_of
 from accord.store.alive import Watched
 
+# How values are written as text, whatever the server, the database or the user would have: the scanner's connections need it too.
+FORMS = ("TimeZone=UTC", "DateStyle=ISO,YMD", "IntervalStyle=postgres", "extra_float_digits=3")
 _SETTINGS = (
-    "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; "
-    "SET synchronous_commit = on"
+    "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; "
+    "SET synchronous_commit = on"  # again, for a pooler in between may leave out what a connection begins with
 )
 _NEVER = 1 << 30  # psycopg prepares after so many uses; here only what asks for it is prepared
 

@@ -20,6 +20,7 @@ from accord.connectors.types import quote
 
 _SINCE: Final = 140000
 _BY_VALUE_SINCE: Final = 180000  # dates and binaries have a hash function that can be called
+_SEED: Final = 1_000_003  # of a record's hash: without one, a double of 0 has the hash of no value at all
 # As they are called; an argument that has another type is cast.
 _HASH: Final = {
     "int2": "hashint2extended({0}, {1})",
@@ -74,7 +75,7 @@ def row_digest(version: int, columns: Mapping[str, PgColumn], names: Sequence[st
     if version < _BY_VALUE_SINCE:
         parts = [part for name in names for part in _parts(columns[name], wary=wary)]
         # Sums of records' hashes do not show that two rows exchanged a value; with their halves folded they do.
-        return f"(SELECT h # (h >> 32) FROM (SELECT hash_record_extended(ROW({', '.join(parts)}), 0) AS h OFFSET 0) r)"
+        return f"(SELECT h # (h >> 32) FROM (SELECT hash_record_extended(ROW({', '.join(parts)}), {_SEED}) AS h OFFSET 0) r)"
     return " # ".join(_hash(columns[name], 1_000_003 * place, wary=wary) for place, name in enumerate(names, 1))
 
 
