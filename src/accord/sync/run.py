@@ -66,6 +66,7 @@ def run_flow(
     progress: Progress | None = None,
     limit: Limit | None = None,
     whole: bool = False,
+    listen: bool = False,
 ) -> FlowResult:
     """Bring every system of a flow into agreement, once.
 
@@ -83,6 +84,7 @@ def run_flow(
         progress: told a sentence before each step.
         limit: keys to look at, and a last word before the first write; default: all keys, none.
         whole: look at every row of every system, also where what changed is known.
+        listen: read the systems' logs also where nothing was written since the last run, so that they are open and read up to here.
 
     Raises:
         GuardStopped: a mass delete or a vanished column, before anything was written.
@@ -90,7 +92,7 @@ def run_flow(
     """
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
         try:
-            return _run(cycle, limit or Limit(), dry_run=dry_run, allow_deletes=allow_deletes, whole=whole)
+            return _run(cycle, limit or Limit(), dry_run=dry_run, allow_deletes=allow_deletes, whole=whole, listen=listen)
         except AccordError as met:
             error = as_vanished(cycle, met)
             if not cycle.intended and not dry_run:
@@ -144,13 +146,13 @@ def open_cycle(
         yield cycle
 
 
-def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whole: bool) -> FlowResult:
+def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whole: bool, listen: bool) -> FlowResult:
     if not dry_run:
         fold_live(cycle)
     previous = last_finished(cycle)
     begin_notes(cycle, previous)
     note_known(cycle, previous)
-    if not (dry_run or whole) and limit == Limit() and (same := same_as(cycle, previous)) is not None:
+    if not (dry_run or whole or listen) and limit == Limit() and (same := same_as(cycle, previous)) is not None:
         cycle.progress(f"{cycle.flow.name}: no system was written since the last run")
         _finished(cycle, same, {}, cycle.clock(), previous["columns"], previous["seen"], previous.get("shapes"))
         return same

@@ -283,6 +283,10 @@ class HeldFeeds:
         places = {(b.holder, b.resource) for b in bindings}
         return [h for h in self._held.values() if h.flow == flow.name and (h.system, h.resource) in places]
 
+    def quiet(self, flow: Flow) -> bool:
+        """Whether every log of the flow is listened to and has told nothing; otherwise a run must read it, written or not."""
+        return all(any(not h.alerted for h in self.of(flow, b)) for b in flow.bindings.values() if b.capture == "cdc")
+
     def close(self) -> None:
         """Close every feed; what the systems keep for them stays."""
         for place in list(self._held):

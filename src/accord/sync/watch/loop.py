@@ -164,7 +164,8 @@ class Watch:
         for observer in self.observers:
             observer.started(flow, run, now)
         try:
-            result = run_flow(self.map, flow, self._held, self.store, run=run, now=now, progress=progress)
+            listen = not self._feeds.quiet(flow)
+            result = run_flow(self.map, flow, self._held, self.store, run=run, now=now, progress=progress, listen=listen)
         except AccordError as error:
             if ends_watch(error):
                 raise
