@@ -38,14 +38,15 @@ class World:
     runs: int = 0
     flow: str = "things"
     options: dict[str, Any] = field(default_factory=dict)
+    now: datetime = NOW
 
     def sync(self, **options: Any) -> FlowResult:
         self.runs += 1
-        return run_flow(self.map, self.flow, self.connectors, self.store, run=f"run-{self.runs}", now=NOW, **options)
+        return run_flow(self.map, self.flow, self.connectors, self.store, run=f"run-{self.runs}", now=self.now, **options)
 
     def reconcile(self) -> Reconciliation:
         self.runs += 1
-        return reconcile(self.map, self.flow, self.connectors, self.store, run=f"run-{self.runs}", now=NOW)
+        return reconcile(self.map, self.flow, self.connectors, self.store, run=f"run-{self.runs}", now=self.now)
 
     def sql(self, system: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         with sqlite3.connect(self.folder / f"{system}.db") as db:

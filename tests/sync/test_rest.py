@@ -139,3 +139,18 @@ def test_with_updated_since_a_run_asks_for_what_changed_and_for_no_page_more(mak
     assert listed == []
     assert swept.counts["deleted"] == 1
     agreed(world, rest_api)
+
+
+def test_a_row_that_is_dated_ahead_hides_no_later_change(make: Any, rest_api: Any) -> None:
+    """One slip in a date must not make an API's list of changes look empty until the next sweep."""
+    world = make(resource={"updated_since": "since"}, capture="cursor", cursor="updated_at", overlap=Duration(3))
+    world.sync()
+    rest_api.clock = 10**9
+    rest_api.put("things", [{**rest_api.rows["things"]["4",], "name": "dated ahead"}])
+    world.sync()
+    rest_api.clock = 86_400 * 60  # the day before the run; the first rows are of two months ago
+    rest_api.put("things", [{**rest_api.rows["things"]["3",], "name": "edited there"}])
+
+    world.sync()
+
+    assert (world.rows("db")[4][0], world.rows("db")[3][0]) == ("dated ahead", "edited there")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import duckdb
@@ -339,6 +340,20 @@ def test_a_second_change_within_the_step_of_the_cursor_s_clock_is_seen(telling: 
 
     assert "all" not in _asked(world)
     assert world.rows("b")["k01"][0] == "y"
+
+
+def test_a_clock_that_was_ahead_once_puts_off_no_sweep(telling: Any) -> None:
+    """A machine that believed for an hour to be a year ahead would not have found hidden changes for a year."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER, at TIMESTAMP DEFAULT '2026-03-01 00:00:00')"
+    world = telling("cursor", table=table, a={"cursor": "at"}, b={"cursor": "at"})
+    today, world.now = world.now, world.now + timedelta(days=365)
+    world.sync()
+    world.now = today
+    world.sql("a", "UPDATE things SET name = 'hidden' WHERE id = 'k03'")
+
+    world.sync()
+
+    assert world.rows("b")["k03"][0] == "hidden"
 
 
 def test_what_changed_is_stored_as_changes_and_folded_when_it_grew(telling: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def run_flow(
         listen: read the systems' logs also where nothing was written since the last run, so that they are open and read up to here.
 
     Raises:
-        GuardStopped: a mass delete or a vanished column, before anything was written.
+        GuardStopped: a mass delete or a vanished column, before anything of it was written.
         SystemUnreachable, SystemChanged, DataRefused, StorageFull: from a connector; what was written so far is taken up by the next run.
     """
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
@@ -188,8 +188,8 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
         active = _decide(cycle, limit)
         if round_ == 1:
             check_aggregates(cycle)
-        if round_ == 1 and not allow_deletes and active:
-            check_deletes(cycle)
+        if not allow_deletes and active:
+            check_deletes(cycle)  # in each round: a system may have been emptied since the one before
         if dry_run:
             return _planned(cycle)
         if limit.check is not None:

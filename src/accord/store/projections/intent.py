@@ -1,7 +1,8 @@
 """What flows were about to write, target by target; ``closed_seq`` is null while it is not known to have been taken into account.
 
 An intent is closed by the end of its own run, or by a later run of the flow that moved the base of that target: whatever the broken
-run had written there was then read back and is part of the base.
+run had written there was then read back and is part of the base. What ends without having looked at the systems closes none: an attempt
+that failed before its first write (it may bear the id of the one that died), and the folding of what took the short way.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
         if event.type == "flow.intended":
             segments = mapping(event, "segments")
             tx.many(_INSERT, [(stored.seq, flow, run, target, str(sha), None) for target, sha in segments.items()])
-        else:
+        elif event.attributes.get("status") != "failed" and "live_folded" not in event.attributes:
             tx.run(_CLOSE_RUN, stored.seq, flow, run)
             moved = [role.removeprefix("base:") for role in mapping(event, "state") if role.startswith("base:")]
             tx.many(_CLOSE_TARGET, [(stored.seq, flow, target) for target in moved])

@@ -218,7 +218,8 @@ def _sweep_due(cycle: Cycle, side: Side, previous: Mapping[str, Any]) -> bool:
     if side.binding.capture != "cursor":
         return False
     last = previous.get("swept_at", {}).get(side.name)
-    return last is None or (cycle.now - datetime.fromisoformat(last)).total_seconds() >= side.binding.sweep_every.seconds
+    # One that lies ahead was noted by a clock that has been set back since, and says nothing.
+    return last is None or not 0 <= (cycle.now - datetime.fromisoformat(last)).total_seconds() < side.binding.sweep_every.seconds
 
 
 def _swept(cycle: Cycle, side: Side) -> bool:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from accord.connectors.protocol import Since
+from accord.connectors.types import literal
 from accord.sync.capture.moved import take_keys
 from accord.sync.cycle import Cycle, Side
 from accord.sync.merge.merge import moment_of
@@ -31,18 +32,20 @@ def read_since(cycle: Cycle, side: Side, previous: Mapping[str, Any]) -> bool:
 def note_since(cycle: Cycle) -> None:
     """Keep for the next run the youngest change each side showed, less the time its reading took.
 
-    Without that a row changed on a page already read, before one on a page not yet read, would be passed over.
+    Without that a row changed on a page already read, before one on a page not yet read, would be passed over. So would all that comes
+    before a date that lies ahead (a slip of the pen, a clock that was wrong for a day): such dates do not count.
     """
     if cycle.limited:  # the rows it let be are not looked at yet
         return
     for side in cycle.sides:
         if not (may_ask_since(side) and isinstance(side.connector, Since)):
             continue
-        ((youngest,),) = cycle.sql(f"SELECT epoch(max({moment_of(side, 'c')})) FROM {side.table('cap')} c")
-        if youngest is None:
-            continue
+        moment, now = moment_of(side, "c"), literal(cycle.now.isoformat())
+        ((youngest,),) = cycle.sql(f"SELECT epoch(max({moment})) FROM {side.table('cap')} c WHERE {moment} <= TIMESTAMPTZ {now}")
         took = max(cycle.seconds, side.connector.reading_seconds(side.binding.resource))
-        mark = datetime.fromtimestamp(float(str(youngest)) - took, UTC).isoformat()
-        known = cycle.notes.get("since", {})
-        # A partial reading shows only some rows; the mark never moves back.
-        cycle.notes["since"] = {**known, side.name: max(mark, known.get(side.name, mark), key=datetime.fromisoformat)}
+        known = dict(cycle.notes.get("since", {}))
+        before = datetime.fromisoformat(known.pop(side.name)) if side.name in known else None
+        marks = [] if youngest is None else [datetime.fromtimestamp(float(str(youngest)) - took, UTC)]
+        if before is not None and before <= cycle.now:
+            marks.append(before)  # a partial reading shows only some rows; the mark never moves back
+        cycle.notes["since"] = known | ({side.name: max(marks).isoformat()} if marks else {})
