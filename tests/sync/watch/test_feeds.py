@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -201,3 +202,18 @@ def test_a_run_waits_until_what_came_early_can_be_read(held: Any) -> None:
 
     assert found.position == "p1"
     assert feed.waited == [found.unseen]
+
+
+def test_the_oldest_change_that_waits_is_known_by_when_it_was_committed(held: Any) -> None:
+    """The lag under a steady load is the age of what waits, and not the time since the last run."""
+    view(held, None).close()
+    feed, early, late = the_feed(held), datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    feed.close()  # so that its thread leaves the batches alone
+    times = pa.array([late, early], pa.timestamp("us", tz="UTC"))
+    feed.waiting.append(KeyChanges(pa.table({"id": pa.array([1, 2]), "_changed_at": times}), "1"))
+
+    assert feed.oldest() == early
+    feed.went_short(1, demand=False)
+    assert feed.oldest() is None  # nothing waits
+    feed.waiting.append(batch("2", 3))
+    assert feed.oldest() is None  # a log that tells no times

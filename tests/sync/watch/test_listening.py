@@ -49,6 +49,7 @@ class Listening:
     db: psycopg.Connection[Any]
     watch: Watch
     counting: Counting
+    first_lag: float | None
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Wait for what another thread does."""
@@ -89,9 +90,10 @@ def listening(logical_url: str, tmp_path: Path) -> Iterator[Listening]:
         renew=lambda: None,
         observers=[counting],
     )
+    (schedule,) = watch._schedules.values()
+    made = Listening(db, watch, counting, watch.lag_seconds(schedule))
     thread = threading.Thread(target=watch.run)
     thread.start()
-    made = Listening(db, watch, counting)
     try:
         made.wait(lambda: counting.runs > 0)
         yield made
@@ -106,7 +108,12 @@ def listening(logical_url: str, tmp_path: Path) -> Iterator[Listening]:
 
 
 def test_a_change_after_a_quiet_start_arrives_at_once(listening: Listening) -> None:
-    """A first run that sees that nothing was written reads no system; the logs have to be listened to all the same."""
+    """A first run that sees that nothing was written reads no system; the logs have to be listened to all the same.
+
+    How old a change may be that is missing is known before the first run: a flow that is parked at once has a lag too.
+    """
+    assert listening.first_lag is not None
+    assert 0 < listening.first_lag < 600
     listening.db.execute("INSERT INTO a VALUES (2, 'two')")
 
     listening.wait(lambda: listening.there() == [(1, "one"), (2, "two")])

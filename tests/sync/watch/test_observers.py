@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -22,6 +23,8 @@ from accord.model.integration_map import IntegrationMap
 from accord.model.system import System
 from accord.sync import FlowResult
 from accord.sync.watch.lineage import Poster, dataset
+from accord.sync.watch.metrics import Metrics
+from accord.sync.watch.observe import FlowReport
 from accord.sync.watch.telemetry import Telemetry, send_telemetry
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -102,3 +105,13 @@ def test_lineage_is_posted_in_order_and_an_absent_receiver_is_told_once(receiver
     assert [event["n"] for event in got] == [0, 1, 2]
     assert len(told) == 1
     assert absent.dropped == 3
+
+
+def test_the_lag_of_a_flow_that_nothing_is_told_of_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that is busy with another flow for minutes says nothing; an old «nothing waits» must not stand for now."""
+    metrics, now = Metrics(), time.monotonic()
+    metrics.state(FlowReport("things", "waiting", "", 0.0, 0, NOW))
+
+    assert metrics.lag_seconds("things") == 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now + 600)
+    assert metrics.lag_seconds("things") == pytest.approx(600, abs=5)

@@ -13,9 +13,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from accord.connectors.direct import EarlyChanges, EarlyFeed, EarlyRows, LoggedRow
 from accord.connectors.protocol import Connector, Feed, KeyChanges, Logged
@@ -25,6 +27,7 @@ from accord.model.flow import Binding, Flow
 _WAIT_SECONDS = 0.25  # how long a run may have to wait for the thread to let go of a quiet feed
 LIMIT = 100_000  # keys; what one batch may hold in memory
 CHANGED_AT = "_changed_at"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Batch: TypeAlias = KeyChanges | EarlyRows
 _PILE = 500  # batches, after which they are put together
 MOST_BATCHES = 5_000  # that went the short way and wait for a run to acknowledge them
@@ -86,6 +89,12 @@ class HeldFeed:
     def pressing(self) -> bool:
         """Whether a run must look: something in the batches is left for one, or there are too many of them."""
         return self.demand or self.failure is not None or self.handled >= MOST_BATCHES
+
+    def oldest(self) -> datetime | None:
+        """When the oldest change that waits was committed, by the clock of its system; ``None`` where that is not known."""
+        moments = [_first_moment(b) for b in self.waiting[0 if self.pressing else self.handled :]]
+        known = [moment for moment in moments if moment is not None]
+        return min(known) if known and len(known) == len(moments) and self.failure is None else None
 
     def fresh(self) -> list[Batch]:
         """Batches nobody has looked at; the thread has let go of the feed while there are any."""
@@ -167,6 +176,15 @@ def _keys_only(batch: Batch) -> Batch:
     if not isinstance(batch, EarlyRows):
         return batch
     return replace(batch, rows={key: LoggedRow(row.microseconds, None, told=False) for key, row in batch.rows.items()})
+
+
+def _first_moment(batch: Batch) -> datetime | None:
+    """When the first change of a batch was committed, if it says so of each."""
+    if isinstance(batch, EarlyRows):
+        return EPOCH + timedelta(microseconds=min(row.microseconds for row in batch.rows.values())) if batch.rows else None
+    times = None if batch.keys is None or CHANGED_AT not in batch.keys.column_names else batch.keys[CHANGED_AT]
+    found = None if times is None or times.null_count else pc.min(times).as_py()
+    return found if isinstance(found, datetime) else None
 
 
 def whole(batch: Batch) -> KeyChanges:

@@ -71,6 +71,10 @@ class Watch:
         self._rng = random.Random(self.seed)  # noqa: S311 - spreads retries, nothing secret
         self._renewed = self._sampled = time.monotonic()
         self._schedules = {name: FlowSchedule(name, interval_seconds(self.map.flows[name])) for name in self.flows}
+        for row in self.store.table("flow_status").to_pylist():
+            if row["flow"] in self._schedules and row["last_success_at"] is not None:  # also of a flow that no run will take up now
+                since = max(0.0, (self.clock() - row["last_success_at"]).total_seconds())
+                self._schedules[row["flow"]].succeeded = self._renewed - since
         self._states: dict[str, str] = {}
         self._ways: dict[str, str] = {}
 
@@ -214,9 +218,15 @@ class Watch:
         held = self._feeds.of(flow)
         told = {(h.system, h.resource) for h in held}
         sources = {(b.holder, b.resource) for b in flow.bindings.values() if b.direction != "write"}
-        if sources <= told and not any(h.alerted for h in held) and schedule.state == "waiting":
-            return 0.0
-        return time.monotonic() - schedule.succeeded
+        longest = time.monotonic() - schedule.succeeded
+        if not sources <= told or schedule.state != "waiting":
+            return longest
+        waiting = [h.oldest() for h in held if h.alerted]
+        known = [moment for moment in waiting if moment is not None]
+        if len(known) < len(waiting):
+            return longest
+        # Between two clocks; where they differ it is still no longer than since a run that saw everything.
+        return min(longest, max(0.0, (self.clock() - min(known)).total_seconds())) if known else 0.0
 
     def _sample(self, now: float) -> None:
         """Now and then, while nothing is to be done: how far the systems' logs are ahead."""

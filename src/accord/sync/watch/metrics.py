@@ -17,6 +17,7 @@ from accord.sync.watch.observe import FlowReport
 
 _STATES = ("waiting", "running", "backing_off", "parked")
 _APPLIED = ("inserted", "updated", "deleted")
+_SILENT_SECONDS = 30.0  # between two reports of a flow; a loop with nothing to do makes one every ten seconds
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
@@ -109,10 +110,11 @@ class Metrics:
 
     def lag_seconds(self, flow: str) -> float | None:
         """The flow's lag now; ``None`` before its first success."""
-        report = self.reports[flow]
-        if not report.lag_seconds:
-            return report.lag_seconds
-        return report.lag_seconds + time.monotonic() - self._learned[flow]
+        lag, silent = self.reports[flow].lag_seconds, time.monotonic() - self._learned[flow]
+        if lag is None:
+            return None
+        # Who is told nothing for so long does not know any more that nothing waits: the loop is busy with another flow.
+        return lag + silent if lag or silent > _SILENT_SECONDS else 0.0
 
     def _lag_now(self, flow: str) -> float:
         return self.lag_seconds(flow) or 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from accord.connectors.direct import EarlyChanges, EarlyRows, Key, Texts
 from accord.connectors.protocol import Connector, KeyChanges
@@ -13,10 +13,8 @@ from accord.model.flow import Binding, Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.live.path import MOST_KEYS, LivePath, Taken, open_live
-from accord.sync.watch.feeds import CHANGED_AT, Batch, HeldFeed, HeldFeeds
+from accord.sync.watch.feeds import CHANGED_AT, EPOCH, Batch, HeldFeed, HeldFeeds
 from accord.sync.watch.schedule import ends_watch
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ShortWay:
