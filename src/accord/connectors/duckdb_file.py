@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,6 +82,7 @@ class DuckdbConnector:
     def __init__(self, system: System, *, base: Path) -> None:
         self.system = system
         self.path = (base / system.at).absolute()
+        self._held: tuple[str, duckdb.DuckDBPyConnection] | None = None  # the file's name while it is kept open, and where it has it
 
     def __repr__(self) -> str:
         return f"DuckdbConnector({str(self.path)!r})"
@@ -100,7 +102,7 @@ class DuckdbConnector:
 
     def declared_types(self, resource: str) -> Mapping[str, str]:
         """As DuckDB writes them, with precision."""
-        with borrowed_duck() as con, self._attached(con) as alias:
+        with nullcontext(self._held[1]) if self._held else borrowed_duck() as con, self._attached(con) as alias:
             return {c.name: c.native for c in self._columns(con, alias, resource)[1]}
 
     def scan_keys(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> str:
@@ -119,14 +121,33 @@ class DuckdbConnector:
             return self._taken(con, f"SELECT s.* FROM ({read}) s SEMI JOIN ({asked.query}) k ON {on}")
 
     def digest_rows(
-        self, con: duckdb.DuckDBPyConnection, resource: str, key: Sequence[str], columns: Sequence[str], where: str = ""
+        self,
+        con: duckdb.DuckDBPyConnection,
+        resource: str,
+        key: Sequence[str],
+        columns: Sequence[str],
+        where: str = "",
+        *,
+        aside: str | None = None,
     ) -> str:
-        """DuckDB's own hash."""
+        """DuckDB's own hash; a scan gives every value in the type of its column."""
         with self._attached(con) as alias:
             table, known = self._digested(con, alias, resource, key, columns, where)
             picked = ", ".join(f"{known[n].read} AS {quote(n)}" for n in key)
-            hashed = ", ".join(known[n].read for n in columns)
-            return self._taken(con, f"SELECT {picked}, hash({hashed}) AS _digest FROM {table}")
+            digest = f"hash({', '.join(known[n].read for n in columns)})"
+            if aside:
+                digest = f"CASE WHEN {self._judged(known, aside)} THEN NULL ELSE {digest} END"
+            return self._taken(con, f"SELECT {picked}, {digest} AS _digest FROM {table}")
+
+    @contextmanager
+    def still(self, con: duckdb.DuckDBPyConnection, resources: Sequence[str]) -> Iterator[DuckdbConnector]:
+        """The file is kept open, so that no other program can write it, and within the process everybody waits for his turn."""
+        with self._kept(con) as alias:
+            same = copy.copy(self)
+            same._held = alias, con
+            for resource in resources:
+                same.declared_types(resource)
+            yield same
 
     def digest_buckets(self, resource: str, key: Sequence[str], columns: Sequence[str], buckets: int, where: str = "") -> pa.Table:
         """One statement."""
@@ -259,9 +280,12 @@ class DuckdbConnector:
             if name not in known:
                 raise UnknownName("column", name, known, holder=f"the digest of '{self.system.name}.{resource}'")
         if where:
-            condition = translated(where, {n: c.type for n, c in known.items()}, lambda name: known[name].read)
-            return f"(SELECT * FROM {table} WHERE {condition})", known
+            return f"(SELECT * FROM {table} WHERE {self._judged(known, where)})", known
         return table, known
+
+    @staticmethod
+    def _judged(known: Mapping[str, DuckColumn], condition: str) -> str:
+        return translated(condition, {n: c.type for n, c in known.items()}, lambda name: known[name].read)
 
     @staticmethod
     def _label(schema: str, name: str) -> str:
@@ -291,7 +315,16 @@ class DuckdbConnector:
 
     @contextmanager
     def _attached(self, con: duckdb.DuckDBPyConnection, *, write: bool = False, create: bool = False) -> Iterator[str]:
-        """The file's name in ``con`` while it is attached; within the process everybody takes turns."""
+        """The file's name in ``con`` while it is attached; what DuckDB says meanwhile is about this file."""
+        with nullcontext(self._held[0]) if self._held else self._kept(con, write=write, create=create) as alias:
+            try:
+                yield alias
+            except duckdb.Error as error:
+                raise self._translated(error) from error
+
+    @contextmanager
+    def _kept(self, con: duckdb.DuckDBPyConnection, *, write: bool = False, create: bool = False) -> Iterator[str]:
+        """Attach the file; within the process everybody takes turns."""
         where, alias = str(self.path), f"duckdb_file_{next(_names)}"
         passable(self.path, self.system.name)
         if not create and not self.path.exists():
@@ -305,8 +338,6 @@ class DuckdbConnector:
                 raise self._translated(error) from error
             try:
                 yield alias
-            except duckdb.Error as error:
-                raise self._translated(error) from error
             finally:
                 try:
                     con.execute(f"DETACH {alias}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import itertools
 import secrets
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,6 +28,7 @@ from accord.connectors import (
     postgresql_few,
     postgresql_keys,
     postgresql_receipt,
+    postgresql_still,
     postgresql_token,
     postgresql_version,
     postgresql_write,
@@ -104,6 +106,7 @@ class PostgresConnector:
         self._conninfo = ""
         self._link = Link()
         self._shapes: dict[str, Shape] = {}
+        self._moment: postgresql_still.Moment | None = None
         self.where = system.at if system.at.startswith(_EMBEDDED) else _without_password(system)
         self.system = replace(system, at=self.where)
 
@@ -168,7 +171,8 @@ class PostgresConnector:
             for _ in range(_TRIES):
                 asked = self._asked(con, keys, shape, resource)
                 try:
-                    relation = postgresql_keys.read_few(con, db, asked, shape, version) if asked.few is not None else None
+                    with db.transaction() if self._moment else nullcontext():  # what the server refuses must not end the moment
+                        relation = postgresql_keys.read_few(con, db, asked, shape, version) if asked.few is not None else None
                 except postgresql_keys.Unusual:
                     relation = None
                 if relation is not None:
@@ -196,7 +200,8 @@ class PostgresConnector:
             with listening(Doubt(self._dsn(), mark=mark), self._link.peer):
                 con.execute(f"ATTACH {literal(self._dsn())} AS {alias} (TYPE postgres, READ_ONLY)")
                 try:
-                    con.execute(f"CREATE TEMP TABLE {raw} AS SELECT {picked} FROM postgres_query({literal(alias)}, {literal(marked)})")
+                    with self._moment.imported(con, alias) if self._moment else nullcontext():
+                        con.execute(f"CREATE TEMP TABLE {raw} AS SELECT {picked} FROM postgres_query({literal(alias)}, {literal(marked)})")
                 finally:
                     con.execute(f"DETACH {alias}")
         except duckdb.Error as error:
@@ -337,15 +342,38 @@ class PostgresConnector:
         return postgresql_feed.states(LogSource(self.system.name, self._dsn()))
 
     def digest_rows(
-        self, con: duckdb.DuckDBPyConnection, resource: str, key: Sequence[str], columns: Sequence[str], where: str = ""
+        self,
+        con: duckdb.DuckDBPyConnection,
+        resource: str,
+        key: Sequence[str],
+        columns: Sequence[str],
+        where: str = "",
+        *,
+        aside: str | None = None,
     ) -> str:
         """One statement: the server hashes, key and eight bytes per row travel."""
         with self._opened() as db:
             table = self._table(db, resource)
             known = {c.name: c for c in columns_of(db, table)}
-            query = postgresql_digest.rows_query(db, table, known, key, columns, where)
-            arrays = postgresql_digest.packed_query(db, table, known, key, columns, where)
+            digest = postgresql_digest.digest_of(db, table, known, columns, aside)
+            query = postgresql_digest.rows_query(table, known, key, digest, where)
+            arrays = postgresql_digest.packed_query(db, table, known, key, digest, where)
         return self._digests(con, query, arrays, [known[name] for name in key])
+
+    @contextmanager
+    def still(self, con: duckdb.DuckDBPyConnection, resources: Sequence[str]) -> Iterator[PostgresConnector]:
+        """One snapshot, which every read takes over."""
+        with self._opened() as db:
+            tables = [self._table(db, resource) for resource in resources]
+        same = copy.copy(self)
+        same._shapes = {}
+        try:
+            with postgresql_still.held(self._dsn(), tables) as same._moment:
+                yield same
+        except postgresql_still.Rewritten as error:
+            raise SystemChanged(self.system.name, ", ".join(resources), "it was emptied or rewritten") from error
+        except psycopg.Error as error:
+            raise self._translated(error) from None  # its text may hold the password
 
     def version_mark(self, resource: str, columns: Sequence[str]) -> str | None:
         """Of a table of the heap: its files, its columns, the server's start."""
@@ -486,6 +514,10 @@ class PostgresConnector:
     @contextmanager
     def _opened(self) -> Iterator[psycopg.Connection[Any]]:
         try:
+            if self._moment is not None:
+                with self._moment.db.transaction():
+                    yield self._moment.db
+                return
             with self._link.session(self._dsn) as db:
                 yield db
         except psycopg.Error as error:

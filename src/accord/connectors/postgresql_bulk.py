@@ -18,7 +18,7 @@ from accord.connectors.bulk import DIGEST, ODD, VERSION, WRAP
 from accord.connectors.duck import load_scanner
 from accord.connectors.postgresql_digest import unsigned
 from accord.connectors.postgresql_load_digest import changes_values, natives, row_digest
-from accord.connectors.postgresql_types import PgColumn
+from accord.connectors.postgresql_types import PgColumn, is_exact
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.errors import DataRefused
 
@@ -44,12 +44,6 @@ _BINARY = {
 _AS_IT_IS = ("integer", "smallint", "jsonb", "json")  # the scanner reads them exactly, and a cast costs the server more than us
 _PLAIN_TABLE = """
     SELECT c.relkind IN ('r', 'p') AND NOT c.relhasrules AND NOT c.relrowsecurity FROM pg_class c WHERE c.oid = %s::regclass"""
-
-
-def is_exact(column: PgColumn) -> bool:
-    """Whether a number's digits are bounded, so that its type is known without looking at its values."""
-    precision, scale = ((column.typmod - 4) >> 16) & 0xFFFF, (column.typmod - 4) & 0x7FF
-    return column.base == "numeric" and not column.is_array and column.typmod >= 4 and 1 <= precision <= 38 and scale <= precision
 
 
 class PgStream:

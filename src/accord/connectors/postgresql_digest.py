@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from accord.connectors.condition import translated
 from accord.connectors.postgresql_packed import packed
-from accord.connectors.postgresql_types import PgColumn
+from accord.connectors.postgresql_types import PgColumn, is_exact
 from accord.connectors.types import quote
 from accord.model.errors import DataRefused, UnknownName
 
@@ -32,26 +32,38 @@ def unsigned(column: str) -> str:
     return f"CAST(CAST({column} AS HUGEINT) + {_SHIFT} AS UBIGINT) AS {column}"
 
 
-def rows_query(
-    db: psycopg.Connection[Any], table: str, columns: Mapping[str, PgColumn], key: Sequence[str], digested: Sequence[str], where: str
+def digest_of(
+    db: psycopg.Connection[Any], table: str, columns: Mapping[str, PgColumn], digested: Sequence[str], aside: str | None = None
 ) -> str:
-    """SQL on the server: the key columns as ``scan`` reads them, and ``_digest`` over ``digested`` as a signed number.
+    """SQL on the server: the digest of a row of ``t`` as a signed number; ``aside`` as for ``protocol.Digested.digest_rows``.
+
+    Raises:
+        UnknownName: a column that the table does not have.
+        UsageError: ``aside`` cannot be evaluated there.
+    """
+    digest = _hash(db, columns, digested, table)
+    if aside is None:
+        return digest
+    apart = [odd for name in digested if (odd := _odd(columns[name]))] + ([_judged(columns, aside)] if aside else [])
+    return f"CASE WHEN {' OR '.join(apart)} THEN NULL ELSE {digest} END" if apart else digest
+
+
+def rows_query(table: str, columns: Mapping[str, PgColumn], key: Sequence[str], digest: str, where: str) -> str:
+    """SQL on the server: the key columns as ``scan`` reads them, and ``_digest``.
 
     Raises:
         UnknownName: a column that the table does not have.
         UsageError: the condition cannot be evaluated there.
     """
     picked = ", ".join(f"{_of(columns, name, table).read} AS {quote(name)}" for name in key)
-    return f"SELECT {picked}, {_hash(db, columns, digested, table)} AS _digest FROM {table} t{condition(columns, where)}"
+    return f"SELECT {picked}, {digest} AS _digest FROM {table} t{condition(columns, where)}"
 
 
 def packed_query(
-    db: psycopg.Connection[Any], table: str, columns: Mapping[str, PgColumn], key: Sequence[str], digested: Sequence[str], where: str
+    db: psycopg.Connection[Any], table: str, columns: Mapping[str, PgColumn], key: Sequence[str], digest: str, where: str
 ) -> tuple[str, list[str]] | None:
     """The same in arrays, as ``packed`` gives it; ``None`` where that cannot be."""
-    if db.info.server_version < _SINCE:
-        return None
-    return packed(db, table, columns, key, _hash(db, columns, digested, table), condition(columns, where))
+    return None if db.info.server_version < _SINCE else packed(db, table, columns, key, digest, condition(columns, where))
 
 
 def buckets(
@@ -119,9 +131,10 @@ def condition(columns: Mapping[str, PgColumn], where: str) -> str:
     Raises:
         UsageError: the condition cannot be evaluated there.
     """
-    if not where:
-        return ""
+    return f" WHERE {_judged(columns, where)}" if where else ""
 
+
+def _judged(columns: Mapping[str, PgColumn], condition: str) -> str:
     def sql(name: str) -> str:
         column = columns[name]
         if column.type.name == "number":
@@ -129,7 +142,18 @@ def condition(columns: Mapping[str, PgColumn], where: str) -> str:
         read = column.read.replace(quote(name), f"t.{quote(name)}", 1)
         return f'({read}) COLLATE "C"' if column.type.name == "text" else read
 
-    return f" WHERE {translated(where, {name: column.type for name, column in columns.items()}, sql)}"
+    return translated(condition, {name: column.type for name, column in columns.items()}, sql)
+
+
+def _odd(column: PgColumn) -> str:
+    """SQL on the server: a value that a scan gives in another type, as a text, and with it all others of the column; or one it changes."""
+    name = f"t.{quote(column.name)}"
+    if column.is_array:
+        return ""
+    if column.type.name == "number":
+        wide = "" if is_exact(column) else f" OR abs({name}) >= 1e29 OR trunc({name}, 9) <> {name}"
+        return f"{name} = 'NaN'{wide}"
+    return f"NOT isfinite({name})" if column.base in ("date", "timestamp", "timestamptz") else ""
 
 
 def _of(columns: Mapping[str, PgColumn], name: str, table: str) -> PgColumn:

@@ -105,6 +105,12 @@ class PgColumn:
         return f"{stored} IS NOT DISTINCT FROM {staged}"
 
 
+def is_exact(column: PgColumn) -> bool:
+    """Whether a number's digits are bounded, so that its type is known without looking at its values."""
+    precision, scale = ((column.typmod - 4) >> 16) & 0xFFFF, (column.typmod - 4) & 0x7FF
+    return column.base == "numeric" and not column.is_array and column.typmod >= 4 and 1 <= precision <= 38 and scale <= precision
+
+
 def columns_of(db: psycopg.Connection[tuple[object, ...]], table: str) -> tuple[PgColumn, ...]:
     """The columns of a table or view, in order.
 

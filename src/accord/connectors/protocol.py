@@ -7,6 +7,7 @@ edited: ``registry.py`` finds it, the map names it, the conformance suite runs i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, runtime_checkable
@@ -275,17 +276,46 @@ class Digested(Protocol):
     """A connector whose system can compute digests of rows itself, so that unchanged rows need not travel."""
 
     def digest_rows(
-        self, con: duckdb.DuckDBPyConnection, resource: str, key: Sequence[str], columns: Sequence[str], where: str = ""
+        self,
+        con: duckdb.DuckDBPyConnection,
+        resource: str,
+        key: Sequence[str],
+        columns: Sequence[str],
+        where: str = "",
+        *,
+        aside: str | None = None,
     ) -> str:
         """A relation with the key columns (as ``scan`` gives them) and ``_digest`` UBIGINT over ``columns``, of one consistent state.
 
         Rows with equal values have equal digests in every system of the same kind and native column types; different ones differ but for
         a chance of 2^-64. ``where`` is SQL of the map on the resource's columns; raises UsageError when the system cannot evaluate it.
+        So is ``aside``: with it, rows for which it is true have no digest (null), nor have those with a value in ``columns`` that ``scan``
+        would not give in the type of the others; an empty text says that there are only the latter.
         """
         ...
 
     def digest_buckets(self, resource: str, key: Sequence[str], columns: Sequence[str], buckets: int, where: str = "") -> pa.Table:
         """``bucket`` (0 ≤ n < buckets, by digest of the key alone), ``n`` rows, ``digest`` over all row digests of the bucket."""
+        ...
+
+
+@runtime_checkable
+class Still(Protocol):
+    """A connector that can hold on to a moment, so that what is read later fits what was read before."""
+
+    def still(self, con: duckdb.DuckDBPyConnection, resources: Sequence[str]) -> AbstractContextManager[Connector]:
+        """A connector, for reading only, that shows these resources as they all are now, for as long as the context lasts.
+
+        Others may go on writing, where the system lets them; what they write is not seen.
+
+        Args:
+            con: of the engine whose connections will read.
+            resources: all that will be read.
+
+        Raises:
+            UnknownName: no such resource.
+            SystemChanged: when the context is left: the system could not hold on to that moment, and what was read is worth nothing.
+        """
         ...
 
 
