@@ -249,7 +249,7 @@ class Oracle:
             else:
                 self.golden[key] = golden
         self.open = set()
-        self.pending = [p for p in self.pending if p[1] not in about]
+        self.pending = [p for p in map(self._still, self.pending) if p is not None and p[1] not in about]
         for s in self.rules.names:
             ops = {k: "delete" if row is None else "insert" if k not in before[s] else "update" for k, row in writes[s].items()}
             self.pending += [(s, k, ops[k], dict(row or {})) for k, row in writes[s].items() if k not in about]
@@ -262,6 +262,14 @@ class Oracle:
     def _moving(self, writes: dict[str, dict[str, Row | None]]) -> set[str]:
         """Keys whose writes may be told apart from what is agreed."""
         return {key for changes in writes.values() for key, row in changes.items() if row is None or key in self.taken}
+
+    def _still(self, pending: tuple[str, str, str, Row]) -> tuple[str, str, str, Row] | None:
+        """What of a dead run's write a later run saw standing when it noted its own; whatever comes to stand after that is an edit."""
+        s, key, op, row = pending
+        now = self.cur[s].get(key)
+        if (now is None) != (op == "delete"):
+            return None
+        return s, key, op, {f: value for f, value in row.items() if now is not None and now[f] == value}
 
     def _told(self, writes: dict[str, dict[str, Row | None]], written: list[str]) -> set[str]:
         """Those of them for which it was: deleted somewhere, or such a key before."""
@@ -388,6 +396,14 @@ class MergingOracle(Oracle):
 
     def _moving(self, writes: dict[str, dict[str, Row | None]]) -> set[str]:
         return {key for changes in writes.values() for key in changes}
+
+    def _still(self, pending: tuple[str, str, str, Row]) -> tuple[str, str, str, Row] | None:
+        """What of a dead run's write a later run saw standing when it noted its own; whatever comes to stand after that is an edit."""
+        s, key, op, row = pending
+        now = self.cur[s].get(key)
+        if (now is None) != (op == "delete"):
+            return None
+        return s, key, op, {f: value for f, value in row.items() if now is not None and now[f] == value}
 
     def _told(self, writes: dict[str, dict[str, Row | None]], written: list[str]) -> set[str]:
         return self._moving(writes)

@@ -66,3 +66,82 @@ def test_a_mass_delete_amid_a_run_stops_it_before_it_spreads(make_world: Any) ->
     with pytest.raises(GuardStopped):
         world.sync(progress=meanwhile)
     assert len(world.rows("a")) == 20
+
+
+@pytest.mark.parametrize("second", ["writing b", "reading back b"])
+def test_a_value_that_an_earlier_dead_run_meant_to_write_is_an_edit_once_another_run_saw_it_was_not_there(
+    make_world: Any, second: str
+) -> None:
+    """Two runs die one after the other; «paid» was never written, and who types it then must not be overruled without a word."""
+    world = make_world(dict.fromkeys("ab", TABLE), FIELDS, authority={"*": "b"})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'open', 1)")
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'paid'")
+    crash(world, "writing b")
+    world.sql("a", "UPDATE things SET name = 'cancelled'")
+    crash(world, second)
+    world.sql("b", "UPDATE things SET name = 'paid'")
+
+    world.sync()
+
+    assert [world.rows(n)["1"] for n in "ab"] == [("paid", 1)] * 2
+    assert not world.sync().changed
+
+
+def test_what_a_dead_run_wrote_is_still_its_own_after_another_one_died(make_world: Any) -> None:
+    """The first wrote, the second did not come to it: the source goes on, and nothing is a conflict."""
+    world = make_world(dict.fromkeys("ab", TABLE), FIELDS, authority={"*": "b"})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'open', 1)")
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'paid'")
+    crash(world, "reading back b")
+    world.sql("a", "UPDATE things SET name = 'cancelled'")
+    crash(world, "writing b")
+    world.sql("a", "UPDATE things SET name = 'open again'")
+
+    world.sync()
+
+    assert [world.rows(n)["1"] for n in "ab"] == [("open again", 1)] * 2
+    assert world.segments("conflicts") == []
+
+
+def test_what_a_dead_run_overwrote_stays_recorded_when_its_second_attempt_meets_a_stale_row(make_world: Any) -> None:
+    """Both attempts bear the same id, and the second withdraws only its own record of a row it did not write."""
+    world = make_world(dict.fromkeys("ab", TABLE), FIELDS, authority={"*": "a"})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'old', 1)")
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'by a'")
+    world.sql("b", "UPDATE things SET name = 'by b'")
+    crash(world, "reading back b")
+    world.runs -= 1
+    world.sql("a", "UPDATE things SET name = 'by a again'")
+    edits = iter(["UPDATE things SET size = 2"])
+
+    def meanwhile(said: str) -> None:
+        if said.endswith("writing b") and (edit := next(edits, "")):
+            world.sql("b", edit)
+
+    world.sync(progress=meanwhile)
+
+    assert [world.rows(n)["1"] for n in "ab"] == [("by a again", 2)] * 2
+    assert [r["losing_value"] for r in world.segments("conflicts")] == ["by b"]
+
+
+def test_what_a_round_overwrote_stays_recorded_when_the_next_round_does_not_come_to_the_row(make_world: Any) -> None:
+    """The first round wrote b and met an edit in c; the second, which brings that edit to b, meets one there."""
+    world = make_world(dict.fromkeys("abc", TABLE), FIELDS, authority={"*": "c", "size": "a"})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'old', 1)")
+    world.sync()
+    world.sql("a", "UPDATE things SET size = 2")
+    world.sql("b", "UPDATE things SET size = 3")
+    edits = {"c": iter(["UPDATE things SET name = 'by c'"]), "b": iter(["", "UPDATE things SET name = 'by b'"])}
+
+    def meanwhile(said: str) -> None:
+        if ": writing" in said and (edit := next(edits.get(said[-1], iter(())), "")):
+            world.sql(said[-1], edit)
+
+    world.sync(progress=meanwhile)
+    world.sync()
+
+    assert [world.rows(n)["1"] for n in "abc"] == [("by c", 2)] * 3
+    assert sorted(r["losing_value"] for r in world.segments("conflicts")) == ["3", "by b"]

@@ -48,6 +48,7 @@ from accord.sync.state.finish import next_base, next_golden
 from accord.sync.state.record import append, last_finished
 from accord.sync.state.resume import advance, agreement, believe_written, find_moving, keep_told, note_applied, resume
 from accord.sync.state.segments import move_digests, move_state
+from accord.sync.state.stands import keep_standing
 
 ROUNDS = 3  # a row that is stale after so many tries is left for the next run
 _EFFECTS = ("inserted", "updated", "deleted", "unchanged")
@@ -271,7 +272,7 @@ def _add(totals: dict[str, int], result: ApplyResult) -> None:
 def _intend(cycle: Cycle, writing: list[Side], moved: list[Side], told: list[Side], round_: int) -> None:
     """Put what is about to be written, and what it overwrites, into the log; from here on a crash is the next run's to sort out."""
     record_links(cycle)
-    segments = {}
+    segments, stands = {}, keep_standing(cycle)
     for side in writing:
         query = intent_query(cycle, side)
         sha = segments[side.name] = cycle.store.write_segment_from(cycle.con, query).sha
@@ -284,6 +285,7 @@ def _intend(cycle: Cycle, writing: list[Side], moved: list[Side], told: list[Sid
     cycle.intended = True
     more: dict[str, object] = {"round": round_, "asked": [s.name for s in told]} if told else {}
     more |= {"targets": [s.name for s in moved], **agreement(cycle)} if moved else {}
+    more |= {"stands": stands} if stands else {}
     append(cycle, "flow.intended", segments=segments, conflicts=losers, **more)
 
 

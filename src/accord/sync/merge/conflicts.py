@@ -16,8 +16,9 @@ def record_conflicts(cycle: Cycle) -> None:
     """Add to ``conflicts_new`` each edited value that this cycle does not keep, and fill ``held`` with those a person must decide.
 
     Recorded before anything is written, and named by the intent, so that a crash right after the write cannot lose the overwritten value.
-    A conflict that stays open is recorded once.
+    A conflict that stays open is recorded once. ``conflicts_before`` is what was recorded up to this round.
     """
+    cycle.sql("CREATE OR REPLACE TABLE conflicts_before AS SELECT * FROM conflicts_new")
     parts = [part for side in cycle.sides for part in (*_lost_values(cycle, side), *_lost_deletes(cycle, side))]
     some = cycle.make("losers", " UNION ALL ".join(parts))
     if not (some or cycle.rows("held0") or cycle.rows("decision0")):
@@ -128,12 +129,14 @@ def _who(side: Side) -> str:
 def withdraw_stale(cycle: Cycle, side: Side) -> None:
     """Take back this round's records about rows that turned out stale: nothing was overwritten there, and the row is merged anew.
 
-    Those of ``moving`` stay: what lost there is agreed as lost, and is no edit any more when the row is merged again.
+    Those of ``moving`` stay: what lost there is agreed as lost, and is no edit any more when the row is merged again. So do those of an
+    earlier round, or of an attempt that died under the same id: that one wrote.
     """
     cycle.sql(
-        f"DELETE FROM conflicts_new WHERE run = $run AND loser = $loser AND rule <> 'human' AND key IN "
+        f"DELETE FROM conflicts_new n WHERE run = $run AND loser = $loser AND rule <> 'human' AND key IN "
         f"(SELECT {key_json(cycle.keys)} FROM {side.table('done')} WHERE _status = 'stale' "
-        f"AND _m NOT IN (SELECT _m FROM moving))",
+        f"AND _m NOT IN (SELECT _m FROM moving)) "
+        f"AND NOT EXISTS (FROM conflicts_before o WHERE {SAME} AND n.winning_value IS NOT DISTINCT FROM o.winning_value)",
         {"run": cycle.run, "loser": side.name},
     )
 

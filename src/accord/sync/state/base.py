@@ -20,6 +20,7 @@ QUARANTINE = {
     "row_hash": "VARCHAR",
     "since": "TIMESTAMPTZ",
 }
+STOOD_IN = "_side"  # of a segment of ``keep_standing``: the binding
 MARKS = {"_gone": "BOOLEAN", "_settled": "BOOLEAN"}
 HELD = {"key": "VARCHAR", "field": "VARCHAR", "binding": "VARCHAR", "value": "VARCHAR"}
 CONFLICTS = {
@@ -153,14 +154,26 @@ def load_pending(cycle: Cycle) -> None:
     intents = cycle.store.table("intent").to_pylist()
     mine = {s.name for s in cycle.sides}
     open_ = [row for row in intents if row["flow"] == cycle.flow.name and row["closed_seq"] is None and row["target"] in mine]
-    segments: dict[str, list[Path]] = {}
-    for row in sorted(open_, key=lambda row: int(row["seq"])):
-        segments.setdefault(row["target"], []).append(cycle.store.read_segment(row["sha"]))
     open_seqs = {int(row["seq"]) for row in open_}
     cycle.intents = [s for s in cycle.store.pending_intents(cycle.flow.name) if s.seq in open_seqs] if open_ else []
+    stands, since = "", 0  # what the last intent that met others left of them holds instead of them
+    for stored in cycle.intents:
+        if told := stored.event.attributes.get("stands"):
+            stands, since = str(told), stored.seq
+    segments: dict[str, list[Path]] = {}
+    for row in sorted(open_, key=lambda row: int(row["seq"])):
+        if int(row["seq"]) >= since:
+            segments.setdefault(row["target"], []).append(cycle.store.read_segment(row["sha"]))
     losers = [cycle.store.read_segment(s.event.attributes["conflicts"]) for s in cycle.intents if s.event.attributes.get("conflicts")]
+    written = {**fields, "_op": "VARCHAR", "_set": "VARCHAR[]"}
     for side in cycle.sides:
-        load_segments(cycle, side.table("pend"), segments.get(side.name, ()), {**fields, "_op": "VARCHAR", "_set": "VARCHAR[]"})
+        load_segments(cycle, side.table("pend"), segments.get(side.name, ()), written)
+    if stands:
+        load_segments(cycle, "stood", [cycle.store.read_segment(stands)], {STOOD_IN: "VARCHAR", **written})
+        before = {row["target"] for row in open_ if int(row["seq"]) < since}
+        for side in (s for s in cycle.sides if s.name in before):
+            stood = f"SELECT {names(written)} FROM stood WHERE {STOOD_IN} = {literal(side.name)}"
+            cycle.sql(f"INSERT INTO {side.table('pend')} ({names(written)}) {stood}")
     for stored in cycle.intents:
         # A first load writes only inserts of the same fields, and its segment is the base to be.
         for name, written in stored.event.attributes.get("fills", {}).items():
