@@ -24,6 +24,7 @@ from accord.sync.watch.schedule import FlowSchedule, ends_watch, interval_second
 from accord.sync.watch.short import ShortWay
 
 _RENEW_SECONDS = 60.0
+_REPORT_SECONDS = 1.0
 _SAMPLE_SECONDS = 10.0
 _LONGEST_SLEEP_SECONDS = 5.0
 _QUIET_SECONDS = 0.05  # without changes, after which what was agreed goes into the log by itself, and not together with the next intent
@@ -69,7 +70,7 @@ class Watch:
         self._held = self._feeds.connectors(self.connectors)
         self._short = ShortWay(self.map, self._held, self.store, self._feeds, self.clock, self.new_run)
         self._rng = random.Random(self.seed)  # noqa: S311 - spreads retries, nothing secret
-        self._renewed = self._sampled = time.monotonic()
+        self._renewed = self._sampled = self._reported = time.monotonic()
         self._schedules = {name: FlowSchedule(name, interval_seconds(self.map.flows[name])) for name in self.flows}
         for row in self.store.table("flow_status").to_pylist():
             if row["flow"] in self._schedules and row["last_success_at"] is not None:  # also of a flow that no run will take up now
@@ -229,8 +230,13 @@ class Watch:
         return min(longest, max(0.0, (self.clock() - min(known)).total_seconds())) if known else 0.0
 
     def _sample(self, now: float) -> None:
-        """Now and then, while nothing is to be done: how far the systems' logs are ahead."""
+        """Now and then, while no run is due: how late each flow is, and more rarely how far the systems' logs are ahead."""
+        if now - self._reported < _REPORT_SECONDS:
+            return
+        self._reported = now
         if now - self._sampled < _SAMPLE_SECONDS:
+            for schedule in self._schedules.values():
+                self._report(schedule, {})
             return
         self._sampled = now
         for schedule in self._schedules.values():

@@ -17,7 +17,7 @@ from accord.sync.watch.observe import FlowReport
 
 _STATES = ("waiting", "running", "backing_off", "parked")
 _APPLIED = ("inserted", "updated", "deleted")
-_SILENT_SECONDS = 30.0  # between two reports of a flow; a loop with nothing to do makes one every ten seconds
+_SILENT_SECONDS = 15.0  # between two reports of a flow; a loop with nothing to do makes one every five seconds
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
