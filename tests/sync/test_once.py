@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from accord.connectors.duck import borrowed_duck
 from accord.model.entity import Entity, Field, Rule
 from accord.sync.judge import once
-from accord.sync.judge.once import proven_once
+from accord.sync.judge.once import Seen, proven_once
 from accord.sync.judge.validate import count_reported, find_bad
 from accord.sync.mapping.fields import FieldCode
 
@@ -48,6 +49,27 @@ def test_rows_without_a_value_have_none_in_common() -> None:
         assert proven_once(con, "t", ["n"], ROWS)
         assert proven_once(con, "t", ["s"], ROWS)
         assert proven_once(con, "t", ["n", "s"], ROWS)
+
+
+NUMBERS = st.one_of(
+    st.integers(-40, 40), st.integers(2**63 - 40, 2**63 - 1), st.integers(-(2**63), -(2**63) + 40), st.integers(-(2**63), 2**63 - 1)
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(parts=st.lists(st.lists(NUMBERS, max_size=12), max_size=5), runs=st.lists(st.tuples(NUMBERS, st.integers(0, 30)), max_size=3))
+def test_numbers_in_any_order_and_of_any_size_differ_exactly_if_all_are_other_ones(
+    parts: list[list[int]], runs: list[tuple[int, int]]
+) -> None:
+    """Near ones are marked, those far apart sorted, rows of consecutive ones taken at once: none of it may miss or invent a double."""
+    parts = [*parts, *([n for n in range(first, first + length) if n < 2**63] for first, length in runs)]
+    told = [n for part in parts for n in part]
+    seen = Seen(len(told))
+
+    for part in parts:
+        seen.add(np.array(part, np.int64).view(np.uint64))
+
+    assert seen.all_differ() == (len(set(told)) == len(told))
 
 
 ENTITY = Entity(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -16,26 +17,28 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from accord.connectors.types import quote
-from accord.sync.judge.once import Numbers, all_differ, batches
+from accord.sync.judge.once import Seen, batches
 from accord.sync.judge.patterns import parse, ranges
 
 _WIDTH = 8
+_WIDTHS = (1, 2, 4, _WIDTH)
 _LONGEST = 32
 _MOST_DIGITS = 18  # what fits a number of 64 bits
-_HIGH = np.uint64(0x8080808080808080)
-# Two digits become one number, then two of those, and again: (factor, bits to shift, bits to keep).
-_PAIRS = ((10 * 2**8 + 1, 8, 0x00FF00FF00FF00FF), (100 * 2**16 + 1, 16, 0x0000FFFF0000FFFF), (10_000 * 2**32 + 1, 32, 2**32 - 1))
+# Two digits become one number, then two of those, and again: (factor, bits to shift, bits to keep, none where all are).
+_PAIRS = ((10 * 2**8 + 1, 8, 0x00FF00FF00FF00FF), (100 * 2**16 + 1, 16, 0x0000FFFF0000FFFF), (10_000 * 2**32 + 1, 32, 0))
 
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """Eight characters of each text at ``start``; the first ``fresh`` of them are in no window after it."""
+    """Up to eight characters of each text at ``start``, ``width`` of them; the first ``fresh`` are in no window after it."""
 
     start: int
     fresh: int
-    lowest: np.uint64
-    room: np.uint64
-    kept: np.uint64
+    width: int
+    lowest: np.unsignedinteger[Any]
+    room: np.unsignedinteger[Any]
+    kept: np.unsignedinteger[Any]
+    high: np.unsignedinteger[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +68,16 @@ def form_of(pattern: str) -> Form | None:
 
 
 def _window(places: Sequence[tuple[int, int]], start: int, fresh: int) -> _Window:
-    lowest, room = bytearray(_WIDTH), bytearray(b"\x7f" * _WIDTH)
-    for n, (first, last) in enumerate(places[start : start + _WIDTH]):
+    width = next(w for w in _WIDTHS if w >= fresh)
+    lowest, room = bytearray(width), bytearray(b"\x7f" * width)
+    for n, (first, last) in enumerate(places[start : start + width]):
         lowest[n], room[n] = first, 0x7F - (last - first)
-    kept = b"\xff" * fresh + bytes(_WIDTH - fresh)
-    return _Window(start, fresh, *(np.uint64(int.from_bytes(part, "little")) for part in (lowest, room, kept)))
+    kept = b"\xff" * fresh + bytes(width - fresh)
+    numbers = (np.dtype(f"u{width}").type(int.from_bytes(part, "little")) for part in (lowest, room, kept, b"\x80" * width))
+    return _Window(start, fresh, width, *numbers)
 
 
-def proven_form(con: duckdb.DuckDBPyConnection, relation: str, column: str, form: Form, *, once: bool) -> tuple[bool, bool]:
+def proven_form(con: duckdb.DuckDBPyConnection, relation: str, column: str, form: Form, rows: int, *, once: bool) -> tuple[bool, bool]:
     """Whether it is certain that every text of a column has a form, and, if ``once`` asks for it, that no text stands twice.
 
     False says nothing. Ends at the first text of another form, so a column that is not right costs little. Nulls are no part of it.
@@ -82,18 +87,19 @@ def proven_form(con: duckdb.DuckDBPyConnection, relation: str, column: str, form
         relation: a table.
         column: of type VARCHAR.
         form: what is asked.
+        rows: how many the table has.
         once: whether to tell the second.
     """
     name = quote(column)
-    parts: list[Numbers] = []
+    seen = Seen(rows)
     taken = batches(con, f"SELECT {name} FROM {relation} WHERE {name} IS NOT NULL")
     for texts in taken:
         numbers = _numbers(texts, form, wanted=once and form.numeric)
         if numbers is None:
             taken.close()  # type: ignore[attr-defined]  # a generator, which lets go of the rest
             return False, False
-        parts.append(numbers)
-    return True, once and form.numeric and all_differ(parts)
+        seen.add(numbers)
+    return True, once and form.numeric and seen.all_differ()
 
 
 def _numbers(texts: pa.Array, form: Form, *, wanted: bool) -> NDArray[np.uint64] | None:
@@ -108,41 +114,43 @@ def _numbers(texts: pa.Array, form: Form, *, wanted: bool) -> NDArray[np.uint64]
     if not bool((places[1:] - places[:-1] == form.length).all()):
         return None
     content = np.frombuffer(data, np.uint8, count * form.length, int(places[0]))
-    if form.length < _WIDTH:  # the last text alone has no eight bytes
-        content = np.concatenate((content, np.zeros(_WIDTH, np.uint8)))
     total = np.zeros(0, np.uint64)
     for window in form.windows:
-        chars = np.ndarray((count,), "<u8", content, window.start, (form.length,))
-        if form.length < _WIDTH:
+        if form.length < window.width:  # the last text alone is shorter than what is read at once
+            content = np.concatenate((content, np.zeros(_WIDTH, np.uint8)))
+        chars = np.ndarray((count,), f"<u{window.width}", content, window.start, (form.length,))
+        if form.length < window.width:
             chars = chars & window.kept
         # A sign below its lowest borrows and one above its highest carries, so that the first of either always leaves a high bit.
         above = chars - window.lowest
         differing = np.bitwise_or.reduce(above)
-        if (differing | np.bitwise_or.reduce(above + window.room)) & _HIGH:
+        if (differing | np.bitwise_or.reduce(above + window.room)) & window.high:
             return None
         if wanted:
             total = _with(total, above, window, any_digit=bool(differing & window.kept))
     return total
 
 
-def _with(total: NDArray[np.uint64], digits: NDArray[np.uint64], window: _Window, *, any_digit: bool) -> NDArray[np.uint64]:
+def _with(total: NDArray[np.uint64], digits: NDArray[Any], window: _Window, *, any_digit: bool) -> NDArray[np.uint64]:
     """The numbers so far with the fresh digits of a window behind them."""
     if not any_digit:
         number = np.zeros(len(digits), np.uint64)
     else:
-        digits &= window.kept
-        number = _decimal(digits, window.fresh)
+        if window.fresh < window.width:
+            digits &= window.kept
+        number = _decimal(digits.astype(np.uint64, copy=False), window.fresh)
     if len(total) and bool(total.any()):
         number += total * np.uint64(10**window.fresh)
     return number
 
 
 def _decimal(digits: NDArray[np.uint64], length: int) -> NDArray[np.uint64]:
-    """Eight bytes, each a digit, the first the highest, as one number, in place; the last of them are none when ``length`` is less."""
+    """The ``length`` lowest bytes, each a digit, the first the highest, as one number, in place; those above are zero."""
+    if length < _WIDTH:
+        digits <<= np.uint64(8 * (_WIDTH - length))  # zeros in front
     for factor, shift, kept in _PAIRS:
         digits *= np.uint64(factor)
         digits >>= np.uint64(shift)
-        digits &= np.uint64(kept)
-    if length < _WIDTH:
-        digits //= np.uint64(10 ** (_WIDTH - length))
+        if kept:
+            digits &= np.uint64(kept)
     return digits

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import duckdb
@@ -23,7 +22,7 @@ _MOST_MARKS = 1 << 27
 _BATCH_ROWS = 20_480  # as many as stay in the cache of a core
 _INTEGERS = ("INTEGER", "BIGINT")
 
-Numbers = NDArray[np.int64] | NDArray[np.uint64]
+Numbers = NDArray[np.uint64]
 
 
 def worth_proving(rows: int) -> bool:
@@ -49,7 +48,17 @@ def proven_once(con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence
         kind = con.execute(f"SELECT typeof({quote(columns[0])}) FROM {relation} LIMIT 1").fetchone()
         value = quote(columns[0]) if kind is not None and kind[0] in _INTEGERS else value
     held = " AND ".join(f"{quote(c)} IS NOT NULL" for c in columns)
-    return all_differ([batch.to_numpy() for batch in batches(con, f"SELECT {value} FROM {relation} WHERE {held}")])
+    seen = Seen(rows)
+    for batch in batches(con, f"SELECT {value} FROM {relation} WHERE {held}"):
+        seen.add(_unsigned(batch.to_numpy()))
+    return seen.all_differ()
+
+
+def _unsigned(numbers: NDArray[Any]) -> Numbers:
+    """Whole numbers of any kind as such without a sign, of which two are equal where those were."""
+    if numbers.dtype.itemsize < 8:
+        numbers = numbers.astype(np.int64)
+    return numbers.view(np.uint64)
 
 
 @dataclass(slots=True)
@@ -84,19 +93,55 @@ def batches(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[Any]:
         yield batch.column(0)
 
 
-def all_differ(parts: Sequence[Numbers]) -> bool:
-    """Whether no number stands twice in all parts together."""
-    found = [part for part in parts if len(part)]
-    if not found:
-        return True
-    if all(bool((part[1:] > part[:-1]).all()) for part in found) and all(a[-1] < b[0] for a, b in pairwise(found)):
-        return True  # as keys mostly come
-    count, lowest, highest = sum(map(len, found)), min(int(part.min()) for part in found), max(int(part.max()) for part in found)
-    if highest - lowest < min(_SPREAD * count, _MOST_MARKS):
-        marks = np.zeros(highest - lowest + 1, np.bool_)
-        for part in found:
-            marks[(part - part.dtype.type(lowest)).astype(np.int64, copy=False)] = True
-        return int(np.count_nonzero(marks)) == count
-    numbers = np.concatenate(found)
-    numbers.sort()
-    return not bool((numbers[1:] == numbers[:-1]).any())
+class Seen:
+    """Numbers handed over part by part, of which it is told at the end whether one stands twice.
+
+    Those that lie close together, as keys and codes with a running number do, are marked in one long row of flags and not kept, because
+    fresh memory costs more here than all work on it. Only pages with a flag in them come to exist. All others are kept and sorted.
+    """
+
+    def __init__(self, most: int) -> None:
+        """``most``: how many numbers may come; rather too many than too few."""
+        self._span = min(_SPREAD * max(most, 1), _MOST_MARKS)
+        self._marks = np.zeros(0, np.bool_)
+        self._base = np.uint64(0)  # the number of the first mark
+        self._lowest, self._highest, self._marked = self._span, -1, 0  # of the marks
+        self._apart: list[Numbers] = []
+
+    def add(self, numbers: Numbers) -> None:
+        """The next numbers; the memory they lie in may be used for others afterwards."""
+        if not len(numbers):
+            return
+        if not len(self._marks):
+            self._begin(numbers)
+        places = numbers - self._base  # what is below comes out higher than any mark
+        rising = bool((places[1:] > places[:-1]).all())
+        if int(places[-1] if rising else places.max()) >= self._span:
+            near = places < np.uint64(self._span)
+            self._apart.append(numbers[~near])
+            places = places[near]
+            if not len(places):
+                return
+        lowest, highest = (int(n) for n in ((places[0], places[-1]) if rising else (places.min(), places.max())))
+        self._lowest, self._highest = min(self._lowest, lowest), max(self._highest, highest)
+        self._marked += len(places)
+        if rising and highest - lowest == len(places) - 1:
+            self._marks[lowest : highest + 1] = True  # one after the other, as keys mostly come
+        else:
+            self._marks[places.view(np.int64)] = True
+
+    def all_differ(self) -> bool:
+        """Whether no number came twice."""
+        if int(np.count_nonzero(self._marks[self._lowest : self._highest + 1])) != self._marked:
+            return False
+        if not self._apart:
+            return True
+        apart = np.concatenate(self._apart)
+        apart.sort()
+        return not bool((apart[1:] == apart[:-1]).any())
+
+    def _begin(self, numbers: Numbers) -> None:
+        """Lay the marks around the first numbers, as later ones may be higher and lower; numbers below zero lie at the upper end."""
+        self._marks = np.zeros(self._span, np.bool_)
+        signed = numbers.view(np.int64)
+        self._base = np.uint64((int(signed.min()) // 2 + int(signed.max()) // 2 - self._span // 2) % 2**64)

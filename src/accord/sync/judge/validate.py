@@ -66,9 +66,9 @@ def rule_checks(entity: Entity, severity: str) -> list[Check]:
 
 
 def _rule_check(entity: Entity, rule: Rule) -> Check:
-    from accord.sync.judge.moments import as_numbers  # brings the parser of SQL, which only rules with a check should wait for
+    from accord.sync.judge.moments import as_moments  # brings the parser of SQL, which only rules with a check should wait for
 
-    unusual, usual = as_numbers(rule.check, entity.fields) or ("", "")
+    unusual, usual = as_moments(rule.check, entity.fields) or ("", "")
     reason = literal(f"{rule.name}: {rule.reason or rule.check}")
     return Check(_broken(entity, rule), reason, rule.name, dimension=rule.dimension, unusual=unusual, usual=usual and f"(NOT ({usual}))")
 
@@ -153,16 +153,25 @@ def find_bad(
         return proofs
     else:
         queries.insert(0, f"SELECT rid, unnest(found) AS reason, false AS ambiguous, 0 AS o FROM ({by_row})")
-    nothing = "SELECT NULL::BIGINT AS rid, NULL::VARCHAR AS reason, false AS ambiguous, 0 AS o WHERE false"
-    proofs.bad = _made(
-        con,
-        bad,
-        f"""
-        SELECT rid, list_transform(list_sort(list({{o: o, r: reason}}) FILTER (WHERE reason IS NOT NULL)), lambda x: x.r) AS reasons,
-            bool_or(ambiguous) AS ambiguous
-        FROM ({" UNION ALL ".join(f"({q})" for q in (nothing, *queries))}) GROUP BY rid HAVING bool_or(o > 0 OR reason IS NOT NULL)""",
-    )
+    proofs.bad = _made(con, bad, _brought_together(queries))
     return proofs
+
+
+def _brought_together(queries: Sequence[str]) -> str:
+    """A query giving ``rid``, ``reasons``, ``ambiguous`` of each row that one of ``queries`` names, its reasons in order.
+
+    Most bad rows are bad for one reason, which needs no list put together and sorted.
+    """
+    nothing = "SELECT NULL::BIGINT AS rid, NULL::VARCHAR AS reason, false AS ambiguous, 0 AS o WHERE false"
+    return f"""
+        WITH found AS MATERIALIZED ({" UNION ALL ".join(f"({q})" for q in (nothing, *queries))}),
+            often AS (SELECT rid FROM found GROUP BY rid HAVING count(*) > 1)
+        SELECT rid, CASE WHEN reason IS NOT NULL THEN [reason] END AS reasons, ambiguous
+        FROM found ANTI JOIN often USING (rid) WHERE o > 0 OR reason IS NOT NULL
+        UNION ALL (
+            SELECT rid, list_transform(list_sort(list({{o: o, r: reason}}) FILTER (WHERE reason IS NOT NULL)), lambda x: x.r),
+                bool_or(ambiguous)
+            FROM found SEMI JOIN often USING (rid) GROUP BY rid HAVING bool_or(o > 0 OR reason IS NOT NULL))"""
 
 
 def _made(con: duckdb.DuckDBPyConnection, table: str, query: str) -> int:
@@ -228,7 +237,7 @@ def _proven_forms(proofs: Proofs, entity: Entity, codes: Mapping[str, FieldCode]
         if form is None:
             continue
         wanted = (name,) == entity.key or field.unique or field.at_most > 0
-        holds, differ = proven_form(proofs.con, proofs.relation, name, form, once=wanted)
+        holds, differ = proven_form(proofs.con, proofs.relation, name, form, proofs.rows, once=wanted)
         if holds:
             found.add(name)
         if differ:
