@@ -23,6 +23,7 @@ from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.errors import DataRefused
 
 _PIPE_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 17  # as much as psycopg sends at once
 _names = itertools.count(1)
 # As COPY's binary form takes them; all others go the way of text, row by row judged.
 _BINARY = {
@@ -154,8 +155,9 @@ class PgFill:
                 self._db.cursor() as cursor,
                 cursor.copy(f"COPY {self._table} ({', '.join(map(quote, columns))}) FROM STDIN (FORMAT binary)") as copy,
             ):
-                while chunk := os.read(receive, _PIPE_BYTES):
-                    copy.write(chunk)
+                room = memoryview(bytearray(_CHUNK_BYTES))
+                while count := os.readv(receive, [room]):
+                    copy.write(room[:count])
                 thread.join()
                 if failures:
                     raise DataRefused(str(failures[0]).splitlines()[0], self._table, "values the columns have room for") from failures[0]
@@ -175,6 +177,8 @@ class PgFill:
         if not set(columns) <= set(self.natives):
             return None
         row = row_digest(self._db.info.server_version, self._of, columns, wary=self.wary)
+        # With one helper: the load is over but for this, nobody else may write here, and all that is left to do waits for it.
+        self._db.execute("SET LOCAL max_parallel_workers_per_gather = 1")
         found = self._db.execute(f"SELECT count(*), coalesce(sum({row}), 0) FROM {self._table}".encode()).fetchone()
         return (int(found[0]), int(found[1]) % WRAP) if found else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,7 +12,7 @@ from typing import Any, cast
 import duckdb
 import pyarrow as pa
 
-from accord.connectors.bulk import ODD, Fill, Filled, Sized, Stream, Streamed
+from accord.connectors.bulk import ODD, VERSION, Fill, Filled, Sized, Stream, Streamed
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import Capabilities, Connector
 from accord.connectors.types import literal, quote
@@ -22,13 +22,13 @@ from accord.sync.capture.read import capture
 from accord.sync.cycle import Cycle, Side, names
 from accord.sync.load.eligible import FILLS, pair, simple, understood, untouched
 from accord.sync.load.pour import OutOfOrdinaryError, Taker, Tally, pour
-from accord.sync.load.query import REASONS, Shape, needed_columns, shape_of, stream_query
+from accord.sync.load.query import Shape, needed_columns, shape_of, stream_query
 from accord.sync.load.settle import base_list, finish, golden_list, note_loaded, note_refused, version_list
 from accord.sync.result import FlowResult
 from accord.sync.state.record import append
 
 SMALLEST_ROWS = 20_000  # fewer are loaded as fast the ordinary way
-BATCH_ROWS = 20_000
+BATCH_ROWS = 6_144  # three vectors of DuckDB: the rows on their way through stay in the caches of a core
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,18 +191,20 @@ def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:
         raise OutOfOrdinaryError("there are few rows")
     whole = pa.RecordBatchReader.from_batches(reader.schema, itertools.chain(first, reader))
     cycle.progress(f"{cycle.flow.name}: loading {target.name} from {source.name}")
-    lists = dict.fromkeys((base_list(cycle, source, None), golden_list(cycle, source), base_list(cycle, target, shape.shown)))
-    takers = [_keep(cycle, plan, fields, f"{REASONS} IS NULL", uuids) for fields in lists]
+    own = tuple(source.codes)
+    lists = {base_list(cycle, source, None): own, golden_list(cycle, source): own}
+    lists[base_list(cycle, target, shape.shown)] = tuple(dict.fromkeys(shape.shown.values()))
+    takers = [Taker(columns, _keep(cycle, plan, fields, uuids)) for fields, columns in lists.items()]
     if plan.versions:
-        takers.append(_keep(cycle, plan, plan.versions, "true", uuids))
+        takers.append(Taker((*cycle.keys, VERSION), _keep(cycle, plan, plan.versions, uuids), refused=True))
 
     def send(batches: pa.RecordBatchReader) -> None:
         con = _cursor(plan.con, batches, uuids)
         picked = ", ".join(f"{quote(n)} AS {quote(c)}" for c, n in shape.native.items())
-        con.execute(f"CREATE TEMP VIEW accepted AS SELECT {picked} FROM poured WHERE {REASONS} IS NULL")
+        con.execute(f"CREATE TEMP VIEW accepted AS SELECT {picked} FROM poured")
         fill.write(con, "accepted", tuple(shape.native))
 
-    tally = pour(whole, cycle.keys, takers, send)
+    tally = pour(whole, cycle.keys, takers, Taker(tuple(dict.fromkeys(shape.native.values())), send))
     source.rows = tally.rows
     return tally
 
@@ -211,20 +213,22 @@ def _replaced(columns: Sequence[str], kind: str) -> str:
     return f"REPLACE ({', '.join(f'CAST({c} AS {kind}) AS {c}' for c in columns)})" if columns else ""
 
 
-def _keep(cycle: Cycle, plan: _Plan, fields: str, which: str, uuids: Sequence[str]) -> Taker:
-    def taker(batches: pa.RecordBatchReader) -> None:
+def _keep(cycle: Cycle, plan: _Plan, fields: str, uuids: Sequence[str]) -> Callable[[pa.RecordBatchReader], None]:
+    def take(batches: pa.RecordBatchReader) -> None:
         con = _cursor(plan.con, batches, uuids)
-        plan.shas[fields] = cycle.store.write_segment_from(con, f"SELECT {fields} FROM poured WHERE {which}").sha
+        plan.shas[fields] = cycle.store.write_segment_from(con, f"SELECT {fields} FROM poured").sha
 
-    return taker
+    return take
 
 
 def _cursor(con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader, uuids: Sequence[str]) -> duckdb.DuckDBPyConnection:
     own = con.cursor()
     own.execute("SET TimeZone = 'UTC'")
-    own.register("arrived", batches)
+    # A bare stream, from which DuckDB draws when it has room; from a reader it takes through Arrow's scanner, which reads all there is.
+    own.register("arrived", batches.__arrow_c_stream__())
     # As texts, which is how Arrow takes them, they would have to be read once for every taker: that costs as much as all the rest of a row.
-    own.execute(f"CREATE TEMP VIEW poured AS SELECT * {_replaced(uuids, 'UUID')} FROM arrived")
+    there = [column for column in uuids if column in {quote(name) for name in batches.schema.names}]
+    own.execute(f"CREATE TEMP VIEW poured AS SELECT * {_replaced(there, 'UUID')} FROM arrived")
     return own
 
 

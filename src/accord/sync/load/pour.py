@@ -1,4 +1,8 @@
-"""One stream of rows, read by several takers at once: batches are shared, not copied, and no taker runs far ahead of another."""
+"""One stream of rows, read by several takers at once: batches are shared, not copied, and no taker runs far ahead of another.
+
+Whoever takes, takes by itself: each waiting batch is one of ``AHEAD``, and nothing between here and a taker reads ahead on its own account.
+So what is in memory does not grow with the table, and no core is kept from the slowest taker, which is the one that everything waits for.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,7 +19,21 @@ from accord.connectors.bulk import DIGEST, WRAP
 from accord.sync.load.query import OFF, REASONS
 
 AHEAD = 4  # batches a taker may lag behind before the source has to wait
-Taker = Callable[[pa.RecordBatchReader], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """Who takes rows of a stream.
+
+    Args:
+        columns: of the stream, those it asks for.
+        take: works through a reader of its own; should it return before the end, the stream breaks off.
+        refused: whether it takes rows that break the contract, too.
+    """
+
+    columns: tuple[str, ...]
+    take: Callable[[pa.RecordBatchReader], None]
+    refused: bool = False
 
 
 class OutOfOrdinaryError(Exception):
@@ -35,8 +54,8 @@ class Tally:
     last: object = None
     refused: list[pa.RecordBatch] = field(default_factory=list)
 
-    def add(self, batch: pa.RecordBatch, key: Sequence[str]) -> None:
-        """Count a batch.
+    def add(self, batch: pa.RecordBatch, key: Sequence[str]) -> pa.RecordBatch:
+        """Count a batch, and give its rows that keep the contract.
 
         Raises:
             OutOfOrdinaryError: a row of it needs more than an insert.
@@ -52,9 +71,10 @@ class Tally:
         if pc.any(good.column(OFF)).as_py():
             raise OutOfOrdinaryError("a value does not fit, or would come back changed")
         if DIGEST in batch.schema.names:
-            digests = pc.cast(good.column(DIGEST), pa.decimal128(38, 0))
-            self.digest = (self.digest + int(pc.sum(digests).as_py() or 0)) % WRAP
+            digests = good.column(DIGEST).drop_null().to_numpy(zero_copy_only=False)
+            self.digest = (self.digest + int(digests.view(np.uint64).sum(dtype=np.uint64))) % WRAP  # which wraps around by itself
         self._watch(batch, key)
+        return good
 
     def _watch(self, batch: pa.RecordBatch, key: Sequence[str]) -> None:
         if not self.rising or not batch.num_rows:
@@ -70,7 +90,7 @@ class Tally:
 
 
 def pour(reader: pa.RecordBatchReader, key: Sequence[str], takers: Sequence[Taker], sender: Taker) -> Tally:
-    """Give every batch of ``reader`` to each taker, and to ``sender``, which works in the calling thread.
+    """Give every batch of ``reader`` to ``sender``, which works in the calling thread, and to each taker.
 
     Args:
         reader: read to its end, in a thread of its own.
@@ -83,35 +103,35 @@ def pour(reader: pa.RecordBatchReader, key: Sequence[str], takers: Sequence[Take
         Exception: the first that the source or a taker raised; every other taker has ended by then.
     """
     tally = Tally()
-    ends = [_End(reader.schema) for _ in (*takers, sender)]
+    ends = [_End(reader.schema, taker) for taker in (sender, *takers)]
     failures: list[BaseException] = []
 
     def read() -> None:
         try:
             for batch in reader:
-                tally.add(batch, key)
+                good = tally.add(batch, key)
                 for end in ends:
-                    end.put(batch)
+                    end.offer(batch, good)
         except BaseException as error:  # noqa: BLE001 - handed to the caller below
             failures.append(error)
         finally:
             for end in ends:
                 end.finish(failed=bool(failures))
 
-    def take(taker: Taker, end: _End) -> None:
+    def take(end: _End) -> None:
         try:
-            taker(end.reader())
+            end.taker.take(end.reader())
         except BaseException as error:  # noqa: BLE001 - handed to the caller below
             failures.append(error)
         finally:
             end.leave()
 
     threads = [threading.Thread(target=read, name="accord-read")]
-    threads += [threading.Thread(target=take, args=pair, name="accord-take") for pair in zip(takers, ends, strict=False)]
+    threads += [threading.Thread(target=take, args=(end,), name="accord-take") for end in ends[1:]]
     for thread in threads:
         thread.start()
     try:
-        take(sender, ends[-1])
+        take(ends[0])
     finally:
         for thread in threads:
             thread.join()
@@ -123,11 +143,16 @@ def pour(reader: pa.RecordBatchReader, key: Sequence[str], takers: Sequence[Take
 class _End:
     """One taker's end of the stream."""
 
-    def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
+    def __init__(self, schema: pa.Schema, taker: Taker) -> None:
+        self.taker = taker
+        self._schema = pa.schema([schema.field(name) for name in taker.columns])
         self._waiting: queue.Queue[pa.RecordBatch | None] = queue.Queue(AHEAD)
         self._left = threading.Event()
         self._failed = False
+
+    def offer(self, batch: pa.RecordBatch, good: pa.RecordBatch) -> None:
+        """Put what of a batch the taker asks for: all rows, or those that keep the contract."""
+        self.put((batch if self.taker.refused else good).select(list(self.taker.columns)))
 
     def put(self, batch: pa.RecordBatch | None) -> None:
         """Wait for room; raises when the taker has gone before its time."""
@@ -160,7 +185,7 @@ class _End:
             try:
                 batch = self._waiting.get(timeout=0.5)
             except queue.Empty:
-                # Arrow reads ahead in a thread of its own, which would wait here without end, and the process with it when it ends.
+                # Whoever reads for the taker in a thread of its own would wait here without end, and the process with it when it ends.
                 if self._left.is_set():
                     return
                 continue
