@@ -40,6 +40,7 @@ def run(
     allow_deletes: bool = typer.Option(False, "--allow-deletes", help="With --repair: plan more deletes than the guard allows."),
     verify: Path | None = typer.Option(None, "--verify", help="Check the signature of a .json report instead; reads no system."),
     key: Path | None = typer.Option(None, "--key", help="With --verify: public key of who signed; default: this workspace's."),
+    read_all: bool = typer.Option(False, "--read-all", help="Read every row, also where the systems' own digests would do."),
     limit: int = typer.Option(20, "--limit", min=0, help="Show at most so many differences; --json and --report name up to 10,000."),
 ) -> int:
     """Compare all bindings of each flow; exit code 1 when they differ. Rows in quarantine are counted apart."""
@@ -59,7 +60,7 @@ def run(
         proofs = []
         for name in chosen:
             bar.advance(name)
-            proofs.append(reconcile(workspace.map, name, workspace.connectors(), workspace.store, run=run_id, now=now))
+            proofs.append(reconcile(workspace.map, name, workspace.connectors(), workspace.store, run=run_id, now=now, read_all=read_all))
         _report(report, proofs, workspace, now)
         plans, left = _repair(repair, proofs, workspace, now, allow_deletes=allow_deletes)
         undecided = _undecided(proofs, workspace)

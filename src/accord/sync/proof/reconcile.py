@@ -6,23 +6,21 @@ It shares the mappings with the sync path and nothing else: no base, no golden r
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import datetime
 from itertools import combinations
 
 from accord.connectors.protocol import Connector
-from accord.connectors.types import literal, quote
 from accord.model.event import Event, ObjectRef
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.capture.read import capture
-from accord.sync.cycle import Cycle, Progress, Side, names
+from accord.sync.cycle import Cycle, Progress
 from accord.sync.identity.resolve import resolve_only
 from accord.sync.judge.judge import load_references
-from accord.sync.judge.once import Proofs
-from accord.sync.judge.validate import find_bad
-from accord.sync.mapping.fields import FieldCode
-from accord.sync.proof.diff import compare_digests, name_differences
+from accord.sync.proof.compared import accept_rows, compare_sides, make_differences
+from accord.sync.proof.native import read_suspects
 from accord.sync.result import PairResult, Reconciliation
 from accord.sync.run import open_cycle
 
@@ -36,20 +34,36 @@ def reconcile(
     run: str,
     now: datetime,
     progress: Progress | None = None,
+    read_all: bool = False,
 ) -> Reconciliation:
     """Compare all bindings of a flow with each other, pair by pair, and append ``flow.reconciled``.
 
     A value that one of the two systems can only hold more coarsely counts as equal when it is equal in that form. Rows that break the
     contract are listed apart, per binding, and take no part in the comparison.
 
+    Where the systems can tell by digests of their own which rows are surely alike, only the others are read.
+
+    Args:
+        map: the map the flow belongs to.
+        flow: the flow or its name.
+        connectors: by system name; at least the systems of this flow.
+        store: gets the event, and the differences.
+        run: id of this run, for the event.
+        now: the time, aware, in UTC.
+        progress: told a sentence before each step.
+        read_all: read every row, whatever the systems can tell.
+
     Raises:
         GuardStopped: a mapped column is gone.
+        SystemChanged: a system could not hold on to the moment it was read at.
     """
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
-        for side in cycle.sides:
-            cycle.progress(f"{cycle.flow.name}: reading {side.name}")
-            capture(cycle.con, cycle.entity, side, drift=cycle.flow.drift, may_create=False)
-            resolve_only(cycle, side)
+        with ExitStack() as held:
+            alike = None if read_all else read_suspects(cycle, held)
+            for side in cycle.sides if alike is None else ():
+                cycle.progress(f"{cycle.flow.name}: reading {side.name}")
+                capture(cycle.con, cycle.entity, side, drift=cycle.flow.drift, may_create=False)
+                resolve_only(cycle, side)
         references = load_references(cycle)
         quarantined = {side.name: accept_rows(cycle, side, references)[0] for side in cycle.sides}
         make_differences(cycle)
@@ -57,92 +71,10 @@ def reconcile(
         for left, right in combinations(cycle.sides, 2):
             cycle.progress(f"{cycle.flow.name}: comparing {left.name} and {right.name}")
             pairs.append(compare_sides(cycle, left, right, quarantined))
+        if alike is not None:
+            pairs = [alike.and_suspects(pair) for pair in pairs]
+            quarantined = {name: count + alike.keyless[name] for name, count in quarantined.items()}
         return _conclude(cycle, tuple(pairs), quarantined)
-
-
-def accept_rows(cycle: Cycle, side: Side, references: dict[str, str]) -> tuple[int, Proofs]:
-    """Fill ``rows_<i>`` with the rows that keep the contract and ``aside_<i>`` with the keys of the others.
-
-    Returns:
-        How many the others are, and what was proven of all rows on the way.
-    """
-    cap, bad = side.table("cap"), side.table("bad")
-    proofs = find_bad(cycle.con, cycle.entity, side.codes, cap, bad, references)
-    without = f"ANTI JOIN {bad} x ON x.rid = c.rowid" if cycle.count(f"SELECT count(*) FROM {bad}") else ""
-    cycle.sql(f"CREATE VIEW {side.table('rows')} AS SELECT c.* FROM {cap} c {without}")
-    cycle.sql(
-        f"CREATE TABLE {side.table('aside')} AS SELECT DISTINCT {names(cycle.keys, 'c')} FROM {cap} c JOIN {bad} x ON x.rid = c.rowid "
-        "WHERE x.reasons IS NOT NULL"
-    )
-    return cycle.count(f"SELECT count(*) FROM {bad} WHERE reasons IS NOT NULL"), proofs
-
-
-def compared_fields(cycle: Cycle, left: Side, right: Side) -> list[str]:
-    """The fields both sides hold themselves, keys left out."""
-    return [f for f in left.fields if f in right.codes and f not in cycle.keys and not (left.codes[f].constant or right.codes[f].constant)]
-
-
-def make_differences(cycle: Cycle) -> None:
-    """Make the empty table ``differences``."""
-    columns = ", ".join(f"{quote(c)} VARCHAR" for c in ("left", "right", "key", "kind", "field", "left_value", "right_value"))
-    cycle.sql(f"CREATE TABLE differences ({columns})")
-
-
-def compare_sides(cycle: Cycle, left: Side, right: Side, quarantined: Mapping[str, int]) -> PairResult:
-    """Hold two sides against each other; every difference goes into ``differences``. Rows set aside by ``accept_rows`` take no part."""
-    fields = compared_fields(cycle, left, right)
-    tables = ("left", "right")
-    for side, table in zip((left, right), tables, strict=True):
-        # Rows stay where they are; only keys and digests are made of all of them.
-        shown = _as_both_show(cycle, left, right, fields, side)
-        aside = " ".join(f"ANTI JOIN {s.table('aside')} {cycle.using()}" for s in (left, right) if quarantined[s.name])
-        cycle.sql(f"CREATE OR REPLACE TEMP VIEW {table}_rows AS SELECT * FROM ({shown}) {aside}")
-        row = f"hash({names((*cycle.keys, *fields))})"
-        cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table}_digests AS SELECT {names(cycle.keys)}, {row} AS _digest FROM {table}_rows")
-    digests = compare_digests(cycle.con, "left_digests", "right_digests", cycle.keys, (left.name, right.name))
-    suspects = [f"{table}_suspects" for table in tables]
-    for side, table in zip((left, right), tables, strict=True):
-        shown = _as_both_show(cycle, left, right, fields, side, f"SEMI JOIN suspect {cycle.using()}")
-        cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table}_suspects AS SELECT * FROM ({shown})")
-    start = f"{literal(left.name)}, {literal(right.name)}"
-    counted = name_differences(cycle.con, suspects[0], suspects[1], cycle.keys, fields, "differences", start)
-    return PairResult(left.name, right.name, digests.both, *counted, digests.left_digest, digests.right_digest, "portable")
-
-
-def _as_both_show(cycle: Cycle, left: Side, right: Side, fields: list[str], side: Side, only: str = "") -> str:
-    """SQL of a side's rows, each value written to and read back from both systems' columns (without touching them)."""
-    query = f"SELECT {names((*cycle.keys, *fields))} FROM {side.table('rows')} {only}"
-    for through in (right, left):
-        codes = [through.codes[f] for f in fields]
-        exact = [c for c in codes if c.write is None or tuple(c.needs) != (c.column,)]
-        back = [c for c in codes if c not in exact]
-        kept = [*cycle.keys, *(c.name for c in exact)]
-        # In two steps, because a read expression names the system's columns, which may be called like canonical fields.
-        written = ", ".join(
-            [
-                *(f"{quote(n)} AS {quote('same.' + n)}" for n in kept),
-                *(f"CAST({c.write} AS {_column_type(through, c.column)}) AS {quote(c.column)}" for c in _once(back)),
-            ]
-        )
-        read = ", ".join([*(f"{quote('same.' + n)} AS {quote(n)}" for n in kept), *(f"{c.read} AS {quote(c.name)}" for c in _once(back))])
-        rest = [c for c in back if c not in _once(back)]
-        if rest:
-            written += "".join(f", {quote(c.name)} AS {quote('same.' + c.name)}" for c in rest)
-            read += "".join(f", {quote('same.' + c.name)} AS {quote(c.name)}" for c in rest)
-        query = f"SELECT {read} FROM (SELECT {written} FROM ({query}))"
-    return f"SELECT {names((*cycle.keys, *fields))} FROM ({query})"
-
-
-def _once(codes: list[FieldCode]) -> list[FieldCode]:
-    """The first field of each column."""
-    found: dict[str, FieldCode] = {}
-    for code in codes:
-        found.setdefault(code.column, code)
-    return list(found.values())
-
-
-def _column_type(side: Side, column: str) -> str:
-    return next(t for c, t in side.columns.items() if c.lower() == column.lower())
 
 
 def _conclude(cycle: Cycle, pairs: tuple[PairResult, ...], quarantined: dict[str, int]) -> Reconciliation:

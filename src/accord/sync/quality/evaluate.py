@@ -16,7 +16,7 @@ from accord.sync.capture.read import capture
 from accord.sync.cycle import Cycle, Progress
 from accord.sync.identity.resolve import resolve_only
 from accord.sync.judge.judge import load_references
-from accord.sync.proof.reconcile import accept_rows
+from accord.sync.proof.compared import accept_rows
 from accord.sync.quality.notes import Notes
 from accord.sync.quality.pairs import judge_pairs
 from accord.sync.quality.score import GAPS, VALIDATIONS, Asked, Quality

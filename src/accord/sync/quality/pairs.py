@@ -8,7 +8,7 @@ from itertools import combinations
 from accord.connectors.types import literal
 from accord.sync.cycle import Side
 from accord.sync.merge.merge import authority_of
-from accord.sync.proof.reconcile import compare_sides, compared_fields, make_differences
+from accord.sync.proof.compared import compare_sides, compared_fields, make_differences
 from accord.sync.quality.notes import Notes
 from accord.sync.result import PairResult
 
