@@ -103,7 +103,8 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("identity", "    key: [id]\n    fields:\n      id: text\n", "    key: [id]\n    identity: {}\n    fields:\n      id: integer\n", "the key is a canonical id", "id: text"),
     ("identity", "fields: {id: item_id, effort", "own_key: item_id, fields: {effort", "entity 'asset' keeps none", "Add identity"),
     ("identity", "fields: {id: item_id, effort", "new_key: uuid, fields: {id: item_id, effort", "there is no own_key", "Expected own_key"),
-    ("pieces", "          name: title\n", "          name: {column: title, read: upper(title), direction: both}\n", "direction both, but 'read' has no inverse", "direction: read"),
+    ("pieces", "          name: title\n", "          name: {column: title, read: upper(title), direction: both}\n", "'read' has no inverse, so changes of other systems would never reach", "direction: read"),
+    ("pieces", "          name: title\n", "          name: {column: title, read: upper(title)}\n", "'read' has no inverse, so changes of other systems would never reach", "direction: read"),
     ("pieces", "          name: title\n", "          name: {column: title, split: {part: 2}}\n", "cannot be written from parts [2]", "Map every part"),
     ("pieces", "          name: title\n", "          name: {column: title, split: {part: 0}}\n", "parts [0] of column 'title'", "counted from 1"),
     ("pieces", "          name: title\n", "          name: {join: {columns: [title]}}\n", "a join of one column joins nothing", "two columns"),
@@ -256,3 +257,17 @@ def test_own_names_for_bindings_name_their_system(tmp_path: Path, changed: Chang
     path.write_text(path.read_text().replace("status: tracker, budget", "status: tracker_eu, budget"), encoding="utf-8")
 
     assert load_map(path).flows["campaigns"].bindings["tracker_eu"].system == "tracker"
+
+
+def test_fields_that_one_column_holds_together_may_all_write_it(changed: Changed) -> None:
+    """«last, first» in one column: both fields give the same write, so that an edit of either reaches the column."""
+    kept = "          budget: {column: budget_cents, unit: cent}\n"
+    old = f"          name: title\n{kept}          status: state\n"
+    both = "write: \"status || ', ' || name\""
+    new = (
+        f"          name: {{column: title, read: \"split_part(title, ', ', 2)\", {both}}}\n"
+        f"{kept}          status: {{column: title, read: \"split_part(title, ', ', 1)\", {both}}}\n"
+    )
+    path = changed(old, new)
+
+    assert not [p for p in lint(path, known_kpis=KPIS, known_connectors=KINDS) if "written to column" in p.message]

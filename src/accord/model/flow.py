@@ -53,7 +53,7 @@ class FieldMapping:
     """How one canonical field stands in one system, in both directions.
 
     Order of reading: column → codes or lookup → unit, time zone → canonical type; writing is the inverse. ``read`` and ``write``
-    replace the built-in conversions where they are given; a mapping with ``read`` but no ``write`` is one-way.
+    replace the built-in conversions where they are given; a mapping with ``read`` but no ``write`` is one-way, and has to say so.
     """
 
     name: str
@@ -76,7 +76,7 @@ class FieldMapping:
     join: Join | None = field(default=None, metadata={"doc": "the field is the texts of several columns together"})
     lookup: Lookup | None = field(default=None, metadata={"doc": "the column holds a code, and a table says what it means"})
     read: str = field(default="", metadata={"doc": "SQL over this resource's columns giving the canonical value"})
-    write: str = field(default="", metadata={"doc": "SQL over the canonical fields giving the column's value"})
+    write: str = field(default="", metadata={"doc": "SQL over the canonical fields giving the column's value; the same for all fields one column holds"})
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 

@@ -50,12 +50,17 @@ def _binding(facts: Facts, flow: Flow, binding: Binding) -> Iterator[Problem]:
         filled = [c.casefold() for c in mapping.join.columns] if mapping.join else [column]
         for own in filled if whole else []:
             other = columns.setdefault(own, mapping.name)
-            if other != mapping.name and not (mapping.split and binding.fields[other].split):
+            if other != mapping.name and not _together(mapping, binding.fields[other]):
                 yield facts.problem(
                     inner,
                     f"{holder}: '{other}' and '{mapping.name}' are both written to column '{own}'.",
-                    "Make one of them direction: read.",
+                    "Make one of them direction: read, or give both the same write: over all fields that the column holds.",
                 )
+
+
+def _together(one: FieldMapping, other: FieldMapping) -> bool:
+    """Whether what both write to a column is one text that holds the two of them."""
+    return bool(one.split and other.split) or bool(one.write and one.write == other.write)
 
 
 def _mapping(facts: Facts, binding: Binding, mapping: FieldMapping, path: tuple[str, ...], holder: str) -> Iterator[Problem]:

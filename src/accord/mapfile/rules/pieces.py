@@ -26,10 +26,11 @@ def check(facts: Facts) -> Iterator[Problem]:
 def _mapping(facts: Facts, flow: Flow, binding: Binding, mapping: FieldMapping, entity: Entity | None) -> Iterator[Problem]:
     path = ("flows", flow.name, "bindings", binding.name, "fields", mapping.name)
     holder = f"flow '{flow.name}', binding '{binding.name}', field '{mapping.name}'"
-    if mapping.direction == "both" and mapping.read and not mapping.write:
-        yield facts.problem(
-            (*path, "direction"), f"{holder}: direction both, but 'read' has no inverse.", "Give write:, or set direction: read."
-        )
+    conversion = mapping.codes or mapping.unit or mapping.format  # beside read: told by the rule about bindings
+    if (mapping.direction or binding.direction) == "both" and mapping.read and not (mapping.write or conversion):
+        where = (*path, "direction") if mapping.direction else path
+        what = f"{holder}: 'read' has no inverse, so changes of other systems would never reach '{binding.name}'."
+        yield facts.problem(where, what, "Give write:, or set direction: read.")
     given = [kind for kind in _KINDS if getattr(mapping, kind)]
     for one, other in pairwise(given):
         yield facts.problem((*path, other), f"{holder}: '{one}' and '{other}' both say how the value is read.", "Keep one of the two.")
