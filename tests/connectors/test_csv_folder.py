@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -81,25 +82,27 @@ def test_order_of_rows_and_columns_stays(opened: Any, change: Any, tmp_path: Pat
     assert path.read_text() == 'z,id,a\n1,c,"x, y"\n2,a,new\n3,b,"q ""q"""\n'
 
 
+@pytest.mark.parametrize("theirs", ["theirs", "new"])
 def test_a_file_written_by_others_before_the_rename_is_left_as_they_made_it(
-    opened: Any, change: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    theirs: str, opened: Any, change: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their edit would be lost without anybody knowing."""
+    """Their edit would be lost without anybody knowing; also one of the same length by a program that sets back when it wrote."""
     path = tmp_path / "t.csv"
     path.write_text("id,a\n1,old\n")
     connector = opened("csv")
-    save = type(connector).save
+    save, written = type(connector).save, path.stat().st_mtime_ns
 
     def slow_save(self: Any, *arguments: Any) -> None:
         save(self, *arguments)
-        path.write_text("id,a\n1,theirs\n")
+        path.write_text(f"id,a\n1,{theirs}\n")
+        os.utime(path, ns=(written, written))
 
     monkeypatch.setattr(type(connector), "save", slow_save)
 
     with pytest.raises(SystemChanged, match="another program wrote it"):
         change(connector, "t", "update", [{"id": "1", "a": "ours"}], [{"a": "old"}])
 
-    assert path.read_text() == "id,a\n1,theirs\n"
+    assert path.read_text() == f"id,a\n1,{theirs}\n"
     assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
 
 

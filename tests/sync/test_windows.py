@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -145,3 +146,24 @@ def test_what_a_round_overwrote_stays_recorded_when_the_next_round_does_not_come
 
     assert [world.rows(n)["1"] for n in "abc"] == [("by c", 2)] * 3
     assert sorted(r["losing_value"] for r in world.segments("conflicts")) == ["3", "by b"]
+
+
+def test_a_system_that_is_taken_out_of_a_flow_after_a_run_died_keeps_the_others_from_no_short_way(make_world: Any) -> None:
+    """What was meant for it stays open, should it come back; the flow itself has nothing left to sort out."""
+    world = make_world(dict.fromkeys("abc", TABLE), FIELDS, authority={"*": "a"})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'old', 1)")
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'new'")
+    crash(world, "writing c")
+    whole = world.map.flows["things"]
+    world.map = replace(world.map, flows={"things": replace(whole, bindings={n: whole.bindings[n] for n in "ab"})})
+    world.sync()
+    world.sync()
+    said: list[str] = []
+
+    world.sync(progress=said.append)
+
+    assert said == ["things: no system was written since the last run"]
+    world.map = replace(world.map, flows={"things": whole})
+    world.sync()
+    assert [world.rows(n)["1"] for n in "abc"] == [("new", 1)] * 3

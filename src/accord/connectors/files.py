@@ -6,6 +6,7 @@ import errno
 import fcntl
 import glob
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,21 +21,23 @@ from accord.store.lease import runs
 
 Result = TypeVar("Result")
 _TRIES = 3
+_STEP_SECONDS = 0.02  # two steps of the slowest clock by which file systems of Linux stamp a write
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What changes when somebody writes a file."""
+    """What changes when somebody writes a file; the time of the last change cannot be set back by a program, that of the last write can."""
 
     inode: int
     size: int
     modified_ns: int
+    changed_ns: int
 
     @classmethod
     def of(cls, path: Path) -> Stamp:
         """The stamp of a file as it is now."""
         status = path.stat()
-        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     @property
     def time(self) -> datetime:
@@ -83,7 +86,7 @@ def read_stable(path: Path, system: str, read: Callable[[], Result]) -> tuple[Re
         SystemChanged: the file was written during each of three tries.
     """
     for _ in range(_TRIES):
-        before = Stamp.of(existing_file(path, system))
+        before = _settled(existing_file(path, system))
         try:
             result = read()
         except Exception:  # whatever a reader makes of half a file: while it is written it looks broken, and only one that stands still is
@@ -93,6 +96,14 @@ def read_stable(path: Path, system: str, read: Callable[[], Result]) -> tuple[Re
         if path.exists() and Stamp.of(path) == before:
             return result, before
     raise SystemChanged(system, path.name, f"it was written during each of {_TRIES} readings")
+
+
+def _settled(path: Path) -> Stamp:
+    """The stamp of a file, taken when another write could not bear the same: not within the step of the clock that gave it."""
+    age = time.time() - path.stat().st_ctime
+    if 0 <= age < _STEP_SECONDS:
+        time.sleep(_STEP_SECONDS - age)
+    return Stamp.of(path)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -206,13 +206,18 @@ class Store:
             state.setdefault(role, []).append(sha)
         return {role: tuple(shas) for role, shas in state.items()}
 
-    def pending_intents(self, flow: str) -> tuple[StoredEvent, ...]:
+    def pending_intents(self, flow: str, targets: Collection[str] | None = None) -> tuple[StoredEvent, ...]:
         """``flow.intended`` events whose writes may have happened without being taken into the base, oldest first.
 
         An intent is settled by ``flow.run_finished`` of its own run, and target by target by a later run that moved that base.
+
+        Args:
+            flow: its name.
+            targets: only intents that are open for one of these; of a target the map no longer names they stay open.
         """
-        rows = self._database.rows("SELECT DISTINCT seq FROM intent WHERE flow = ? AND closed_seq IS NULL ORDER BY seq", flow)
-        return tuple(stored for (seq,) in rows for stored in self.read(after=seq - 1, limit=1))
+        rows = self._database.rows("SELECT seq, target FROM intent WHERE flow = ? AND closed_seq IS NULL ORDER BY seq", flow)
+        open_ = dict.fromkeys(seq for seq, target in rows if targets is None or target in targets)
+        return tuple(stored for seq in open_ for stored in self.read(after=seq - 1, limit=1))
 
     def write_segment(self, table: pa.Table) -> Segment:
         """Write a table as a segment; it counts once an event names it. Equal tables are one segment."""

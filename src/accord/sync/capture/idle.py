@@ -81,7 +81,7 @@ def same_as(cycle: Cycle, previous: Mapping[str, Any]) -> FlowResult | None:
     An intent that no run finished means that something may have been written since, whatever the tokens say.
     """
     seen = previous.get("seen")
-    if not isinstance(seen, Mapping) or cycle.store.pending_intents(cycle.flow.name):
+    if not isinstance(seen, Mapping) or cycle.store.pending_intents(cycle.flow.name, cycle.flow.bindings):
         return None
     for side in cycle.sides:
         side.token = change_token(side.connector, side.binding.resource)

@@ -363,7 +363,7 @@ def open_live(
     reason = why_not(map_, flow)
     if reason:
         return None, reason
-    if store.pending_intents(flow.name):
+    if store.pending_intents(flow.name, flow.bindings):
         return None, "a run that was broken off has not been taken up yet"
     entity = map_.entities[flow.entity]
     tables: dict[str, DirectTable] = {}

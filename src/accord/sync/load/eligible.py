@@ -51,7 +51,7 @@ def untouched(cycle: Cycle) -> bool:
     """Whether nothing was ever agreed, and nothing written that was not this same load, begun before and broken off."""
     if cycle.store.flow_state(cycle.flow.name):
         return False
-    return all(FILLS in stored.event.attributes for stored in cycle.store.pending_intents(cycle.flow.name))
+    return all(FILLS in stored.event.attributes for stored in cycle.store.pending_intents(cycle.flow.name, cycle.flow.bindings))
 
 
 def pair(cycle: Cycle) -> tuple[Side, Side] | None:

@@ -151,26 +151,25 @@ def _fill(cycle: Cycle, table: str, sources: Sequence[tuple[str, frozenset[str]]
 def load_pending(cycle: Cycle) -> None:
     """Fill ``pend_<i>`` with what runs that never finished meant to write, and ``conflicts_new`` with what those writes overwrote."""
     fields = {name: storage_type(cycle.entity, name) for name in cycle.fields}
-    intents = cycle.store.table("intent").to_pylist()
     mine = {s.name for s in cycle.sides}
-    open_ = [row for row in intents if row["flow"] == cycle.flow.name and row["closed_seq"] is None and row["target"] in mine]
-    open_seqs = {int(row["seq"]) for row in open_}
-    cycle.intents = [s for s in cycle.store.pending_intents(cycle.flow.name) if s.seq in open_seqs] if open_ else []
+    rows = cycle.store.rows("SELECT seq, target, sha FROM intent WHERE flow = ? AND closed_seq IS NULL ORDER BY seq", cycle.flow.name)
+    open_ = [(int(seq), str(target), str(sha)) for seq, target, sha in rows if target in mine]
+    cycle.intents = list(cycle.store.pending_intents(cycle.flow.name, mine)) if open_ else []
     stands, since = "", 0  # what the last intent that met others left of them holds instead of them
     for stored in cycle.intents:
         if told := stored.event.attributes.get("stands"):
             stands, since = str(told), stored.seq
     segments: dict[str, list[Path]] = {}
-    for row in sorted(open_, key=lambda row: int(row["seq"])):
-        if int(row["seq"]) >= since:
-            segments.setdefault(row["target"], []).append(cycle.store.read_segment(row["sha"]))
+    for seq, target, sha in open_:
+        if seq >= since:
+            segments.setdefault(target, []).append(cycle.store.read_segment(sha))
     losers = [cycle.store.read_segment(s.event.attributes["conflicts"]) for s in cycle.intents if s.event.attributes.get("conflicts")]
     written = {**fields, "_op": "VARCHAR", "_set": "VARCHAR[]"}
     for side in cycle.sides:
         load_segments(cycle, side.table("pend"), segments.get(side.name, ()), written)
     if stands:
         load_segments(cycle, "stood", [cycle.store.read_segment(stands)], {STOOD_IN: "VARCHAR", **written})
-        before = {row["target"] for row in open_ if int(row["seq"]) < since}
+        before = {target for seq, target, _ in open_ if seq < since}
         for side in (s for s in cycle.sides if s.name in before):
             stood = f"SELECT {names(written)} FROM stood WHERE {STOOD_IN} = {literal(side.name)}"
             cycle.sql(f"INSERT INTO {side.table('pend')} ({names(written)}) {stood}")
