@@ -76,7 +76,9 @@ class FieldMapping:
     join: Join | None = field(default=None, metadata={"doc": "the field is the texts of several columns together"})
     lookup: Lookup | None = field(default=None, metadata={"doc": "the column holds a code, and a table says what it means"})
     read: str = field(default="", metadata={"doc": "SQL over this resource's columns giving the canonical value"})
-    write: str = field(default="", metadata={"doc": "SQL over the canonical fields giving the column's value; the same for all fields one column holds"})
+    write: str = field(
+        default="", metadata={"doc": "SQL over the canonical fields giving the column's value; the same for all fields one column holds"}
+    )
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
