@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from accord.connectors.duck import borrowed_duck
 from accord.model.entity import Entity, Field, Rule
-from accord.sync.judge import once
+from accord.sync.judge import few, once, validate
 from accord.sync.judge.validate import find_bad
 from accord.sync.mapping.fields import FieldCode
 
@@ -97,10 +97,16 @@ def _expected(rows: list[dict[str, Any]]) -> dict[int, tuple[list[str] | None, b
     return {n: (reasons or None, two) for n, (reasons, two) in found.items() if reasons or n in copies}
 
 
-@pytest.mark.parametrize("smallest", [0, 1_000], ids=["as for many rows", "as for few rows"])
-@settings(max_examples=30, deadline=None)
+@pytest.mark.parametrize(
+    ("smallest", "per_value"),
+    [(0, 16), (0, 1), (1_000, 16)],
+    ids=["as for many rows", "as for many rows with few values", "as for few rows"],
+)
+@settings(max_examples=25, deadline=None)
 @given(rows=st.lists(ROWS, max_size=8), again=st.booleans())
-def test_every_row_that_breaks_the_contract_is_found_with_its_reasons_in_order(smallest: int, rows: list[Any], again: bool) -> None:
+def test_every_row_that_breaks_the_contract_is_found_with_its_reasons_in_order(
+    smallest: int, per_value: int, rows: list[Any], again: bool
+) -> None:
     """Many rows are asked in another way than few; neither may let one through, accuse one, or say it otherwise."""
     whole = [dict(zip(ENTITY.fields, row, strict=True)) for row in rows + rows[:1] * again]
     columns = ", ".join(f"{name} {TYPES.get(name, 'VARCHAR')}" for name in ENTITY.fields)
@@ -109,6 +115,8 @@ def test_every_row_that_breaks_the_contract_is_found_with_its_reasons_in_order(s
         if whole:
             con.executemany(f"INSERT INTO captured VALUES ({', '.join('?' * len(ENTITY.fields))})", [list(row.values()) for row in whole])
         patched.setattr(once, "_SMALLEST_ROWS", smallest)
+        patched.setattr(few, "_ROWS_PER_VALUE", per_value)
+        patched.setattr(validate, "_FEW_VALUES", per_value // 2)  # of texts that have more to choose from
 
         find_bad(con, ENTITY, CODES, "captured", "bad", {})
 

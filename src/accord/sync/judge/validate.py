@@ -10,6 +10,7 @@ import duckdb
 from accord.connectors.types import literal, quote
 from accord.model.entity import Dimension, Entity, Field, Rule
 from accord.sync.cycle import join_on, names, storage_type
+from accord.sync.judge.few import asked_by_value, few_values
 from accord.sync.judge.forms import form_of, proven_form
 from accord.sync.judge.once import Proofs, worth_proving
 from accord.sync.judge.patterns import matches
@@ -24,7 +25,8 @@ class Check:
 
     ``name`` is the check's kind (readable, required, values, pattern, minimum, maximum) or the rule's name, ``field`` what it looks at
     (empty for a rule), ``asked`` is SQL, true for a row it says anything about. ``usual`` is a cheaper form of ``broken`` that holds in a
-    table without a row for which ``unusual`` is true.
+    table without a row for which ``unusual`` is true. ``by_value`` when it is cheaper asked of each value of the field than of each row,
+    wherever there are few.
     """
 
     broken: str
@@ -35,6 +37,7 @@ class Check:
     asked: str = "true"
     unusual: str = ""
     usual: str = ""
+    by_value: bool = False
 
 
 def row_checks(entity: Entity, codes: Mapping[str, FieldCode]) -> list[Check]:
@@ -92,13 +95,15 @@ def _value_checks(field: Field, sql_type: str) -> list[Check]:
     if field.values:
         known = literal("' is not one of " + ", ".join(field.values))
         reason = f"{literal(name + ': ')} || '''' || {shown} || {known}"
-        checks.append(Check(_not_in(column, field.values, sql_type), reason, "values", name, asked=asked))
+        many = sql_type == "VARCHAR" and len(field.values) > _FEW_VALUES
+        checks.append(Check(_not_in(column, field.values, sql_type), reason, "values", name, asked=asked, by_value=many))
     if field.pattern:
         text = literal("' does not match " + field.pattern)
         whole = f"CAST({column} AS VARCHAR)"
         # Any other type is made a text once.
         kept = matches(whole, field.pattern) if sql_type == "VARCHAR" else f"regexp_full_match({whole}, {literal(field.pattern)})"
-        checks.append(Check(f"(NOT {kept})", f"{literal(name + ': ')} || '''' || {shown} || {text}", "pattern", name, asked=asked))
+        reason = f"{literal(name + ': ')} || '''' || {shown} || {text}"
+        checks.append(Check(f"(NOT {kept})", reason, "pattern", name, asked=asked, by_value=sql_type == "VARCHAR"))
     for bound, sign, word, kind in ((field.minimum, "<", "below", "minimum"), (field.maximum, ">", "above", "maximum")):
         if bound:
             limit = f"CAST({literal(bound)} AS {sql_type})"
@@ -138,20 +143,22 @@ def find_bad(
     columns = {str(row[0]): str(row[1]) for row in con.execute(f"DESCRIBE {captured}").fetchall()}
     found = con.execute(f"SELECT count(*) FROM {captured}").fetchone()
     proofs = Proofs(con, captured, int(found[0]) if found else 0)
-    proven = _proven_forms(proofs, entity, codes, columns)
+    checks = row_checks(entity, _read_as_is(columns, codes))
+    many = worth_proving(proofs.rows)
+    if many:
+        checks = _shortened(proofs, entity, checks, columns)
     queries = [] if proofs.once(entity.key) else [_copies(con, entity.key, captured, list(columns))]
     for field in entity.fields.values():
         if field.severity == "quarantine" and field.name in codes:
             queries += _set_queries(entity, field.name, captured, references, proofs)
-    checks = [c for c in row_checks(entity, _read_as_is(columns, codes)) if c.name != "pattern" or c.field not in proven]
-    by_row = _by_row(checks, columns, captured)
-    if worth_proving(proofs.rows):
-        usual = [replace(c, broken=c.usual) if c.usual and _none(con, captured, c.unusual) else c for c in checks]
-        queries = [*_by_column(usual, columns, captured), *queries]
+    if many:
+        queries = [*_by_column(checks, columns, captured), *queries]
     elif not queries:  # each row is there once, so that nothing has to be brought together
-        proofs.bad = _made(con, bad, f"SELECT rid, list_sort(found) AS reasons, false AS ambiguous FROM ({by_row}) WHERE len(found) > 0")
+        found_bad = f"SELECT rid, list_sort(found) AS reasons, false AS ambiguous FROM ({_by_row(checks, columns, captured)})"
+        proofs.bad = _made(con, bad, f"{found_bad} WHERE len(found) > 0")
         return proofs
     else:
+        by_row = _by_row(checks, columns, captured)
         queries.insert(0, f"SELECT rid, unnest(found) AS reason, false AS ambiguous, 0 AS o FROM ({by_row})")
     proofs.bad = _made(con, bad, _brought_together(queries))
     return proofs
@@ -225,15 +232,26 @@ def _put_together(checks: Sequence[Check], columns: Iterable[str], captured: str
     return f"WITH broken_rows AS MATERIALIZED (SELECT rowid AS rid{shown} FROM {captured} WHERE {broken})"
 
 
-def _proven_forms(proofs: Proofs, entity: Entity, codes: Mapping[str, FieldCode], columns: Mapping[str, str]) -> set[str]:
-    """The fields whose pattern every row is certain to match; that no value of them stands twice is noted on the way where it is asked."""
+def _shortened(proofs: Proofs, entity: Entity, checks: Sequence[Check], columns: Mapping[str, str]) -> list[Check]:
+    """The checks of many rows in the form that is cheapest for what stands in them, without those that all rows pass for certain."""
+    by_value = list(dict.fromkeys(c.field for c in checks if c.by_value and columns.get(c.field) == "VARCHAR"))
+    few = few_values(proofs.con, proofs.relation, by_value, proofs.rows)
+    proven = _proven_forms(proofs, entity, [name for name in by_value if name not in few])
+    left = [c for c in checks if c.name != "pattern" or c.field not in proven]
+    for name in few:
+        asked = {c.name: c.broken for c in left if c.field == name and c.by_value}
+        found = asked_by_value(proofs.con, proofs.relation, name, asked, f"few_{list(columns).index(name)}_")
+        left = [replace(c, broken=found.get(c.name, "")) if c.field == name and c.by_value else c for c in left]
+    left = [c for c in left if c.broken]
+    return [replace(c, broken=c.usual) if c.usual and _none(proofs.con, proofs.relation, c.unusual) else c for c in left]
+
+
+def _proven_forms(proofs: Proofs, entity: Entity, columns: Iterable[str]) -> set[str]:
+    """The columns whose pattern every row is certain to match; that no value of them stands twice is noted on the way where it is asked."""
     found: set[str] = set()
-    if not worth_proving(proofs.rows):
-        return found
-    for name, field in entity.fields.items():
-        if not field.pattern or name not in codes or columns.get(name) != "VARCHAR":
-            continue
-        form = form_of(field.pattern)
+    for name in columns:
+        field = entity.fields[name]
+        form = form_of(field.pattern) if field.pattern else None
         if form is None:
             continue
         wanted = (name,) == entity.key or field.unique or field.at_most > 0
