@@ -73,14 +73,16 @@ class Tally:
         if DIGEST in batch.schema.names:
             digests = good.column(DIGEST).drop_null().to_numpy(zero_copy_only=False)
             self.digest = (self.digest + int(digests.view(np.uint64).sum(dtype=np.uint64))) % WRAP  # which wraps around by itself
-        self._watch(batch, key)
+        if len(key) > 1:
+            self.rising = False
+        self.watch(batch.column(key[0]))
         return good
 
-    def _watch(self, batch: pa.RecordBatch, key: Sequence[str]) -> None:
-        if not self.rising or not batch.num_rows:
+    def watch(self, column: pa.Array) -> None:
+        """Look at the next values of a key that is one column."""
+        if not self.rising or not len(column):
             return
-        column = batch.column(key[0])
-        if len(key) > 1 or not pa.types.is_integer(column.type) or column.null_count:
+        if not pa.types.is_integer(column.type) or column.null_count:
             self.rising = False
             return
         steps = pc.all(pc.greater(column.slice(1), column.slice(0, len(column) - 1))).as_py()
