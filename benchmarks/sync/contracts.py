@@ -9,8 +9,8 @@ which its documentation begins with; asked for the same answer, each bad row by 
 rule is held against what ours found. As with ours, a first run in the same process is left out and the median of the next ones counts:
 single runs differ by a third when other work shares the caches, and the first has its imports in it.
 
-It is run from a file, as people run it: given as ``python -c`` it costs twice as much, because it asks ``inspect`` 45,000 times which module
-its caller is in, and a caller without a file is searched for among all modules each time (12 to 13 CPU seconds from a file, 22 to 29
+It is run from a file, as people run it: given as ``python -c`` it costs twice as much, because it asks ``inspect`` 45,000 times which
+module its caller is in, and a caller without a file is searched for among all modules each time (12 to 13 CPU seconds from a file, 22 to 29
 without one; texts are of the ``str`` type of pandas 3, as it reads them from Parquet, and cost less than as Python objects, 15 to 18, or as
 Arrow's, 41 to 45). Its default (``SUMMARY``: counts and 20 samples) answers less and is shown beside it without a bar.
 """
