@@ -26,7 +26,12 @@ _MACRO = f"""
     WHEN regexp_full_match(CAST(document AS VARCHAR), {literal(_FLAT)}) THEN
         CASE WHEN list_reduce(json_keys(CAST(document AS VARCHAR)),
             lambda before, key: CASE WHEN key > before THEN key ELSE {_AFTER_ALL} END, '') <> {_AFTER_ALL}
-        THEN CAST(json(CAST(document AS VARCHAR)) AS VARCHAR) ELSE canonical_json_of(CAST(document AS VARCHAR)) END
+        THEN CAST(json(CAST(document AS VARCHAR)) AS VARCHAR)
+        WHEN list_unique(json_keys(CAST(document AS VARCHAR))) = len(json_keys(CAST(document AS VARCHAR)))
+        THEN '{{"' || list_aggregate(list_transform(list_sort(
+            list_zip(json_keys(CAST(document AS VARCHAR)), json_extract(CAST(document AS VARCHAR), '$.*'))),
+            lambda member: member[1] || '":' || CAST(member[2] AS VARCHAR)), 'string_agg', ',"') || '}}'
+        ELSE canonical_json_of(CAST(document AS VARCHAR)) END
     ELSE canonical_json_of(CAST(document AS VARCHAR)) END"""
 
 
@@ -38,7 +43,8 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
 def define(con: duckdb.DuckDBPyConnection) -> None:
     """Make ``canonical_json(text)`` known to one connection: a flat object whose keys are in order is only freed of spaces.
 
-    Everything else goes through Python, which costs ten times as much.
+    One whose keys are not, as jsonb has them (shorter keys first), is put together anew from its members at four times the cost of that;
+    everything else goes through Python, which costs ten times as much.
     """
     con.execute(_MACRO)
 
