@@ -60,3 +60,20 @@ def test_a_row_is_listed_discarded_and_back_once_corrected(tmp_path: Path, capsy
     assert (again["meant"], again["waiting"]) == (1, 1)
     assert (mended["released"], mended["waiting"]) == (2, 0)
     assert wrong == 2
+
+
+def test_a_retry_tells_of_the_rows_that_were_meant_whatever_they_wait_for_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One mended wrongly waits for another reason, and one that was not asked for returns along: neither may look like success."""
+    here = tmp_path / "map.yaml"
+    here.write_text(MAP)
+    sql(tmp_path / "a.db", "CREATE TABLE things (id TEXT, size TEXT)")
+    sql(tmp_path / "a.db", "INSERT INTO things VALUES ('1','10'), ('2','x'), ('3','y'), (NULL,'z')")
+    answered(capsys, "sync", here)
+    sql(tmp_path / "a.db", "UPDATE things SET size = CASE id WHEN '2' THEN '12' ELSE '3' END WHERE id IS NOT NULL")
+
+    told = answered(capsys, "quarantine", "retry", here, "--reason", "no whole number", code=1)
+    again = main(["quarantine", "retry", str(here), "--key", "2"])
+
+    assert (told["meant"], told["waiting"], told["released"]) == (3, 2, 2)
+    assert again == 1
+    assert "1 rows judged again: 0 no longer wait, 1 still do" in capsys.readouterr().out

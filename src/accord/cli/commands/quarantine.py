@@ -9,7 +9,7 @@ from accord.cli.output import clock, emit_json, escape, out, plain, progress, ta
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
 from accord.sync import flow_order, run_flow
-from accord.sync.judge.quarantine import Choice, discard, list_quarantine, reopen
+from accord.sync.judge.quarantine import Choice, discard, list_quarantine, reopen, still_waiting
 
 _FLOW = typer.Option("", "--flow", help="Only rows of this flow.")
 _BINDING = typer.Option("", "--binding", help="Only rows of this side of a flow.")
@@ -75,8 +75,8 @@ def retry(
         now = clock()
         # Only a discard of rows that are named is taken back: a plain retry must not ask again what a person has answered.
         reopened = reopen(workspace.map, workspace.store, choice, by=options.person(), now=now) if choice != Choice() else 0
-        before = list_quarantine(workspace.map, workspace.store, choice).rows.num_rows
-        waiting = set(list_quarantine(workspace.map, workspace.store, choice).rows.column("flow").to_pylist())
+        meant = list_quarantine(workspace.map, workspace.store, choice).rows
+        waiting = set(meant.column("flow").to_pylist())
         run = new_run_id(now)
         chosen = [name for name in flow_order(workspace.map) if name in waiting]
         bar.begin("retry", len(chosen))
@@ -85,13 +85,18 @@ def retry(
             bar.advance(name)
             results.append(run_flow(workspace.map, name, workspace.connectors(), workspace.store, run=run, now=now))
         begun = started_by(workspace, chosen)
-        after = list_quarantine(workspace.map, workspace.store, choice).rows.num_rows
+        after = still_waiting(workspace.map, workspace.store, meant)  # perhaps for another reason than the one asked for
+    before = meant.num_rows
     released = sum(r.counts.get("released", 0) for r in results)
     if json:
         body = {"command": "quarantine retry", "run": run, "meant": before, "released": released, "waiting": after, "reopened": reopened}
         emit_json(body | {"flows": plain(results), "started": plain(begun)})
     else:
-        out().print(f"{before:,} rows judged again: {released:,} returned, {after:,} still wait")
+        others = max(released - (before - after), 0)
+        out().print(
+            f"{before:,} rows judged again: {before - after:,} no longer wait, {after:,} still do"
+            + (f"; {others:,} others of these flows returned too" if others else "")
+        )
         for one in begun:
             out().print(escape(one.sentence))
     return 1 if after else 0

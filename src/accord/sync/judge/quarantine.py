@@ -83,6 +83,19 @@ def list_quarantine(map: IntegrationMap, store: Store, choice: Choice = Choice()
     return Quarantine(rows, reasons)
 
 
+def still_waiting(map: IntegrationMap, store: Store, meant: pa.Table) -> int:  # noqa: A002
+    """How many of the rows listed before still wait, for whatever reason they do now; a row without a key is known by its values."""
+    now = list_quarantine(map, store).rows
+    with borrowed_duck() as con:
+        con.register("meant", meant)
+        con.register("now", now)
+        same = "n.flow = m.flow AND n.binding = m.binding AND coalesce(n.key, n.row_hash) = coalesce(m.key, m.row_hash)"
+        found = con.execute(f"SELECT count(*) FROM meant m SEMI JOIN now n ON {same}").fetchone()
+        con.unregister("meant")
+        con.unregister("now")
+    return int(found[0]) if found else 0
+
+
 def discard(map: IntegrationMap, store: Store, choice: Choice, *, by: str, note: str, now: datetime) -> int:  # noqa: A002
     """Record that the chosen rows, as they are, need nobody's attention; returns how many those are.
 
