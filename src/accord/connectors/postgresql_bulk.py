@@ -43,6 +43,7 @@ _BINARY = {
     "jsonb": "VARCHAR",
 }
 _AS_IT_IS = ("integer", "smallint", "jsonb", "json")  # the scanner reads them exactly, and a cast costs the server more than us
+_ENDLESS = ("date", "timestamp", "timestamptz")
 _PLAIN_TABLE = """
     SELECT c.relkind IN ('r', 'p') AND NOT c.relhasrules AND NOT c.relrowsecurity FROM pg_class c WHERE c.oid = %s::regclass"""
 
@@ -81,16 +82,20 @@ class PgStream:
         number = next(_names)
         alias, view = f"stream_{number}", f"streamed_{number}"
         self._alias = alias
+        shown: list[str] = []
         picked = [f"{_read(self._of[name])} AS {quote(name)}" for name in columns]
         if digest:
             picked.append(f"{row_digest(self._server, self._of, digest, wary=wary)} AS {DIGEST}")
         else:
             picked.append(f"({' OR '.join(_odd(self._of[n]) for n in columns if _odd(self._of[n])) or 'false'}) AS {ODD}")
+            # The scanner reads these as what they are, so it need not be the server that looks at each, which costs more.
+            endless = [f"NOT isfinite({quote(n)})" for n in columns if self._of[n].base in _ENDLESS and not self._of[n].is_array]
+            shown = [f"coalesce({' OR '.join([ODD, *endless])}, false) AS {ODD}"]
         if self.versioned:
             picked.append(f"{self.version} AS {VERSION}")
         query = f"SELECT {', '.join(picked)} FROM {self._table}"
         self._open.enter_context(self._watch)
-        shown = [f"CAST({quote(name)} AS BIGINT) AS {quote(name)}" for name in columns if self._of[name].cast in ("integer", "smallint")]
+        shown += [f"CAST({quote(name)} AS BIGINT) AS {quote(name)}" for name in columns if self._of[name].cast in ("integer", "smallint")]
         shown += [unsigned(VERSION)] if self.versioned else []
         self._con.execute(f"ATTACH {literal(self._dsn)} AS {alias} (TYPE postgres, READ_ONLY)")
         rows = f"* REPLACE ({', '.join(shown)})" if shown else "*"
@@ -111,12 +116,7 @@ def _read(column: PgColumn) -> str:
 
 def _odd(column: PgColumn) -> str:
     """SQL on the server: a value DuckDB has no room for, which its scanner would change in silence."""
-    if column.is_array:
-        return ""
-    name = quote(column.name)
-    if column.base == "numeric":
-        return f"coalesce({name} = 'NaN', false)"
-    return f"coalesce(NOT isfinite({name}), false)" if column.base in ("date", "timestamp", "timestamptz") else ""
+    return f"{quote(column.name)} = 'NaN'" if column.base == "numeric" and not column.is_array else ""
 
 
 class PgFill:

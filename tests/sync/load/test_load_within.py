@@ -125,7 +125,8 @@ def test_one_statement_leaves_what_the_ordinary_way_leaves(
 @pytest.mark.parametrize(
     "spoil",
     [
-        "UPDATE src SET amount = 'NaN' WHERE id = 200; UPDATE src SET day = '-infinity' WHERE id = 201",
+        "UPDATE src SET amount = 'NaN' WHERE id = 200",
+        "UPDATE src SET day = '-infinity' WHERE id = 201",
         "INSERT INTO src SELECT * FROM src WHERE id = 200",
         "INSERT INTO src SELECT 200, -1",  # refused, and its key is another row's
         "INSERT INTO src SELECT 400, -1 FROM generate_series(1, 2)",
