@@ -76,4 +76,4 @@ def test_a_retry_tells_of_the_rows_that_were_meant_whatever_they_wait_for_now(tm
 
     assert (told["meant"], told["waiting"], told["released"]) == (3, 2, 2)
     assert again == 1
-    assert "1 rows judged again: 0 no longer wait, 1 still do" in capsys.readouterr().out
+    assert "1 row judged again: 0 no longer wait, 1 still do" in capsys.readouterr().out

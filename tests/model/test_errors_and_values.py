@@ -9,7 +9,7 @@ import pytest
 
 from accord.model.errors import DataRefused, GuardStopped, MapError, Place, StaleWrite, SystemUnreachable, TransientError, UnknownName
 from accord.model.event import Event
-from accord.model.figure import Figure
+from accord.model.figure import Figure, show_value
 from accord.model.types import CanonicalType
 from accord.model.values import Duration, Money, Share
 
@@ -80,6 +80,16 @@ def test_a_figure_is_a_value_or_a_reason_and_never_both() -> None:
         Figure("f", 1.0, not_measured="no data")
     assert Figure("f", None, not_measured="no data").show() == "not measured: no data"
     assert Figure("f", 0.942, "share", 1234, 0.931, 0.952).show() == "94.2 % [93.1 %, 95.2 %] (n=1,234)"
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [(1.0, "100.0 %"), (0.99978, "99.98 %"), (0.9999999, "99.99999 %"), (0.942, "94.2 %"), (0.00012, "0.01 %"), (0.0, "0.0 %")],
+)
+def test_a_share_reads_as_all_or_nothing_only_if_it_is(share: float, shown: str) -> None:
+    """630 gaps in two million values are no «100.0 %»."""
+    assert show_value(share, "share") == shown
+    assert show_value(1 - 1e-15, "share") == "100.0 %"  # what arithmetic left over
 
 
 def test_an_event_without_time_zone_is_refused() -> None:

@@ -81,11 +81,17 @@ def figure_from(body: Mapping[str, Any]) -> Figure:
 def show_value(value: float, unit: str) -> str:
     """A value with its unit, rounded for reading; a share becomes percent."""
     if unit == "share":
-        return f"{value * 100:.1f} %"
+        return f"{value * 100:.{_decimals(value)}f} %"
     if unit in ("", "count", "rows") and float(value).is_integer():
         return f"{value:,.0f}"
     digits = 1 if abs(value) >= 10 else 3 if abs(value) < 1 else 2
     return f"{value:,.{digits}f}" + (f" {unit}" if unit and unit not in ("count", "rows") else "")
+
+
+def _decimals(share: float) -> int:
+    """One, and more where a share that is not quite all or not quite nothing would read as if it were."""
+    apart = min(abs(share), abs(1 - share))
+    return 1 if apart < 1e-9 else next((n for n in range(1, 8) if round(apart * 100, n)), 1)
 
 
 def show_gap(gap: float, unit: str) -> str:

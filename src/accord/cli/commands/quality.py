@@ -13,6 +13,7 @@ from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
 from accord.connectors.types import path_literal
 from accord.lifecycle.run_id import new_run_id
+from accord.lifecycle.titles import counted
 from accord.lifecycle.validation import flow_scores, remedy, scores
 from accord.model.errors import StorageFull, UsageError
 from accord.sync.quality import Quality, quality
@@ -88,7 +89,7 @@ def _show(found: Quality, dimensions: list[str]) -> None:
         for c in worst
     ]
     table("", ("validation", "flow", "side", "check", "bad", "owner", "examples", "to do"), shown, right=(4,))
-    out().print(f"{found.gaps.num_rows:,} gaps in {len(found.seconds)} flows")
+    out().print(f"{counted(found.gaps.num_rows, 'gap')} in {counted(len(found.seconds), 'flow')}")
 
 
 def write_gaps(file: Path, gaps: pa.Table) -> None:

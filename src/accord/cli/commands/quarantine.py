@@ -8,6 +8,7 @@ from accord.cli import options
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
+from accord.lifecycle.titles import counted
 from accord.sync import flow_order, run_flow
 from accord.sync.judge.quarantine import Choice, discard, list_quarantine, reopen, still_waiting
 
@@ -94,8 +95,8 @@ def retry(
     else:
         others = max(released - (before - after), 0)
         out().print(
-            f"{before:,} rows judged again: {before - after:,} no longer wait, {after:,} still do"
-            + (f"; {others:,} others of these flows returned too" if others else "")
+            f"{counted(before, 'row')} judged again: {before - after:,} no longer wait, {after:,} still do"
+            + (f"; {counted(others, 'other', 'others')} of these flows returned too" if others else "")
         )
         for one in begun:
             out().print(escape(one.sentence))
