@@ -29,6 +29,8 @@ class Stream(Protocol):
     versioned: bool
     """Set to true, where it is not false for good, to have ``_version`` (UBIGINT) too: ``_digest`` of ``Versioned.version_rows``."""
     may_version: bool
+    canonical: Mapping[str, str]
+    """Column with JSON: a further column of the relation with its canonical text, which costs less to make there; perhaps empty."""
 
     def read(self, columns: Sequence[str], digest: Sequence[str], *, wary: bool = False) -> str:
         """A relation to select from once, as one state of the resource; nothing is read before.

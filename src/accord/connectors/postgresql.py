@@ -26,6 +26,7 @@ from accord.connectors import (
     postgresql_digest,
     postgresql_feed,
     postgresql_few,
+    postgresql_json,
     postgresql_keys,
     postgresql_receipt,
     postgresql_still,
@@ -298,7 +299,9 @@ class PostgresConnector:
         with self._opened() as db:
             table = self._table(db, resource)
             watch = listening(Doubt(self._dsn()), self._link.peer)
-            stream = postgresql_bulk.PgStream(con, self._dsn(), db.info.server_version, table, columns_of(db, table), watch)
+            columns = columns_of(db, table)
+            documents = postgresql_json.shapes(db, table, columns)
+            stream = postgresql_bulk.PgStream(con, self._dsn(), db.info.server_version, table, columns, watch, documents)
             stream.version = postgresql_version.expression(db, table, list(stream.columns))
             return stream
 

@@ -17,6 +17,7 @@ import psycopg
 from accord.connectors.bulk import DIGEST, ODD, VERSION, WRAP
 from accord.connectors.duck import load_scanner
 from accord.connectors.postgresql_digest import unsigned
+from accord.connectors.postgresql_json import Keys, canonical
 from accord.connectors.postgresql_load_digest import changes_values, natives, row_digest
 from accord.connectors.postgresql_types import PgColumn, is_exact
 from accord.connectors.types import duckdb_type, literal, quote
@@ -59,16 +60,18 @@ class PgStream:
         table: str,
         columns: Sequence[PgColumn],
         watch: AbstractContextManager[None],
+        documents: Mapping[str, tuple[Keys, ...]],
     ) -> None:
         self._con, self._dsn, self._table, self._alias = con, dsn, table, ""
         self._watch, self._server = watch, server
-        self._open = ExitStack()
+        self._open, self._documents = ExitStack(), documents
         self._of = {c.name: c for c in columns if c.base != "numeric" or c.is_array or is_exact(c)}
         self.columns: Mapping[str, str] = {name: duckdb_type(c.type) for name, c in self._of.items()}
         self.columns = {
             n: "TIMESTAMP" if self._of[n].base == "timestamp" and not self._of[n].is_array else t for n, t in self.columns.items()
         }
         self.natives: Mapping[str, str] = natives(server, columns)
+        self.canonical: Mapping[str, str] = {n: f"{n}:canonical" for n in documents if f"{n}:canonical" not in self._of}
         self.version, self.versioned = "", False
 
     @property
@@ -99,7 +102,9 @@ class PgStream:
         shown += [unsigned(VERSION)] if self.versioned else []
         self._con.execute(f"ATTACH {literal(self._dsn)} AS {alias} (TYPE postgres, READ_ONLY)")
         rows = f"* REPLACE ({', '.join(shown)})" if shown else "*"
-        self._con.execute(f"CREATE TEMP VIEW {view} AS SELECT {rows} FROM postgres_query({literal(alias)}, {literal(query)})")
+        read = f"(SELECT {rows} FROM postgres_query({literal(alias)}, {literal(query)}))"
+        texts = {column: name for column, name in self.canonical.items() if column in columns}
+        self._con.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM {canonical(read, self._documents, texts)}")
         return view
 
     def close(self) -> None:

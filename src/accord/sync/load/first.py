@@ -149,6 +149,7 @@ class Scan:
         self.columns: Mapping[str, str] = {r[0]: r[1] for r in con.execute(f"DESCRIBE SELECT * FROM {self._relation}").fetchall()}
         self.natives: Mapping[str, str] = {}
         self.versioned = self.may_version = False
+        self.canonical: Mapping[str, str] = {}
 
     def read(self, columns: Sequence[str], digest: Sequence[str], *, wary: bool = False) -> str:
         """The scanned relation; a scan reads every value exactly."""
@@ -178,6 +179,9 @@ def _describe(cycle: Cycle, source: Side, stream: Stream) -> None:
     capture(cycle.con, cycle.entity, shown, drift="evolve", may_create=True)
     source.codes, source.columns, source.lacking = shown.codes, shown.columns, shown.lacking
     source.relation = shown.relation
+    for name, code in source.codes.items():
+        if code.column in stream.canonical and code.read == f"canonical_json({quote(code.column)})":
+            source.codes[name] = replace(code, read=quote(stream.canonical[code.column]))
 
 
 def _within(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally | None:
