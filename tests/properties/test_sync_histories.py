@@ -242,12 +242,20 @@ class Oracle:
         agreed_before = {s: {k: None if k in self.gone[s] else self.base[s].get(k) for k in about} for s in self.rules.names}
         for key in about:
             golden, held = verdicts[key]
+            agreed = self.golden.get(key)
+            plain = (
+                golden is not None and agreed is not None and all(agreed_before[s][key] or not before[s].get(key) for s in self.rules.names)
+            )
+            whole = all(s in written for s in self.rules.names if key in writes[s])
+            old = [f for f in self.fields if f not in self.rules.merged] if plain and not whole else []  # edits of these are still edits
             for s in self.rules.names:
                 self._agree(s, key, golden, held, before[s].get(key), agreed_before[s][key], {})
+                if agreed_before[s][key] and key in self.base[s] and key not in self.gone[s]:
+                    self.base[s][key] |= {f: agreed_before[s][key][f] for f in old}
             if golden is None:
                 self.golden.pop(key, None)
             else:
-                self.golden[key] = golden
+                self.golden[key] = golden | {f: agreed[f] for f in old}
         self.open = set()
         self.pending = [p for p in map(self._still, self.pending) if p is not None and p[1] not in about]
         for s in self.rules.names:
@@ -396,14 +404,6 @@ class MergingOracle(Oracle):
 
     def _moving(self, writes: dict[str, dict[str, Row | None]]) -> set[str]:
         return {key for changes in writes.values() for key in changes}
-
-    def _still(self, pending: tuple[str, str, str, Row]) -> tuple[str, str, str, Row] | None:
-        """What of a dead run's write a later run saw standing when it noted its own; whatever comes to stand after that is an edit."""
-        s, key, op, row = pending
-        now = self.cur[s].get(key)
-        if (now is None) != (op == "delete"):
-            return None
-        return s, key, op, {f: value for f, value in row.items() if now is not None and now[f] == value}
 
     def _told(self, writes: dict[str, dict[str, Row | None]], written: list[str]) -> set[str]:
         return self._moving(writes)

@@ -167,3 +167,32 @@ def test_a_system_that_is_taken_out_of_a_flow_after_a_run_died_keeps_the_others_
     world.map = replace(world.map, flows={"things": whole})
     world.sync()
     assert [world.rows(n)["1"] for n in "abc"] == [("new", 1)] * 3
+
+
+@pytest.mark.parametrize("died", ["writing a", "writing b", "", "reading back b"])
+def test_beside_a_counter_an_edit_that_was_never_shown_elsewhere_still_meets_its_rival(make_world: Any, died: str) -> None:
+    """Somebody renames the row in b without having seen the name a gave it: the authority decides, and what loses is recorded."""
+    world = make_world(dict.fromkeys("ab", TABLE), FIELDS, authority={"*": "a", "size": "merge"})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'old', 100)")
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'by a', size = size + 5")
+    world.sql("b", "UPDATE things SET size = size + 10")
+    rename = ["UPDATE things SET name = 'by b', size = size + 1"]
+
+    def meanwhile(said: str) -> None:
+        if said.endswith("writing b") and rename:
+            world.sql("b", rename.pop())
+
+    if died:
+        crash(world, died)
+        seen = died == "reading back b"
+        world.sql("b", rename.pop())
+        world.sync()
+    else:
+        seen = False
+        world.sync(progress=meanwhile)
+
+    wins = "by b" if seen else "by a"
+    assert [world.rows(n)["1"] for n in "ab"] == [(wins, 116)] * 2
+    assert [(r["loser"], r["losing_value"]) for r in world.segments("conflicts")] == ([] if seen else [("b", "by b")])
+    assert not world.sync().changed

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, join_on, names, only_rows, storage_type
+from accord.sync.merge.merge import authority_of
 
 
-def next_base(cycle: Cycle, side: Side, read_back: Side | None) -> None:
-    """Fill ``next_base_<i>``: what is agreed with this side from now on.
+def next_base(cycle: Cycle, side: Side, read_back: Side | None, *, keep: bool = False) -> None:
+    """Fill ``next_base_<i>``: what is agreed with this side from now on; with ``keep``, as far as edits must not be merged twice.
 
     It holds only values this run has seen and merged, or has itself written: never what the read-back shows beyond that. A user's edit
     that lands between capture and read-back differs from it, and so is the next run's change and not silently taken as agreed.
@@ -18,20 +19,40 @@ def next_base(cycle: Cycle, side: Side, read_back: Side | None) -> None:
     cycle.sql(f"""
         CREATE OR REPLACE TABLE {side.table("next_base")} AS
         SELECT {order} FROM {side.table("base")} b ANTI JOIN (SELECT {keys} FROM merged WHERE NOT _held) a {cycle.using()}
-        UNION ALL {_agreed_base(cycle, side, read_back)}""")
+        UNION ALL {_agreed_base(cycle, side, read_back, keep=keep)}""")
 
 
-def base_rows(cycle: Cycle, side: Side, which: str) -> str:
+def base_rows(cycle: Cycle, side: Side, which: str, *, keep: bool = False) -> str:
     """SQL of what is agreed with this side, of the rows of ``merged`` for which ``which`` holds, before anything of it is written."""
-    return _agreed_base(cycle, side, None, f"(SELECT *, rowid FROM merged WHERE {which})", apply=False)
+    return _agreed_base(cycle, side, None, f"(SELECT *, rowid FROM merged WHERE {which})", apply=False, keep=keep)
 
 
-def golden_rows(cycle: Cycle, which: str) -> str:
-    """SQL of the golden rows among the rows of ``merged`` for which ``which`` holds."""
-    return f"SELECT {names(cycle.fields)} FROM merged WHERE _exists AND NOT _held AND {which}"
+def golden_rows(cycle: Cycle, which: str, *, keep: bool = False) -> str:
+    """SQL of the golden rows among the rows of ``merged`` for which ``which`` holds; with ``keep``, as ``next_base`` has it."""
+    if not keep:
+        return f"SELECT {names(cycle.fields)} FROM merged WHERE _exists AND NOT _held AND {which}"
+    values = [
+        f"CASE WHEN {_plain(cycle)} AND m.{quote('w.' + f)} > 0 THEN g.{quote(f)} ELSE m.{quote(f)} END AS {quote(f)}"
+        if f not in cycle.keys and authority_of(cycle, f) != "merge"
+        else f"m.{quote(f)}"
+        for f in cycle.fields
+    ]
+    rows = f"(SELECT * FROM merged WHERE _exists AND NOT _held AND {which}) m"
+    return f"SELECT {', '.join(values)} FROM {rows} LEFT JOIN golden0 g ON {join_on(cycle.keys, 'm', 'g')}"
 
 
-def _agreed_base(cycle: Cycle, side: Side, read_back: Side | None, merged: str = "merged", *, apply: bool = True) -> str:
+def _plain(cycle: Cycle) -> str:
+    """SQL over ``merged``: a row that was agreed on before and that no side shows for the first time.
+
+    An edit of a field that is not made of several edits stays one there until a run has ended: picking a winner twice gives the same
+    winner, and whoever edits the field in another system meanwhile, without having seen it, is a rival and not a successor.
+    """
+    return f"(m._g0 AND m._exists AND NOT ({' OR '.join(f'm._new_{s.index}' for s in cycle.sides)}))"
+
+
+def _agreed_base(
+    cycle: Cycle, side: Side, read_back: Side | None, merged: str = "merged", *, apply: bool = True, keep: bool = False
+) -> str:
     i, keys = side.index, cycle.keys
     status = "d._status" if apply else "CAST(NULL AS VARCHAR)"
     done = "coalesce(d._status = 'done' AND d._op <> 'delete', false)" if apply else "false"
@@ -49,6 +70,8 @@ def _agreed_base(cycle: Cycle, side: Side, read_back: Side | None, merged: str =
         # A row that is gone has nothing left to decide: what it lost is recorded, and is no edit any more when the row is made again.
         held = f"m._exists AND m.{quote('h.' + f)} AND {edited}" if side.codes[f].readable else "false"
         now = f"CASE WHEN NOT _in_{i} THEN {old} WHEN {held} THEN CASE WHEN _ba_{i} THEN {old} END ELSE {seen} END"
+        if keep and authority_of(cycle, f) != "merge":
+            now = f"CASE WHEN {_plain(cycle)} AND _ba_{i} THEN {old} ELSE {now} END"
         if f in written and apply:
             kept = f"w.{q}"
             if read_back:
@@ -97,10 +120,10 @@ def coarser(cycle: Cycle, field: str, wanted: str, shown: str) -> str:
     return "false"
 
 
-def next_golden(cycle: Cycle) -> None:
-    """Fill ``next_golden``: the agreed rows."""
+def next_golden(cycle: Cycle, *, keep: bool = False) -> None:
+    """Fill ``next_golden``: the agreed rows; ``keep`` as for ``next_base``."""
     fields = names(cycle.fields)
     cycle.sql(f"""
         CREATE OR REPLACE TABLE next_golden AS
         SELECT {fields} FROM golden0 g ANTI JOIN (SELECT {names(cycle.keys)} FROM merged WHERE NOT _held) m {cycle.using()}
-        UNION ALL {golden_rows(cycle, "true")}""")
+        UNION ALL {golden_rows(cycle, "true", keep=keep)}""")

@@ -3,7 +3,8 @@
 A value made of several sides' edits (a counter, a set, a text under ``merge``) cannot be merged twice. Once a system holds the sum of all
 edits, the golden value and the bases from before no longer tell which of them are in it: counted again they are doubled, believed anew
 they are lost. So the intent keeps the agreement the run had reached, as if every write had still been to come: the golden value is the
-merged one, and each base is what that side showed. A later edit is then an edit, whether or not the write before it came to pass.
+merged one, and each base is what that side showed. A later edit is then an edit, whether or not the write before it came to pass. Of a row
+of which a write did not, or is not known to have, that is said only of such values: an edit of another field still meets its rivals.
 
 The same holds of a delete in every flow: once it came through, a row of that key is one that somebody made again, and by the old base it
 would be deleted once more. Of all other rows the old base stays the measure in flows without such values, so that two edits, one before a
@@ -28,21 +29,26 @@ from accord.sync.state.finish import base_rows, golden_rows, next_base, next_gol
 from accord.sync.state.record import append
 
 _ROLE = "_role"
+_BEFORE = "before:"  # begins the roles of rows in which only what is made of several edits is agreed
 
 
 def agreement(cycle: Cycle) -> dict[str, str]:
     """Segments of what this round agreed on for the rows of ``moving``.
 
     ``agreed``: golden rows, and bases without the writes; column ``_role`` says which: '' (every key it is about), ``golden`` or
-    ``base:<binding>``. ``due``: the pairs that were due so far, which a later run cannot see any more.
+    ``base:<binding>``; and the same once more for keys of which not every write comes to pass. ``due``: the pairs that were due so far,
+    which a later run cannot see any more.
     """
     fields, keys = names(cycle.fields), names(cycle.keys)
     planned = "rowid IN (SELECT _m FROM moving)"
-    parts = [
-        f"SELECT '' AS {_ROLE}, {fields}, CAST(NULL AS BOOLEAN) AS _gone, CAST(NULL AS BOOLEAN) AS _settled FROM merged WHERE {planned}",
-        f"SELECT 'golden', {fields}, NULL, NULL FROM ({golden_rows(cycle, planned)})",
-        *(f"SELECT {literal(f'base:{s.name}')}, {fields}, _gone, _settled FROM ({base_rows(cycle, s, planned)})" for s in cycle.sides),
-    ]
+    parts = []
+    for before, keep in (("", False), (_BEFORE, True)):
+        nothing = "CAST(NULL AS BOOLEAN) AS _gone, CAST(NULL AS BOOLEAN) AS _settled"
+        parts.append(f"SELECT {literal(before)} AS {_ROLE}, {fields}, {nothing} FROM merged WHERE {planned}")
+        parts.append(f"SELECT {literal(before + 'golden')}, {fields}, NULL, NULL FROM ({golden_rows(cycle, planned, keep=keep)})")
+        for s in cycle.sides:
+            rows = base_rows(cycle, s, planned, keep=keep)
+            parts.append(f"SELECT {literal(f'{before}base:{s.name}')}, {fields}, _gone, _settled FROM ({rows})")
     agreed = f"SELECT * FROM ({' UNION ALL '.join(parts)}) ORDER BY {_ROLE}, {keys}"
     due = f"SELECT * FROM due SEMI JOIN (SELECT {keys} FROM merged WHERE {planned}) m {cycle.using()} ORDER BY {keys}, _source, _target"
     return {name: cycle.store.write_segment_from(cycle.con, query).sha for name, query in (("agreed", agreed), ("due", due))}
@@ -91,13 +97,22 @@ def advance(cycle: Cycle, shown: Mapping[str, Side]) -> None:
     _begin(cycle)
     keys = names(cycle.keys)
     cycle.sql(f"CREATE OR REPLACE TEMP TABLE planned AS SELECT DISTINCT {keys} FROM moving")
+    left = " UNION ".join(f"SELECT {keys} FROM {s.table('done')} WHERE _status <> 'done'" for s in cycle.sides)
+    cycle.sql(f"CREATE OR REPLACE TEMP TABLE unsure AS SELECT {keys} FROM planned SEMI JOIN ({left}) {cycle.using()}")
     for side in cycle.sides:
-        next_base(cycle, side, shown.get(side.name))
         side.own_base(cycle)
-        _replace(cycle, side.table("base"), "planned", f"SELECT * FROM {side.table('next_base')} SEMI JOIN planned {cycle.using()}")
+        base, following = side.table("base"), side.table("next_base")
+        next_base(cycle, side, shown.get(side.name), keep=True)
+        cycle.sql(f"CREATE OR REPLACE TEMP TABLE kept AS SELECT * FROM {following} SEMI JOIN unsure {cycle.using()}")
+        next_base(cycle, side, shown.get(side.name))
+        _replace(cycle, base, "planned", f"SELECT * FROM {following} SEMI JOIN planned {cycle.using()}")
+        _replace(cycle, base, "unsure", "SELECT * FROM kept")
         cycle.sql(f"INSERT INTO {side.table('known')} SELECT * FROM planned ANTI JOIN {side.table('known')} {cycle.using()}")
+    next_golden(cycle, keep=True)
+    cycle.sql(f"CREATE OR REPLACE TEMP TABLE kept AS SELECT * FROM next_golden SEMI JOIN unsure {cycle.using()}")
     next_golden(cycle)
     _replace(cycle, "golden0", "planned", f"SELECT * FROM next_golden SEMI JOIN planned {cycle.using()}")
+    _replace(cycle, "golden0", "unsure", "SELECT * FROM kept")
     _remember(cycle, "planned")
 
 
@@ -144,6 +159,7 @@ def _take_up(cycle: Cycle, stored: StoredEvent) -> None:
     applied = {name: left for name, left in outcomes.items() if left is not None}
     cycle.sql(f"CREATE OR REPLACE TEMP TABLE about AS SELECT {keys} FROM taken WHERE {_ROLE} = ''")
     _leave_untold(cycle, stored, applied)
+    _choose(cycle, stored, applied)
     rows, columns = names((*cycle.fields, *MARKS)), {**fields, "_op": "VARCHAR", "_set": "VARCHAR[]"}
     for side in cycle.sides:
         side.own_base(cycle)
@@ -159,6 +175,24 @@ def _take_up(cycle: Cycle, stored: StoredEvent) -> None:
         f"WHERE NOT EXISTS (FROM due o WHERE {join_on(cycle.keys, 'n', 'o')} AND n._source = o._source AND n._target = o._target)"
     )
     _remember(cycle, "about")
+
+
+def _choose(cycle: Cycle, stored: StoredEvent, applied: Mapping[str, str]) -> None:
+    """Leave in ``taken`` one agreement of each key: the whole one where all its writes are known to have come through.
+
+    Of the others only sums are agreed. An edit that was not shown everywhere meets whoever edits the same field elsewhere as a rival.
+    """
+    keys, columns = names(cycle.keys), {k: storage_type(cycle.entity, k) for k in cycle.keys}
+    cycle.sql(f"CREATE OR REPLACE TEMP TABLE unsure AS SELECT {keys} FROM taken WHERE false")
+    for name, sha in stored.event.attributes["segments"].items():
+        left = applied.get(name)
+        segment = sha if left is None else left  # not known to have been written at all, or but for these rows
+        load_segments(cycle, "left_over", [cycle.store.read_segment(segment)] if segment else [], columns)
+        cycle.sql(f"INSERT INTO unsure SELECT {keys} FROM left_over")
+    before, unsure = f"starts_with({_ROLE}, {literal(_BEFORE)})", f"({keys}) IN (SELECT ({keys}) FROM unsure)"
+    told = f"({keys}) IN (SELECT ({keys}) FROM taken WHERE {_ROLE} = {literal(_BEFORE)})"  # an older program wrote only the whole one
+    cycle.sql(f"DELETE FROM taken WHERE CASE WHEN {unsure} AND {told} THEN NOT {before} ELSE {before} END")
+    cycle.sql(f"UPDATE taken SET {_ROLE} = substr({_ROLE}, {len(_BEFORE) + 1}) WHERE {before}")
 
 
 def _load_due(cycle: Cycle, path: Path, keys: Mapping[str, str]) -> None:
