@@ -44,7 +44,7 @@ def digest_of(
     digest = _hash(db, columns, digested, table)
     if aside is None:
         return digest
-    apart = [odd for name in digested if (odd := _odd(columns[name]))] + ([_judged(columns, aside)] if aside else [])
+    apart = [odd for name in digested if (odd := _odd(columns[name], aside))] + ([_judged(columns, aside)] if aside else [])
     return f"CASE WHEN {' OR '.join(apart)} THEN NULL ELSE {digest} END" if apart else digest
 
 
@@ -118,8 +118,7 @@ def _parts(column: PgColumn) -> list[str]:
     if column.base == "int8":
         return [name, f"({name} >> 32)::int4"]
     if column.base in ("timestamp", "timestamptz"):
-        # The fold of its 64 bits, and a double that is exact for centuries around 1970.
-        return [name, f"date_part('epoch', {name})"]
+        return [f"{column.base}_send({name})"]  # its 64 bits, which its own hash folds
     if column.base in _TEXTS:
         return [f'{name} COLLATE "C"']  # bytes, also where the column's own collation takes other letters for equal
     return [f'{name}::text COLLATE "C"']
@@ -145,15 +144,19 @@ def _judged(columns: Mapping[str, PgColumn], condition: str) -> str:
     return translated(condition, {name: column.type for name, column in columns.items()}, sql)
 
 
-def _odd(column: PgColumn) -> str:
-    """SQL on the server: a value that a scan gives in another type, as a text, and with it all others of the column; or one it changes."""
+def _odd(column: PgColumn, judged: str) -> str:
+    """SQL on the server: a value that a scan gives in another type, as a text, and with it all others of the column.
+
+    Of a column that is judged also one that a scan changes: whether that breaks the condition, too, is not known here.
+    """
     name = f"t.{quote(column.name)}"
     if column.is_array:
         return ""
     if column.type.name == "number":
         wide = "" if is_exact(column) else f" OR abs({name}) >= 1e29 OR trunc({name}, 9) <> {name}"
         return f"{name} = 'NaN'{wide}"
-    return f"NOT isfinite({name})" if column.base in ("date", "timestamp", "timestamptz") else ""
+    endless = column.base in ("date", "timestamp", "timestamptz") and quote(column.name).lower() in judged.lower()
+    return f"NOT isfinite({name})" if endless else ""
 
 
 def _of(columns: Mapping[str, PgColumn], name: str, table: str) -> PgColumn:

@@ -26,6 +26,7 @@ def capture(
     among: str = "",
     native: str = "",
     versions: str = "",
+    relation: str = "",
 ) -> None:
     """Scan the side's resource into table ``cap_<index>``: every field of the entity, and each mapped column as ``raw.<column>``.
 
@@ -40,6 +41,7 @@ def capture(
         among: only rows whose key stands in this table of canonical keys.
         native: table with the same keys in the system's own columns; where the connector reads by key, only those rows are read.
         versions: table to make of the versions these rows have, with the columns of ``native``; asked only of who has versions.
+        relation: what ``open_side`` gave; opened here when it is empty.
 
     Raises:
         GuardStopped: a mapped column is gone and the flow says stop, or it is a key column.
@@ -48,8 +50,8 @@ def capture(
     token = side.token if among else change_token(side.connector, side.binding.resource)
     if native and isinstance(side.connector, Keyed):
         relation = _by_key(con, side, native, versions)
-    else:
-        relation = _with_columns(con, side, _open(con, entity, side, may_create=may_create))
+    elif not relation:
+        relation = open_side(con, entity, side, may_create=may_create)
     scanned = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
     side.columns, side.relation = scanned, relation
     side.codes, lacking, side.doubled = {}, [], None
@@ -76,6 +78,21 @@ def capture(
             continue
         side.codes[name] = compile_field(field, mapping, side.binding, _spelled(mapping.column or name, scanned))
     side.lacking = tuple(lacking)
+    rows = captured_rows(entity, side)
+    if among:
+        rows = f"SELECT * FROM ({rows}) SEMI JOIN {among} USING ({names(entity.key)})"
+    found = con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS {rows}").fetchone()
+    side.rows = int(found[0]) if found else 0
+    side.token = token if token == change_token(side.connector, side.binding.resource) else None
+
+
+def captured_rows(entity: Entity, side: Side) -> str:
+    """SQL of what ``cap_<index>`` holds, over the side's relation.
+
+    Raises:
+        GuardStopped: the cursor column is gone.
+    """
+    scanned = side.columns
     canonical = [
         f"CAST({side.codes[n].read if n in side.codes else 'NULL'} AS {storage_type(entity, n)}) AS {quote(n)}" for n in entity.fields
     ]
@@ -92,12 +109,12 @@ def capture(
         kept[side.binding.changed_by] = None
     raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
     where = f"WHERE ({side.binding.where})" if side.binding.where else ""
-    rows = f"SELECT {', '.join(canonical + raw)} FROM {relation} {where}"
-    if among:
-        rows = f"SELECT * FROM ({rows}) SEMI JOIN {among} USING ({names(entity.key)})"
-    found = con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS {rows}").fetchone()
-    side.rows = int(found[0]) if found else 0
-    side.token = token if token == change_token(side.connector, side.binding.resource) else None
+    return f"SELECT {', '.join(canonical + raw)} FROM {side.relation} {where}"
+
+
+def open_side(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, may_create: bool) -> str:
+    """The side's resource as a relation in the system's own columns."""
+    return _with_columns(con, side, _open(con, entity, side, may_create=may_create))
 
 
 def _by_key(con: duckdb.DuckDBPyConnection, side: Side, native: str, versions: str) -> str:

@@ -143,7 +143,7 @@ def find_bad(
     columns = {str(row[0]): str(row[1]) for row in con.execute(f"DESCRIBE {captured}").fetchall()}
     found = con.execute(f"SELECT count(*) FROM {captured}").fetchone()
     proofs = Proofs(con, captured, int(found[0]) if found else 0)
-    checks = row_checks(entity, _read_as_is(columns, codes))
+    checks = row_checks(entity, read_as_is(columns, codes))
     many = worth_proving(proofs.rows)
     if many:
         checks = _shortened(proofs, entity, checks, columns)
@@ -279,7 +279,7 @@ def _copies(con: duckdb.DuckDBPyConnection, keys: Sequence[str], captured: str, 
     )
 
 
-def _read_as_is(types: Mapping[str, str], codes: Mapping[str, FieldCode]) -> dict[str, FieldCode]:
+def read_as_is(types: Mapping[str, str], codes: Mapping[str, FieldCode]) -> dict[str, FieldCode]:
     """The codes, and those whose column has the field's own type without the check that it could be read, which it cannot fail."""
     found = {}
     for name, code in codes.items():

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from accord.connectors.bulk import DIGEST, ODD, VERSION, Fill
 from accord.connectors.types import literal, quote
 from accord.model.entity import Field
-from accord.model.types import CanonicalType
 from accord.sync.cycle import Cycle, Side, key_json, names, storage_type
 from accord.sync.judge.validate import row_checks, row_json
 from accord.sync.mapping.fields import FieldCode, compile_field, expression_columns, raw_name
+from accord.sync.mapping.itself import holds_itself
 
 REASONS, ROW, OFF = "_reasons", "_row", "_off"
 _BROKEN = "_broken"
@@ -48,14 +48,7 @@ def target_codes(cycle: Cycle, target: Side) -> list[FieldCode]:
 
 def same_form(field: Field, side: Side, code: FieldCode, stored: str) -> bool:
     """Whether a column holds the canonical value itself, so that writing and reading it changes nothing."""
-    mapping = side.binding.fields[code.name]
-    changed = mapping.codes or mapping.format or mapping.timezone or (mapping.unit and mapping.unit != field.unit)
-    kind = side.columns[code.column].upper()
-    stored = stored.replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")
-    return not changed and (
-        kind.replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE") == stored
-        or (kind == "JSON" and CanonicalType.parse(field.type).name == "json")
-    )
+    return holds_itself(field, side.binding.fields[code.name], side.columns[code.column], stored)
 
 
 def shape_of(cycle: Cycle, source: Side, target: Side, source_natives: Mapping[str, str], fill: Fill) -> Shape:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from accord.connectors.types import literal, quote
-from accord.sync.cycle import Cycle, Side, names
+from accord.sync.cycle import Cycle, Side, names, storage_type
 from accord.sync.judge.once import Proofs
 from accord.sync.judge.validate import find_bad
 from accord.sync.mapping.fields import FieldCode
+from accord.sync.mapping.itself import holds_itself
 from accord.sync.proof.diff import compare_digests, name_differences
 from accord.sync.result import PairResult
 
@@ -47,7 +48,7 @@ def compare_sides(cycle: Cycle, left: Side, right: Side, quarantined: Mapping[st
     tables = ("left", "right")
     for side, table in zip((left, right), tables, strict=True):
         # Rows stay where they are; only keys and digests are made of all of them.
-        shown = _as_both_show(cycle, left, right, fields, side)
+        shown = as_both_show(cycle, left, right, fields, side.table("rows"))
         aside = " ".join(f"ANTI JOIN {s.table('aside')} {cycle.using()}" for s in (left, right) if quarantined[s.name])
         cycle.sql(f"CREATE OR REPLACE TEMP VIEW {table}_rows AS SELECT * FROM ({shown}) {aside}")
         row = f"hash({names((*cycle.keys, *fields))})"
@@ -55,21 +56,30 @@ def compare_sides(cycle: Cycle, left: Side, right: Side, quarantined: Mapping[st
     digests = compare_digests(cycle.con, "left_digests", "right_digests", cycle.keys, (left.name, right.name))
     suspects = [f"{table}_suspects" for table in tables]
     for side, table in zip((left, right), tables, strict=True):
-        shown = _as_both_show(cycle, left, right, fields, side, f"SEMI JOIN suspect {cycle.using()}")
+        shown = as_both_show(cycle, left, right, fields, f"{side.table('rows')} SEMI JOIN suspect {cycle.using()}")
         cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table}_suspects AS SELECT * FROM ({shown})")
     start = f"{literal(left.name)}, {literal(right.name)}"
     counted = name_differences(cycle.con, suspects[0], suspects[1], cycle.keys, fields, "differences", start)
     return PairResult(left.name, right.name, digests.both, *counted, digests.left_digest, digests.right_digest, "portable")
 
 
-def _as_both_show(cycle: Cycle, left: Side, right: Side, fields: list[str], side: Side, only: str = "") -> str:
-    """SQL of a side's rows, each value written to and read back from both systems' columns (without touching them)."""
-    query = f"SELECT {names((*cycle.keys, *fields))} FROM {side.table('rows')} {only}"
+def as_both_show(cycle: Cycle, left: Side, right: Side, fields: Sequence[str], rows: str, more: Sequence[str] = ()) -> str:
+    """SQL of rows, each value written to and read back from both systems' columns (without touching them).
+
+    Args:
+        cycle: of both sides.
+        left: one side.
+        right: the other.
+        fields: to show; keys are shown as they are.
+        rows: SQL that can stand after FROM.
+        more: further columns of it to leave as they are.
+    """
+    query = f"SELECT {names((*cycle.keys, *more, *fields))} FROM {rows}"
     for through in (right, left):
         codes = [through.codes[f] for f in fields]
-        exact = [c for c in codes if c.write is None or tuple(c.needs) != (c.column,)]
+        exact = [c for c in codes if c.write is None or tuple(c.needs) != (c.column,) or _itself(cycle, through, c)]
         back = [c for c in codes if c not in exact]
-        kept = [*cycle.keys, *(c.name for c in exact)]
+        kept = [*cycle.keys, *more, *(c.name for c in exact)]
         # In two steps, because a read expression names the system's columns, which may be called like canonical fields.
         written = ", ".join(
             [
@@ -83,7 +93,12 @@ def _as_both_show(cycle: Cycle, left: Side, right: Side, fields: list[str], side
             written += "".join(f", {quote(c.name)} AS {quote('same.' + c.name)}" for c in rest)
             read += "".join(f", {quote('same.' + c.name)} AS {quote(c.name)}" for c in rest)
         query = f"SELECT {read} FROM (SELECT {written} FROM ({query}))"
-    return f"SELECT {names((*cycle.keys, *fields))} FROM ({query})"
+    return f"SELECT {names((*cycle.keys, *more, *fields))} FROM ({query})"
+
+
+def _itself(cycle: Cycle, side: Side, code: FieldCode) -> bool:
+    field, mapping = cycle.entity.fields[code.name], side.binding.fields[code.name]
+    return code.column in side.columns and holds_itself(field, mapping, side.columns[code.column], storage_type(cycle.entity, code.name))
 
 
 def _once(codes: list[FieldCode]) -> list[FieldCode]:

@@ -7,10 +7,9 @@ flow is compared this way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from itertools import combinations
 
 import duckdb
@@ -22,47 +21,13 @@ from accord.connectors.types import quote
 from accord.model.errors import UnknownName, UsageError
 from accord.sync.capture.moved import key_columns, make_native
 from accord.sync.capture.read import capture
-from accord.sync.cycle import Cycle, join_on, names, storage_type
-from accord.sync.judge.once import proven_once
+from accord.sync.cycle import Cycle, storage_type
 from accord.sync.proof.compared import compared_fields
+from accord.sync.proof.passed import judged_by_row
+from accord.sync.proof.suspects import Alike, find_suspects
 from accord.sync.proof.translate import breaking, surely_read
-from accord.sync.result import PairResult
 
-_SUSPECT_SHARE = 4  # past a quarter of the rows, reading all of them costs less than asking for each by key
 _KEYS = "suspect_keys"
-
-
-@dataclass(frozen=True, slots=True)
-class Alike:
-    """The keys under which every system holds a row of the same digest; none of those rows was read.
-
-    Args:
-        keys: how many.
-        mixed: exclusive or of their digests, each with its key.
-        added: their sum.
-        rows: per binding, the rows its system holds.
-        keyless: per binding, those of them without a key, which break every contract and are in no way asked for.
-    """
-
-    keys: int
-    mixed: int
-    added: int
-    rows: Mapping[str, int]
-    keyless: Mapping[str, int]
-
-    def and_suspects(self, pair: PairResult) -> PairResult:
-        """The result for all keys, from that for those whose rows were read."""
-        return replace(
-            pair,
-            keys=self.keys + pair.keys,
-            left_digest=self._with(pair.left_digest),
-            right_digest=self._with(pair.right_digest),
-            method="native",
-        )
-
-    def _with(self, digest: str) -> str:
-        mixed, added = int(digest[:16], 16) ^ self.mixed, (int(digest[16:], 16) + self.added) % 2**64
-        return f"{mixed:016x}{added:016x}"
 
 
 def read_suspects(cycle: Cycle, held: ExitStack) -> Alike | None:
@@ -101,15 +66,10 @@ def read_suspects(cycle: Cycle, held: ExitStack) -> Alike | None:
 
 def _may(cycle: Cycle) -> bool:
     """Whether the map alone says nothing for which rows are needed."""
-    entity, sides = cycle.entity, cycle.sides
+    sides = cycle.sides
     able = all(isinstance(s.connector, t) for s in sides for t in (Still, Digested, Keyed, Shaped))
-    if len(sides) < 2 or len({type(side.connector) for side in sides}) > 1 or not able or entity.identity is not None:
-        return False
-    for name, field in entity.fields.items():
-        others = field.references or ((field.unique or field.at_most) and (name,) != entity.key)
-        if others and field.severity == "quarantine":  # judged by other rows
-            return False
-    return all(set(cycle.keys) <= set(side.binding.fields) and not side.binding.own_key for side in sides)
+    keyed = all(set(cycle.keys) <= set(side.binding.fields) for side in sides)
+    return able and keyed and len({type(side.connector) for side in sides}) == 1 and judged_by_row(cycle)
 
 
 def _hold(cycle: Cycle, open_: ExitStack) -> None:
@@ -178,33 +138,12 @@ def _compare(cycle: Cycle, fields: Sequence[str], cons: Sequence[duckdb.DuckDBPy
     """Have digests made of all rows and fill ``suspect_keys``; ``None`` when most rows are suspect."""
     raw = _kept_as_they_are(cycle)
     tables = _digest(cycle, fields, cons, asides, raw)
-    con, keys = cycle.con, cycle.keys
-    with_key = " AND ".join(f"{quote(k)} IS NOT NULL" for k in keys)
-    counts = [con.execute(f"SELECT count(*), count(*) FILTER ({with_key}) FROM {table}").fetchone() or (0, 0) for table in tables]
-    first, parts = tables[0], []
-    for other in tables[1:]:
-        both = ", ".join(f"coalesce(l.{quote(k)}, r.{quote(k)}) AS {quote(k)}" for k in keys)
-        parts.append(
-            f"SELECT {both} FROM {first} l FULL JOIN {other} r ON {join_on(keys, 'l', 'r')} WHERE (l.{DIGEST} = r.{DIGEST}) IS NOT TRUE"
-        )
-    for table, (rows, _) in zip(tables, counts, strict=True):
-        if not proven_once(con, table, keys, int(rows)):
-            parts.append(f"SELECT {names(keys)} FROM {table} GROUP BY ALL HAVING count(*) > 1")
-    con.execute(f"CREATE OR REPLACE TABLE suspects AS SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)}) WHERE {with_key}")
-    suspects = cycle.count("SELECT count(*) FROM suspects")
-    if suspects * _SUSPECT_SHARE > max(rows for rows, _ in counts) + _SUSPECT_SHARE * 1_000:
-        return None
-    # The key is part of it: two rows that changed places are a difference.
-    row = f"hash({names(keys, 'd')}, d.{DIGEST})"
-    rest = f"SELECT {row} AS d FROM {first} d ANTI JOIN suspects s ON {join_on(keys, 'd', 's')} WHERE {with_key}"
-    same = con.execute(f"SELECT count(*), bit_xor(d), sum(d) FROM ({rest})").fetchone() or (0, 0, 0)
-    read = ", ".join(f"CAST({cycle.sides[0].codes[k].read} AS {storage_type(cycle.entity, k)}) AS {quote(k)}" for k in keys)
-    own = ", ".join(f"{quote(k)} AS {quote(cycle.sides[0].codes[k].column)}" for k in keys)
-    con.execute(f"CREATE OR REPLACE TABLE {_KEYS} AS {f'SELECT {read} FROM (SELECT {own} FROM suspects)' if raw else 'FROM suspects'}")
-    sides = [side.name for side in cycle.sides]
-    rows = dict(zip(sides, (int(n) for n, _ in counts), strict=True))
-    keyless = dict(zip(sides, (int(n - k) for n, k in counts), strict=True))
-    return Alike(int(same[0]), int(same[1] or 0), int(same[2] or 0) % 2**64, rows, keyless)
+    alike = find_suspects(cycle, tables, "native")
+    codes = [cycle.sides[0].codes[k] for k in cycle.keys]
+    read = ", ".join(f"CAST({c.read} AS {storage_type(cycle.entity, c.name)}) AS {quote(c.name)}" for c in codes)
+    own = ", ".join(f"{quote(c.name)} AS {quote(c.column)}" for c in codes)
+    cycle.sql(f"CREATE OR REPLACE TABLE {_KEYS} AS {f'SELECT {read} FROM (SELECT {own} FROM suspects)' if raw else 'FROM suspects'}")
+    return alike
 
 
 def _kept_as_they_are(cycle: Cycle) -> bool:

@@ -15,12 +15,14 @@ from accord.model.event import Event, ObjectRef
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
-from accord.sync.capture.read import capture
+from accord.sync.capture.read import capture, open_side
 from accord.sync.cycle import Cycle, Progress
 from accord.sync.identity.resolve import resolve_only
 from accord.sync.judge.judge import load_references
 from accord.sync.proof.compared import accept_rows, compare_sides, make_differences
 from accord.sync.proof.native import read_suspects
+from accord.sync.proof.passed import judged_by_row, read_passing
+from accord.sync.proof.suspects import Alike
 from accord.sync.result import PairResult, Reconciliation
 from accord.sync.run import open_cycle
 
@@ -60,10 +62,8 @@ def reconcile(
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
         with ExitStack() as held:
             alike = None if read_all else read_suspects(cycle, held)
-            for side in cycle.sides if alike is None else ():
-                cycle.progress(f"{cycle.flow.name}: reading {side.name}")
-                capture(cycle.con, cycle.entity, side, drift=cycle.flow.drift, may_create=False)
-                resolve_only(cycle, side)
+        if alike is None:
+            alike = _read(cycle, read_all=read_all)
         references = load_references(cycle)
         quarantined = {side.name: accept_rows(cycle, side, references)[0] for side in cycle.sides}
         make_differences(cycle)
@@ -75,6 +75,19 @@ def reconcile(
             pairs = [alike.and_suspects(pair) for pair in pairs]
             quarantined = {name: count + alike.keyless[name] for name, count in quarantined.items()}
         return _conclude(cycle, tuple(pairs), quarantined)
+
+
+def _read(cycle: Cycle, *, read_all: bool) -> Alike | None:
+    """Read every system; what is returned was only looked at, and all of it kept where that is nothing."""
+    relations = []
+    for side in cycle.sides:
+        cycle.progress(f"{cycle.flow.name}: reading {side.name}")
+        relations.append(open_side(cycle.con, cycle.entity, side, may_create=False))
+    alike = read_passing(cycle, relations) if judged_by_row(cycle) and not read_all else None
+    for side, relation in zip(cycle.sides, relations, strict=True) if alike is None else ():
+        capture(cycle.con, cycle.entity, side, drift=cycle.flow.drift, may_create=False, relation=relation)
+        resolve_only(cycle, side)
+    return alike
 
 
 def _conclude(cycle: Cycle, pairs: tuple[PairResult, ...], quarantined: dict[str, int]) -> Reconciliation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from accord.connectors.types import literal, quote
 from accord.model.entity import Entity, Field
@@ -10,6 +11,7 @@ from accord.model.types import CanonicalType
 from accord.sync.cycle import Side, storage_type
 from accord.sync.judge.validate import Check, row_checks
 from accord.sync.mapping.fields import FieldCode
+from accord.sync.mapping.itself import converts
 
 _WHOLE = re.compile(r"-?\d{1,18}")
 _DECIMAL = re.compile(r"-?\d{1,20}(?:\.(\d{1,18}))?")
@@ -28,9 +30,7 @@ def surely_read(entity: Entity, side: Side, code: FieldCode) -> bool:
     0 and -0 are one number and two texts.
     """
     field, mapping = entity.fields[code.name], side.binding.fields[code.name]
-    if mapping.codes or mapping.format or mapping.value or mapping.default or mapping.separator or mapping.read:
-        return False
-    if mapping.split or mapping.join or mapping.lookup or field.separator or (mapping.unit and mapping.unit != field.unit):
+    if converts(field, replace(mapping, write="")):
         return False
     kind, wanted = side.columns[code.column].upper(), CanonicalType.parse(field.type).name
     stored = storage_type(entity, code.name).replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")

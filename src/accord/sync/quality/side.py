@@ -11,6 +11,7 @@ from accord.sync.judge.aggregates import broken_groups, count_groups, fields_of
 from accord.sync.judge.once import Proofs
 from accord.sync.judge.validate import Check, named_set_checks, row_checks, rule_checks
 from accord.sync.mapping.fields import FieldCode, mapped_columns
+from accord.sync.mapping.itself import holds_itself
 from accord.sync.quality.notes import Notes
 
 
@@ -122,7 +123,7 @@ def _there_and_back(notes: Notes, side: Side) -> None:
         if code.readable and set(code.needs) <= set(parts) and not any(c in written and written[c] != w for c, w in parts.items()):
             written |= {c: str(w) for c, w in parts.items()}
             codes.append(code)
-    plain = [c for c in codes if _as_it_is(side, c, storage_type(cycle.entity, c.name))]
+    plain = [c for c in codes if _as_it_is(notes, side, c)]
     for code in plain:
         asked = cycle.count(f"SELECT count({quote(code.name)}) FROM {side.table('cap')}")
         notes.add("mapping", "there and back", asked, 0, side, field=code.name)
@@ -130,13 +131,11 @@ def _there_and_back(notes: Notes, side: Side) -> None:
         _return(notes, side, codes, {c: w for c, w in written.items() if any(c in {code.column, *dict(code.more)} for code in codes)})
 
 
-def _as_it_is(side: Side, code: FieldCode, stored: str) -> bool:
-    """Whether the column holds the value itself, in its own type, so that nothing can happen to it on the way."""
-    kind = next((t for c, t in side.columns.items() if c.lower() == code.column.lower()), "").upper()
-    column, field = quote(code.column), quote(code.name)
-    forms = ("{0}", f"CAST({{0}} AS {kind})", f"TRY_CAST({{0}} AS {kind})")
-    same = kind.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ") == stored.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
-    return same and code.read in [f.format(column) for f in forms] and code.write in [f.format(field) for f in forms]
+def _as_it_is(notes: Notes, side: Side, code: FieldCode) -> bool:
+    """Whether the column holds the value itself, so that nothing can happen to it on the way."""
+    kind = next((t for c, t in side.columns.items() if c.lower() == code.column.lower()), "")
+    entity, mapping = notes.cycle.entity, side.binding.fields.get(code.name)
+    return mapping is not None and holds_itself(entity.fields[code.name], mapping, kind, storage_type(entity, code.name))
 
 
 def _return(notes: Notes, side: Side, codes: list[FieldCode], written: Mapping[str, str]) -> None:
