@@ -90,6 +90,25 @@ def test_import_into_a_new_file_of_a_map_writes_only_the_entities(tmp_path: Path
     assert (tmp_path / "sensor.yaml").read_text().startswith("entities:\n  sensor:\n")
 
 
+def test_a_map_may_name_an_entity_before_its_contract_is_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever writes the flow first must not have to take it out again; what else is wrong with the map is told all the same."""
+    side = "resource: sensors, fields: {id: id, state: state}"
+    flow = f"flows: {{read: {{entity: sensor, bindings: {{a: {{system: s, {side}}}, b: {{system: t, {side}}}}}}}}}"
+    systems = "systems: {s: {connector: sqlite, at: s.db}, t: {connector: sqlite, at: t.db}}"
+    file = tmp_path / "map.yaml"
+    call = ["contract", "import", str(CONTRACTS / "sensors.odcs.json"), "--into", str(file)]
+    file.write_text(f"name: m\n{systems}\n{flow.replace('system: t', 'system: u')}\n")
+
+    wrong = main(call)
+    told = capsys.readouterr().err
+    unwritten = "sensor:" not in file.read_text()
+    file.write_text(f"name: m\n{systems}\n{flow}\n")
+
+    assert (wrong, unwritten, "'u' does not exist" in told, "'sensor' does not exist" in told) == (2, True, True, False)
+    assert main(call) == 0
+    assert set(load_map(file).entities) == {"sensor"}
+
+
 def test_a_new_file_must_fit_the_map_it_comes_into(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Named or not, a new file of a folder is part of its map."""
     (tmp_path / "map.yaml").write_text(EMPTY, encoding="utf-8")

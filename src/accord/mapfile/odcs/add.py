@@ -10,10 +10,11 @@ from typing import Final
 from accord.mapfile.additions import Addition, inserted, try_addition
 from accord.mapfile.dump import dump_section
 from accord.mapfile.load import ENDINGS, load_map
-from accord.mapfile.problems import Problem
+from accord.mapfile.problems import MapProblems, Problem
 from accord.model.entity import Entity
 from accord.model.errors import UsageError
 from accord.model.integration_map import IntegrationMap
+from accord.model.organization import Team
 
 _SECTION: Final = "entities"
 
@@ -22,7 +23,8 @@ def add_entities(map_path: Path, entities: Sequence[Entity], variables: Mapping[
     """The file that adds the entities to a map; nothing is written here.
 
     In a folder it is a new file named after the first entity; a map of one file gets them in its section, comments kept. An owner who is
-    no team of the map is left out and told, since contracts of other organizations name people.
+    no team of the map is left out and told, since contracts of other organizations name people. A map may name the entities already, in a
+    flow that waits for its contract: then it is judged together with them.
 
     Args:
         map_path: a map's folder or its one file, or a new file of the map whose folder it is in.
@@ -37,7 +39,11 @@ def add_entities(map_path: Path, entities: Sequence[Entity], variables: Mapping[
     if new and not any(p.suffix in ENDINGS for p in map_path.parent.iterdir()):
         return Addition(map_path, entities_text(entities))  # the first file of a map that is being written
     file, map_path = map_path, map_path.parent if new else map_path
-    map_ = load_map(map_path, variables, as_written=True)
+    try:
+        map_ = load_map(map_path, variables, as_written=True)
+    except MapProblems:  # whatever they do not mend is told below, of both together
+        owners = {e.owner: Team(e.owner) for e in entities if e.owner}
+        map_ = IntegrationMap("", teams=owners)
     for entity in entities:
         standing = map_.entities.get(entity.name)
         if standing is not None:
