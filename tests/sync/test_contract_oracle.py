@@ -123,3 +123,42 @@ def test_every_row_that_breaks_the_contract_is_found_with_its_reasons_in_order(
         found = {rid: (reasons, ambiguous) for rid, reasons, ambiguous in con.execute("SELECT rid, reasons, ambiguous FROM bad").fetchall()}
 
     assert found == _expected(whole)
+
+
+ODD = {
+    "code": "'C001', 'C002', 'C01', '', 'C00é', 'C001' || chr(10), chr(10) || 'C01', 'C00' || chr(0), 'C٣٣٣', NULL",
+    "mail": "'a@b', '@', 'a@', '@b', 'a@@b', 'é@' || chr(10), 'a@b' || chr(10), chr(0) || '@' || chr(0), '@' || repeat('x', 40), '', NULL",
+    "word": "'red', 'green', 'red' || chr(10), 'RED', '', NULL",
+    "free": "'ab', 'abab', 'ab' || chr(10), '', NULL",
+    "state": "'new', 'open', 'né', 'né', 'né ', '', NULL",
+    "level": "1, -2, 30, 9223372036854775807, NULL",
+    "price": "0.49, 0.5, 10, 10.01, -999999.99, NULL",
+    "share": "'nan', '-nan', 'infinity', '-infinity', '1.5', '1.5000000000000002', '-0.0', NULL",
+    "day": "'2026-03-01', 'infinity', '-infinity', NULL",
+    "moment": "'2026-02-26 00:00:00+00', '2026-02-25 23:59:59.999999+00', 'infinity', '-infinity', NULL",
+    "team": "'x', '', NULL",
+}
+FAR = "'5881580-07-10', '290308-01-02 (BC)', '294247-01-01'"
+
+
+@pytest.mark.parametrize("days", ["'2026-03-01', '1000-02-28', NULL", ODD["day"], FAR], ids=["usual days", "endless days", "days past all"])
+def test_values_at_the_edges_of_their_types_are_judged_alike_in_many_rows_and_in_few(days: str) -> None:
+    """What many rows are asked by is another form of nearly every check; endless, not a number, empty or odd: none may tell them apart."""
+    lists = {**ODD, "day": days}
+    picked = [
+        f"CAST(list_extract([{values}], 1 + CAST(hash(i, {n}) % len([{values}]) AS INTEGER)) AS {TYPES.get(name, 'VARCHAR')}) AS {name}"
+        for n, (name, values) in enumerate(lists.items())
+    ]
+    found = []
+    with borrowed_duck() as con, pytest.MonkeyPatch.context() as patched:
+        con.execute(
+            f"CREATE TABLE captured AS SELECT CASE WHEN i % 50 > 0 THEN i % 290 END AS id, {', '.join(picked)} FROM range(300) t(i)"
+        )
+        for smallest, per_value in ((1_000, 16), (0, 16), (0, 1)):
+            patched.setattr(once, "_SMALLEST_ROWS", smallest)
+            patched.setattr(few, "_ROWS_PER_VALUE", per_value)
+            find_bad(con, ENTITY, CODES, "captured", "bad", {})
+            found.append(con.execute("SELECT rid, reasons, ambiguous FROM bad ORDER BY rid").fetchall())
+
+    assert len(found[0]) > 200
+    assert found[0] == found[1] == found[2]
