@@ -14,6 +14,8 @@ import pytest
 from accord.connectors.duck import open_duck
 from accord.connectors.registry import open_connector
 from accord.connectors.rest_client import Bucket, retry_after
+from accord.connectors.rest_json import Digits
+from accord.connectors.rest_more import goes_on
 from accord.mapfile import load_map
 from accord.model.errors import DataRefused, MapError, SystemChanged, SystemUnreachable
 from accord.model.system import Resource, System
@@ -66,6 +68,44 @@ def test_every_style_of_pages_is_read_to_its_end(rest_api: Any, api_of: Any, sty
     rest_api.most = 7
 
     assert ids(api_of(**style)) == [f"{i:03}" for i in range(35)]
+
+
+@pytest.mark.parametrize(
+    ("style", "words"),
+    [
+        ({"pages": "none"}, "Link with rel=next"),
+        ({"pages": "cursor", "cursor_path": "paging.next"}, "rel=next"),
+        ({"pages": "page", "first_page": "2", "total": "total"}, "ended after 28 rows, and it says that there are 35"),
+    ],
+    ids=["none", "cursor", "total"],
+)
+def test_a_list_that_the_api_says_goes_on_is_not_taken_for_whole(rest_api: Any, api_of: Any, style: dict[str, str], words: str) -> None:
+    """A map that follows other words than the API's reads a part, and all other rows would be deleted in every other system."""
+    fill(rest_api)
+    rest_api.most = 7
+
+    with pytest.raises(DataRefused, match=words):
+        ids(api_of(**style))
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"data": [], "next": None, "has_more": False}, ""),
+        ({"data": [], "next": "", "paging": {}, "meta": {"next_page": Digits("0")}}, ""),
+        ({"data": [{"next": "x"}], "customer": {"next": "y"}}, ""),
+        ([{"next": "x"}], ""),
+        ({"data": [], "has_more": True}, "'has_more'"),
+        ({"results": [], "paging": {"next": {"after": Digits("10"), "link": "?after=10"}}}, "'paging.next'"),
+        ({"value": [], "@odata.nextLink": "https://x/y?$skip=2"}, "'@odata.nextLink'"),
+        ({"ok": True, "response_metadata": {"next_cursor": "bmV4dA=="}}, "'response_metadata.next_cursor'"),
+        ({"_embedded": {}, "_links": {"next": {"href": "/x?page=2"}}}, "'_links.next'"),
+        ({"nextPageToken": "abc"}, "'nextPageToken'"),
+    ],
+)
+def test_the_words_by_which_apis_say_that_there_is_more_are_known(document: Any, said: str) -> None:
+    """Those of well-known ones, at the top or in the usual places; what stands in rows is the rows' own."""
+    assert goes_on(document, {}) == said
 
 
 def test_numbers_texts_and_nested_values_come_as_they_were_sent(rest_api: Any, api_of: Any) -> None:

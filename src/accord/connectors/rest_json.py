@@ -66,6 +66,8 @@ def parse(body: bytes) -> Any:
     except UnicodeDecodeError:
         raise BadJson("bytes that are not UTF-8") from None
     except (ValueError, RecursionError) as error:
+        if body.lstrip()[:1] == b"<":
+            raise BadJson("no JSON but HTML or XML, as of a sign-in page or a proxy") from None
         raise BadJson(f"no JSON ({str(error) or 'nested too deeply'})") from None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -19,21 +18,22 @@ from accord.connectors import rest_json
 from accord.connectors.column_names import checked
 from accord.connectors.rest_client import Answer, Client
 from accord.connectors.rest_json import BadJson, Digits
+from accord.connectors.rest_more import NEXT, goes_on
 from accord.connectors.rest_options import RestResource
 from accord.model.errors import DataRefused, StorageFull, SystemChanged, SystemUnreachable
 
 PASSES: Final = 6
-_NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
 _SHIFTING: Final = ("page", "offset")
 
 
 @dataclass
 class Page:
-    """One page as read: its rows, where the next one is, and how many rows the API says there are."""
+    """One page as read: its rows, where the next one is, how many rows the API says there are, and how it says that there are more."""
 
     items: list[dict[str, Any]]
     total: int | None
     following: str | None
+    more: str = ""
 
 
 @dataclass
@@ -47,6 +47,7 @@ class Pass:
     last: str = ""
     url: str | None = None
     done: bool = False
+    total: int | None = None  # rows there are, as the last page says
 
 
 @dataclass
@@ -165,8 +166,15 @@ class Reader:
                 spool.passes.append(Pass(spool.folder / f"pass-{number}", url=self._first(resource, params)))
             current = spool.passes[-1]
             self._run(resource, current)
-            shifting = resource.confirm and resource.pages in _SHIFTING and len(current.files) > 1
             before = spool.passes[-2] if len(spool.passes) > 1 else None
+            if not params and current.total is not None and current.rows < current.total:
+                if before is not None and before.rows == current.rows:
+                    what = f"its list ended after {current.rows:,} rows, and it says that there are {current.total:,}"
+                    expected = f"the list to its end; check the options of 'pages: {resource.pages}', and 'total:'"
+                    raise DataRefused(what, self.client.where(self._first(resource, params)), expected)
+                spool.passes = [current]
+                continue  # a row may have been taken away meanwhile
+            shifting = resource.confirm and resource.pages in _SHIFTING and len(current.files) > 1
             if not shifting or (before is not None and (before.rows, before.print) == (current.rows, current.print)):
                 return current
             for file in before.files if before is not None else ():
@@ -187,11 +195,16 @@ class Reader:
             if page.items:
                 self._keep(resource, current, page.items)
             current.last, current.rows = mark, current.rows + len(page.items)
+            current.total = page.total
             stepping = resource.pages in (*_SHIFTING, "key")
             ended = not page.items or (page.total is not None and current.rows >= page.total)
             if stepping and ended:
                 break
-            current.url = page.following
+            if page.following is None and page.more and not ended:
+                what = f"its list ended after {current.rows:,} rows, and {page.more} of the answer says that there are more"
+                expected = f"the list to its end; 'pages: {resource.pages}' does not follow that: see pages and cursor_path"
+                raise DataRefused(what, self.client.where(current.url), expected)
+            current.url = page.following if page.items or page.following != current.url else None
         current.url, current.done = None, True
 
     def _page(self, resource: RestResource, url: str, before: int) -> Page:
@@ -207,7 +220,8 @@ class Reader:
                 if not isinstance(found, Digits | str) or not found.isdigit():
                     raise BadJson(f"no number of rows at '{resource.total}'")
                 total = int(found)
-            return Page(items or [], total, self._following(resource, document, answer, items or [], before))
+            following = self._following(resource, document, answer, items or [], before)
+            return Page(items or [], total, following, goes_on(document, answer.headers) if following is None else "")
 
         found = self.client.get(url, read)
         assert found is not None
@@ -226,7 +240,7 @@ class Reader:
         if resource.pages == "none":
             return None
         if resource.pages == "link":
-            found = _NEXT.search(answer.headers.get("link", ""))
+            found = NEXT.search(answer.headers.get("link", ""))
             return self.client.same_origin(found[1], answer.url) if found else None
         if resource.pages == "cursor":
             _, cursor = resource.cursor_path.find(document)
