@@ -61,6 +61,8 @@ class Side:
     mark: str = ""  # under which the versions of its rows were read; empty: digests of values
     digested: bool = False  # its system computed digests of all its rows before they were read
     summed: bool = False  # and only told that together they are as they are kept
+    fresh: frozenset[str] = frozenset()  # fields that it reads for the first time, or in another way: their base says nothing
+    widened: frozenset[str] = frozenset()  # fields that may be written from now on
 
     @property
     def name(self) -> str:
@@ -81,6 +83,14 @@ class Side:
         """SQL over ``merged``: the key was deleted here and, by the flow's rule for deletes, stays so while others keep it."""
         gone = f"_gone_{self.index}"
         return gone if deletes == "propagate" or not self.may_exist else f"({gone} OR _del_{self.index})"
+
+    def based(self, field: str) -> str:
+        """SQL over ``merged``: what was agreed with this side about the row tells whether its value of the field is an edit."""
+        return "false" if field in self.fresh else f"_ba_{self.index}"
+
+    def new(self, field: str) -> str:
+        """SQL over ``merged``: this side shows the row, or this field of it, for the first time."""
+        return f"_in_{self.index}" if field in self.fresh else f"_new_{self.index}"
 
     def table(self, kind: str) -> str:
         """The name of one of this side's tables."""

@@ -38,6 +38,7 @@ from accord.sync.judge.aggregates import check_aggregates, newest_values, stale_
 from accord.sync.judge.judge import collect_quarantine, contract_findings, judge_merged, judge_none, judge_side, load_references
 from accord.sync.live.fold import fold_live, pend_live
 from accord.sync.mapping.lookups import make_lookups
+from accord.sync.mapping.remapped import find_remapped
 from accord.sync.merge.conflicts import record_conflicts, record_stale, withdraw_stale
 from accord.sync.merge.decisions import apply_decisions, load_decisions, settle_conflicts
 from accord.sync.merge.merge import find_active, merge
@@ -164,6 +165,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     start_due(cycle)
     if not (previous or dry_run or whole) and limit == Limit() and (loaded := first_load(cycle)) is not None:
         judge_drift(cycle, previous)
+        find_remapped(cycle, previous)
         columns = {s.name: sorted(s.columns) for s in cycle.sides}
         _finished(cycle, loaded.result, loaded.state, loaded.captured_at, columns, None, cycle.shapes)
         return loaded.result
@@ -180,6 +182,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     captured_at = cycle.clock()
     note_since(cycle)
     judge_drift(cycle, previous)
+    find_remapped(cycle, previous)
     resume(cycle)
     identify(cycle)
     initial = {s.name for s in cycle.sides if not (cycle.partial or cycle.rows(s.table("stored_base")))}

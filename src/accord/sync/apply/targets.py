@@ -105,9 +105,10 @@ def _differs(side: Side, code: FieldCode) -> str:
     """SQL: the field of an existing row must be written; of a quarantined row, only what others changed since it was agreed."""
     i, f = side.index, quote(code.name)
     held = f"m.{quote('h.' + code.name)}" if code.readable else "false"  # a side that is never believed is no party to a conflict
-    edited = f"((_ba_{i} AND r.{f} IS DISTINCT FROM b.{f}) OR (_new_{i} AND r.{f} IS NOT NULL))"
+    edited = f"(({side.based(code.name)} AND r.{f} IS DISTINCT FROM b.{f}) OR ({side.new(code.name)} AND r.{f} IS NOT NULL))"
     # Agreed, verified and not touched since: settled, even where the system shows it in a coarser form than the mapping can predict.
-    settled = f"(_set_{i} AND m._g0 AND m.{f} IS NOT DISTINCT FROM g.{f} AND r.{f} IS NOT DISTINCT FROM b.{f})"
+    known = "false" if code.name in side.fresh | side.widened else f"_set_{i}"
+    settled = f"({known} AND m._g0 AND m.{f} IS NOT DISTINCT FROM g.{f} AND r.{f} IS NOT DISTINCT FROM b.{f})"
     accepted = f"w.{f} IS DISTINCT FROM r.{f} AND NOT ({held} AND {edited}) AND NOT {settled}"
     return f"CASE WHEN _in_{i} THEN {accepted} ELSE w.{f} IS DISTINCT FROM b.{f} AND m.{f} IS DISTINCT FROM g.{f} END"
 

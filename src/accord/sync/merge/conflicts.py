@@ -56,8 +56,8 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
             continue
         column, rule = quote(f), authority_of(cycle, f)
         shown = f"w.{column}" if f in written else f"m.{column}"
-        edited = f"(_ba_{i} AND r.{column} IS DISTINCT FROM b.{column})"
-        first = f"(_new_{i} AND r.{column} IS NOT NULL)"
+        edited = f"({side.based(f)} AND r.{column} IS DISTINCT FROM b.{column})"
+        first = f"({side.new(f)} AND r.{column} IS NOT NULL)"
         moved = edited
         if rule == "merge" and code.readable:
             # Joined edits are all in the value: nothing of them is lost, while there is a row to hold it.
@@ -66,7 +66,8 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
             edited, first = f"({edited} AND NOT {joined})", f"({first} AND m.{quote('j.' + f)} < 2)"
         contested = literal(rule if rule in ("latest", "merge") else "authority")
         x, m, r, b, h, w = (quote(p + f) for p in ("x:", "m:", "r:", "b:", "h:", "w:"))
-        why = f"CASE WHEN NOT _exists THEN 'deleted' WHEN {h} THEN 'human' WHEN _new THEN 'first contact' ELSE {contested} END"
+        new, based = ("true", "false") if f in side.fresh else ("_new", "_ba")
+        why = f"CASE WHEN NOT _exists THEN 'deleted' WHEN {h} THEN 'human' WHEN {new} THEN 'first contact' ELSE {contested} END"
         if not code.readable:
             why = "CASE WHEN NOT _exists THEN 'deleted' ELSE 'not permitted' END"
         seen.append(
@@ -75,7 +76,7 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
         )
         winner = f"CASE CASE WHEN _exists THEN {w} ELSE _deleter END {called} ELSE 'agreed' END"
         row = f"""{{field: {literal(f)}, winner: {winner}, winning_value: CASE WHEN _exists THEN CAST({m} AS VARCHAR) END,
-            losing_value: CAST({r} AS VARCHAR), base_value: CASE WHEN _ba THEN CAST({b} AS VARCHAR) END, rule: {why}}}"""
+            losing_value: CAST({r} AS VARCHAR), base_value: CASE WHEN {based} THEN CAST({b} AS VARCHAR) END, rule: {why}}}"""
         lost.append((x, row))
     if not lost:
         return [_nothing()]

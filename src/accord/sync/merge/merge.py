@@ -32,6 +32,8 @@ def find_active(cycle: Cycle) -> int:
             f"ANTI JOIN {cur} c {cycle.using()} ANTI JOIN {quarantined} q {cycle.using()}",
             f"SELECT {keys} FROM {base} WHERE NOT _settled",
         ]
+        if side.fresh or side.widened:
+            parts.append(f"SELECT {keys} FROM {cur}")
         if side.writable:
             parts.append(f"SELECT {names(cycle.keys, 'g')} FROM golden0 g ANTI JOIN {base} b {cycle.using()}")
     if cycle.resumed:
@@ -144,11 +146,11 @@ def _existence(cycle: Cycle) -> str:
 
 def _changed(side: Side, field: str) -> str:
     i = side.index
-    return f"(_in_{i} AND _ba_{i} AND {quote(f'c{i}.{field}')} IS DISTINCT FROM {quote(f'b{i}.{field}')})"
+    return f"(_in_{i} AND {side.based(field)} AND {quote(f'c{i}.{field}')} IS DISTINCT FROM {quote(f'b{i}.{field}')})"
 
 
 def _newly(side: Side, field: str) -> str:
-    return f"(_new_{side.index} AND {quote(f'c{side.index}.{field}')} IS NOT NULL)"
+    return f"({side.new(field)} AND {quote(f'c{side.index}.{field}')} IS NOT NULL)"
 
 
 def _first(sides: list[Side], condition: dict[int, str], by_time: bool) -> str:
@@ -204,7 +206,7 @@ def _all_winners(cycle: Cycle, fields: list[str]) -> str:
             joined = f"CASE WHEN {new[named.index]} THEN {named.index + 1} ELSE {joined} END"
         elif rule in ("latest", "merge") and sides:
             fresh = "greatest(NULL, " + ", ".join(f"CASE WHEN {new[s.index]} THEN _at_{s.index} END" for s in sides) + ")"
-            known = "greatest(NULL, " + ", ".join(f"CASE WHEN _in_{s.index} AND _ba_{s.index} THEN _at_{s.index} END" for s in sides) + ")"
+            known = "greatest(NULL, " + ", ".join(f"CASE WHEN _in_{s.index} AND {s.based(f)} THEN _at_{s.index} END" for s in sides) + ")"
             joined = f"CASE WHEN {agreed} AND {known} IS NOT NULL AND {fresh} > {known} THEN {first_new} ELSE {joined} END"
         elif rule == "human":
             joined = w1

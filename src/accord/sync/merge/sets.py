@@ -27,8 +27,8 @@ def set_stages(cycle: Cycle, field: str, sides: list[Side]) -> list[str]:
     edits, joins = {}, {}
     for s in sides:
         now, before = quote(f"c{s.index}.{field}"), quote(f"b{s.index}.{field}")
-        edits[s.index] = f"(_in_{s.index} AND _ba_{s.index} AND {now} IS DISTINCT FROM {before})"
-        joins[s.index] = f"(_new_{s.index} AND {now} IS NOT NULL AND {golden} IS NULL)"
+        edits[s.index] = f"(_in_{s.index} AND {s.based(field)} AND {now} IS DISTINCT FROM {before})"
+        joins[s.index] = f"({s.new(field)} AND {now} IS NOT NULL AND {golden} IS NULL)"
     moved = " + ".join(f"CASE WHEN {edits[i]} OR {joins[i]} THEN 1 ELSE 0 END" for i in edits) or "0"
     odd = " OR ".join(f"({edits[i]} AND {quote(f'b{i}.{field}')} IS DISTINCT FROM {golden})" for i in edits) or "false"
     values = [golden, *(quote(f"{letter}{i}.{field}") for i in edits for letter in "cb")]

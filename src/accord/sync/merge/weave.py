@@ -28,7 +28,8 @@ def weave(cycle: Cycle, field: str, sides: list[Side]) -> None:
     picked, joins, moved, odd = [], [], [], []
     for s in sides:
         i = s.index
-        edited = f"(m._in_{i} AND m._ba_{i} AND c{i}.{f} IS DISTINCT FROM b{i}.{f})"
+        based = "false" if field in s.fresh else f"m._ba_{i}"
+        edited = f"(m._in_{i} AND {based} AND c{i}.{f} IS DISTINCT FROM b{i}.{f})"
         joins.append(f"LEFT JOIN {s.table('cap')} c{i} ON c{i}.rowid = m._rid_{i}")
         joins.append(f"LEFT JOIN {s.table('base')} b{i} ON {join_on(cycle.keys, 'm', f'b{i}')}")
         moved.append(f"CASE WHEN {edited} THEN 1 ELSE 0 END")

@@ -75,8 +75,8 @@ def _has_part(cycle: Cycle, source: Side, field: str) -> str:
     if authority_of(cycle, field) != "merge":
         return f"{w} = {i + 1}"
     joined = f"{w} <> {AGREED}" if counts(cycle, field) else f"{j} > 0"
-    edited = f"(_in_{i} AND _ba_{i} AND r.{q} IS DISTINCT FROM b.{q})"
-    return f"({w} = {i + 1} OR ({joined} AND {edited}) OR ({j} = 2 AND _new_{i} AND r.{q} IS NOT NULL))"
+    edited = f"(_in_{i} AND {source.based(field)} AND r.{q} IS DISTINCT FROM b.{q})"
+    return f"({w} = {i + 1} OR ({joined} AND {edited}) OR ({j} = 2 AND {source.new(field)} AND r.{q} IS NOT NULL))"
 
 
 def _bits(cycle: Cycle, target: Side) -> dict[str, int]:

@@ -66,12 +66,12 @@ def _agreed_base(
         if f not in side.codes:
             columns.append(f"{old} AS {q}")
             continue
-        edited = f"((_ba_{i} AND {seen} IS DISTINCT FROM {old}) OR (_new_{i} AND {seen} IS NOT NULL))"
+        edited = f"(({side.based(f)} AND {seen} IS DISTINCT FROM {old}) OR ({side.new(f)} AND {seen} IS NOT NULL))"
         # A row that is gone has nothing left to decide: what it lost is recorded, and is no edit any more when the row is made again.
         held = f"m._exists AND m.{quote('h.' + f)} AND {edited}" if side.codes[f].readable else "false"
-        now = f"CASE WHEN NOT _in_{i} THEN {old} WHEN {held} THEN CASE WHEN _ba_{i} THEN {old} END ELSE {seen} END"
+        now = f"CASE WHEN NOT _in_{i} THEN {old} WHEN {held} THEN CASE WHEN {side.based(f)} THEN {old} END ELSE {seen} END"
         if keep and authority_of(cycle, f) != "merge":
-            now = f"CASE WHEN {_plain(cycle)} AND _ba_{i} THEN {old} ELSE {now} END"
+            now = f"CASE WHEN {_plain(cycle)} AND {side.based(f)} THEN {old} ELSE {now} END"
         if f in written and apply:
             kept = f"w.{q}"
             if read_back:
