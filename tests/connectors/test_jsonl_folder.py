@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accord.connectors import json_lines
+from accord.connectors.unreadable import MARK, flag
 from accord.model.errors import DataRefused
 from accord.model.system import Resource
 
@@ -93,12 +94,16 @@ def test_a_bad_line_is_refused_with_its_number(bad: str, words: str, opened: Any
     assert words in str(caught.value)
 
 
-def test_bytes_that_are_not_utf_8_are_refused_with_the_line(opened: Any, rows_of: Any, tmp_path: Path) -> None:
-    """However far the decoder had read ahead."""
+def test_bytes_that_are_not_utf_8_are_marked_in_their_row_and_refused_in_a_name(opened: Any, rows_of: Any, tmp_path: Path) -> None:
+    """A value is the matter of its row; a name is one of a column of all rows."""
     (tmp_path / "t.jsonl").write_bytes(b'{"id": "1"}\n{"id": "\xff"}\n')
+    (tmp_path / "u.jsonl").write_bytes(b'{"id": "1"}\n{"\xff": "1"}\n')
 
-    with pytest.raises(DataRefused, match=r"t\.jsonl:2"):
-        rows_of(opened("jsonl"), "t")
+    rows = rows_of(opened("jsonl"), "t")
+
+    assert rows == [{"id": "1", flag("id"): False}, {"id": f"{MARK}xFF", flag("id"): True}]
+    with pytest.raises(DataRefused, match=r"u\.jsonl:2"):
+        rows_of(opened("jsonl"), "u")
 
 
 def test_a_file_in_which_every_line_has_its_own_members_is_refused(opened: Any, rows_of: Any, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +21,7 @@ from accord.connectors.files import folder_lock, replace_file
 from accord.connectors.folder import Folder
 from accord.connectors.protocol import Capabilities
 from accord.connectors.types import literal, path_literal, quote
+from accord.connectors.unreadable import MARKED, flagged, flags, restored
 from accord.model.errors import DataRefused, UsageError
 from accord.model.types import CanonicalType
 
@@ -26,6 +29,7 @@ _LINE_OF_ERROR = re.compile(r"CSV Error on Line: (\d+)")
 _COLUMN_COUNT = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 _ENCODINGS = {"utf-8": "utf-8", "utf-16": "utf-16", "latin-1": "latin-1"}
 _MAX_LINE_BYTES = 16_000_000
+NOT_UTF8 = "bytes that are not UTF-8"
 
 
 class CsvConnector(Folder):
@@ -61,16 +65,37 @@ class CsvConnector(Folder):
     def load(self, con: duckdb.DuckDBPyConnection, resource: str, path: Path, table: str) -> None:
         """Read all of it as text; a line with another number of columns than the header is refused with its number."""
         header = self._header(path)
+        try:
+            self._read(con, path, header, table)
+        except duckdb.Error as error:
+            refused = refusal(path, str(error), len(header))
+            if refused.what != NOT_UTF8 or self._encoding != "utf-8":
+                raise refused from error
+            con.execute(f"DROP TABLE IF EXISTS {table}")
+            self._read_marked(con, path, header, table)
+
+    def _read_marked(self, con: duckdb.DuckDBPyConnection, path: Path, header: list[str], table: str) -> None:
+        """Read a file in which some bytes are no text: each row with its own."""
+        with tempfile.TemporaryDirectory(prefix="accord-") as folder:
+            copy = Path(folder) / path.name
+            with path.open(encoding="utf-8", errors=MARKED, newline="") as source, copy.open("w", encoding="utf-8", newline="") as target:
+                shutil.copyfileobj(source, target)
+            try:
+                self._read(con, copy, header, "marked")
+            except duckdb.Error as error:
+                raise refusal(path, str(error), len(header)) from error
+        more = "".join(f", {sql}" for sql in flags(con, "marked", header))
+        con.execute(f"CREATE TEMP TABLE {table} AS SELECT *{more} FROM marked")
+        con.execute("DROP TABLE marked")
+
+    def _read(self, con: duckdb.DuckDBPyConnection, path: Path, header: list[str], table: str) -> None:
         names = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
         query = f"""
             CREATE TEMP TABLE {table} AS SELECT row_number() OVER () AS {LINE}, *
             FROM read_csv({path_literal(path)}, auto_detect=false, header=true, columns={{{names}}}, delim={literal(self._separator)},
                 quote={literal(self._quote)}, escape={literal(self._quote)}, nullstr='', allow_quoted_nulls=false, strict_mode=true,
                 null_padding=false, ignore_errors=false, encoding={literal(_ENCODINGS[self._encoding])}, max_line_size={_MAX_LINE_BYTES})"""
-        try:
-            con.execute(query)
-        except duckdb.Error as error:
-            raise refusal(path, str(error), len(header)) from error
+        con.execute(query)
 
     def save(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path, staged: Staged) -> None:
         """Write all rows with the columns in the file's order."""
@@ -101,6 +126,8 @@ class CsvConnector(Folder):
             COPY (SELECT {names} FROM merged ORDER BY {LINE}) TO {literal(str(target))}
             (FORMAT csv, HEADER true, NULLSTR '', DELIMITER {literal(self._separator)},
              QUOTE {literal(self._quote)}, ESCAPE {literal(self._quote)})""")
+        if flagged(row[0] for row in con.execute("DESCRIBE merged").fetchall()):
+            target.write_bytes(restored(target.read_text(encoding="utf-8")))
 
     def make(self, path: Path, columns: Mapping[str, CanonicalType]) -> None:
         """A header and nothing else."""
@@ -134,8 +161,8 @@ def refusal(path: Path, message: str, columns: int) -> DataRefused:
         return DataRefused(f"{count[2]} columns", where, f"{columns} columns as in the header")
     for part, what, expected in (
         ("unterminated quote", "a quote is not closed, or text follows it", "quotes doubled inside quoted values"),
-        ("Invalid unicode", "bytes that are not UTF-8", "UTF-8, or the option 'encoding'"),
-        ("utf-8", "bytes that are not UTF-8", "UTF-8, or the option 'encoding'"),
+        ("Invalid unicode", NOT_UTF8, "UTF-8, or the option 'encoding'"),
+        ("utf-8", NOT_UTF8, "UTF-8, or the option 'encoding'"),
         ("Maximum line size", f"a line longer than {_MAX_LINE_BYTES:,} bytes", "shorter lines"),
         (
             "invalid state",

@@ -18,6 +18,7 @@ from accord.connectors.file_merge import LINE, changes_anything, match, merge, m
 from accord.connectors.files import Stamp, existing_file, folder_lock, passable, read_stable, replace_file
 from accord.connectors.protocol import ApplyResult, ChangeBatch
 from accord.connectors.types import quote
+from accord.connectors.unreadable import is_flag
 from accord.model.errors import SystemUnreachable, UnknownName, UsageError
 from accord.model.system import ColumnDescription, Resource, ResourceDescription, System, SystemDescription
 from accord.model.types import CanonicalType
@@ -57,7 +58,7 @@ class Folder(ABC):
     def columns(self, con: duckdb.DuckDBPyConnection, table: str, resource: str) -> tuple[ColumnDescription, ...]:
         """Columns as declared in the map, else by the format."""
         given = self._resource(resource).columns
-        found = [row[0] for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0] != LINE]
+        found = [row[0] for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0] != LINE and not is_flag(row[0])]
         return tuple(ColumnDescription(name, "text", CanonicalType.parse(given.get(name, "text"))) for name in found)
 
     def refusals(self, con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[int, str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from accord.connectors.unreadable import MARK, MARKED, halves_marked
 from accord.model.errors import DataRefused
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
@@ -23,36 +24,21 @@ _texts = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_no_con
 
 
 def records(path: Path) -> Iterator[tuple[int, str]]:
-    """Number and text of each line that is not blank.
-
-    Raises:
-        DataRefused: a line is not UTF-8; the error names it.
-    """
-    try:
-        # Only a line feed ends a line: JSON allows other line separators inside a text.
-        with path.open(encoding="utf-8-sig", newline="\n") as file:
-            for number, line in enumerate(file, 1):
-                if not line.isspace():
-                    yield number, line
-    except UnicodeDecodeError:
-        raise DataRefused("bytes that are not UTF-8", f"{path}:{_first_bad_line(path)}", _EXPECTED + " in UTF-8") from None
-
-
-def _first_bad_line(path: Path) -> int:
-    with path.open("rb") as file:
+    """Number and text of each line that is not blank; a byte that is no text is marked (``unreadable``)."""
+    # Only a line feed ends a line: JSON allows other line separators inside a text.
+    with path.open(encoding="utf-8-sig", errors=MARKED, newline="\n") as file:
         for number, line in enumerate(file, 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                return number
-    return 0
+            if not line.isspace():
+                yield number, line
 
 
 def texts(line: str, where: str) -> dict[str, str | None]:
     """The members of a line's object as text: strings as they are, numbers digit by digit, objects and arrays as their JSON.
 
+    Half of a character (a lone surrogate escape) is marked, too.
+
     Raises:
-        DataRefused: the line is no JSON object.
+        DataRefused: the line is no JSON object, or the name of a member is no text.
     """
     try:
         found = _texts.decode(line)
@@ -60,8 +46,12 @@ def texts(line: str, where: str) -> dict[str, str | None]:
         raise DataRefused(f"no JSON ({error or 'nested too deeply'})", where, _EXPECTED) from error
     if not isinstance(found, dict):
         raise DataRefused("JSON, but no object", where, _EXPECTED)
-    if "\\u" in line and any(_is_broken(text) for item in found.items() for text in item):
-        raise DataRefused("half of a character (a lone surrogate escape)", where, _EXPECTED + " in Unicode")
+    if any(MARK in name for name in found):
+        raise DataRefused("the name of a member is not UTF-8", where, _EXPECTED + " in UTF-8")
+    if "\\u" in line:
+        if any(halves_marked(name) != name for name in found):
+            raise DataRefused("half of a character (a lone surrogate escape)", where, _EXPECTED + " in Unicode")
+        found = {name: halves_marked(value) if isinstance(value, str) else value for name, value in found.items()}
     raw: dict[str, str] | None = None
     for name, value in found.items():
         if isinstance(value, str) or value is None:
@@ -73,11 +63,6 @@ def texts(line: str, where: str) -> dict[str, str | None]:
             raw = members(line) if raw is None else raw
             found[name] = raw[name]
     return found
-
-
-def _is_broken(text: object) -> bool:
-    """Whether a text holds half of a surrogate pair, which no encoding can write."""
-    return isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def members(line: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from accord.connectors.file_merge import LINE
 from accord.connectors.folder import Folder
 from accord.connectors.protocol import Capabilities
 from accord.connectors.types import quote
+from accord.connectors.unreadable import MARK, flags, restored
 from accord.model.types import CanonicalType
 
 _CHUNK_ROWS = 50_000
@@ -34,8 +35,10 @@ class JsonLinesConnector(Folder):
         declared = self._resource(resource)
         names = dict.fromkeys((*declared.key, *declared.columns, *self._made.get(path, ())))
         chunks: list[list[dict[str, str | None]]] = [[]]
+        marked = False
         for number, line in json_lines.records(path):
             row = json_lines.texts(line, f"{path}:{number}")
+            marked = marked or MARK in line or ("\\u" in line and any(MARK in value for value in row.values() if value))
             if not row.keys() <= names.keys():
                 names.update(dict.fromkeys(row))
                 checked(tuple(names), f"{path}:{number}", capitals=False)
@@ -46,7 +49,8 @@ class JsonLinesConnector(Folder):
         rows = pa.Table.from_batches([_batch(chunk, schema) for chunk in chunks], schema)
         rows = rows.append_column(LINE, pa.array(range(1, sum(map(len, chunks)) + 1), pa.int64()))
         con.register("arrow_lines", rows)
-        con.execute(f"CREATE TEMP TABLE {table} AS SELECT * FROM arrow_lines")
+        more = "".join(f", {sql}" for sql in flags(con, "arrow_lines", list(names))) if marked else ""
+        con.execute(f"CREATE TEMP TABLE {table} AS SELECT *{more} FROM arrow_lines")
         con.unregister("arrow_lines")
 
     def save(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path, staged: Staged) -> None:
@@ -59,19 +63,21 @@ class JsonLinesConnector(Folder):
         }
         kept = {row[0] for row in con.execute(f"SELECT {LINE} FROM merged").fetchall()}
         examples = _examples(source, names)
-        with target.open("w", encoding="utf-8", newline="\n") as file:
+        with target.open("wb") as file:
             position = 0
             for position, (_, line) in enumerate(json_lines.records(source), 1):
                 if position in changed:
                     values = json_lines.members(line)
                     for name in staged.batch.columns:
                         values[name] = json_lines.value_text(changed[position][name], staged.given[name], examples.get(name))
-                    file.write(json_lines.joined(values))
+                    file.write(restored(json_lines.joined(values)))
                 elif position in kept:
-                    file.write(line if line.endswith("\n") else line + "\n")
+                    file.write(restored(line if line.endswith("\n") else line + "\n"))
             for line_number, row in changed.items():
                 if line_number > position:
-                    file.write(json_lines.joined({n: json_lines.value_text(v, staged.given[n], examples.get(n)) for n, v in row.items()}))
+                    file.write(
+                        restored(json_lines.joined({n: json_lines.value_text(v, staged.given[n], examples.get(n)) for n, v in row.items()}))
+                    )
 
     def make(self, path: Path, columns: Mapping[str, CanonicalType]) -> None:
         """An empty file."""

@@ -17,6 +17,7 @@ from accord.connectors.file_merge import LINE
 from accord.connectors.folder import Folder
 from accord.connectors.protocol import Capabilities
 from accord.connectors.types import duckdb_type, literal, path_literal, quote
+from accord.connectors.unreadable import flagged, flags, is_flag, of_bytes
 from accord.model.errors import DataRefused
 from accord.model.system import ColumnDescription
 from accord.model.types import CanonicalType
@@ -34,7 +35,13 @@ class ParquetConnector(Folder):
         try:
             # DuckDB would rename columns that differ in capitals only, so the names are looked at as the file has them.
             checked(pq.read_schema(path).names, str(path), expected="different column names")
-            con.execute(f"CREATE TEMP TABLE {table} AS SELECT row_number() OVER () AS {LINE}, * FROM read_parquet({path_literal(path)})")
+            rows = f"SELECT row_number() OVER () AS {LINE}, * FROM read_parquet({path_literal(path)})"
+            try:
+                con.execute(f"CREATE TEMP TABLE {table} AS {rows}")
+            except duckdb.InvalidInputException as error:
+                if "Invalid string encoding" not in str(error):
+                    raise
+                _load_marked(con, path, table)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise DataRefused(str(error).splitlines()[0].rstrip("."), str(path), "a Parquet file") from error
 
@@ -49,7 +56,10 @@ class ParquetConnector(Folder):
 
     def save(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path, staged: Staged) -> None:
         """Write all rows with the types and the order of columns they had."""
-        names = ", ".join(quote(row[0]) for row in con.execute("DESCRIBE merged").fetchall() if not row[0].startswith("_accord_"))
+        columns = [row[0] for row in con.execute("DESCRIBE merged").fetchall()]
+        if flagged(columns):
+            raise DataRefused("it holds text that is not UTF-8, which would be lost", str(source), "UTF-8, or direction: read")
+        names = ", ".join(quote(name) for name in columns if not name.startswith("_accord_"))
         con.execute(f"COPY (SELECT {names} FROM merged ORDER BY {LINE}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION zstd)")
 
     def make(self, path: Path, columns: Mapping[str, CanonicalType]) -> None:
@@ -63,5 +73,22 @@ class ParquetConnector(Folder):
 
     def columns(self, con: duckdb.DuckDBPyConnection, table: str, resource: str) -> tuple[ColumnDescription, ...]:
         """Columns with the types of the file."""
-        found = [row[:2] for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0] != LINE]
+        found = [row[:2] for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0] != LINE and not is_flag(row[0])]
         return tuple(ColumnDescription(name, kind, type_of(kind)) for name, kind in found)
+
+
+def _load_marked(con: duckdb.DuckDBPyConnection, path: Path, table: str) -> None:
+    """Read a file in which some texts are none: those columns as bytes beside the others as DuckDB reads them."""
+    schema = pq.read_schema(path)
+    texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+    columns = pq.read_table(path, columns=texts)
+    con.register("arrow_bytes", pa.table({name: columns[name].cast(pa.large_binary()) for name in texts}))
+    others = [quote(field.name) for field in schema if field.name not in texts]
+    rest = f"SELECT {', '.join(others) or '1'} FROM read_parquet({path_literal(path)})"
+    picked = ", ".join(f"{of_bytes('b.' + quote(n))} AS {quote(n)}" if n in texts else f"r.{quote(n)}" for n in schema.names)
+    rows = f"SELECT row_number() OVER () AS {LINE}, {picked} FROM ({rest}) r POSITIONAL JOIN arrow_bytes b"
+    con.execute(f"CREATE OR REPLACE TEMP TABLE marked AS {rows}")
+    con.unregister("arrow_bytes")
+    more = "".join(f", {sql}" for sql in flags(con, "marked", texts))
+    con.execute(f"CREATE TEMP TABLE {table} AS SELECT *{more} FROM marked")
+    con.execute("DROP TABLE marked")

@@ -43,10 +43,11 @@ from accord.connectors.postgresql_feed import FeedTable, PostgresFeed
 from accord.connectors.postgresql_keys import Shape
 from accord.connectors.postgresql_link import FORMS, Link
 from accord.connectors.postgresql_scan import listening
-from accord.connectors.postgresql_types import PgColumn, columns_of
+from accord.connectors.postgresql_types import PgColumn, columns_of, in_bytes, without_encoding
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
 from accord.connectors.text_values import readable_types
 from accord.connectors.types import literal, quote
+from accord.connectors.unreadable import flags, of_bytes
 from accord.model.errors import AccordError, DataRefused, StorageFull, SystemChanged, SystemUnreachable, UnknownName, UsageError
 from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
 from accord.model.types import CanonicalType
@@ -158,7 +159,7 @@ class PostgresConnector:
         if relation is not None:
             return relation
         number = con.execute(f"SELECT count(*) FROM {keys}").fetchone()
-        more = [postgresql_digest.unsigned(VERSION)] if version else []
+        more = [VERSION] if version else []
         if number and number[0] > postgresql_keys.MANY:
             query = postgresql_keys.read_all(shape, version)
             return chosen(con, self._scanned(con, query, shape.columns, more), asked)
@@ -191,11 +192,15 @@ class PostgresConnector:
     def _scanned(
         self, con: duckdb.DuckDBPyConnection, query: str, columns: Sequence[PgColumn], more: Sequence[str] = (), *, picked: str = "*"
     ) -> str:
-        """What a query on the server gives, through DuckDB's scanner, in the types of ``columns``; then ``more``, which is SQL over it."""
+        """What a query on the server gives, through DuckDB's scanner, in the types of ``columns``, and the digests ``more`` of it."""
         load_scanner(con, "postgres")
         number = next(_names)
         alias, raw, view = f"postgres_{number}", f"pg_{number}_raw", f"pg_{number}"
         mark = f"accord:{secrets.token_hex(8)}"
+        texts = [c.name for c in columns if c.read_as_bytes] if picked == "*" and self._without_encoding() else []
+        if texts:
+            query = in_bytes(query, columns, more)
+            picked = f"* REPLACE ({', '.join(f'{of_bytes(quote(name))} AS {quote(name)}' for name in texts)})"
         marked = f"/* {mark} */ {query}"
         try:
             with listening(Doubt(self._dsn(), mark=mark), self._link.peer):
@@ -209,8 +214,14 @@ class PostgresConnector:
             raise self._translated(error) from None  # its text may hold the password
         readable = readable_types(con, raw, {c.name: c.type for c in columns if c.read_as_text})
         selected = [f"CAST({quote(c.name)} AS {readable[c.name]}) AS {quote(c.name)}" if c.read_as_text else quote(c.name) for c in columns]
-        con.execute(f"CREATE TEMP VIEW {view} AS SELECT {', '.join([*selected, *more])} FROM {raw}")
+        selected += [*map(postgresql_digest.unsigned, more), *flags(con, raw, texts)]
+        con.execute(f"CREATE TEMP VIEW {view} AS SELECT {', '.join(selected)} FROM {raw}")
         return view
+
+    def _without_encoding(self) -> bool:
+        """Whether texts of the database may be any bytes, which nobody on the way here looks at."""
+        with self._opened() as db:
+            return without_encoding(db)
 
     def declared_types(self, resource: str) -> Mapping[str, str]:
         """As PostgreSQL writes them, with length or precision."""
@@ -299,7 +310,7 @@ class PostgresConnector:
         with self._opened() as db:
             table = self._table(db, resource)
             watch = listening(Doubt(self._dsn()), self._link.peer)
-            columns = columns_of(db, table)
+            columns = [c for c in columns_of(db, table) if not (c.read_as_bytes and without_encoding(db))]
             documents = postgresql_json.shapes(db, table, columns)
             stream = postgresql_bulk.PgStream(con, self._dsn(), db.info.server_version, table, columns, watch, documents)
             stream.version = postgresql_version.expression(db, table, list(stream.columns))
@@ -421,7 +432,7 @@ class PostgresConnector:
         self._link.close()
 
     def _digests(self, con: duckdb.DuckDBPyConnection, query: str, arrays: tuple[str, list[str]] | None, key: Sequence[PgColumn]) -> str:
-        shown = [postgresql_digest.unsigned("_digest")]
+        shown = ["_digest"]
         if arrays is None:
             return self._scanned(con, query, key, shown)
         return self._scanned(con, arrays[0], key, shown, picked=", ".join(arrays[1]))

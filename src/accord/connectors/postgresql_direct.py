@@ -11,7 +11,7 @@ import psycopg
 
 from accord.connectors.direct import DirectChange, Key, Texts, UnseenError
 from accord.connectors.postgresql_ready import Ready, Rows
-from accord.connectors.postgresql_types import PgColumn, columns_of
+from accord.connectors.postgresql_types import PgColumn, columns_of, without_encoding
 from accord.connectors.postgresql_visible import FIRST_PAUSE_SECONDS, SNAPSHOT, all_seen
 from accord.connectors.types import quote
 from accord.store.alive import Watched
@@ -53,7 +53,7 @@ def open_table(connector: Any, resource: str, key: Sequence[str], columns: Seque
         table = connector._table(db, resource)
         known = {c.name: c for c in columns_of(db, table)}
         types = {name: _type(known[name]) for name in (*key, *columns) if name in known}
-        if len(types) < len({*key, *columns}) or None in types.values():
+        if len(types) < len({*key, *columns}) or None in types.values() or without_encoding(db):
             db.close()
             return None
         keyed = db.execute(_UNIQUE, (table, list(key), list(key))).fetchone() is not None

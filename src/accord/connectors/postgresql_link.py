@@ -21,7 +21,7 @@ from accord.store.alive import Watched
 FORMS = ("TimeZone=UTC", "DateStyle=ISO,YMD", "IntervalStyle=postgres", "extra_float_digits=3")
 _SETTINGS = (
     "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 3; "
-    "SET synchronous_commit = on"  # again, for a pooler in between may leave out what a connection begins with
+    "SET client_encoding = 'UTF8'; SET synchronous_commit = on"  # again: a pooler may leave out what a connection begins with
 )
 _NEVER = 1 << 30  # psycopg prepares after so many uses; here only what asks for it is prepared
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
@@ -78,6 +80,11 @@ class PgColumn:
         return column if self.base in plain else f"{column}::text"
 
     @property
+    def read_as_bytes(self) -> bool:
+        """Whether ``read`` gives text, which in a database without encoding may be any bytes."""
+        return self.read.endswith("::text")
+
+    @property
     def read_as_text(self) -> bool:
         """Whether ``read`` gives text that has yet to be read as ``type``."""
         return self.type.name in ("number", "json")
@@ -109,6 +116,17 @@ def is_exact(column: PgColumn) -> bool:
     """Whether a number's digits are bounded, so that its type is known without looking at its values."""
     precision, scale = ((column.typmod - 4) >> 16) & 0xFFFF, (column.typmod - 4) & 0x7FF
     return column.base == "numeric" and not column.is_array and column.typmod >= 4 and 1 <= precision <= 38 and scale <= precision
+
+
+def without_encoding(db: psycopg.Connection[Any]) -> bool:
+    """Whether the database takes any bytes for text."""
+    return db.info.parameter_status("server_encoding") == "SQL_ASCII"
+
+
+def in_bytes(query: str, columns: Sequence[PgColumn], more: Sequence[str]) -> str:
+    """SQL on the server: what a query gives of ``columns``, the texts among them as bytes, and of the columns ``more``."""
+    shown = [f"convert_to({quote(c.name)}, 'SQL_ASCII') AS {quote(c.name)}" if c.read_as_bytes else quote(c.name) for c in columns]
+    return f"SELECT {', '.join([*shown, *map(quote, more)])} FROM ({query}) q"
 
 
 def columns_of(db: psycopg.Connection[tuple[object, ...]], table: str) -> tuple[PgColumn, ...]:

@@ -95,7 +95,8 @@ class Connector(Protocol):
 
         Columns have the DuckDB type of their canonical type where the system is typed and VARCHAR where it is not (CSV, JSON lines,
         SQLite values that break their declared type). No value is lost or rounded on the way; what cannot be read as declared comes
-        as the text it is. The relation is one consistent state of the resource, even while others write.
+        as the text it is, and a text that is none is marked (``unreadable``). The relation is one consistent state of the resource, even
+        while others write.
 
         Raises:
             UnknownName: no such resource; the error lists those there are.

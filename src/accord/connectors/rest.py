@@ -23,6 +23,7 @@ from accord.connectors.rest_options import RestResource, resource_options, syste
 from accord.connectors.rest_pages import Reader
 from accord.connectors.rest_write import write
 from accord.connectors.types import quote
+from accord.connectors.unreadable import flags
 from accord.model.errors import UnknownName, UsageError
 from accord.model.system import ColumnDescription, Resource, ResourceDescription, System, SystemDescription
 from accord.model.types import CanonicalType
@@ -158,7 +159,10 @@ class RestConnector:
             plain = f"bool_and(CAST(TRY_CAST({quote(name)} AS BIGINT) AS VARCHAR) = {quote(name)})"
             if resource.columns.get(name) == "integer" and con.execute(f"SELECT {plain} FROM {table}").fetchall() != [(False,)]:
                 con.execute(f"ALTER TABLE {table} ALTER {quote(name)} TYPE BIGINT")
-        return table
+        texts = [row[0] for row in con.execute(f"DESCRIBE {table}").fetchall() if row[1] == "VARCHAR"]
+        if more := flags(con, table, texts):
+            con.execute(f"CREATE TEMP VIEW {table}_told AS SELECT *, {', '.join(more)} FROM {table}")
+        return f"{table}_told" if more else table
 
     def _by_key(self, resource: RestResource, keys: Sequence[Mapping[str, str]], *, by_ids: bool) -> list[dict[str, Any]]:
         reader = self._opened()[1]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from accord.connectors.json_lines import value_text
+from accord.connectors.unreadable import halves_marked
 
+_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")  # may be half of a character
 _EXAMPLES: Final = {"integer": "0", "number": "0", "double": "0", "boolean": "true", "json": "{"}
 
 
@@ -56,19 +59,34 @@ _decoder = json.JSONDecoder(parse_float=Digits, parse_int=Digits, parse_constant
 
 
 def parse(body: bytes) -> Any:
-    """The document in the body of an answer; numbers are ``Digits``.
+    """The document in the body of an answer; numbers are ``Digits``, and half of a character is marked (``unreadable``).
 
     Raises:
-        BadJson: it is no JSON in UTF-8.
+        BadJson: it is no JSON in UTF-8 (which an answer that was spoiled on its way is not: it is asked for again), or the name of a
+            member is no text.
     """
     try:
-        return _decoder.decode(body.decode("utf-8-sig"))
+        document = body.decode("utf-8-sig")
+        found = _decoder.decode(document)
+        return _marked(found) if _HALF.search(document) else found
     except UnicodeDecodeError:
         raise BadJson("bytes that are not UTF-8") from None
+    except BadJson:
+        raise
     except (ValueError, RecursionError) as error:
         if body.lstrip()[:1] == b"<":
             raise BadJson("no JSON but HTML or XML, as of a sign-in page or a proxy") from None
         raise BadJson(f"no JSON ({str(error) or 'nested too deeply'})") from None
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, dict):
+        if any(halves_marked(name) != name for name in value):
+            raise BadJson("the name of a member is no text in UTF-8")
+        return {name: _marked(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_marked(member) for member in value]
+    return halves_marked(value) if isinstance(value, str) and not isinstance(value, Digits) else value
 
 
 def text(value: Any) -> str | None:

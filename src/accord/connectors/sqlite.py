@@ -25,10 +25,11 @@ from accord.connectors.keys import chosen, taken
 from accord.connectors.marker import FORBIDDEN, TABLE, note_before_commit
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
 from accord.connectors.sqlite_feed import FeedTable, SqliteFeed
-from accord.connectors.sqlite_text import NOT_UTF8, undecodable
+from accord.connectors.sqlite_text import NOT_UTF8, as_bytes
 from accord.connectors.sqlite_types import as_text, canonical_type, declared_type
 from accord.connectors.text_values import readable_types
 from accord.connectors.types import literal, quote
+from accord.connectors.unreadable import flags, of_bytes
 from accord.model.errors import DataRefused, StorageFull, SystemChanged, SystemUnreachable, UnknownName
 from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
 from accord.model.types import CanonicalType
@@ -76,16 +77,42 @@ class SqliteConnector:
         alias, raw, view = f"sqlite_{number}", f"scan_{number}_raw", f"scan_{number}"
         selected = [f"{as_text(quote(n), 'TEXT' if rowid else d)} AS {quote(n)}" for n, d, _, rowid in columns]
         query = f"SELECT {', '.join(selected)} FROM {quote(table)}"
+        marked: list[str] = []
         with _turns[str(self.path)]:
             try:
                 con.execute(f"ATTACH {literal(str(self.path))} AS {alias} (TYPE sqlite, READ_ONLY, BUSY_TIMEOUT {BUSY_SECONDS * 1000})")
                 try:
-                    con.execute(f"CREATE TEMP TABLE {raw} AS SELECT * FROM sqlite_query({literal(alias)}, {literal(query)})")
+                    if not self._all_texts(con, alias, raw, query):
+                        marked = self._marked(con, alias, raw, table, columns)
                 finally:
                     con.execute(f"DETACH {alias}")
             except duckdb.Error as error:
-                raise self._located(self._translated(error, resource), resource, columns) from error
-        return self._readable(con, raw, view, columns)
+                raise self._translated(error, resource) from error
+        return self._readable(con, raw, view, columns, marked)
+
+    @staticmethod
+    def _all_texts(con: duckdb.DuckDBPyConnection, alias: str, raw: str, query: str) -> bool:
+        """Fill ``raw`` with what a query gives; false when some value is no text. DuckDB looks at some of them only."""
+        try:
+            con.execute(f"CREATE TEMP TABLE {raw} AS SELECT * FROM sqlite_query({literal(alias)}, {literal(query)})")
+        except duckdb.Error as error:
+            if not _is_no_text(error):
+                raise
+            return False
+        names = [quote(str(row[0])) for row in con.execute(f"DESCRIBE {raw}").fetchall()]
+        wrong = " OR ".join(f"({n} IS NOT NULL AND TRY(decode(encode({n}))) IS NULL)" for n in names)
+        return con.execute(f"SELECT 1 FROM {raw} WHERE {wrong} LIMIT 1").fetchone() is None
+
+    @staticmethod
+    def _marked(
+        con: duckdb.DuckDBPyConnection, alias: str, raw: str, table: str, columns: Sequence[tuple[str, str, bool, bool]]
+    ) -> list[str]:
+        """Fill ``raw`` from bytes, some of which are no text; returns SQL of the columns that say where."""
+        selected = [f"{as_bytes(as_text(quote(n), 'TEXT' if rowid else d))} AS {quote(n)}" for n, d, _, rowid in columns]
+        query = f"SELECT {', '.join(selected)} FROM {quote(table)}"
+        texts = ", ".join(f"{of_bytes(f'unhex({quote(n)})')} AS {quote(n)}" for n, *_ in columns)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {raw} AS SELECT {texts} FROM sqlite_query({literal(alias)}, {literal(query)})")
+        return flags(con, raw, [n for n, *_ in columns])
 
     def scan_keys(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> str:
         """Looked up in SQLite where equal keys are equal texts there; chosen from a whole scan where they need not be."""
@@ -98,22 +125,28 @@ class SqliteConnector:
             plain = db.execute("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)).fetchone()
             found = None
             if asked.few is not None and plain and all(sqlite_keys.comparable(declared[name]) for name in asked.names):
-                found = sqlite_keys.read_keys(db, table, [(n, d, rowid) for n, d, _, rowid in columns], asked, declared)
+                try:
+                    found = sqlite_keys.read_keys(db, table, [(n, d, rowid) for n, d, _, rowid in columns], asked, declared)
+                except sqlite3.OperationalError as error:
+                    if not _is_no_text(error):
+                        raise  # a scan says which rows those are
         if found is None:
             return chosen(con, self.scan(con, resource), asked)
         con.register(f"keys_{number}_raw", found)
         return self._readable(con, f"keys_{number}_raw", f"keys_{number}", columns)
 
     @staticmethod
-    def _readable(con: duckdb.DuckDBPyConnection, raw: str, view: str, columns: Sequence[tuple[str, str, bool, bool]]) -> str:
-        """``raw`` holds texts; ``view`` shows them in the types of the columns."""
+    def _readable(
+        con: duckdb.DuckDBPyConnection, raw: str, view: str, columns: Sequence[tuple[str, str, bool, bool]], more: Sequence[str] = ()
+    ) -> str:
+        """``raw`` holds texts; ``view`` shows them in the types of the columns, and ``more``, which is SQL over ``raw``."""
         types = {name: canonical_type(declared) for name, declared, _, _ in columns}
         readable = readable_types(con, raw, types)
         readings = [
             f"unhex({quote(n)}) AS {quote(n)}" if t.name == "binary" else f"CAST({quote(n)} AS {readable[n]}) AS {quote(n)}"
             for n, t in types.items()
         ]
-        con.execute(f"CREATE TEMP VIEW {view} AS SELECT {', '.join(readings)} FROM {raw}")
+        con.execute(f"CREATE TEMP VIEW {view} AS SELECT {', '.join([*readings, *more])} FROM {raw}")
         return view
 
     def declared_types(self, resource: str) -> Mapping[str, str]:
@@ -351,20 +384,11 @@ class SqliteConnector:
         except sqlite3.Error as error:
             raise self._translated(error, "") from error
 
-    def _located(self, error: Exception, resource: str, columns: Sequence[tuple[str, str, bool, bool]]) -> Exception:
-        """The error with the place of the text it is about, where it is about one."""
-        if not (isinstance(error, DataRefused) and error.what == NOT_UTF8):
-            return error
-        with self._opened() as db:
-            given, table = self.system.resources.get(resource), self._table(resource)
-            found = undecodable(db, table, [name for name, *_ in columns], given.key if given and given.key else _key(db, table))
-        return DataRefused(f"{NOT_UTF8} in {found}", error.where, error.expected) if found else error
-
     def _translated(self, error: Exception, resource: str) -> Exception:
         text, where = str(error).splitlines()[0], f"{self.path}{' ' + resource if resource else ''}"
         if "full" in text and ("disk" in text or "database" in text):
             return StorageFull(where, text)
-        if "unicode" in text.lower() or "decode to UTF-8" in text:
+        if _is_no_text(error):
             return DataRefused(NOT_UTF8, where, "UTF-8 text, or a BLOB column for bytes")
         if "not a database" in text or "malformed" in text:
             return DataRefused("it is no SQLite database, or a damaged one", where, "a file that begins with 'SQLite format 3'")
@@ -379,6 +403,11 @@ class SqliteConnector:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR or "no such" in text:
             return DataRefused(text, where, "a table or view that SQLite can read")
         return SystemUnreachable(self.system.name, where, text)
+
+
+def _is_no_text(error: Exception) -> bool:
+    text = str(error)
+    return "unicode" in text.lower() or "decode to UTF-8" in text
 
 
 def _key(db: sqlite3.Connection, table: str) -> tuple[str, ...]:

@@ -131,6 +131,7 @@ class SqliteFeed:
                 # Sorted as written; the texts are those that scan takes from the table.
                 picked = ", ".join(as_text(f"k{i}", declared[name]) for i, name in enumerate(table.key))
                 query = f"SELECT seq, at, {picked} FROM {quote(table.outbox)} WHERE seq > ? ORDER BY seq LIMIT ?"
+                db.text_factory = _text_or_bytes
                 rows = db.execute(query, (self._seq, limit + 1)).fetchall()
             db.execute("ROLLBACK")
         if mark != self._mark:
@@ -142,7 +143,7 @@ class SqliteFeed:
         self._seq = int(rows[-1][0])
         keys = _keys(rows, table.key, declared)
         if keys is None:
-            self._whole = "a row changed whose key is null or holds bytes"
+            self._whole = "a row changed whose key is null or holds bytes that are no text"
             return self._everything()
         return KeyChanges(keys, self._position(), more=more)
 
@@ -278,6 +279,13 @@ def _others(db: sqlite3.Connection, table: FeedTable) -> list[list[str]]:
     if primary and primary not in sets:
         sets.append(primary)
     return [columns for columns in sets if not set(table.key) <= set(columns)]
+
+
+def _text_or_bytes(data: bytes) -> str | bytes:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
 
 
 def _keys(rows: Sequence[Sequence[Any]], key: Sequence[str], declared: Mapping[str, str]) -> pa.Table | None:

@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Sequence
+from typing import Final
 
-from accord.connectors.types import quote
+from accord.connectors.unreadable import MARK
 
-NOT_UTF8 = "text that is not UTF-8"
-
-
-def undecodable(db: sqlite3.Connection, table: str, columns: Sequence[str], key: Sequence[str]) -> str:
-    """The first text that is not UTF-8, by column and key of its row; empty when there is none.
-
-    Args:
-        db: the file.
-        table: its table or view.
-        columns: to look at.
-        key: what the row is named by; where there is none, by its number.
-    """
-    db.text_factory = bytes
-    texts = [f"CASE typeof({quote(c)}) WHEN 'text' THEN {quote(c)} END" for c in columns]
-    named = [f"CAST({quote(k)} AS TEXT)" for k in key]
-    rows = db.execute(f"SELECT {', '.join([*texts, *named])} FROM {quote(table)}")
-    for number, row in enumerate(rows, 1):
-        for column, value in zip(columns, row, strict=False):
-            if value is not None and not _is_text(value):
-                held = ", ".join(f"{k} {_shown(v)}" for k, v in zip(key, row[len(columns) :], strict=True))
-                return f"column '{column}' of the row with {held}" if held else f"column '{column}' of row {number:,}"
-    return ""
+_ESCAPED: Final = b"\\'\""
+NOT_UTF8: Final = "text that is not UTF-8"
 
 
-def _is_text(value: bytes) -> bool:
+def as_bytes(value: str) -> str:
+    """SQLite's SQL for the bytes of a value (SQL) in hexadecimal, null where it is null."""
+    return f"CASE WHEN {value} IS NOT NULL THEN hex({value}) END"
+
+
+def as_marked(data: bytes) -> str:
+    """The bytes as ``unreadable.of_bytes`` shows them."""
     try:
-        value.decode()
+        return data.decode()
     except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _shown(value: bytes | None) -> str:
-    return "null" if value is None else repr(value.decode(errors="replace"))
+        return "".join(chr(byte) if 32 <= byte < 127 and byte not in _ESCAPED else f"{MARK}x{byte:02X}" for byte in data)

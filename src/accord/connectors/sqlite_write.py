@@ -12,6 +12,7 @@ import pyarrow as pa
 from accord.connectors.bisect import apply_in_halves
 from accord.connectors.decide import ROW, Staged, decide, of, result
 from accord.connectors.protocol import ApplyResult
+from accord.connectors.sqlite_text import as_marked
 from accord.connectors.sqlite_types import as_text
 from accord.connectors.timestamp_style import sniff
 from accord.connectors.types import quote
@@ -91,6 +92,7 @@ def _match(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, s
             db.executemany(f"INSERT INTO temp.accord_stage VALUES ({marks})", chunk)
         values = "".join(f", {as_text('t.' + quote(c), declared[c])}" for c in batch.columns)
         on = " AND ".join(f"t.{quote(k)} = s.{quote(k)}" for k in batch.key)
+        db.text_factory = as_marked
         rows = db.execute(f"SELECT s.{ROW}{values} FROM temp.accord_stage s CROSS JOIN main.{quote(table)} t ON {on}").fetchall()
         db.execute("DROP TABLE temp.accord_stage")
     columns = list(zip(*rows, strict=True)) or [()] * len(schema)

@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
 MAX_CELL_CHARACTERS: Final = 32_767
-_ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 _DIGITS: Final = 15  # what Excel itself keeps
 

@@ -14,6 +14,7 @@ from accord.connectors.pglog import START, UNCHANGED, Decoder, Position
 from accord.connectors.pglog.changes import Relation, RelationColumn, RowChange, TableChanges
 from accord.connectors.pglog.spool import MEMORY_BYTES, Spool
 from accord.connectors.pglog.tuples import decode_rows, walk
+from accord.connectors.unreadable import MARK
 from accord.model.errors import DataRefused
 
 Row = list[Any]
@@ -158,15 +159,16 @@ def test_a_row_of_another_shape_than_described_is_refused(broken: bytes) -> None
         decoder.take()
 
 
-def test_a_value_that_is_no_text_names_its_column() -> None:
-    """A database of encoding SQL_ASCII may hold anything; the owner has to know where."""
-    decoder = Decoder()
-    row = _row("insert", 1, "a", None, ["b", "c"])
-    for message in (_relation(1), _begin(5), row[:-1] + b"\xff"):
-        decoder.feed(message)
+def test_a_value_that_is_no_text_is_marked_in_its_row() -> None:
+    """A database of encoding SQL_ASCII may hold anything; that is the matter of one row and must not stop the log."""
+    columns = tuple(RelationColumn(f"c{n}", 25, -1, n == 0) for n in range(WIDTH))
+    relation = Relation(1, "public", "item", "d", columns, ("c0",))
+    message = _row("insert", 1, "a", None, ["b", "c"])[:-1] + b"\xff"
 
-    with pytest.raises(DataRefused, match="column 'c2' holds bytes that are no text"):
-        decoder.take()
+    rows = decode_rows(relation, [message], "here").new.to_pylist()
+    ((_, _, _, walked, _),) = walk(relation, [message], "here")
+
+    assert rows == [walked] == [{"c0": "a", "c1": "b", "c2": f"{MARK}xFF"}]
 
 
 def test_a_key_that_is_not_logged_is_refused() -> None:

@@ -144,6 +144,9 @@ class ReplicationConnection:
         self._heard = self._told = time.monotonic()
         self._asked: float | None = None
         self.execute(TEXT_SETTINGS)
+        if self._pg.parameter_status(b"server_encoding") == b"SQL_ASCII":
+            # Its texts may be any bytes. One that is no UTF-8 would end the sender there; here it is the matter of its row.
+            self.execute("SET client_encoding = 'SQL_ASCII'")
         self.execute(f"SET wal_sender_timeout = '{SENDER_TIMEOUT}'")
 
     def execute(self, command: str, *, seconds: float = COMMAND_SECONDS) -> list[str | None]:

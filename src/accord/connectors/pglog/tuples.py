@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from accord.connectors.pglog.changes import Relation
+from accord.connectors.unreadable import MARKED
 from accord.model.errors import DataRefused
 
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -66,7 +67,7 @@ class _Tuples:
 
 
 def decode_rows(relation: Relation, messages: Sequence[bytes], where: str) -> Rows:
-    """Insert, update and delete messages of one relation as Arrow.
+    """Insert, update and delete messages of one relation as Arrow; bytes that are no text are marked (``unreadable``).
 
     Args:
         relation: as described before these messages.
@@ -74,7 +75,7 @@ def decode_rows(relation: Relation, messages: Sequence[bytes], where: str) -> Ro
         where: names the system in errors.
 
     Raises:
-        DataRefused: a message is not what the protocol says, or a value is no UTF-8.
+        DataRefused: a message is not what the protocol says.
     """
     place = f"{where}, table {relation}"
     joined = b"".join([*messages, _PADDING])
@@ -104,8 +105,8 @@ def _decode(relation: Relation, joined: bytes, buf: npt.NDArray[np.uint8], heads
     if not (at == ends).all():
         raise _malformed(place, "a row message of another length than its values")
 
-    olds = _columns(relation, joined, old, total, place)
-    news = _columns(relation, joined, new, total, place)
+    olds = _columns(relation, joined, old, total)
+    news = _columns(relation, joined, new, total)
     names = [c.name for c in relation.columns]
     toast = np.zeros((total, width), np.bool_)
     toast[new.row] = (new.kinds == _TOAST).T
@@ -132,7 +133,7 @@ def walk(relation: Relation, messages: Sequence[bytes], place: str) -> list[Walk
     """As ``decode_rows``, message by message, and without Arrow: of a few rows its arrays cost more than the rows.
 
     Raises:
-        DataRefused: a message is not what the protocol says, or a value is no UTF-8.
+        DataRefused: a message is not what the protocol says.
     """
     try:
         return _walk(relation, messages, place)
@@ -189,10 +190,7 @@ def _values(message: bytes, at: int, names: Sequence[str], place: str) -> tuple[
             at = start + _LENGTH.unpack_from(message, at)[0]
             if not start <= at <= len(message):
                 raise _malformed(place, "a row message that ends too early")
-            try:
-                values[name] = message[start:at].decode()
-            except UnicodeDecodeError:
-                raise _no_text(name, place) from None
+            values[name] = message[start:at].decode(errors=MARKED)
         elif kind == _TOAST:
             left_out.append(name)
         elif kind != _NULL:
@@ -233,7 +231,7 @@ def _tuples(buf: npt.NDArray[np.uint8], row: Ints, at: Ints, width: int, place: 
     return _Tuples(row, starts, ends, kinds, at)
 
 
-def _columns(relation: Relation, joined: bytes, found: _Tuples, total: int, place: str) -> list[pa.Array]:
+def _columns(relation: Relation, joined: bytes, found: _Tuples, total: int) -> list[pa.Array]:
     """The text of every column over all messages; null where a message has no such tuple or the value is null or unchanged."""
     count = len(found.row)
     if not count:
@@ -242,17 +240,19 @@ def _columns(relation: Relation, joined: bytes, found: _Tuples, total: int, plac
     offset_type, binary = (np.int64, pa.large_binary()) if wide else (np.int32, pa.binary())
     data = pa.py_buffer(joined)
     columns = []
-    for index, column in enumerate(relation.columns):
+    for index in range(len(relation.columns)):
         offsets = np.empty(2 * count, offset_type)
         offsets[0::2], offsets[1::2] = found.starts[index], found.ends[index]
         values = pa.Array.from_buffers(binary, 2 * count - 1, [None, pa.py_buffer(offsets), data])
         pick, absent = np.zeros(total, np.int64), np.ones(total, np.bool_)
         pick[found.row] = np.arange(0, 2 * count, 2)
         absent[found.row] = found.kinds[index] != _TEXT
+        picked = values.take(pa.array(pick, mask=absent))
         try:
-            columns.append(values.take(pa.array(pick, mask=absent)).cast(pa.string()))
+            columns.append(picked.cast(pa.string()))
         except pa.ArrowInvalid:
-            raise _no_text(column.name, place) from None
+            texts = [None if value is None else value.decode(errors=MARKED) for value in picked.to_pylist()]
+            columns.append(pa.array(texts, pa.string()))
     return columns
 
 
@@ -272,10 +272,6 @@ def _listed(toast: Flags, names: list[str]) -> pa.Array:
     offsets = np.concatenate((np.zeros(1, np.int32), np.cumsum(marked, dtype=np.int32)))
     values = pa.array(names, pa.string()).take(pa.array(np.nonzero(toast)[1]))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, mask=pa.array(marked == 0))
-
-
-def _no_text(column: str, place: str) -> DataRefused:
-    return DataRefused(f"column '{column}' holds bytes that are no text", place, "a database whose encoding can be read as UTF-8")
 
 
 def _malformed(place: str, what: str) -> DataRefused:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import OLD, OP, ChangeBatch, Connector
 from accord.connectors.types import quote
+from accord.connectors.unreadable import is_flag
 from accord.model.flow import Binding, Flow
 
 
@@ -65,7 +66,7 @@ def _remove(flow: Flow, binding: Binding, key: Sequence[str], rows: Sequence[Seq
         return Removal(*about, found.num_rows, "Accord may not write there: delete it there first")
     if not batch:
         return Removal(*about, found.num_rows)
-    rest = [name for name in found.column_names if name not in columns]
+    rest = [name for name in found.column_names if name not in columns and not is_flag(name)]
     given = {OP: pa.array(["delete"] * found.num_rows, pa.string())} | {c: found.column(c) for c in columns}
     for name in rest:
         given |= {name: pa.nulls(found.num_rows, found.column(name).type), OLD + name: found.column(name)}

@@ -8,12 +8,14 @@ import duckdb
 
 from accord.connectors.protocol import Keyed, Versioned, change_token
 from accord.connectors.types import quote
+from accord.connectors.unreadable import flag, flagged, is_flag
 from accord.model.entity import Entity
 from accord.model.errors import GuardStopped, MapError, UnknownName, alternatives
 from accord.model.types import CanonicalType
 from accord.sync.cycle import Side, names, storage_type
 from accord.sync.identity.own_key import own_key_code
 from accord.sync.mapping.fields import compile_field, expression_columns, mapped_columns, raw_name
+from accord.sync.mapping.unreadable import known_read, where_known, with_unreadable
 
 
 def capture(
@@ -53,6 +55,7 @@ def capture(
     elif not relation:
         relation = open_side(con, entity, side, may_create=may_create)
     scanned = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+    unread, scanned = flagged(scanned), {c: t for c, t in scanned.items() if not is_flag(c)}
     side.columns, side.relation = scanned, relation
     side.codes, lacking, side.doubled = {}, [], None
     for name, field in entity.fields.items():
@@ -78,6 +81,9 @@ def capture(
             continue
         side.codes[name] = compile_field(field, mapping, side.binding, _spelled(mapping.column or name, scanned))
     side.lacking = tuple(lacking)
+    side.unreadable = unread
+    if unread:
+        side.codes = {name: with_unreadable(code, unread) for name, code in side.codes.items()}
     rows = captured_rows(entity, side)
     if among:
         rows = f"SELECT * FROM ({rows}) SEMI JOIN {among} USING ({names(entity.key)})"
@@ -92,9 +98,10 @@ def captured_rows(entity: Entity, side: Side) -> str:
     Raises:
         GuardStopped: the cursor column is gone.
     """
-    scanned = side.columns
+    scanned, unread = side.columns, side.unreadable
     canonical = [
-        f"CAST({side.codes[n].read if n in side.codes else 'NULL'} AS {storage_type(entity, n)}) AS {quote(n)}" for n in entity.fields
+        f"CAST({known_read(side.codes[n], unread) if n in side.codes else 'NULL'} AS {storage_type(entity, n)}) AS {quote(n)}"
+        for n in entity.fields
     ]
     kept = dict.fromkeys(c for code in side.codes.values() for c in (*code.needs, code.column) if c and _present(c, scanned))
     if side.binding.cursor:
@@ -107,8 +114,9 @@ def captured_rows(entity: Entity, side: Side) -> str:
         kept[side.binding.cursor] = None
     if side.binding.changed_by and _present(side.binding.changed_by, scanned):
         kept[side.binding.changed_by] = None
+    kept |= dict.fromkeys(flag(c) for c in tuple(kept) if c in unread)
     raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
-    where = f"WHERE ({side.binding.where})" if side.binding.where else ""
+    where = f"WHERE {where_known(side.binding.where, unread)}" if side.binding.where else ""
     return f"SELECT {', '.join(canonical + raw)} FROM {side.relation} {where}"
 
 

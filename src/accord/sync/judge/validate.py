@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from accord.connectors.types import literal, quote
+from accord.connectors.unreadable import flag, flagged, is_flag, shown
 from accord.model.entity import Dimension, Entity, Field, Rule
 from accord.sync.cycle import join_on, names, storage_type
 from accord.sync.judge.few import asked_by_value, few_values
@@ -285,7 +286,8 @@ def read_as_is(types: Mapping[str, str], codes: Mapping[str, FieldCode]) -> dict
     for name, code in codes.items():
         type_, column = types.get(name, ""), quote(code.column)
         plain = code.read in (column, f"CAST({column} AS {type_})", f"TRY_CAST({column} AS {type_})")
-        found[name] = replace(code, broken="false") if plain and types.get(raw_name(code.column)) == type_ else code
+        sure = plain and types.get(raw_name(code.column)) == type_ and raw_name(flag(code.column)) not in types
+        found[name] = replace(code, broken="false") if sure else code
     return found
 
 
@@ -351,6 +353,8 @@ def accepted_view(captured: str, bad: str) -> str:
 
 def row_json(columns: list[str], alias: str) -> str:
     """SQL giving the system's own columns of a row as JSON text, every value as text."""
-    raw = [c for c in columns if c.startswith(raw_name(""))]
-    packed = ", ".join(f"{quote(c.removeprefix(raw_name('')))} := CAST({alias}.{quote(c)} AS VARCHAR)" for c in raw)
+    raw = [c.removeprefix(raw_name("")) for c in columns if c.startswith(raw_name(""))]
+    unread = flagged(raw)
+    texts = {c: f"CAST({alias}.{quote(raw_name(c))} AS VARCHAR)" for c in raw if not is_flag(c)}
+    packed = ", ".join(f"{quote(c)} := {shown(text) if c in unread else text}" for c, text in texts.items())
     return f"CAST(to_json(struct_pack({packed})) AS VARCHAR)" if packed else "'{}'"

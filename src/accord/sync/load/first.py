@@ -16,6 +16,7 @@ from accord.connectors.bulk import ODD, VERSION, Fill, Filled, Inner, Sized, Str
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import Capabilities, Connector
 from accord.connectors.types import literal, quote
+from accord.connectors.unreadable import flagged
 from accord.model.errors import AccordError, DataRefused, StorageFull, UnknownName
 from accord.sync.capture.moved import version_mark
 from accord.sync.capture.read import capture
@@ -98,7 +99,8 @@ def _load(cycle: Cycle, source: Side, target: Side, con: duckdb.DuckDBPyConnecti
 
 
 def _stream(cycle: Cycle, source: Side, target: Side, stream: Stream, con: duckdb.DuckDBPyConnection, captured_at: datetime) -> Loaded:
-    _describe(cycle, source, stream)
+    with _ordinary():
+        _describe(cycle, source, stream)
     if not simple(cycle, source, target):
         raise OutOfOrdinaryError("the mapping asks for more")
     plan = _Plan(source, target, stream, con, {}, version_list(cycle, source, stream))
@@ -147,6 +149,8 @@ class Scan:
         self._relation = side.connector.scan(con, side.binding.resource)
         self._con = con
         self.columns: Mapping[str, str] = {r[0]: r[1] for r in con.execute(f"DESCRIBE SELECT * FROM {self._relation}").fetchall()}
+        if flagged(self.columns):
+            raise OutOfOrdinaryError("some texts cannot be read")
         self.natives: Mapping[str, str] = {}
         self.versioned = self.may_version = False
         self.canonical: Mapping[str, str] = {}

@@ -21,6 +21,7 @@ from accord.connectors.bulk import DIGEST, ODD, Stream, Streamed
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import Connector, Digested, Keyed, Shaped
 from accord.connectors.types import literal, quote
+from accord.connectors.unreadable import is_flag
 from accord.model.errors import DataRefused, UnknownName, UsageError
 from accord.sync.cycle import join_on, key_json, names
 
@@ -150,7 +151,7 @@ def compare_resources(
 def _column_names(con: duckdb.DuckDBPyConnection, side: TableSide) -> tuple[str, ...]:
     if isinstance(side.connector, Shaped):
         return tuple(side.connector.declared_types(side.resource))
-    return tuple(_types(con, side.connector.scan(con, side.resource)))
+    return tuple(c for c in _types(con, side.connector.scan(con, side.resource)) if not is_flag(c))
 
 
 def pushed_down(cons: Connections, left: TableSide, right: TableSide, keys: Sequence[str], fields: Sequence[str]) -> Comparison | None:
