@@ -69,6 +69,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("existence", "    covers: [S2]\n", "    covers: [S2]\n    existence: [planner]\n", "binding 'planner' is only written to", "both or read"),
     ("existence", "delete_guard: 10%", "delete_guard: 0.1", "delete_guard '0.1' is no share", "0% to 100%"),
     ("existence", "delete_guard: 10%", "delete_guard: 101%", "delete_guard '101%' is no share", "0% to 100%"),
+    ("existence", "delete_guard: 10%", "empty_guard: some", "empty_guard 'some' is no share", "0% to 100%"),
     ("existence", "freshness: 15m", "freshness: 0m", "freshness is zero", "15m"),
     ("codes", "closed: done", "closed: don", "code 'closed' means 'don', which the field does not allow", "Did you mean 'done'?"),
     ("codes", "closed: done", "closed: done, archived: done", "codes 'closed' and 'archived' both mean 'done'", "one-to-one"),

@@ -100,3 +100,54 @@ def test_a_key_column_is_never_done_without(make_world: Any) -> None:
 
     with pytest.raises(GuardStopped, match="'code'"):
         world.sync()
+
+
+@pytest.mark.parametrize("empty", ["NULL", "''"])
+def test_a_column_that_was_dropped_and_made_again_empties_no_other_system(two: Any, empty: str) -> None:
+    """Its columns are called and typed as before, so only its values tell; wiped everywhere, nobody could bring them back."""
+    filled(two, 40)
+    two.sql("a", "ALTER TABLE things DROP COLUMN name")
+    two.sql("a", f"ALTER TABLE things ADD COLUMN name TEXT DEFAULT {empty}")
+
+    with pytest.raises(GuardStopped, match=r"would empty 40 of 40 values of 'name', because 'a' shows none in 'name'; 20% are allowed"):
+        two.sync()
+    kept = {row[0] for row in two.rows("b").values()}
+    two.sync(allow_deletes=True)
+
+    assert kept == {"x"}
+    assert {row[0] or "" for row in two.rows("b").values()} == {""}
+
+
+def test_the_guard_counts_the_values_there_are_and_not_the_rows(two: Any) -> None:
+    """A field that few rows have is as empty afterwards."""
+    filled(two, 100)
+    two.sql("a", "UPDATE things SET name = NULL WHERE size > 10")
+    two.sync(allow_deletes=True)
+    two.sql("a", "UPDATE things SET name = NULL")
+
+    with pytest.raises(GuardStopped, match="would empty 10 of 10 values of 'name'"):
+        two.sync()
+
+
+def test_a_few_emptied_values_are_a_normal_day_and_rows_that_go_are_counted_as_deletes(two: Any) -> None:
+    """A guard that stops ordinary work is turned off."""
+    filled(two, 40)
+    two.sql("a", "UPDATE things SET name = NULL WHERE size <= 5")
+    two.sql("a", "DELETE FROM things WHERE size BETWEEN 10 AND 14")
+
+    two.sync()
+
+    assert sum(row[0] is None for row in two.rows("b").values()) == 5
+
+
+def test_a_flow_in_which_values_come_and_go_says_so(make_world: Any) -> None:
+    """Such as who works on it now: cleared every evening, and deletes are still guarded."""
+    world = filled(make_world({"a": TABLE, "b": TABLE}, FIELDS, empty_guard="100%"), 40)
+    world.sql("a", "UPDATE things SET name = NULL")
+
+    world.sync()
+
+    assert {row[0] for row in world.rows("b").values()} == {None}
+    world.sql("a", "DELETE FROM things WHERE size > 20")
+    with pytest.raises(GuardStopped, match="would delete 20 of 40 rows"):
+        world.sync()

@@ -146,7 +146,13 @@ class Flow:
     deletes: Literal["propagate", "mark", "ignore"] = field(
         default="propagate", metadata={"doc": "what a delete does to the other systems"}
     )
-    delete_guard: str = field(default="20%", metadata={"doc": "largest share of rows one run may delete in a system"})
+    delete_guard: str = field(
+        default="20%", metadata={"doc": "largest share of rows one run may delete in a system; up to 5 rows it always may"}
+    )
+    empty_guard: str = field(
+        default="",
+        metadata={"doc": "largest share of a field's values one run may empty; up to 5 it always may; default: as delete_guard"},
+    )
     freshness: Duration = field(default=Duration(900), metadata={"doc": "a change must be in every target within this time"})
     drift: Literal["evolve", "quarantine", "stop"] = field(default="stop", metadata={"doc": "what happens when a system's columns change"})
     priority: int = field(default=0, metadata={"doc": "wave 1-5; default: the highest of its systems"})

@@ -16,7 +16,7 @@ from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.store.sealing import PersonalValues
-from accord.sync.apply.guard import check_deletes
+from accord.sync.apply.guard import check_deletes, check_emptied
 from accord.sync.apply.limit import Limit, keep_held, limit_active, target_plans
 from accord.sync.apply.receipts import ask_targets, to_note
 from accord.sync.apply.targets import intent_query, plan_target
@@ -194,6 +194,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
             check_aggregates(cycle)
         if not allow_deletes and active:
             check_deletes(cycle)  # in each round: a system may have been emptied since the one before
+            check_emptied(cycle)
         if dry_run:
             return _planned(cycle)
         if limit.check is not None:

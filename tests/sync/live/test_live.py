@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from accord.model.errors import GuardStopped
+
 ADD = "INSERT INTO items VALUES (%s, %s, %s, %s, %s, NULL)"
 AT = datetime(2026, 7, 1, 10, 0, tzinfo=UTC)
 
@@ -189,6 +191,26 @@ def test_a_mass_delete_is_left_to_the_guard_of_a_run(pair: Any) -> None:
 
     assert left == [("8",), ("9",)]
     assert len(pair.rows("b")) == 32
+
+
+def test_fields_emptied_in_mass_are_left_to_the_guard_of_a_run(pair: Any) -> None:
+    """Also one after the other: what was emptied within an hour is counted together."""
+    for number in range(40):
+        pair.db["a"].execute(ADD, (number, "n", "1.50", "open", AT))
+    flow = dataclasses.replace(pair.map.flows["items"], empty_guard="20%")
+    pair.map = dataclasses.replace(pair.map, flows={"items": flow})
+    pair.sync()
+    pair.open()
+    pair.db["a"].execute("UPDATE items SET price = NULL")
+    left = []
+    for number in range(10):
+        left += pair.take("a", number).left
+    all_at_once = pair.take("a", *range(10, 40))
+
+    assert left == [("8",), ("9",)]
+    assert all_at_once.why == {"more emptied values than the guard allows": 30}
+    with pytest.raises(GuardStopped, match="would empty 32 of 32 values of 'price'"):
+        pair.sync()
 
 
 def test_a_remembered_row_that_was_edited_meanwhile_is_looked_at_again(agreed: Any) -> None:

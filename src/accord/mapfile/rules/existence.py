@@ -1,4 +1,4 @@
-"""Existence names bindings of the flow that are read, and the delete guard is a percentage."""
+"""Existence names bindings of the flow that are read, and the guards of deletes and emptied fields are percentages."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ def check(facts: Facts) -> Iterator[Problem]:
                 yield facts.problem(
                     path, f"{holder}, existence: binding '{name}' is only written to.", "Expected a binding with direction: both or read."
                 )
-        if not _PERCENT.fullmatch(flow.delete_guard) or float(flow.delete_guard.rstrip("% ")) > 100:
-            yield facts.problem(
-                ("flows", flow.name, "delete_guard"),
-                f"{holder}: delete_guard '{flow.delete_guard}' is no share.",
-                "Expected a percentage from 0% to 100%.",
-            )
+        for name, guard in (("delete_guard", flow.delete_guard), ("empty_guard", flow.empty_guard or "0%")):
+            if not _PERCENT.fullmatch(guard) or float(guard.rstrip("% ")) > 100:
+                yield facts.problem(
+                    ("flows", flow.name, name), f"{holder}: {name} '{guard}' is no share.", "Expected a percentage from 0% to 100%."
+                )
         if flow.freshness.seconds <= 0:
             yield facts.problem(
                 ("flows", flow.name, "freshness"), f"{holder}: freshness is zero.", "Expected a duration above zero, such as 15m."

@@ -1,12 +1,14 @@
-"""Stops before damage: a run that would delete more than the map allows does not begin to write."""
+"""Stops before damage: a run that would delete or empty more than the map allows does not begin to write."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
+from accord.connectors.types import quote
 from accord.model.errors import GuardStopped, MapError
 from accord.model.flow import Flow
-from accord.sync.cycle import Cycle, Side
+from accord.sync.cycle import Cycle, Side, join_on, storage_type
+from accord.sync.state.base import agreed_rows
 
 ALWAYS_ALLOWED_ROWS = 5  # below this a share says nothing: one row of three is 33 %
 
@@ -46,6 +48,51 @@ def check_deletes(cycle: Cycle) -> None:
         _check(cycle, marked, agreed, share, "mark {} of {} agreed rows as deleted", todo)
 
 
+def check_emptied(cycle: Cycle) -> None:
+    """Refuse to empty a field in mass: more than ``empty_guard`` of its agreed values (and more than 5) would be gone, their rows not.
+
+    That is what a column looks like that was dropped and made again, a broken import, a mapping to the wrong column. A text without a
+    character counts as none: it is what such a column is often filled with.
+
+    Raises:
+        GuardStopped: before anything is written.
+    """
+    share = empty_share_of(cycle.flow)
+    fields = {f: storage_type(cycle.entity, f) for f in cycle.fields if f not in cycle.keys}
+    if not fields:
+        return
+    lost = [f"count(*) FILTER (WHERE {filled(f'g.{quote(f)}', t)} AND NOT {filled(f'm.{quote(f)}', t)})" for f, t in fields.items()]
+    on = join_on(cycle.keys, "m", "g")
+    counts = cycle.sql(f"SELECT {', '.join(lost)} FROM merged m JOIN golden0 g ON {on} WHERE m._exists AND NOT m._held")[0]
+    for (field, type_), count in zip(fields.items(), (int(str(n)) for n in counts), strict=True):
+        if count <= ALWAYS_ALLOWED_ROWS:
+            continue
+        agreed = cycle.count(f"SELECT count(*) FROM {agreed_rows(cycle)} WHERE {filled(quote(field), type_)}")
+        if count > share * agreed:
+            raise GuardStopped(
+                "delete guard",
+                f"flow '{cycle.flow.name}' would empty {count} of {agreed} values of '{field}'{_who(cycle, field, type_)}; "
+                f"{cycle.flow.empty_guard or cycle.flow.delete_guard} are allowed",
+                "A column that was dropped and made again is empty: bring its values back, or map the field elsewhere. "
+                "If this is meant, run again with --allow-deletes, or set empty_guard.",
+            )
+
+
+def filled(value: str, type_: str) -> str:
+    """SQL: whether a value (SQL) of a DuckDB type is one."""
+    return f"(coalesce({value}, '') <> '')" if type_ == "VARCHAR" else f"({value} IS NOT NULL)"
+
+
+def _who(cycle: Cycle, field: str, type_: str) -> str:
+    """The system whose nulls those are, by name; empty where it is not one."""
+    emptied = f"{filled(f'g.{quote(field)}', type_)} AND NOT {filled(f'm.{quote(field)}', type_)}"
+    rows = f"merged m JOIN golden0 g ON {join_on(cycle.keys, 'm', 'g')} WHERE m._exists AND {emptied}"
+    found = cycle.sql(f"SELECT DISTINCT m.{quote('w.' + field)} FROM {rows}")
+    winner = int(str(found[0][0])) if len(found) == 1 else 0
+    side = next((s for s in cycle.sides if s.index + 1 == winner), None)
+    return f", because '{side.name}' shows none in '{side.codes[field].column or field}'" if side and field in side.codes else ""
+
+
 def _outside(cycle: Cycle, side: Side) -> int:
     """Rows the side shows outside the keys this run looks at: as many as are agreed there."""
     if not cycle.partial:
@@ -62,13 +109,25 @@ def _check(cycle: Cycle, deletes: int, rows: int, share: Fraction, sentence: str
 
 
 def share_of(flow: Flow) -> Fraction:
-    """What a flow's guard allows: «20%» as 1/5.
+    """What a flow's guard of deletes allows: «20%» as 1/5.
 
     Raises:
         MapError: it is no percentage.
     """
-    text = flow.delete_guard
+    return _share(flow, "delete_guard", flow.delete_guard)
+
+
+def empty_share_of(flow: Flow) -> Fraction:
+    """What a flow's guard of emptied fields allows.
+
+    Raises:
+        MapError: it is no percentage.
+    """
+    return _share(flow, "empty_guard", flow.empty_guard) if flow.empty_guard else share_of(flow)
+
+
+def _share(flow: Flow, name: str, text: str) -> Fraction:
     try:
         return Fraction(text.strip().removesuffix("%").strip()) / 100
     except ValueError:
-        raise MapError(f"delete_guard '{text}' is no percentage.", place=flow.place, expected="Expected for example 20%.") from None
+        raise MapError(f"{name} '{text}' is no percentage.", place=flow.place, expected="Expected for example 20%.") from None

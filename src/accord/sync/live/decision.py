@@ -25,6 +25,7 @@ class Decision:
         changes: by side, what is written there.
         wanted: by side, the row it is to hold.
         sets: by side, the fields that are written.
+        emptied: fields that had a value and will have none.
         rows: by side, its row as it was.
     """
 
@@ -37,6 +38,7 @@ class Decision:
     wanted: dict[str, Wanted] = field(default_factory=dict)
     sets: dict[str, list[str]] = field(default_factory=dict)
     rows: dict[str, Texts] = field(default_factory=dict)
+    emptied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class Decider:
             return "a field that this system does not decide"
         merged = [seen[n] if f in moved else known.golden[n] for n, f in enumerate(self._fields)]
         decision = Decision(change.key, "update", merged, change.changed_at, {source: seen})
+        decision.emptied = tuple(f for n, f in enumerate(self._fields) if f in moved and known.golden[n] and not merged[n])
         for name, shown in others.items():
             decision.sides[name] = list(known.sides[name])
             side = self._sides[name]

@@ -30,7 +30,7 @@ from accord.model.event import Event, ObjectRef
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
-from accord.sync.apply.guard import ALWAYS_ALLOWED_ROWS, share_of
+from accord.sync.apply.guard import ALWAYS_ALLOWED_ROWS, empty_share_of, share_of
 from accord.sync.live.agreed import Agreed, Known, Values
 from accord.sync.live.decision import EQUAL, Change, Decider, Decision
 from accord.sync.live.rows import SideRows, Wanted
@@ -82,12 +82,16 @@ class LivePath:
         self._agreed = Agreed(entity, list(flow.bindings))
         self._rows: dict[tuple[str, Key], Texts] = {}  # as the systems write them; each is what is agreed with that side
         self._deletes: deque[float] = deque()
+        self._emptied: dict[str, deque[float]] = {}
+        self._values: dict[str, int] = {}  # of a field, before those were emptied; counted when it is asked for
+        self._empty_guard = empty_share_of(flow)
         self._count = 0
         self._unsaid: list[Event] = []
 
     def refresh(self) -> None:
         """Take in what a run has agreed since."""
         self._rows.clear()
+        self._values.clear()
         self._agreed.load(self._con, self._store, self.flow.name)
 
     @property
@@ -208,7 +212,7 @@ class LivePath:
                     self._remember(source, key, rows[key])
             else:
                 decisions.append(decision)
-        decisions = self._guarded(decisions, taken)
+        decisions = self._spared(self._guarded(decisions, taken), taken)
         return self._carry_out(source, decisions, rows, taken, unseen) if decisions else set()
 
     def _believed(self, name: str, key: Key, known: Known | None) -> Texts | None:
@@ -232,6 +236,26 @@ class LivePath:
                 taken.leave(self.flow.name, decision.key, "more deletes than the guard allows")
             return [d for d in decisions if d.op != "delete"]
         self._deletes.extend([now] * len(doomed))
+        return decisions
+
+    def _spared(self, decisions: list[Decision], taken: Taken) -> list[Decision]:
+        """Without those that empty a field, when these and those of the last hour are more of its values than one run would be allowed."""
+        now = time.monotonic()
+        for name in {f: None for d in decisions for f in d.emptied}:
+            past = self._emptied.setdefault(name, deque())
+            while past and now - past[0] > _GUARD_SECONDS:
+                past.popleft()
+            mine = [d for d in decisions if name in d.emptied]
+            count = len(past) + len(mine)
+            if count > ALWAYS_ALLOWED_ROWS:
+                if name not in self._values:
+                    self._values[name] = self._agreed.filled(name) + len(past)
+                if count > self._empty_guard * self._values[name]:
+                    for decision in mine:
+                        taken.leave(self.flow.name, decision.key, "more emptied values than the guard allows")
+                    decisions = [d for d in decisions if name not in d.emptied]
+                    continue
+            past.extend([now] * len(mine))
         return decisions
 
     def _carry_out(

@@ -18,7 +18,7 @@ _ENTITY = {"name", "key", "fields", "title", "owner", "rules", "events", "versio
 _FIELD = {"name", "type", "required", "unique", "unit", "values", "pattern", "minimum", "maximum", "references", "at_most", "severity"}
 _FIELD |= {"personal", "description", "place", "dimension"}
 _FLOW = {"name", "entity", "bindings", "title", "owner", "authority", "existence", "delete_guard", "freshness", "drift", "priority"}
-_FLOW |= {"covers", "place", "contested"}
+_FLOW |= {"covers", "place", "contested", "empty_guard"}
 _BINDING = {
     "name",
     "resource",

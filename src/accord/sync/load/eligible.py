@@ -14,7 +14,7 @@ from accord.sync.mapping.fields import FieldCode
 # fmt: off
 _FLOW: Final = frozenset({
     "name", "entity", "bindings", "title", "owner", "authority", "existence", "deletes", "delete_guard", "freshness", "drift", "priority",
-    "covers", "place",
+    "covers", "place", "empty_guard",
 })
 _BINDING: Final = frozenset({
     "name", "resource", "fields", "system", "direction", "cursor", "where", "create", "capture", "overlap", "sweep_every", "place",

@@ -87,6 +87,12 @@ def base_paths(cycle: Cycle, side: Side) -> list[Path]:
     return _paths(cycle, f"base:{side.name}")
 
 
+def agreed_rows(cycle: Cycle) -> str:
+    """SQL of all agreed rows, also in a run over part of the keys; columns of fields the map gained since may lack."""
+    paths = _paths(cycle, "golden")
+    return f"({folded(paths, cycle.keys)})" if cycle.partial and paths else "golden0"
+
+
 def _paths(cycle: Cycle, role: str) -> list[Path]:
     return [cycle.store.read_segment(sha) for sha in cycle.store.flow_state(cycle.flow.name).get(role, ())]
 
