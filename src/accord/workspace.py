@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
@@ -33,12 +33,14 @@ class Workspace:
         map_path: file or folder it was loaded from.
         root: folder that holds ``.accord/`` (store and segments) and ``deliverables/``.
         store: event log and projections.
+        variables: what is filled into the map beside its own.
     """
 
     map: IntegrationMap
     map_path: Path
     root: Path
     store: Store
+    variables: Mapping[str, str] = field(default_factory=dict)
     _open: dict[str, Connector] = field(default_factory=dict, repr=False)
 
     @property
@@ -75,11 +77,24 @@ class Workspace:
         """Every system's connector, made when it is asked for."""
         return _Lazy(self)
 
-    def close(self) -> None:
-        """Close the connectors and the store."""
+    def renewed(self) -> Workspace:
+        """The same workspace, on the same store, with the map as it is now; close only the connectors of one of the two.
+
+        Raises:
+            MapError: the map is wrong.
+            UnknownName: a value is given for a name that it no longer mentions.
+        """
+        return replace(self, map=_loaded(self.map_path, self.root, self.variables), _open={})
+
+    def close_connectors(self) -> None:
+        """Close the connectors; they open again when they are needed."""
         for connector in self._open.values():
             connector.close()
         self._open.clear()
+
+    def close(self) -> None:
+        """Close the connectors and the store."""
+        self.close_connectors()
         self.store.close()
 
     def __enter__(self) -> Workspace:
@@ -158,8 +173,7 @@ def open_workspace(
     """
     folder = map_path if map_path.is_dir() else map_path.parent
     home = (root or folder).resolve()
-    integration_map = load_map(map_path, {"workspace": str(home), **(variables or {})}, known_connectors=known_connectors())
-    _check_used(variables or {}, integration_map)
+    integration_map = _loaded(map_path, home, variables or {})
     state = home / ".accord"
     try:
         state.mkdir(parents=True, exist_ok=True)
@@ -168,4 +182,10 @@ def open_workspace(
         raise UsageError(what, expected="Name a folder that can be written with --workspace.") from error
     store = open_store(store_url or str(state / "store.db"), segments=state / "segments", keys=state / "keys")
     store.protect(PersonalValues(integration_map))
-    return Workspace(integration_map, map_path, home, store)
+    return Workspace(integration_map, map_path, home, store, variables or {})
+
+
+def _loaded(map_path: Path, home: Path, variables: Mapping[str, str]) -> IntegrationMap:
+    found = load_map(map_path, {"workspace": str(home), **variables}, known_connectors=known_connectors())
+    _check_used(variables, found)
+    return found

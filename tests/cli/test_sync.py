@@ -77,3 +77,18 @@ def test_a_conflict_left_to_a_person_is_a_task(small: Any) -> None:
     assert (task["team"], task["conflict"]["field"], task["conflict"]["values"]) == ("ops", "name", {"a": "a!", "b": "b!"})
     assert (theirs["conflicts"], decided["conflicts"]) == ([], [])
     assert "name of things 2" in shown
+
+
+def test_rows_a_target_refused_make_the_call_fail_though_all_others_are_written(small: Any) -> None:
+    """A cron job looks at nothing but the exit code; rows that wait in quarantine are known to wait, these are not where they belong."""
+    small.call("sync", str(small.folder))
+    small.sql("b", "CREATE TRIGGER no BEFORE UPDATE ON things WHEN NEW.size > 99 BEGIN SELECT RAISE(ABORT, 'at most 99'); END")
+    small.sql("a", "UPDATE things SET size = CASE id WHEN '1' THEN 100 ELSE 50 END")
+
+    code, told, _ = small.call("sync", str(small.folder))
+    dry, _, _ = small.call("sync", str(small.folder), "--dry-run")
+    small.sql("a", "UPDATE things SET size = 99 WHERE id = '1'")
+    mended, _, _ = small.call("sync", str(small.folder))
+
+    assert (code, "b/things refused 1 rows (at most 99)" in told, small.rows("b")["2"][1]) == (1, True, 50)
+    assert (dry, mended) == (0, 0)

@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from accord.cli.output import escape, out, table
-from accord.model.errors import AccordError
-from accord.sync import FlowResult
+from accord.model.errors import AccordError, UnknownName
+from accord.model.integration_map import IntegrationMap
+from accord.sync import FlowResult, flow_order
 
 FINDINGS = 20  # so many sentences; --json has them all
 _STYLE = {"problem": "red", "warning": "yellow"}
+
+
+def chosen_flows(map: IntegrationMap, given: Sequence[str]) -> list[str]:  # noqa: A002 - the name the whole engine uses
+    """The flows that are meant, all when none is given, in the order their references need.
+
+    Raises:
+        UnknownName: the map has no such flow.
+    """
+    for name in given:
+        if name not in map.flows:
+            raise UnknownName("flow", name, map.flows)
+    return [name for name in flow_order(map) if not given or name in given]
 
 
 def show_results(results: Sequence[FlowResult], failures: Sequence[tuple[str, AccordError]], *, title: str = "") -> None:
@@ -32,6 +45,12 @@ def show_results(results: Sequence[FlowResult], failures: Sequence[tuple[str, Ac
     if results and not failures and not any(r.changed for r in results):
         agree = not any(r.waiting or r.open_conflicts or _worrying(r) for r in results)
         out().print("no change: the systems agree with the last synchronization" if agree else "no change since the last synchronization")
+
+
+def about(flow: str, sentence: str) -> str:
+    """A sentence with the flow it is about in front, named once."""
+    rest = sentence.removeprefix(f"flow '{flow}': ")
+    return rest if f"flow '{flow}'" in rest else f"{flow}: {rest}"
 
 
 def counted(result: FlowResult) -> str:

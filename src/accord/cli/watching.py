@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from accord.cli.flows import counted
+from accord.cli.flows import about, chosen_flows, counted
+from accord.cli.map_changes import State, noticing
 from accord.cli.output import clock, plain, visible
 from accord.cli.stopping import ended_by_signals
 from accord.govern.reviews import note_due
@@ -61,7 +63,7 @@ class Told:
         for sentence, finding in self._findings[flow.name].items():
             if sentence not in before:  # one that stays is no news
                 body = {"kind": finding.kind, "severity": finding.severity, "count": finding.count, "examples": finding.examples}
-                self.say("finding", f"{flow.name}: {finding.severity}: {sentence}", flow=flow.name, message=sentence, **body)
+                self.say("finding", f"{finding.severity}: {about(flow.name, sentence)}", flow=flow.name, message=sentence, **body)
 
     def applied(self, flow: Flow, taken: Taken) -> None:
         """What goes the short way is counted in the metrics and stands in the log; a line for each would be noise."""
@@ -73,14 +75,14 @@ class Told:
 
     def failed(self, flow: Flow, run: str, error: AccordError, now: datetime) -> None:
         """The error, in full."""
-        self.say("failed", f"{flow.name}: {error}", flow=flow.name, run=run, kind=type(error).__name__, message=str(error))
+        self.say("failed", about(flow.name, str(error)), flow=flow.name, run=run, kind=type(error).__name__, message=str(error))
 
     def state(self, report: FlowReport) -> None:
         """A state that is not just waiting for the next change."""
         if self._states.get(report.flow, "waiting") == report.state:
             return
         self._states[report.flow] = report.state
-        what = {"parked": "is parked; correct the cause and start again", "backing_off": "will be tried again"}
+        what = {"parked": "is parked; correct the cause, then change the map or start again", "backing_off": "will be tried again"}
         self.say("state", f"{report.flow} {what.get(report.state, 'goes on')}", flow=report.flow, state=report.state, reason=report.reason)
 
 
@@ -129,34 +131,107 @@ class Starter:
             self._told.say("not_started" if begun.reason else "process_started", begun.sentence, **plain(begun))
 
 
-def watch(workspace: Workspace, flows: Sequence[str], lease: Lease, *, as_json: bool, metrics_port: int | None, lineage: str) -> int:
-    """Keep the flows until SIGTERM or Ctrl-C; the present run is finished first. Returns the exit code."""
+class Following:
+    """The workspace a watch goes on with, once its map has changed; a wrong map is told and the one before stays."""
+
+    def __init__(self, workspace: Workspace, given: Sequence[str], told: Told) -> None:
+        self._workspace, self._given, self._told = workspace, given, told
+        self._next: tuple[Workspace, list[str]] | None = None
+        self._turn = threading.Lock()
+        self.stop = threading.Event()
+        self.halt: Callable[[], None] = self.stop.set
+
+    def end(self) -> None:
+        """End the watch after the present run; safe in a signal handler."""
+        self.stop.set()
+        self.halt()
+
+    def changed(self) -> None:
+        """Take up the map as it is now, after the present run."""
+        try:
+            fresh = self._workspace.renewed()
+            flows = chosen_flows(fresh.map, self._given)
+        except AccordError as error:
+            said = f"the map has changed and is not used: {error} The one before goes on until it is mended."
+            self._told.say("map_refused", said, kind=type(error).__name__, message=str(error))
+            return
+        with self._turn:
+            self._next = fresh, flows
+        self.halt()
+
+    @property
+    def waits(self) -> bool:
+        """Whether the present loop is to end."""
+        return self.stop.is_set() or self._next is not None
+
+    def taken(self) -> tuple[Workspace, list[str]] | None:
+        """The next workspace with its flows; ``None`` when the watch is to end."""
+        with self._turn:
+            found, self._next = self._next, None
+        return None if self.stop.is_set() else found
+
+
+def watch(
+    workspace: Workspace, given: Sequence[str], lease: Lease, since: State, *, as_json: bool, metrics_port: int | None, lineage: str
+) -> int:
+    """Keep the flows until SIGTERM or Ctrl-C, each run by the map as it is then; the present run is finished first.
+
+    Args:
+        workspace: under the caller's leases.
+        given: the flows that are meant; empty: all of the map.
+        lease: of the watch.
+        since: how the files of the map were before it was read.
+        as_json: print objects.
+        metrics_port: where ``/metrics`` is served.
+        lineage: where OpenLineage events go.
+
+    Returns:
+        The exit code.
+    """
     told, metrics = Told(as_json), Metrics()
-    observers: list[Observer] = [told, metrics, Telemetry(), Starter(workspace.work(), told)]
+    following, flows = Following(workspace, given, told), chosen_flows(workspace.map, given)
     with contextlib.ExitStack() as stack:
         send_telemetry()
-        if lineage:
-            observers.append(Lineage(workspace.map, _emitter(lineage, stack)))
-        loop = Watch(
-            workspace.map,
-            flows,
-            workspace.connectors(),
-            workspace.store,
-            new_run=new_run_id,
-            clock=clock,
-            renew=lease.renew,
-            observers=observers,
-        )
-        stack.enter_context(ended_by_signals(loop.stop, loop.end))
+        telemetry, emit = Telemetry(), _emitter(lineage, stack) if lineage else None
+        stack.enter_context(ended_by_signals(following.stop, following.end))
         port = stack.enter_context(serve(metrics, metrics_port)) if metrics_port is not None else None
+        stack.enter_context(noticing(workspace.map_path, following.changed, since=since))
         where = f"; metrics at http://127.0.0.1:{port}/metrics" if port is not None else ""
         told.say("watching", f"watching {', '.join(flows) or 'no flow'}{where}", flows=list(flows), port=port)
         try:
-            loop.run()
+            while True:
+                observers: list[Observer] = [told, metrics, telemetry, Starter(workspace.work(), told)]
+                observers += [Lineage(workspace.map, emit)] if emit else []
+                _keep(workspace, flows, lease, observers, following)
+                found = following.taken()
+                if found is None:
+                    break
+                workspace.close_connectors()
+                workspace, flows = found
+                stack.callback(workspace.close_connectors)
+                told.say("map", f"the map has changed; watching {', '.join(flows) or 'no flow'} by the new one", flows=list(flows))
         finally:
             metrics.ended()
         told.say("stopped", "stopped; everything committed stands")
     return 0
+
+
+def _keep(workspace: Workspace, flows: Sequence[str], lease: Lease, observers: Sequence[Observer], following: Following) -> None:
+    """Until the watch is to end or to go on by another map."""
+    loop = Watch(
+        workspace.map,
+        flows,
+        workspace.connectors(),
+        workspace.store,
+        new_run=new_run_id,
+        clock=clock,
+        renew=lease.renew,
+        observers=observers,
+    )
+    following.halt = loop.end
+    if following.waits:  # told before this one was there to be ended
+        loop.end()
+    loop.run()
 
 
 def _emitter(lineage: str, stack: contextlib.ExitStack) -> Emit:

@@ -11,6 +11,8 @@ from typing import Any
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 from openlineage.client.facet_v2 import column_lineage_dataset, error_message_run, schema_dataset
 
+from accord.cli.flows import about
+
 ADD = "INSERT INTO things VALUES (?, ?, ?)"
 
 
@@ -154,3 +156,38 @@ def get(port: int, path: str) -> tuple[int, str]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode()
+
+
+def test_a_watch_goes_on_by_a_changed_map_and_by_the_one_before_while_it_is_wrong(place: Any) -> None:
+    """A map is edited while a service runs; nobody should have to think of starting it again, and a slip must not end it."""
+    place.sql("a", "INSERT INTO things VALUES ('1', 'x', 1)")
+    watcher = place.start()
+    watcher.until("run", flow="things")
+    good = (place.folder / "map.yaml").read_text()
+
+    (place.folder / "map.yaml").write_text(good.replace("b: {resource: things,", "b: {resorce: things,"))
+    refused = watcher.until("map_refused")
+    place.sql("a", "INSERT INTO things VALUES ('2', 'y', 2)")
+    watcher.until("run", flow="things")
+    kept = place.sql("b", "SELECT id, size FROM things ORDER BY id")
+    (place.folder / "map.yaml").write_text(
+        good.replace(
+            "      b: {resource: things, fields: {id: id, name: name, size: size}}",
+            "      b: {resource: things, fields: {id: id, name: name}}",
+        )
+    )
+    renewed = watcher.until("map")
+    place.sql("a", "INSERT INTO things VALUES ('3', 'z', 3)")
+    watcher.until("run", flow="things")
+
+    assert ("resorce" in refused["message"], kept) == (True, [("1", 1), ("2", 2)])
+    assert renewed["flows"] == ["things"]
+    assert place.sql("b", "SELECT id, size FROM things ORDER BY id") == [*kept, ("3", None)]
+    assert watcher.end() == 0
+
+
+def test_a_line_names_its_flow_once() -> None:
+    """Sentences that stand alone elsewhere name it themselves."""
+    assert about("things", "flow 'things': 2 rows wait.") == "things: 2 rows wait."
+    assert about("things", "delete guard: flow 'things' would delete 9 rows.") == "delete guard: flow 'things' would delete 9 rows."
+    assert about("things", "crm/people no longer has 'x'.") == "things: crm/people no longer has 'x'."

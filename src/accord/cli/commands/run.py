@@ -27,7 +27,7 @@ def run(
     where: options.Where = options.WHERE,
     json: options.Json = False,
     again: bool = typer.Option(False, "--again", help="Walk all steps even when nothing changed since the last run."),
-    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run delete more rows than the guard allows."),
+    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run delete or empty more than the guards allow."),
 ) -> int:
     """Run all eight steps and show the scoreboard."""
     with where.opened() as workspace:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import typer
 
 from accord.cli import options
-from accord.cli.flows import show_results
+from accord.cli.flows import about, chosen_flows, show_results
+from accord.cli.map_changes import map_state
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress
 from accord.govern.reviews import note_due
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
-from accord.model.errors import AccordError, UnknownName, UsageError
-from accord.sync import flow_order, run_flow
+from accord.model.errors import AccordError, UsageError
+from accord.sync import run_flow
 
 
 def register(app: typer.Typer) -> None:
@@ -25,30 +26,31 @@ def sync(
     json: options.Json = False,
     flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what would be written and write nothing."),
-    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run delete more rows than the guard allows."),
+    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run delete or empty more than the guards allow."),
     whole: bool = typer.Option(False, "--whole", help="Compare every row, also where a system says what changed."),
     watch: bool = typer.Option(False, "--watch", help="Keep on: run a flow when its systems change, until SIGTERM or Ctrl-C."),
     metrics_port: int | None = typer.Option(None, "--metrics-port", help="With --watch: /metrics and /health on this port of 127.0.0.1."),
     lineage: str = typer.Option("", "--lineage", help="With --watch: OpenLineage events to this file or URL.", envvar="ACCORD_LINEAGE"),
 ) -> int:
-    """Run the flows in the order their references need; one that fails does not stop the others. Exit code 3 when a system was away."""
+    """Run the flows in the order their references need; one that fails does not stop the others.
+
+    Exit code 3 when a system was away; 1 when a guard, drift or a refusal stopped a flow, or when a target did not take all its rows.
+    Rows in quarantine and conflicts wait for people and are no failure: exit code 0.
+    """
     if watch and (dry_run or allow_deletes or whole):
         raise UsageError("--watch goes on by itself.", expected="Use --dry-run, --allow-deletes and --whole with a single `accord sync`.")
     if metrics_port is not None and not watch:
         raise UsageError("--metrics-port serves the figures of --watch.", expected="Add --watch, or leave it out.")
-    results, failures = [], []
+    results, failures, since = [], [], map_state(where.map_path)
     with where.opened() as workspace, progress(json) as bar:
-        for name in flow:
-            if name not in workspace.map.flows:
-                raise UnknownName("flow", name, workspace.map.flows)
-        chosen = [name for name in flow_order(workspace.map) if not flow or name in flow]
+        chosen = chosen_flows(workspace.map, flow)
         if not dry_run:
             note_due(workspace.map, workspace.store, now=clock())
         if watch:
             from accord.cli import watching  # it brings metrics and tracing along, which a single run has no use for
 
             with workspace.store.lease("watch") as lease:
-                return watching.watch(workspace, chosen, lease, as_json=json, metrics_port=metrics_port, lineage=lineage)
+                return watching.watch(workspace, flow, lease, since, as_json=json, metrics_port=metrics_port, lineage=lineage)
         now = clock()
         run = new_run_id(now)
         bar.begin("sync", len(chosen))
@@ -82,5 +84,7 @@ def sync(
         for one in begun:
             out().print(escape(one.sentence))
     for name, failure in failures:
-        emit_error(type(failure).__name__, f"flow '{name}': {failure}", as_json=False, code=failure.exit_code)
-    return 3 if any(error.exit_code == 3 for _, error in failures) else 1 if failures else 0
+        emit_error(type(failure).__name__, about(name, str(failure)), as_json=False, code=failure.exit_code)
+    if any(error.exit_code == 3 for _, error in failures):
+        return 3
+    return 1 if failures or any(result.status == "partial" for result in results) else 0
