@@ -10,11 +10,13 @@ from accord.measure.working_time import due_from
 from accord.model.integration_map import IntegrationMap
 from accord.model.organization import Calendar, Team
 from accord.model.values import Duration
-from accord.model.working_time import due
+from accord.model.working_time import DAYS, due
 
 CALENDARS = {
     "office": Calendar("office", timezone="Europe/Berlin", holidays=("2026-03-31", "2026-04-03")),
     "shift": Calendar("shift", timezone="America/New_York", days=("wed", "sat", "sun"), opens="06:30", closes="21:45"),
+    "late": Calendar("late", timezone="Europe/Berlin", days=("mon", "sat", "sun"), opens="14:00", closes="24:00"),
+    "always": Calendar("always", days=DAYS, opens="00:00", closes="24:00"),
     "closed": Calendar("closed", opens="17:00", closes="09:00"),
 }
 TEAMS = {name: Team(name, calendar=name) for name in CALENDARS} | {"free": Team("free"), "lost": Team("lost", calendar="unknown")}
@@ -43,6 +45,17 @@ def test_the_query_agrees_with_what_people_are_told() -> None:
         found = con.execute(f"SELECT due_at FROM ({query}) ORDER BY place").fetchall()
 
     assert [row[0] for row in found] == [by_hand(*row) for row in rows]
+
+
+def test_a_day_that_closes_at_midnight_goes_on_with_the_next_one() -> None:
+    """24:00 is what people write for it; in the night of the clock change the day is as long as it is."""
+    late, always = CALENDARS["late"], CALENDARS["always"]
+    friday, saturday = datetime(2026, 3, 27, 20, tzinfo=UTC), datetime(2026, 3, 28, 22, 30, tzinfo=UTC)
+
+    assert due(friday, Duration(3600), late) == datetime(2026, 3, 28, 14, tzinfo=UTC)
+    assert due(saturday, Duration(1800), late) == datetime(2026, 3, 28, 23, tzinfo=UTC)
+    assert due(saturday, Duration(1801), late) == datetime(2026, 3, 29, 12, 0, 1, tzinfo=UTC)
+    assert due(friday, Duration(3 * 86_400 + 5), always) == datetime(2026, 3, 30, 20, 0, 5, tzinfo=UTC)
 
 
 def _agreed(random: Random) -> int | None:

@@ -8,12 +8,15 @@ import tempfile
 from pathlib import Path
 
 from accord.model.errors import StorageFull, TerminalError
+from accord.store.lease import runs
 
 _ASIDE = ".writing-"
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file so that a reader, or a crash, sees the old one or the new one and never a part.
+
+    What processes that were killed had written beside it, and not put in its place, is removed.
 
     Raises:
         StorageFull: the disk took no more; the old file stands.
@@ -22,7 +25,8 @@ def write_whole(path: Path, text: str) -> None:
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_ASIDE, suffix=path.suffix)
+        _clear_dead(path.parent)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{_ASIDE}{os.getpid()}-", suffix=path.suffix)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
@@ -35,6 +39,14 @@ def write_whole(path: Path, text: str) -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(str(path), os.strerror(error.errno)) from error
         raise TerminalError(f"cannot write {path}: {error.strerror}. Choose a place that can be written.") from error
+
+
+def _clear_dead(folder: Path) -> None:
+    """As ``clear_unfinished`` where others may be writing, too: only what belongs to a process that is no more."""
+    for left in sorted(folder.glob(f"{_ASIDE}*")):
+        number = left.name.removeprefix(_ASIDE).partition("-")[0]
+        if number.isdigit() and not runs(int(number)):
+            left.unlink(missing_ok=True)
 
 
 def clear_unfinished(folder: Path) -> None:

@@ -34,7 +34,7 @@ def due_from(integration_map: IntegrationMap, rows: str) -> str:
     teams = ", ".join(f"({literal(team)}, {literal(calendar.name)})" for team, calendar in sorted(by.items()))
     calendars = []
     for calendar in {calendar.name: calendar for calendar in by.values()}.values():
-        opens, closes = (literal(f"{moment:%H:%M}") for moment in hours(calendar))
+        opens, closes = (literal("{:02}:{:02}".format(*divmod(minutes, 60))) for minutes in hours(calendar))
         days = ", ".join(str(DAYS.index(day) + 1) for day in calendar.days)
         off = ", ".join(literal(day) for day in calendar.holidays)
         at = f"{literal(calendar.name)}, {literal(calendar.timezone)}, {opens}, {closes}, {seconds_a_day(calendar)}"

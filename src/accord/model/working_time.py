@@ -9,6 +9,7 @@ from accord.model.organization import Calendar
 from accord.model.values import Duration
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY_MINUTES = 24 * 60
 _FURTHEST_DAYS = 3660  # a calendar without a working day in ten years has none
 
 
@@ -34,8 +35,7 @@ def due(start: datetime, within: Duration, calendar: Calendar | None) -> datetim
     moment = start.astimezone(zone)
     for _ in range(_FURTHEST_DAYS):
         if works(calendar, moment.date()):
-            begin = max(moment, datetime.combine(moment.date(), opens, zone))
-            end = datetime.combine(moment.date(), closes, zone)
+            begin, end = max(moment, _at(moment.date(), opens, zone)), _at(moment.date(), closes, zone)
             # Subtracted in UTC: two times of one zone would be subtracted by the clock on the wall, which jumps twice a year.
             room = end.astimezone(UTC) - begin.astimezone(UTC)
             if room >= left and room > timedelta(0):
@@ -53,9 +53,22 @@ def works(calendar: Calendar, day: date) -> bool:
 def seconds_a_day(calendar: Calendar) -> int:
     """How long people work on a working day; 0 or less where nobody does."""
     opens, closes = hours(calendar)
-    return (closes.hour - opens.hour) * 3600 + (closes.minute - opens.minute) * 60
+    return (closes - opens) * 60
 
 
-def hours(calendar: Calendar) -> tuple[time, time]:
-    """When the working day opens and closes."""
-    return time.fromisoformat(calendar.opens), time.fromisoformat(calendar.closes)
+def hours(calendar: Calendar) -> tuple[int, int]:
+    """When the working day opens and closes: minutes by the clock on the wall; 24:00, the end of the day, is 1,440."""
+    return _minutes(calendar.opens), _minutes(calendar.closes)
+
+
+def _minutes(clock: str) -> int:
+    if clock == "24:00":  # which Python takes for no time of day, and people for the end of it
+        return _DAY_MINUTES
+    read = time.fromisoformat(clock)
+    return read.hour * 60 + read.minute
+
+
+def _at(day: date, minutes: int, zone: ZoneInfo) -> datetime:
+    """The moment the clock on the wall shows a time of a day; of 1,440 the first of the next."""
+    days, rest = divmod(minutes, _DAY_MINUTES)
+    return datetime.combine(day + timedelta(days=days), time(*divmod(rest, 60)), zone)
