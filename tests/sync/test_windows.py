@@ -196,3 +196,24 @@ def test_beside_a_counter_an_edit_that_was_never_shown_elsewhere_still_meets_its
     assert [world.rows(n)["1"] for n in "ab"] == [(wins, 116)] * 2
     assert [(r["loser"], r["losing_value"]) for r in world.segments("conflicts")] == ([] if seen else [("b", "by b")])
     assert not world.sync().changed
+
+
+def test_a_run_is_taken_up_whose_second_round_deleted_and_whose_first_did_not(make_world: Any) -> None:
+    """Only of deletes is noted what became of them; no run could begin any more after this one."""
+    world = make_world(dict.fromkeys("ab", TABLE), FIELDS, authority={"*": "a"})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'old', 1), ('2', 'old', 2)")
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'new'")
+
+    def meanwhile(said: str) -> None:
+        if said.endswith("writing b"):
+            world.sql("b", "DELETE FROM things WHERE id = '2'")
+        if said.endswith("moving the base"):
+            raise Crash
+
+    with pytest.raises(Crash):
+        world.sync(progress=meanwhile)
+    world.sync()
+
+    assert [world.rows(n) for n in "ab"] == [{"1": ("new", 1)}] * 2
+    assert not world.sync().changed

@@ -133,6 +133,8 @@ def _about(cycle: Cycle, stored: StoredEvent, *types: str) -> list[dict[str, Any
     A run that is taken up under its own id begins with round 1 again.
     """
     given, run = stored.event.attributes, ObjectRef("run", str(stored.event.attributes["run"]))
+    if "round" not in given:
+        return []  # nothing is noted of it; what is noted of the same run is about another round
     until = min((s.seq for s in cycle.intents if s.seq > stored.seq), default=None)
     return [
         dict(s.event.attributes)
