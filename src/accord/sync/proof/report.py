@@ -14,6 +14,7 @@ KIND = "accord reconciliation"
 VERSION = 1
 NAMED = 10_000  # differences written out; the segment in the store holds all of them
 _SHOWN = 50
+_BY = {"native": "the systems", "portable": "accord"}
 
 
 def proof_body(map: IntegrationMap, proofs: Sequence[Reconciliation], head: Head, now: datetime) -> dict[str, Any]:  # noqa: A002
@@ -82,11 +83,17 @@ def proof_markdown(body: Mapping[str, Any], signature: Mapping[str, str]) -> str
     for flow in body["flows"]:
         lines += [f"## {_cell(flow['flow'])}", "", "| system | resource | rows | in quarantine |", "| --- | --- | ---: | ---: |"]
         lines += [f"| {_cell(s['system'])} | {_cell(s['resource'])} | {s['rows']:,} | {s['quarantined']:,} |" for s in flow["systems"]]
-        lines += ["", "| pair | keys in both | missing | extra | different | digests |", "| --- | ---: | ---: | ---: | ---: | --- |"]
+        lines += [
+            "",
+            "| pair | keys in both | missing | extra | different | digests | by |",
+            "| --- | ---: | ---: | ---: | ---: | --- | --- |",
+        ]
         for p in flow["pairs"]:
             digests = f"`{p['left_digest'][:16]}` {'=' if p['left_digest'] == p['right_digest'] else '≠'} `{p['right_digest'][:16]}`"
             pair = f"{_cell(p['left'])} ~ {_cell(p['right'])}"
-            lines.append(f"| {pair} | {p['keys']:,} | {p['missing']:,} | {p['extra']:,} | {p['different']:,} | {digests} |")
+            lines.append(
+                f"| {pair} | {p['keys']:,} | {p['missing']:,} | {p['extra']:,} | {p['different']:,} | {digests} | {_BY[p['method']]} |"
+            )
         lines += ["", *_differences(flow["differences"])]
     lines += [f"Signed with {signature['algorithm']} key `{signature['key']}`; SHA-256 of the signed content `{signature['sha256']}`.", ""]
     return "\n".join(lines)
