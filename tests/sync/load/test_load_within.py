@@ -44,7 +44,8 @@ FILL = f"""
 @pytest.fixture
 def source(postgres_url: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(postgres_url, autocommit=True) as db:
-        db.execute(f"CREATE TABLE src ({SOURCE})".encode())
+        # Rows of a view have no versions: the way of takers keeps those as it reads.
+        db.execute(f"CREATE TABLE kept ({SOURCE}); CREATE VIEW src AS SELECT * FROM kept".encode())
         db.execute(FILL.encode())
         yield db
 
@@ -100,10 +101,9 @@ def left_behind(world: Any) -> dict[str, list[str]]:
 def test_one_statement_leaves_what_the_ordinary_way_leaves(
     source: psycopg.Connection[Any], make: Any, inserted: list[int], went_directly: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every type, nulls, refused rows with their reasons and own columns; and the next run knows which rows were not written since."""
+    """Every type, nulls, refused rows with their reasons and own columns."""
     world = make("direct")
     result = world.sync()
-    versions = world.segments("digest:a")
     ordinary = make("ordinary")
     with monkeypatch.context() as patch:
         patch.setattr(first, "understood", lambda cycle: False)
@@ -115,7 +115,6 @@ def test_one_statement_leaves_what_the_ordinary_way_leaves(
     assert [f.sentence for f in result.findings] == [f.sentence for f in expected.findings]
     assert held(world) == held(ordinary)
     assert left_behind(world) == left_behind(ordinary)
-    assert sorted(row["id"] for row in versions) == list(range(1, ROWS + 1))
     assert not world.sync().changed
     assert world.reconcile().pairs[0].agrees
     source.execute("UPDATE src SET name = 'new' WHERE id = 5")

@@ -190,13 +190,13 @@ def _describe(cycle: Cycle, source: Side, stream: Stream) -> None:
 
 def _within(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally | None:
     """Fill the target without the rows leaving the engine, where it can be done so."""
-    if not (fits(cycle, plan.source, plan.target, fill, shape) and isinstance(fill, Inner)):
+    if not (fits(cycle, plan.source, plan.target, plan.stream, fill, shape) and isinstance(fill, Inner)):
         return None
     cycle.progress(f"{cycle.flow.name}: loading {plan.target.name} from {plan.source.name}")
-    tally, shas = fill_within(cycle, plan.source, plan.target, plan.stream, plan.con, fill, shape, plan.versions)
+    tally, shown = fill_within(cycle, plan.source, plan.target, plan.stream, plan.con, fill, shape)
     if tally.rows < SMALLEST_ROWS:
         raise OutOfOrdinaryError("there are few rows")
-    plan.shas.update(shas)
+    plan.shas[base_list(cycle, plan.target, shape.shown)] = shown
     return tally
 
 

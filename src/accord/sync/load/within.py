@@ -18,10 +18,7 @@ from duckdb.func import FunctionNullHandling
 from duckdb.sqltypes import BOOLEAN, HUGEINT, VARCHAR
 
 from accord.connectors.bulk import DIGEST, WRAP, Fill, Inner, Stream
-from accord.connectors.protocol import Versioned
 from accord.connectors.types import literal, quote
-from accord.model.errors import UnknownName, UsageError
-from accord.sync.capture.moved import key_columns
 from accord.sync.cycle import Cycle, Side, names
 from accord.sync.load.pour import OutOfOrdinaryError, Tally
 from accord.sync.load.query import OFF, REASONS, ROW, Shape, needed_columns, stream_query, target_codes
@@ -33,15 +30,18 @@ _BATCH_ROWS: Final = 20_480
 _numbers = itertools.count(1)
 
 
-def fits(cycle: Cycle, source: Side, target: Side, fill: Fill, shape: Shape) -> bool:
-    """Whether the rows can go this way: the target shows all that is kept of either side."""
+def fits(cycle: Cycle, source: Side, target: Side, stream: Stream, fill: Fill, shape: Shape) -> bool:
+    """Whether the rows can go this way: the target shows all that is kept of either side.
+
+    It does not show the versions of the source's rows, and to read them apart costs the server what is won here.
+    """
     lists = {base_list(cycle, source, None), golden_list(cycle, source), base_list(cycle, target, shape.shown)}
-    return isinstance(fill, Inner) and bool(shape.hashed) and len(lists) == 1
+    return isinstance(fill, Inner) and bool(shape.hashed) and len(lists) == 1 and not stream.versioned
 
 
 def fill_within(
-    cycle: Cycle, source: Side, target: Side, stream: Stream, con: duckdb.DuckDBPyConnection, fill: Inner, shape: Shape, versions: str
-) -> tuple[Tally, dict[str, str]]:
+    cycle: Cycle, source: Side, target: Side, stream: Stream, con: duckdb.DuckDBPyConnection, fill: Inner, shape: Shape
+) -> tuple[Tally, str]:
     """Insert the rows of the stream, and keep what the target then shows.
 
     Args:
@@ -52,17 +52,14 @@ def fill_within(
         con: where it is read; the target's transaction is this connection's.
         fill: of the target.
         shape: of the stream, as ``fits`` found it.
-        versions: the select list that versions of the source's rows are kept under; empty when they are not.
 
     Returns:
-        What the stream held, and the segments by the select list over the stream they stand for.
+        What the stream held, and the segment of what the target shows.
 
     Raises:
         OutOfOrdinaryError: a row needs more than an insert.
         duckdb.Error: likewise.
     """
-    shas = {versions: _versions(cycle, source, con)} if versions else {}
-    stream.versioned = False
     seen = _Seen()
     with seen.told_by(con) as (ended, refused):
         relation = stream.read(needed_columns(source), shape.digest)
@@ -77,20 +74,8 @@ def fill_within(
     if seen.refused:
         tally.refused.append(_batch(cycle, seen))
     kept = f"SELECT {base_list(cycle, target, columns)} FROM {shown}"
-    shas[base_list(cycle, target, shape.shown)] = cycle.store.write_segment_from(con, kept).sha
     source.rows = tally.rows
-    return tally, shas
-
-
-def _versions(cycle: Cycle, source: Side, con: duckdb.DuckDBPyConnection) -> str:
-    """The segment with the versions of the source's rows, read before the rows: one written in between looks written since."""
-    assert isinstance(source.connector, Versioned)
-    keys = key_columns(cycle, source)
-    try:
-        relation = source.connector.version_rows(con, source.binding.resource, keys, source.binding.where)
-    except (UsageError, UnknownName) as reason:
-        raise OutOfOrdinaryError(str(reason)) from reason
-    return cycle.store.write_segment_from(con, f"SELECT {names(keys)}, {DIGEST} FROM {relation}").sha
+    return tally, cycle.store.write_segment_from(con, kept).sha
 
 
 @dataclass(slots=True)
