@@ -119,3 +119,19 @@ def test_a_system_that_is_left_out_for_a_while_is_taken_up_where_it_was(make_wor
     world.sync()
 
     assert world.rows("a") == world.rows("b") == world.rows("c") == {"1": ("uno",), "2": ("zwei",)}
+
+
+def test_a_column_that_was_gone_for_a_while_gets_what_was_agreed_without_it(two: Any) -> None:
+    """Under ``drift: quarantine`` the others go on; when the column is back, its edits are edits and the rest is filled in."""
+    agreed(two, ALL)
+    remap(two, "b", ALL, drift="quarantine")
+    two.sync()
+    two.sql("b", "ALTER TABLE things RENAME COLUMN name TO label")
+    two.sql("a", "UPDATE things SET name = 'uno' WHERE id = '1'")
+    two.sync()
+    two.sql("b", "ALTER TABLE things RENAME COLUMN label TO name")
+    two.sql("b", "UPDATE things SET name = 'dos' WHERE id = '2'")
+
+    two.sync()
+
+    assert two.rows("a") == two.rows("b") == {"1": ("uno", 10), "2": ("dos", 20)}

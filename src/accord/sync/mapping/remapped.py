@@ -30,8 +30,8 @@ def find_remapped(cycle: Cycle, previous: Mapping[str, Any]) -> None:
         if took_part and side.name not in took_part:
             side.widened = frozenset(f for f, (_, may) in now.items() if may)  # what was agreed without it has yet to reach it
         if not cycle.limited:
-            # A field whose column is gone for now, and a side that is left out of the map for a while, keep what was agreed with them.
-            kept = {f: said for f, said in (before or {}).items() if f in side.binding.fields}
+            # A field whose column is gone for now keeps how it was read, but it is not written; a side that is left out keeps both.
+            kept = {f: [said, False] for f, (said, _) in (before or {}).items() if f in side.binding.fields}
             cycle.notes["mapped"] = {**cycle.notes.get("mapped", {}), side.name: {**kept, **now}}
 
 
