@@ -99,7 +99,7 @@ def test_every_case_falls_into_exactly_one_class(cases: list[tuple[int | None, i
     earlier = {str(i): start + hours[a] for i, (a, _) in enumerate(cases) if a is not None}
     later = {str(i): start + hours[b] for i, (_, b) in enumerate(cases) if b is not None}
 
-    row = dependency("p", "a", "b", earlier, later, limit=hours[limit] if limit else None, now=start + hours[now])
+    row = dependency("p", "a", "b", earlier, later, limit=Duration(3600 * limit) if limit else None, now=start + hours[now])
 
     classes = []
     for a, b in cases:
@@ -120,7 +120,7 @@ def test_a_way_back_and_a_step_that_may_be_left_out_are_no_disorder() -> None:
     later = first + timedelta(hours=1)
 
     back = dependency("p", "correct", "review", {"a": later}, {"a": first, "b": first}, limit=None, now=later, optional=True)
-    left_out = dependency("p", "edit", "design", {"a": first}, {}, limit=timedelta(minutes=1), now=later, skippable=True)
+    left_out = dependency("p", "edit", "design", {"a": first}, {}, limit=Duration(60), now=later, skippable=True)
 
     assert (back.cases, left_out.cases) == (0, 0)
 

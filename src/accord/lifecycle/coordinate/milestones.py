@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from accord.measure import Measure
 from accord.measure.carried_out import AFTER_ALL_RULES
@@ -86,7 +86,7 @@ def _of_process(measure: Measure, process: Process) -> list[Dependency]:
         if before in first and after in first:
             earlier, later = process.steps[before], process.steps[after]
             # Nobody does a wait: it takes as long as it is to take, and only its place in the order can be missed.
-            limit = timedelta(seconds=later.sla.seconds) if later.sla and later.kind != "wait" else None
+            limit = later.sla if later.sla and later.kind != "wait" else None
             team = measure.map.teams.get(later.team)
             calendar = measure.map.calendars.get(team.calendar) if team else None
             both = shown[before] & shown[after]
@@ -116,7 +116,7 @@ def dependency(
     earlier: dict[str, datetime],
     later: dict[str, datetime],
     *,
-    limit: timedelta | None,
+    limit: Duration | None,
     now: datetime,
     calendar: Calendar | None = None,
     optional: bool = False,
@@ -137,11 +137,10 @@ def dependency(
         skippable: the later step may rightly be left out.
     """
     cases = out_of_order = late = 0
-    within = Duration(round(limit.total_seconds())) if limit is not None else None
     for case in sorted(earlier.keys() | later.keys()):
         start, end = earlier.get(case), later.get(case)
         if end is None:
-            if start is not None and within is not None and due(start, within, calendar) < now and not skippable:
+            if start is not None and limit is not None and due(start, limit, calendar) < now and not skippable:
                 cases, late = cases + 1, late + 1
             continue
         if optional and (start is None or end < start):
@@ -149,6 +148,6 @@ def dependency(
         cases += 1
         if start is None or end < start:
             out_of_order += 1
-        elif within is not None and end > due(start, within, calendar):
+        elif limit is not None and end > due(start, limit, calendar):
             late += 1
     return Dependency(process, before, after, cases, out_of_order, late)

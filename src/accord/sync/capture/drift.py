@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from accord.connectors.protocol import Shaped
 from accord.connectors.types import quote
-from accord.model.errors import GuardStopped, UnknownName, alternatives
+from accord.model.errors import GuardStopped, UnknownName
 from accord.model.figure import Finding
-from accord.sync.capture.read import unmapped_columns
+from accord.sync.capture.read import lost_column, unmapped_columns
 from accord.sync.cycle import Cycle, Side
 from accord.sync.mapping.fields import compile_field, mapped_columns
 
@@ -111,15 +111,9 @@ def _gone(cycle: Cycle, side: Side, subject: str, old: Mapping[str, str]) -> Non
         column = side.lacking[0]
         field = next(m for m in side.binding.fields.values() if column in mapped_columns(m))
         state = "is gone" if not old or column in old else "was never there"
-        todo = "Correct the map, or set drift: evolve to go on without the field."
-        if state != "is gone" and side.binding.create:
-            todo = "Correct the map, or set drift: evolve to have the column made."
-        raise GuardStopped(
-            "schema drift",
-            f"column '{column}' of '{side.binding.resource}' in system '{side.binding.holder}' {state}; "
-            f"field '{field.name}' is mapped to it ({field.place})",
-            f"{alternatives(column, side.columns)} {' '.join(hints)}".strip() + f" {todo}",
-        )
+        made = state != "is gone" and side.binding.create
+        todo = "set drift: evolve to have the column made" if made else "set drift: evolve to go on without the field"
+        raise lost_column(side, column, field, todo, state=state, hint=" ".join(hints))
     sentence = f"{subject} no longer has {what}; its fields keep their agreed values. "
     sentence += " ".join(hints) or "Correct the map or bring the column back."
     cycle.findings.append(Finding("missing_column", subject, sentence, "problem", len(side.lacking), side.lacking))

@@ -11,6 +11,7 @@ from accord.connectors.types import quote
 from accord.connectors.unreadable import flag, flagged, is_flag
 from accord.model.entity import Entity
 from accord.model.errors import GuardStopped, MapError, UnknownName, alternatives
+from accord.model.flow import FieldMapping
 from accord.model.types import CanonicalType
 from accord.sync.cycle import Side, names, storage_type
 from accord.sync.identity.own_key import own_key_code
@@ -69,15 +70,10 @@ def capture(
         if absent:
             lacking += absent
             if drift == "stop" or name in entity.key:
-                todo = "or set drift: evolve to go on without the field"
+                todo = "set drift: evolve to go on without the field"
                 if name in entity.key:
-                    todo = "or bring the column back: without its key no row is known"
-                raise GuardStopped(
-                    "schema drift",
-                    f"column '{absent[0]}' of '{side.binding.resource}' in system '{side.binding.system or side.name}' is gone; "
-                    f"field '{name}' is mapped to it ({mapping.place})",
-                    f"{alternatives(absent[0], scanned)} Correct the map, {todo}.",
-                )
+                    todo = "bring the column back: without its key no row is known"
+                raise lost_column(side, absent[0], mapping, todo)
             continue
         side.codes[name] = compile_field(field, mapping, side.binding, _spelled(mapping.column or name, scanned))
     side.lacking = tuple(lacking)
@@ -90,6 +86,24 @@ def capture(
     found = con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS {rows}").fetchone()
     side.rows = int(found[0]) if found else 0
     side.token = token if token == change_token(side.connector, side.binding.resource) else None
+
+
+def lost_column(side: Side, column: str, mapping: FieldMapping, todo: str, *, state: str = "is gone", hint: str = "") -> GuardStopped:
+    """The end of a run that meets a mapped column no more.
+
+    Args:
+        side: which shows other columns.
+        column: the one it lacks.
+        mapping: of the field it holds.
+        todo: what can be done beside correcting the map.
+        state: what became of the column.
+        hint: where its values stand now, if that is known.
+    """
+    where = f"column '{column}' of '{side.binding.resource}' in system '{side.binding.holder}' {state}"
+    near = f"{alternatives(column, side.columns)} {hint}".strip()
+    return GuardStopped(
+        "schema drift", f"{where}; field '{mapping.name}' is mapped to it ({mapping.place})", f"{near} Correct the map, or {todo}."
+    )
 
 
 def captured_rows(entity: Entity, side: Side) -> str:
