@@ -122,6 +122,7 @@ def _measured(folder: Path, urls: list[str], empty: list[str], postmaster: psuti
             diff._row(f"differences named, {way}", "exact" if exact else "WRONG", "", "the changes made", "exact", exact),
             diff._row(f"CPU of accord reconcile, {way}, {ROWS:,} rows", ratio, "x", held, bar, ratio <= bar),
             diff._row(f"CPU without a row, {way}", cpu[f"{way}, empty"], "s", "", None, None),
+            diff._row(f"CPU that the rows cost, {way}", ratio - cpu[f"{way}, empty"] / cpu[peer], "x", held, None, None),
             diff._row(f"memory, {way}", memory[way] / 2**20, "MiB", f"without a row {memory[f'{way}, empty'] / 2**20:.0f} MiB", None, None),
         ]
     return rows
