@@ -104,29 +104,6 @@ class Fill(Protocol):
 
 
 @runtime_checkable
-class Inner(Protocol):
-    """A fill by the very engine that makes the rows, which can read what it holds before that is committed."""
-
-    def take(self, con: duckdb.DuckDBPyConnection, query: str, columns: Sequence[str]) -> int:
-        """Insert what a query of ``con`` gives, and say how many rows that were; the transaction is of ``con`` until it ends.
-
-        Args:
-            con: used by nothing else meanwhile.
-            query: gives each of ``columns``, by these names.
-            columns: of the resource.
-
-        Raises:
-            DataRefused: it is no longer empty.
-            duckdb.Error: a row was not taken.
-        """
-        ...
-
-    def shown(self) -> str:
-        """A relation of the same connection: the resource as ``scan`` would give it, as the transaction shows it now."""
-        ...
-
-
-@runtime_checkable
 class Filled(Protocol):
     """A connector that can fill an empty resource as a whole."""
 

@@ -31,10 +31,6 @@ class DuckdbFill:
 
     def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:
         """Insert the rows as they come."""
-        self.take(con, f"SELECT {', '.join(map(quote, columns))} FROM {relation}", columns)
-
-    def take(self, con: duckdb.DuckDBPyConnection, query: str, columns: Sequence[str]) -> int:
-        """Insert the rows of a query as they come."""
         self._alias = f"duckdb_fill_{next(_names)}"
         con.execute(f"ATTACH {literal(self._path)} AS {self._alias} (TYPE duckdb)")
         con.execute("BEGIN")
@@ -42,11 +38,7 @@ class DuckdbFill:
         if self._ask(f"SELECT count(*) FROM (SELECT 1 FROM {self._full} LIMIT 1)") != (0,):
             raise DataRefused("it is no longer empty", self._table, "a table without rows")
         named = ", ".join(map(quote, columns))
-        return int(self._ask(f"INSERT INTO {self._full} ({named}) SELECT {named} FROM ({query})")[0])
-
-    def shown(self) -> str:
-        """Read in the open transaction."""
-        return f"(SELECT {', '.join(f'{read} AS {quote(name)}' for name, read in self._read.items())} FROM {self._full})"
+        con.execute(f"INSERT INTO {self._full} ({named}) SELECT {named} FROM {relation}")
 
     def digest(self, columns: Sequence[str]) -> tuple[int, int] | None:
         """DuckDB's own hash of what is stored."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 import duckdb
 import pyarrow as pa
 
-from accord.connectors.bulk import ODD, VERSION, Fill, Filled, Inner, Sized, Stream, Streamed
+from accord.connectors.bulk import ODD, VERSION, Fill, Filled, Sized, Stream, Streamed
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import Capabilities, Connector
 from accord.connectors.types import literal, quote
@@ -25,7 +25,6 @@ from accord.sync.load.eligible import FILLS, pair, simple, understood, untouched
 from accord.sync.load.pour import OutOfOrdinaryError, Taker, Tally, pour
 from accord.sync.load.query import Shape, needed_columns, shape_of, stream_query
 from accord.sync.load.settle import base_list, finish, golden_list, note_loaded, note_refused, version_list
-from accord.sync.load.within import fill_within, fits
 from accord.sync.result import FlowResult
 from accord.sync.state.record import append
 
@@ -114,7 +113,7 @@ def _stream(cycle: Cycle, source: Side, target: Side, stream: Stream, con: duckd
             raise OutOfOrdinaryError("the target cannot be filled as a whole")
         with _ordinary():
             shape = shape_of(cycle, source, target, stream.natives, fill)
-            tally = _within(cycle, plan, fill, shape) or _pour(cycle, plan, fill, shape)
+            tally = _pour(cycle, plan, fill, shape)
             _check(cycle, plan, fill, shape, tally)
         base = plan.shas[base_list(cycle, target, shape.shown)]
         cycle.progress(f"{cycle.flow.name}: {tally.accepted} rows are in {target.name}; noting and committing them")
@@ -186,18 +185,6 @@ def _describe(cycle: Cycle, source: Side, stream: Stream) -> None:
     for name, code in source.codes.items():
         if code.column in stream.canonical and code.read == f"canonical_json({quote(code.column)})":
             source.codes[name] = replace(code, read=quote(stream.canonical[code.column]))
-
-
-def _within(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally | None:
-    """Fill the target without the rows leaving the engine, where it can be done so."""
-    if not (fits(cycle, plan.source, plan.target, plan.stream, fill, shape) and isinstance(fill, Inner)):
-        return None
-    cycle.progress(f"{cycle.flow.name}: loading {plan.target.name} from {plan.source.name}")
-    tally, shown = fill_within(cycle, plan.source, plan.target, plan.stream, plan.con, fill, shape)
-    if tally.rows < SMALLEST_ROWS:
-        raise OutOfOrdinaryError("there are few rows")
-    plan.shas[base_list(cycle, plan.target, shape.shown)] = shown
-    return tally
 
 
 def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:

@@ -75,10 +75,10 @@ class Tally:
             self.digest = (self.digest + int(digests.view(np.uint64).sum(dtype=np.uint64))) % WRAP  # which wraps around by itself
         if len(key) > 1:
             self.rising = False
-        self.watch(batch.column(key[0]))
+        self._watch(batch.column(key[0]))
         return good
 
-    def watch(self, column: pa.Array) -> None:
+    def _watch(self, column: pa.Array) -> None:
         """Look at the next values of a key that is one column."""
         if not self.rising or not len(column):
             return
