@@ -108,6 +108,7 @@ def server(*, logical: bool = False) -> Iterator[Server]:
             running.start()
         made = Server(folder, running.get_uri())
         made.run("ALTER SYSTEM SET max_wal_size = '4GB'")  # for every contender: no checkpoint in the middle of a measurement
+        made.run("ALTER SYSTEM SET autovacuum = off")  # likewise: none pays for cleaning up what another left
         made.run("SELECT pg_reload_conf()")
         yield made
     finally:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from accord.lifecycle.files import write_whole
+from accord.store.aside import aside
 
 
 def test_what_a_killed_writer_left_is_gone_after_the_next_and_what_others_write_stays(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_what_a_killed_writer_left_is_gone_after_the_next_and_what_others_write_
     )
     killed = subprocess.run([sys.executable, "-c", program, str(tmp_path / "plan.json")], check=False)
     left = list(tmp_path.iterdir())
-    others = tmp_path / f".writing-{os.getpid()}-other.json"
+    others = tmp_path / f"{aside()}other.json"
     others.write_text("being written")
 
     write_whole(tmp_path / "proof.md", "whole")

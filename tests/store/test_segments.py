@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -21,6 +23,7 @@ from hypothesis import strategies as st
 from accord.model.errors import DataRefused, LeaseHeld, UsageError
 from accord.model.event import Event
 from accord.store import Segment, SegmentFault, Store, open_store
+from accord.store.aside import aside
 from accord.store.segments import SegmentFolder
 
 MakeEvent = Callable[..., Event]
@@ -217,6 +220,23 @@ def test_collect_removes_old_unused_segments_and_partial_files(store: Store, eve
     assert store.unused_segments() == (fresh.sha,)
     assert not partial.exists()
     assert store.read_segment(used.sha).is_file()
+
+
+def test_what_a_killed_writer_left_is_gone_once_another_writes(tmp_path: Path) -> None:
+    """A load may be killed again and again; what other processes, or other machines, are writing stays."""
+    folder = tmp_path / "segments"
+    program = "import sys\nfrom accord.store.aside import aside\nopen(f'{sys.argv[1]}/{aside()}0123', 'w').write('half')"
+    folder.mkdir()
+    subprocess.run([sys.executable, "-c", program, str(folder)], check=True)
+    (left,) = folder.iterdir()
+    mine, elsewhere = folder / f"{aside()}4567", folder / left.name.replace(left.name.split("-")[1], "0" * 8)
+    for path in (mine, elsewhere):
+        path.write_bytes(b"half")
+
+    with open_store(tmp_path / "store.db", segments=folder) as store:
+        sha = store.write_segment(ROWS).sha
+
+    assert sorted(p.name for p in folder.iterdir()) == sorted([mine.name, elsewhere.name, f"{sha}.parquet"])
 
 
 def test_collect_does_not_run_beside_another_process(store: Store, tmp_path: Path) -> None:

@@ -8,9 +8,7 @@ import tempfile
 from pathlib import Path
 
 from accord.model.errors import StorageFull, TerminalError
-from accord.store.lease import runs
-
-_ASIDE = ".writing-"
+from accord.store.aside import ASIDE, aside, clear_dead
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -25,8 +23,8 @@ def write_whole(path: Path, text: str) -> None:
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _clear_dead(path.parent)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{_ASIDE}{os.getpid()}-", suffix=path.suffix)
+        clear_dead(path.parent)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=aside(), suffix=path.suffix)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
@@ -41,18 +39,10 @@ def write_whole(path: Path, text: str) -> None:
         raise TerminalError(f"cannot write {path}: {error.strerror}. Choose a place that can be written.") from error
 
 
-def _clear_dead(folder: Path) -> None:
-    """As ``clear_unfinished`` where others may be writing, too: only what belongs to a process that is no more."""
-    for left in sorted(folder.glob(f"{_ASIDE}*")):
-        number = left.name.removeprefix(_ASIDE).partition("-")[0]
-        if number.isdigit() and not runs(int(number)):
-            left.unlink(missing_ok=True)
-
-
 def clear_unfinished(folder: Path) -> None:
     """Remove what a killed process left half written in a folder; only for whoever alone may write there.
 
     A writer that stalled and comes back finds its file gone, says so, and leaves the standing one as it is.
     """
-    for left in sorted(folder.glob(f"{_ASIDE}*")):
+    for left in sorted(folder.glob(f"{ASIDE}*")):
         left.unlink(missing_ok=True)

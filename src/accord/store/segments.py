@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from accord.model.errors import DataRefused, StorageFull, SystemUnreachable, UsageError
+from accord.store.aside import ASIDE, aside, clear_dead
 from accord.store.database import quote
 
 ROW_GROUP = 122_880  # rows; what DuckDB reads as one unit of work
@@ -29,7 +30,6 @@ ROW_GROUP = 122_880  # rows; what DuckDB reads as one unit of work
 _FORM = "COMPRESSION snappy, PARQUET_VERSION V2, DICTIONARY_SIZE_LIMIT 500"
 _SUFFIX = ".parquet"
 _TODO = "Give a folder for segments that can be written to."
-_PARTIAL = ".writing-"
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -55,6 +55,7 @@ class SegmentFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._cleared = False
 
     def write(self, table: pa.Table) -> Segment:
         """Write a table; equal tables, however chunked, give the same bytes and so the same segment.
@@ -130,7 +131,7 @@ class SegmentFolder:
 
     def remove_partial(self, older_than_seconds: float) -> int:
         """Remove what interrupted writers left, and return how many files that were."""
-        found = [p for p in self.folder.glob(f"{_PARTIAL}*") if time.time() - p.stat().st_mtime >= older_than_seconds]
+        found = [p for p in self.folder.glob(f"{ASIDE}*") if time.time() - p.stat().st_mtime >= older_than_seconds]
         for path in found:
             path.unlink(missing_ok=True)
         return len(found)
@@ -141,9 +142,12 @@ class SegmentFolder:
         return self.folder / f"{sha}{_SUFFIX}"
 
     def _write(self, fill: Callable[[Path], int]) -> Segment:
-        partial = self.folder / f"{_PARTIAL}{uuid4().hex}"
+        partial = self.folder / f"{aside()}{uuid4().hex}"
         with _errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
+            if not self._cleared:  # once: a killed load may have left gigabytes, and a folder of many segments is slow to list
+                clear_dead(self.folder)
+                self._cleared = True
             try:
                 rows = fill(partial)
                 _sync(partial)
