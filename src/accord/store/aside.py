@@ -1,4 +1,4 @@
-"""Names of files while they are being written: they tell by whom, so that what a dead writer left is known from what a living one is about."""
+"""Names of files while they are being written: they tell by whom, so that what a dead writer left is not taken for a living one's."""
 
 from __future__ import annotations
 
