@@ -17,12 +17,12 @@ from typing import Any, ClassVar
 import duckdb
 import psycopg
 import pyarrow as pa
-from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from accord.connectors import (
     decide,
     postgresql_bulk,
+    postgresql_describe,
     postgresql_digest,
     postgresql_feed,
     postgresql_few,
@@ -39,6 +39,7 @@ from accord.connectors.duck import borrowed_duck, load_scanner
 from accord.connectors.feed_state import FeedState
 from accord.connectors.keys import Keys, chosen, taken
 from accord.connectors.pglog import LogSource, Table
+from accord.connectors.postgresql_errors import LOCK_SECONDS, translated
 from accord.connectors.postgresql_feed import FeedTable, PostgresFeed
 from accord.connectors.postgresql_keys import Shape
 from accord.connectors.postgresql_link import FORMS, Link
@@ -48,37 +49,15 @@ from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, F
 from accord.connectors.text_values import readable_types
 from accord.connectors.types import literal, quote
 from accord.connectors.unreadable import flags, of_bytes
-from accord.model.errors import AccordError, DataRefused, StorageFull, SystemChanged, SystemUnreachable, UnknownName, UsageError
-from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
+from accord.model.errors import AccordError, SystemChanged, SystemUnreachable, UnknownName, UsageError
+from accord.model.system import System, SystemDescription
 from accord.model.types import CanonicalType
 from accord.store.alive import LINK, Doubt, Watched
 
 CONNECT_SECONDS = 10
-LOCK_SECONDS = 5
-VIEW_SECONDS = 5
 _EMBEDDED = "embedded:"
 _names = itertools.count(1)
 _TRIES = 3  # a table that changes its columns more often than this while one row is read is read by the scanner
-_RESOURCES = """
-    SELECT CASE WHEN n.nspname = current_schema() THEN c.relname ELSE n.nspname || '.' || c.relname END, n.nspname, c.relname,
-        c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
-        AND has_table_privilege(c.oid, 'DELETE'), has_table_privilege(c.oid, 'SELECT'), c.relkind IN ('v', 'm')
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
-        AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
-    ORDER BY 1"""
-# As above, of one name: a server may hold thousands of tables.
-_PLACE = """
-    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relname = %(name)s AND n.nspname = coalesce(nullif(%(schema)s, ''), current_schema())
-        AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
-        AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%%'"""
-_KEY = """
-    SELECT array_agg(a.attname ORDER BY k.position)
-    FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, position)
-    LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-    WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND k.position <= i.indnkeyatts
-    GROUP BY i.indexrelid, i.indisprimary ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1"""
 _TYPES = {
     "text": "text",
     "integer": "bigint",
@@ -118,12 +97,8 @@ class PostgresConnector:
     def describe(self) -> SystemDescription:
         """Tables and views with native types, primary or unique key, exact row count and this user's rights."""
         start = time.perf_counter()
-        with self._opened() as db, db.transaction():
-            db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            described = [
-                self._describe_view(db, row) if row[5] else self._describe_one(db, row) for row in db.execute(_RESOURCES).fetchall()
-            ]
-            found = tuple(resource for resource in described if resource is not None)
+        with self._opened() as db:
+            found = postgresql_describe.describe(db, self.system)
             version = f"PostgreSQL {db.info.parameter_status('server_version')}"
         return SystemDescription(self.system.name, self.kind, found, (time.perf_counter() - start) * 1000, version)
 
@@ -231,7 +206,7 @@ class PostgresConnector:
     def change_token(self, resource: str) -> str | None:
         """Moves with every transaction that ends on the server."""
         with self._opened() as db:
-            return postgresql_token.token(db, *self._split(resource))
+            return postgresql_token.token(db, *postgresql_describe.split(self.system, resource))
 
     def add_columns(self, resource: str, columns: Mapping[str, CanonicalType]) -> None:
         """One ALTER TABLE for all columns that are not there."""
@@ -244,7 +219,7 @@ class PostgresConnector:
         parts = [f"{quote(name)} {_native(type_)}" for name, type_ in columns.items()]
         if key:
             parts.append(f"PRIMARY KEY ({', '.join(map(quote, key))})")
-        schema, name = self._split(resource)
+        schema, name = postgresql_describe.split(self.system, resource)
         with self._opened() as db, db.transaction():
             if schema:
                 db.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}".encode())
@@ -339,7 +314,7 @@ class PostgresConnector:
     def open_feed(self, resource: str, key: Sequence[str], *, name: str, after: str | None) -> Feed:
         """A logical replication slot and a publication of this one table, read by our own decoder."""
         with self._opened() as db:
-            table = self._located(db, resource)
+            table = postgresql_describe.located(db, self.system, resource)
         source = LogSource(self.system.name, self._dsn())
         return PostgresFeed(FeedTable(source, Table(table[1], table[0]), tuple(key), self._opened), postgresql_feed.slot_name(name), after)
 
@@ -445,57 +420,10 @@ class PostgresConnector:
         shape = self._shapes[resource] = postgresql_keys.shape_of(db, self._table(db, resource))
         return shape
 
-    def _split(self, resource: str) -> tuple[str, str]:
-        given = self.system.resources.get(resource)
-        path = given.path if given and given.path else resource
-        schema, _, name = path.rpartition(".")
-        return schema, name
-
     def _table(self, db: psycopg.Connection[Any], resource: str) -> str:
         """The quoted name of an existing table or view."""
-        schema, name = self._located(db, resource)
+        schema, name = postgresql_describe.located(db, self.system, resource)
         return f"{quote(schema)}.{quote(name)}"
-
-    def _located(self, db: psycopg.Connection[Any], resource: str) -> tuple[str, str]:
-        """Schema and name of an existing table or view."""
-        schema, name = self._split(resource)
-        found = db.execute(_PLACE, {"schema": schema, "name": name}, prepare=True).fetchone()
-        if found is not None:
-            return str(found[0]), str(found[1])
-        known = [row[0] for row in db.execute(_RESOURCES).fetchall()]
-        raise UnknownName("resource", resource, known, place=self.system.place, holder=f"system '{self.system.name}'")
-
-    def _describe_view(self, db: psycopg.Connection[Any], row: tuple[Any, ...]) -> ResourceDescription | None:
-        """As for a table; none for a view that cannot be read or takes too long, which must not hide all the others."""
-        try:
-            with db.transaction():  # a savepoint
-                db.execute(f"SET LOCAL statement_timeout = '{VIEW_SECONDS}s'".encode())
-                described = self._describe_one(db, row)
-                db.execute("SET LOCAL statement_timeout TO DEFAULT")
-                return described
-        except psycopg.OperationalError as error:
-            if not isinstance(error, errors.QueryCanceled):
-                raise
-            return None
-        except psycopg.DatabaseError:
-            return None
-
-    def _describe_one(self, db: psycopg.Connection[Any], row: tuple[Any, ...]) -> ResourceDescription:
-        label, schema, name, writable, readable, _ = row
-        table = f"{quote(schema)}.{quote(name)}"
-        renamed = {r.path: r for r in self.system.resources.values() if r.path}
-        given = renamed.get(label) or self.system.resources.get(label)
-        key = db.execute(_KEY, (table,)).fetchone()
-        count = db.execute(f"SELECT count(*) FROM {table}".encode()).fetchone() if readable else None
-        columns: tuple[PgColumn, ...] = columns_of(db, table)
-        return ResourceDescription(
-            given.name if given else label,
-            tuple(ColumnDescription(c.name, c.native, c.type, c.nullable) for c in columns),
-            key=given.key if given and given.key else tuple(key[0]) if key else (),
-            row_count=int(count[0]) if count else 0,
-            writable=bool(writable),
-            readable=bool(readable),
-        )
 
     def _dsn(self) -> str:
         if not self._conninfo:
@@ -525,6 +453,9 @@ class PostgresConnector:
             path.mkdir(parents=True, exist_ok=True)
             return str(server.get_server(path, cleanup_mode="stop").get_uri())
 
+    def _translated(self, error: Exception) -> AccordError:
+        return translated(error, self.system, self._conninfo, self._at)
+
     @contextmanager
     def _opened(self) -> Iterator[psycopg.Connection[Any]]:
         try:
@@ -537,40 +468,9 @@ class PostgresConnector:
         except psycopg.Error as error:
             raise self._translated(error) from None  # its text may hold the password
 
-    def _translated(self, error: Exception) -> AccordError:
-        reason = str(error).strip() or type(error).__name__
-        if isinstance(error, duckdb.Error) and "ERROR:" in reason:  # the scanner puts its own query before what the server says
-            reason = reason.rpartition("ERROR:")[2].strip() or reason
-        text = reason.splitlines()[0]
-        for secret, shown in ((self._conninfo, self.where), (self._at, self.where), (_password(self._conninfo), "***")):
-            text = text.replace(secret, shown) if secret else text
-        if isinstance(error, duckdb.Error):
-            if "permission denied" in text:
-                return DataRefused(text, self.where, "rights for this user (GRANT SELECT ON … TO …)")
-            if "lock timeout" in text:
-                return SystemChanged(self.system.name, self.where, f"another session kept it locked for {LOCK_SECONDS} s")
-        if isinstance(error, errors.LockNotAvailable):
-            return SystemChanged(self.system.name, self.where, f"another session kept it locked for {LOCK_SECONDS} s")
-        no_lock = isinstance(error, errors.FeatureNotSupported) and "FOR UPDATE" in text  # of a view that groups or joins
-        if no_lock or isinstance(error, errors.ObjectNotInPrerequisiteState):
-            return DataRefused("it is a view, which cannot be written", self.where, "a table, or direction: read for it in the flow")
-        if isinstance(error, errors.DiskFull):
-            return StorageFull(self.where, text)
-        if isinstance(error, errors.InsufficientPrivilege):
-            return DataRefused(text, self.where, "rights for this user (GRANT SELECT, INSERT, UPDATE, DELETE ON … TO …)")
-        if isinstance(error, (errors.DeadlockDetected, errors.SerializationFailure)):
-            return SystemChanged(self.system.name, self.where, text)
-        if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, duckdb.Error)):
-            return SystemUnreachable(self.system.name, self.where, text)
-        return DataRefused(text, self.where, "a statement the server accepts")
-
 
 def _native(type_: CanonicalType) -> str:
     return f"numeric({type_.precision},{type_.scale})" if type_.name == "number" else _TYPES[type_.name]
-
-
-def _password(conninfo: str) -> str:
-    return str(conninfo_to_dict(conninfo).get("password") or "") if conninfo else ""
 
 
 def _without_password(system: System) -> str:
