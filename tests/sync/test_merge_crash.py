@@ -98,7 +98,8 @@ class Life:
 @pytest.fixture
 def begin(make_world: Any) -> Callable[[str, int], Life]:
     def start(systems: str, seed: int, keys: int = 8, capture: str = "sweep") -> Life:
-        world = make_world(dict.fromkeys(systems, TABLE), FIELDS, {n: {"capture": capture} for n in systems}, authority={"*": "merge"})
+        options = {"authority": {"*": "merge"}, "empty_guard": "100%"}  # of a handful of sets many are empty at times
+        world = make_world(dict.fromkeys(systems, TABLE), FIELDS, {n: {"capture": capture} for n in systems}, **options)
         life = Life(world, systems, random.Random(seed), keys)
         world.sync()
         return life

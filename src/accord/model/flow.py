@@ -151,7 +151,9 @@ class Flow:
     )
     empty_guard: str = field(
         default="",
-        metadata={"doc": "largest share of a field's values one run may empty; up to 5 it always may; default: as delete_guard"},
+        metadata={
+            "doc": "largest share of a field's values one run may empty; up to 5 it always may; default: as delete_guard, at least 50%"
+        },
     )
     freshness: Duration = field(default=Duration(900), metadata={"doc": "a change must be in every target within this time"})
     drift: Literal["evolve", "quarantine", "stop"] = field(default="stop", metadata={"doc": "what happens when a system's columns change"})
