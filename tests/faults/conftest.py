@@ -200,10 +200,11 @@ class TlsEnd(Wire):
         with client, contextlib.suppress(OSError):
             client.recv(8)  # SSLRequest
             client.sendall(b"S")
-            inner, plain = socket.socketpair()
-            with self._context.wrap_socket(client, server_side=True) as secured, inner:
-                self._start(super()._serve, plain)
-                _copy(secured, inner)
+            with self._context.wrap_socket(client, server_side=True) as secured:
+                inner, plain = socket.socketpair()  # a handshake that failed leaves none open
+                with inner:
+                    self._start(super()._serve, plain)
+                    _copy(secured, inner)
 
 
 def _copy(secured: ssl.SSLSocket, plain: socket.socket) -> None:
