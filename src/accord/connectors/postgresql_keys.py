@@ -103,7 +103,7 @@ def read_few(con: duckdb.DuckDBPyConnection, db: psycopg.Connection[Any], keys: 
     try:
         with db.cursor(binary=True) as cursor:
             rows = cursor.execute(statement.encode(), parameters, prepare=True).fetchall()
-    except psycopg.DataError as error:
+    except (psycopg.DataError, errors.CheckViolation) as error:  # of a domain, whatever its check says
         raise Unusual from error
     except (errors.UndefinedColumn, errors.UndefinedTable):
         return None
