@@ -27,6 +27,10 @@ from accord.sync import FlowResult, Reconciliation, reconcile, run_flow
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
+class Crash(BaseException):
+    """The process ends here; nothing after it runs."""
+
+
 @dataclass
 class World:
     """Systems in a folder, one flow over them, and a store; ``sync`` runs the flow once."""
@@ -43,6 +47,17 @@ class World:
     def sync(self, **options: Any) -> FlowResult:
         self.runs += 1
         return run_flow(self.map, self.flow, self.connectors, self.store, run=f"run-{self.runs}", now=self.now, **options)
+
+    def crash(self, sentence: str, meanwhile: Callable[[str], None] = lambda said: None) -> None:
+        """A run that dies when it is about to do that; ``meanwhile`` is told every step before."""
+
+        def die(said: str) -> None:
+            meanwhile(said)
+            if said.endswith(sentence):
+                raise Crash
+
+        with pytest.raises(Crash):
+            self.sync(progress=die, allow_deletes=True)
 
     def reconcile(self) -> Reconciliation:
         self.runs += 1

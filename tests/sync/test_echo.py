@@ -85,28 +85,13 @@ def test_without_moving_the_base_two_systems_that_spell_a_value_differently_woul
     assert (world.rows("a")["1"][0], world.rows("b")["1"][0]) == ("new", "NEW")
 
 
-class Crash(BaseException):
-    """The process ends here; nothing after it runs."""
-
-
-def die_deleting(world: Any, step: str) -> None:
-    """A run that is about to carry a delete to b, and dies when ``step`` begins."""
-
-    def die(sentence: str) -> None:
-        if sentence == f"things: {step}":
-            raise Crash
-
-    with pytest.raises(Crash):
-        world.sync(progress=die, allow_deletes=True)
-
-
 def test_an_emptied_field_is_no_echo_of_a_delete_that_never_came_to_pass(two: Any) -> None:
     """A delete sets nothing: taken for what it wrote, somebody's empty value would be overwritten and nobody would know."""
     two.sql("a", "INSERT INTO things VALUES ('1', 'x', 3)")
     two.sync()
     two.sql("a", "DELETE FROM things")
     two.sql("b", "UPDATE things SET size = 4")
-    die_deleting(two, "writing b")
+    two.crash("writing b")
     two.sql("a", "INSERT INTO things VALUES ('1', 'x', 3)")
     two.sql("b", "UPDATE things SET size = NULL")
 
@@ -121,7 +106,7 @@ def test_every_value_of_a_row_that_stands_after_its_delete_is_recorded_when_it_i
     two.sync()
     two.sql("a", "DELETE FROM things")
     two.sql("b", "UPDATE things SET size = 4")
-    die_deleting(two, "writing b")
+    two.crash("writing b")
     two.sql("b", "UPDATE things SET name = 'y', size = NULL")
 
     two.sync(allow_deletes=True)

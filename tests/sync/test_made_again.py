@@ -12,21 +12,6 @@ TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
 FIELDS = [Field("id", required=True), Field("name"), Field("size", "integer")]
 
 
-class Crash(BaseException):
-    """The process ends here; nothing after it runs."""
-
-
-def crash(world: Any, sentence: str) -> None:
-    """A run that dies when it is about to do that."""
-
-    def die(said: str) -> None:
-        if said.endswith(sentence):
-            raise Crash
-
-    with pytest.raises(Crash):
-        world.sync(progress=die, allow_deletes=True)
-
-
 @pytest.fixture
 def three(make_world: Any) -> Any:
     """Systems a, b and c that agree on two rows, of which a has then lost the first."""
@@ -40,7 +25,7 @@ def three(make_world: Any) -> Any:
 @pytest.mark.parametrize("died", ["writing c", "reading back b", "reading back c", "moving the base"])
 def test_a_row_made_again_after_the_delete_of_a_dead_run_lives_everywhere(three: Any, died: str) -> None:
     """It was deleted once more, with all that had been typed in; nothing of the old row comes back with it either."""
-    crash(three, died)
+    three.crash(died)
     three.sql("b", "INSERT INTO things VALUES ('1', 'new', NULL)")
 
     three.sync(allow_deletes=True)
@@ -52,7 +37,7 @@ def test_a_row_made_again_after_the_delete_of_a_dead_run_lives_everywhere(three:
 @pytest.mark.parametrize("died", ["writing b", "writing c", "moving the base"])
 def test_a_delete_of_a_dead_run_is_finished_where_nobody_made_the_row_again(three: Any, died: str) -> None:
     """What is known of the first systems must not make the rest look agreed; an edit there is recorded as lost."""
-    crash(three, died)
+    three.crash(died)
     three.sql("c", "UPDATE things SET name = 'edited' WHERE id = '1'")
 
     three.sync(allow_deletes=True)
@@ -65,11 +50,11 @@ def test_a_delete_of_a_dead_run_is_finished_where_nobody_made_the_row_again(thre
 
 def test_a_row_made_again_survives_a_second_run_that_dies(three: Any) -> None:
     """The run that spreads it dies too, and people go on: what they typed last in each field stays."""
-    crash(three, "moving the base")
+    three.crash("moving the base")
     three.sql("b", "INSERT INTO things VALUES ('1', 'new', 7)")
-    crash(three, "writing c")
+    three.crash("writing c")
     three.sql("b", "UPDATE things SET size = 8 WHERE id = '1'")
-    crash(three, "reading back a")
+    three.crash("reading back a")
     three.sql("a", "UPDATE things SET name = 'newer' WHERE id = '1'")
 
     three.sync(allow_deletes=True)

@@ -14,28 +14,13 @@ TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
 FIELDS = [Field("id", required=True), Field("name"), Field("size", "integer")]
 
 
-class Crash(BaseException):
-    """The process ends here; nothing after it runs."""
-
-
-def crash(world: Any, sentence: str) -> None:
-    """A run that dies when it is about to do that."""
-
-    def die(said: str) -> None:
-        if said.endswith(sentence):
-            raise Crash
-
-    with pytest.raises(Crash):
-        world.sync(progress=die, allow_deletes=True)
-
-
 def test_an_attempt_that_cannot_reach_a_system_leaves_the_intents_of_the_one_that_died(make_world: Any) -> None:
     """A run is taken up under its own id, and a system is away: its own writes must not look like a user's edits after that."""
     world = make_world(dict.fromkeys("ab", TABLE), FIELDS, authority={"*": "b"})
     world.sql("a", "INSERT INTO things VALUES ('1', 'old', 1)")
     world.sync()
     world.sql("a", "UPDATE things SET name = 'first'")
-    crash(world, "moving the base")
+    world.crash("moving the base")
     world.runs -= 1  # taken up under its own id
 
     def away(said: str) -> None:
@@ -78,9 +63,9 @@ def test_a_value_that_an_earlier_dead_run_meant_to_write_is_an_edit_once_another
     world.sql("a", "INSERT INTO things VALUES ('1', 'open', 1)")
     world.sync()
     world.sql("a", "UPDATE things SET name = 'paid'")
-    crash(world, "writing b")
+    world.crash("writing b")
     world.sql("a", "UPDATE things SET name = 'cancelled'")
-    crash(world, second)
+    world.crash(second)
     world.sql("b", "UPDATE things SET name = 'paid'")
 
     world.sync()
@@ -95,9 +80,9 @@ def test_what_a_dead_run_wrote_is_still_its_own_after_another_one_died(make_worl
     world.sql("a", "INSERT INTO things VALUES ('1', 'open', 1)")
     world.sync()
     world.sql("a", "UPDATE things SET name = 'paid'")
-    crash(world, "reading back b")
+    world.crash("reading back b")
     world.sql("a", "UPDATE things SET name = 'cancelled'")
-    crash(world, "writing b")
+    world.crash("writing b")
     world.sql("a", "UPDATE things SET name = 'open again'")
 
     world.sync()
@@ -113,7 +98,7 @@ def test_what_a_dead_run_overwrote_stays_recorded_when_its_second_attempt_meets_
     world.sync()
     world.sql("a", "UPDATE things SET name = 'by a'")
     world.sql("b", "UPDATE things SET name = 'by b'")
-    crash(world, "reading back b")
+    world.crash("reading back b")
     world.runs -= 1
     world.sql("a", "UPDATE things SET name = 'by a again'")
     edits = iter(["UPDATE things SET size = 2"])
@@ -154,7 +139,7 @@ def test_a_system_that_is_taken_out_of_a_flow_after_a_run_died_keeps_the_others_
     world.sql("a", "INSERT INTO things VALUES ('1', 'old', 1)")
     world.sync()
     world.sql("a", "UPDATE things SET name = 'new'")
-    crash(world, "writing c")
+    world.crash("writing c")
     whole = world.map.flows["things"]
     world.map = replace(world.map, flows={"things": replace(whole, bindings={n: whole.bindings[n] for n in "ab"})})
     world.sync()
@@ -184,7 +169,7 @@ def test_beside_a_counter_an_edit_that_was_never_shown_elsewhere_still_meets_its
             world.sql("b", rename.pop())
 
     if died:
-        crash(world, died)
+        world.crash(died)
         seen = died == "reading back b"
         world.sql("b", rename.pop())
         world.sync()
@@ -208,11 +193,8 @@ def test_a_run_is_taken_up_whose_second_round_deleted_and_whose_first_did_not(ma
     def meanwhile(said: str) -> None:
         if said.endswith("writing b"):
             world.sql("b", "DELETE FROM things WHERE id = '2'")
-        if said.endswith("moving the base"):
-            raise Crash
 
-    with pytest.raises(Crash):
-        world.sync(progress=meanwhile)
+    world.crash("moving the base", meanwhile)
     world.sync()
 
     assert [world.rows(n) for n in "ab"] == [{"1": ("new", 1)}] * 2

@@ -62,9 +62,8 @@ def check_emptied(cycle: Cycle) -> None:
     fields = {f: storage_type(cycle.entity, f) for f in cycle.fields if f not in cycle.keys}
     if not fields:
         return
-    lost = [f"count(*) FILTER (WHERE {filled(f'g.{quote(f)}', t)} AND NOT {filled(f'm.{quote(f)}', t)})" for f, t in fields.items()]
-    on = join_on(cycle.keys, "m", "g")
-    counts = cycle.sql(f"SELECT {', '.join(lost)} FROM merged m JOIN golden0 g ON {on} WHERE m._exists AND NOT m._held")[0]
+    lost = [f"count(*) FILTER (WHERE {_emptied(f, t)})" for f, t in fields.items()]
+    counts = cycle.sql(f"SELECT {', '.join(lost)} FROM {_against_agreed(cycle)} WHERE m._exists AND NOT m._held")[0]
     for (field, type_), count in zip(fields.items(), (int(str(n)) for n in counts), strict=True):
         if count <= ALWAYS_ALLOWED_ROWS:
             continue
@@ -84,10 +83,18 @@ def filled(value: str, type_: str) -> str:
     return f"(coalesce({value}, '') <> '')" if type_ == "VARCHAR" else f"({value} IS NOT NULL)"
 
 
+def _emptied(field: str, type_: str) -> str:
+    """SQL over ``_against_agreed``: the field had a value and has none now."""
+    return f"({filled(f'g.{quote(field)}', type_)} AND NOT {filled(f'm.{quote(field)}', type_)})"
+
+
+def _against_agreed(cycle: Cycle) -> str:
+    return f"merged m JOIN golden0 g ON {join_on(cycle.keys, 'm', 'g')}"
+
+
 def _who(cycle: Cycle, field: str, type_: str) -> str:
     """The system whose nulls those are, by name; empty where it is not one."""
-    emptied = f"{filled(f'g.{quote(field)}', type_)} AND NOT {filled(f'm.{quote(field)}', type_)}"
-    rows = f"merged m JOIN golden0 g ON {join_on(cycle.keys, 'm', 'g')} WHERE m._exists AND {emptied}"
+    rows = f"{_against_agreed(cycle)} WHERE m._exists AND {_emptied(field, type_)}"
     found = cycle.sql(f"SELECT DISTINCT m.{quote('w.' + field)} FROM {rows}")
     winner = int(str(found[0][0])) if len(found) == 1 else 0
     side = next((s for s in cycle.sides if s.index + 1 == winner), None)

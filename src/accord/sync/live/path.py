@@ -228,8 +228,7 @@ class LivePath:
         if not doomed:
             return decisions
         now = time.monotonic()
-        while self._deletes and now - self._deletes[0] > _GUARD_SECONDS:
-            self._deletes.popleft()
+        _forget_before(self._deletes, now - _GUARD_SECONDS)
         rows, count = self._agreed.rows(), len(self._deletes) + len(doomed)
         if (count > ALWAYS_ALLOWED_ROWS and count > self._guard * (rows + len(self._deletes))) or len(doomed) >= rows > 1:
             for decision in doomed:
@@ -243,8 +242,7 @@ class LivePath:
         now = time.monotonic()
         for name in {f: None for d in decisions for f in d.emptied}:
             past = self._emptied.setdefault(name, deque())
-            while past and now - past[0] > _GUARD_SECONDS:
-                past.popleft()
+            _forget_before(past, now - _GUARD_SECONDS)
             mine = [d for d in decisions if name in d.emptied]
             count = len(past) + len(mine)
             if count > ALWAYS_ALLOWED_ROWS:
@@ -366,6 +364,11 @@ def _other_than(rows: Mapping[Key, Texts], keys: Sequence[Key], look: Callable[[
     except UnseenError:
         return set(keys)
     return {key for key in keys if shown.get(key) != rows.get(key)}
+
+
+def _forget_before(past: deque[float], moment: float) -> None:
+    while past and past[0] < moment:
+        past.popleft()
 
 
 def open_live(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 from accord.connectors.bulk import DIGEST, ODD, VERSION, Fill
 from accord.connectors.types import literal, quote
-from accord.model.entity import Field
 from accord.sync.cycle import Cycle, Side, key_json, names, storage_type
 from accord.sync.judge.validate import row_checks, row_json
 from accord.sync.mapping.fields import FieldCode, compile_field, expression_columns, raw_name
@@ -46,22 +45,16 @@ def target_codes(cycle: Cycle, target: Side) -> list[FieldCode]:
     return [*(target.codes[k] for k in cycle.keys), *target.written(cycle.keys)]
 
 
-def same_form(field: Field, side: Side, code: FieldCode, stored: str) -> bool:
-    """Whether a column holds the canonical value itself, so that writing and reading it changes nothing."""
-    return holds_itself(field, side.binding.fields[code.name], side.columns[code.column], stored)
-
-
 def shape_of(cycle: Cycle, source: Side, target: Side, source_natives: Mapping[str, str], fill: Fill) -> Shape:
     """How each column of the target is filled from the stream."""
     target_natives = fill.natives
     native, shown, pairs = {}, {}, []
     for code in target_codes(cycle, target):
-        kept, stored = cycle.entity.fields[code.name], storage_type(cycle.entity, code.name)
-        plain = same_form(kept, target, code, stored)
+        plain = holds_itself(cycle.entity, target, code)
         native[code.column] = code.name if plain else f"n:{code.column}"
         shown[code.name] = code.name if plain else f"s:{code.name}"
         origin = source.codes.get(code.name)
-        alike = origin is not None and same_form(kept, source, origin, stored) and plain
+        alike = origin is not None and holds_itself(cycle.entity, source, origin) and plain
         kind = source_natives.get(origin.column) if origin else None
         if alike and origin and kind is not None and kind == target_natives.get(code.column):
             pairs.append((origin.column, code.column))
@@ -131,7 +124,7 @@ def _forms(cycle: Cycle, source: Side, target: Side) -> tuple[tuple[dict[str, st
         codes = target_codes(cycle, side) if side is target or side.writable else []
         for code in codes:
             field, stored = cycle.entity.fields[code.name], storage_type(cycle.entity, code.name)
-            if same_form(field, side, code, stored):
+            if holds_itself(cycle.entity, side, code):
                 continue
             kept, seen = f"{prefixes[0]}:{code.column}", f"{prefixes[1]}:{code.name}"
             kind = side.columns[code.column]

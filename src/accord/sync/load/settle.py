@@ -14,7 +14,8 @@ from accord.sync.cycle import Cycle, Side, key_json, names, storage_type
 from accord.sync.judge.judge import contract_findings
 from accord.sync.judge.quarantine import make_waiting
 from accord.sync.load.pour import Tally
-from accord.sync.load.query import REASONS, ROW, Shape, changes_query, same_form
+from accord.sync.load.query import REASONS, ROW, Shape, changes_query
+from accord.sync.mapping.itself import holds_itself
 from accord.sync.result import FlowResult
 from accord.sync.state.changes import note_quarantined
 
@@ -54,7 +55,7 @@ def version_list(cycle: Cycle, source: Side, stream: Stream) -> str:
     picked = []
     for key in cycle.keys:
         code = source.codes[key]
-        if not code.column or not same_form(cycle.entity.fields[key], source, code, storage_type(cycle.entity, key)):
+        if not code.column or not holds_itself(cycle.entity, source, code):
             return ""
         picked.append(f"{quote(key)} AS {quote(code.column)}")
     stream.versioned = stream.may_version and bool(version_mark(cycle, source))

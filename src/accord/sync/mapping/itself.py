@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from accord.model.entity import Field
+from accord.model.entity import Entity, Field
 from accord.model.flow import FieldMapping
 from accord.model.types import CanonicalType
-
-_ZONED = "TIMESTAMP WITH TIME ZONE"
+from accord.sync.cycle import Side, storage_type
+from accord.sync.mapping.fields import FieldCode
 
 
 def converts(field: Field, mapping: FieldMapping) -> bool:
@@ -18,17 +18,16 @@ def converts(field: Field, mapping: FieldMapping) -> bool:
     return bool(mapping.unit) and mapping.unit != field.unit
 
 
-def holds_itself(field: Field, mapping: FieldMapping, kind: str, stored: str) -> bool:
-    """Whether reading and writing the column is copying it.
-
-    Args:
-        field: the canonical field.
-        mapping: how the system holds it.
-        kind: DuckDB type of the column, as scanned.
-        stored: the type the field is kept in.
-    """
-    if converts(field, mapping) or mapping.timezone:
+def holds_itself(entity: Entity, side: Side, code: FieldCode) -> bool:
+    """Whether reading and writing the column of a field is copying it: it holds the canonical value, in the field's own type."""
+    field, mapping = entity.fields[code.name], side.binding.fields.get(code.name)
+    if mapping is None or converts(field, mapping) or mapping.timezone:
         return False
-    same = kind.upper().replace("TIMESTAMPTZ", _ZONED) == stored.replace("TIMESTAMPTZ", _ZONED)
+    kind = zoned(side.columns.get(code.column, ""))
     json = CanonicalType.parse(field.type).name == "json"
-    return (same and not json) or (json and kind.upper() == "JSON")
+    return kind == "JSON" if json else kind == zoned(storage_type(entity, code.name))
+
+
+def zoned(kind: str) -> str:
+    """A type of DuckDB as it writes it; moments have two names."""
+    return kind.upper().replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")

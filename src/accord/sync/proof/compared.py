@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from accord.connectors.types import literal, quote
-from accord.sync.cycle import Cycle, Side, names, storage_type
+from accord.sync.cycle import Cycle, Side, names
 from accord.sync.judge.once import Proofs
 from accord.sync.judge.validate import find_bad
 from accord.sync.mapping.fields import FieldCode
@@ -77,7 +77,7 @@ def as_both_show(cycle: Cycle, left: Side, right: Side, fields: Sequence[str], r
     query = f"SELECT {names((*cycle.keys, *more, *fields))} FROM {rows}"
     for through in (right, left):
         codes = [through.codes[f] for f in fields]
-        exact = [c for c in codes if c.write is None or tuple(c.needs) != (c.column,) or _itself(cycle, through, c)]
+        exact = [c for c in codes if c.write is None or tuple(c.needs) != (c.column,) or holds_itself(cycle.entity, through, c)]
         back = [c for c in codes if c not in exact]
         kept = [*cycle.keys, *more, *(c.name for c in exact)]
         # In two steps, because a read expression names the system's columns, which may be called like canonical fields.
@@ -94,11 +94,6 @@ def as_both_show(cycle: Cycle, left: Side, right: Side, fields: Sequence[str], r
             read += "".join(f", {quote('same.' + c.name)} AS {quote(c.name)}" for c in rest)
         query = f"SELECT {read} FROM (SELECT {written} FROM ({query}))"
     return f"SELECT {names((*cycle.keys, *more, *fields))} FROM ({query})"
-
-
-def _itself(cycle: Cycle, side: Side, code: FieldCode) -> bool:
-    field, mapping = cycle.entity.fields[code.name], side.binding.fields[code.name]
-    return code.column in side.columns and holds_itself(field, mapping, side.columns[code.column], storage_type(cycle.entity, code.name))
 
 
 def _once(codes: list[FieldCode]) -> list[FieldCode]:

@@ -11,7 +11,7 @@ from accord.model.types import CanonicalType
 from accord.sync.cycle import Side, storage_type
 from accord.sync.judge.validate import Check, row_checks
 from accord.sync.mapping.fields import FieldCode
-from accord.sync.mapping.itself import converts
+from accord.sync.mapping.itself import converts, zoned
 
 _WHOLE = re.compile(r"-?\d{1,18}")
 _DECIMAL = re.compile(r"-?\d{1,20}(?:\.(\d{1,18}))?")
@@ -33,7 +33,7 @@ def surely_read(entity: Entity, side: Side, code: FieldCode) -> bool:
     if converts(field, replace(mapping, write="")):
         return False
     kind, wanted = side.columns[code.column].upper(), CanonicalType.parse(field.type).name
-    stored = storage_type(entity, code.name).replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")
+    stored = zoned(storage_type(entity, code.name))
     if wanted == "json":
         return kind == "JSON"
     if kind == stored:
@@ -102,7 +102,7 @@ def _rule(entity: Entity, side: Side, check: Check) -> str | None:
 
 def _holds_itself(entity: Entity, side: Side, code: FieldCode) -> bool:
     """Whether comparing the column with a literal is comparing the field with it."""
-    kind, stored = side.columns[code.column].upper(), storage_type(entity, code.name).replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")
+    kind, stored = side.columns[code.column].upper(), zoned(storage_type(entity, code.name))
     if not surely_read(entity, side, code) or kind == "JSON":
         return False
     wide, narrow = _DECIMAL_KIND.fullmatch(stored), _DECIMAL_KIND.fullmatch(kind)

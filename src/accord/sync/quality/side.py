@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from accord.connectors.types import literal, quote
 from accord.sync.capture.read import unmapped_columns
-from accord.sync.cycle import Side, key_json, names, storage_type
+from accord.sync.cycle import Side, key_json, names
 from accord.sync.judge.aggregates import broken_groups, count_groups, fields_of
 from accord.sync.judge.once import Proofs
 from accord.sync.judge.validate import Check, named_set_checks, row_checks, rule_checks
@@ -123,19 +123,12 @@ def _there_and_back(notes: Notes, side: Side) -> None:
         if code.readable and set(code.needs) <= set(parts) and not any(c in written and written[c] != w for c, w in parts.items()):
             written |= {c: str(w) for c, w in parts.items()}
             codes.append(code)
-    plain = [c for c in codes if _as_it_is(notes, side, c)]
+    plain = [c for c in codes if holds_itself(cycle.entity, side, c)]
     for code in plain:
         asked = cycle.count(f"SELECT count({quote(code.name)}) FROM {side.table('cap')}")
         notes.add("mapping", "there and back", asked, 0, side, field=code.name)
     if codes := [c for c in codes if c not in plain]:
         _return(notes, side, codes, {c: w for c, w in written.items() if any(c in {code.column, *dict(code.more)} for code in codes)})
-
-
-def _as_it_is(notes: Notes, side: Side, code: FieldCode) -> bool:
-    """Whether the column holds the value itself, so that nothing can happen to it on the way."""
-    kind = next((t for c, t in side.columns.items() if c.lower() == code.column.lower()), "")
-    entity, mapping = notes.cycle.entity, side.binding.fields.get(code.name)
-    return mapping is not None and holds_itself(entity.fields[code.name], mapping, kind, storage_type(entity, code.name))
 
 
 def _return(notes: Notes, side: Side, codes: list[FieldCode], written: Mapping[str, str]) -> None:
