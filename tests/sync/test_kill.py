@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -49,8 +50,11 @@ def rows(path: Path) -> dict[int, str]:
 
 
 def murder(folder: Path, kills: int, *, keys: int, seed: int, capture: str = "sweep") -> None:
-    """Edit both systems, start a run, kill it somewhere; after every few kills let one end and compare with what must be there."""
-    rng, span = random.Random(seed), 1.2
+    """Edit both systems, start a run, kill it somewhere; after every few let one end and compare with what must be there.
+
+    A run that was done before it was to be killed does not count as one of ``kills``.
+    """
+    rng, span, killed = random.Random(seed), 0.6, 0
     for name in "ab":
         with sqlite3.connect(folder / f"{name}.db") as db:
             db.execute("CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT)")
@@ -62,7 +66,7 @@ def murder(folder: Path, kills: int, *, keys: int, seed: int, capture: str = "sw
             db.executemany("INSERT INTO things VALUES (?, ?)", wanted.items())
         db.close()
         finish(folder, "first", capture)
-    for number in range(kills):
+    for number in itertools.count():
         # Each key is edited in one system only, so what must come out is known without knowing how far the killed run got.
         for name, part in (("a", 0), ("b", 1)):
             with sqlite3.connect(folder / f"{name}.db", timeout=30) as db:
@@ -80,12 +84,16 @@ def murder(folder: Path, kills: int, *, keys: int, seed: int, capture: str = "sw
         time.sleep(rng.random() * span)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        if number % 5 == 4 or number == kills - 1:
+        killed += process.returncode == -signal.SIGKILL
+        if number % 5 == 4 or killed == kills:
+            process = start(folder, f"ended-{number}", capture)
             began = time.monotonic()
-            finish(folder, f"ended-{number}", capture)
-            span = time.monotonic() - began  # some of it is the start: kills fall on all of a run, also on a busy machine
+            ended(process)
+            span = (time.monotonic() - began) * 1.1  # kills fall on all of a run and seldom after it, also on a busy machine
             assert rows(folder / "a.db") == rows(folder / "b.db") == wanted
             assert finish(folder, f"again-{number}", capture, whole=True) == 0
+        if killed == kills:
+            return
 
 
 def start(folder: Path, run: str, capture: str, *, whole: bool = False) -> subprocess.Popen[str]:
@@ -97,8 +105,11 @@ def start(folder: Path, run: str, capture: str, *, whole: bool = False) -> subpr
 
 
 def finish(folder: Path, run: str, capture: str, *, whole: bool = False) -> int:
-    process = start(folder, run, capture, whole=whole)
-    assert process.stdout is not None
+    return ended(start(folder, run, capture, whole=whole))
+
+
+def ended(process: subprocess.Popen[str]) -> int:
+    """Wait for the end, which is a good one; how many rows it wrote."""
     printed, _ = process.communicate()
     assert process.returncode == 0
     return int(printed)
