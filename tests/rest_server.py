@@ -198,6 +198,8 @@ class _Handler(BaseHTTPRequestHandler):
             rows = [row for row in rows if text(row.get("id")) in query["ids"].split(",")]
         if "since" in query:
             rows = [row for row in rows if row[api.stamp] >= query["since"]]
+        if "after" in query:
+            rows = sorted((row for row in rows if text(row.get("id")) > query["after"]), key=lambda row: text(row.get("id")))
         size = min(int(query.get("limit", 100)), api.most)
         start = int(query["offset"]) if "offset" in query else (int(query["page"]) - 1) * size if "page" in query else 0
         if "cursor" in query:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from accord.connectors.protocol import Connector, Logged
+from accord.connectors.protocol import Connector, Logged, Resuming
 from accord.connectors.registry import connector_kind, connector_kinds, open_connector
 from accord.mapfile import load_map
 from accord.model.errors import UnknownName, UsageError
@@ -53,6 +54,15 @@ class Workspace:
         """Where the steps leave their deliverables, one folder a step."""
         return self.root / "deliverables"
 
+    @property
+    def readings(self) -> Path:
+        """Where connectors keep what they read of long lists that are not read to their end."""
+        return self.root / ".accord" / "readings"
+
+    def forget_readings(self) -> None:
+        """Have every list read from its beginning, and keep no row of it."""
+        shutil.rmtree(self.readings, ignore_errors=True)
+
     def connector(self, system: str) -> Connector:
         """The connector of a system of the map, opened once.
 
@@ -64,7 +74,10 @@ class Workspace:
         if system not in self._open:
             declared = self.map.systems[system]
             own = declared.connector == OWN_TASKS
-            self._open[system] = _own_tasks()(declared, self.work()) if own else open_connector(declared, base=self.map_folder)
+            connector = _own_tasks()(declared, self.work()) if own else open_connector(declared, base=self.map_folder)
+            if isinstance(connector, Resuming):
+                connector.keep_in(self.readings)
+            self._open[system] = connector
         return self._open[system]
 
     def work(self) -> Work:

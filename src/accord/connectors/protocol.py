@@ -273,6 +273,29 @@ class Since(Protocol):
 
 
 @runtime_checkable
+class Resuming(Protocol):
+    """A connector that keeps what it read of a long list, so that a later process goes on where one was stopped."""
+
+    def keep_in(self, folder: Path) -> None:
+        """Where to keep it: a folder of one workspace. Without one nothing outlives the process. Call it before the first scan.
+
+        What is kept holds rows: it is private, and gone when the list is read, when it is too old, or when the folder is removed.
+        """
+        ...
+
+    def read_under(self, resource: str, holder: str, mark: str) -> None:
+        """Until something is written, ``scan`` and ``scan_since`` may go on with what was read for this holder under the same mark.
+
+        Args:
+            resource: the table.
+            holder: for whom it is read; unique in the folder.
+            mark: differs whenever rows read under another one must not be taken for those of now: what the holder agreed on since would
+                be taken back by them. Empty: nothing is gone on with, and nothing kept.
+        """
+        ...
+
+
+@runtime_checkable
 class Digested(Protocol):
     """A connector whose system can compute digests of rows itself, so that unchanged rows need not travel."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +17,7 @@ from accord.connectors.duck import borrowed_duck
 from accord.connectors.keys import chosen, taken
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch
 from accord.connectors.rest_client import Client
+from accord.connectors.rest_kept import Keep, Passing, clear_old, drop_kept
 from accord.connectors.rest_options import RestResource, resource_options, system_options
 from accord.connectors.rest_pages import Reader
 from accord.connectors.rest_write import write
@@ -46,9 +45,11 @@ class RestConnector:
         self._declared = {name: resource_options(system, given) for name, given in system.resources.items()}
         self._client: Client | None = None
         self._reader: Reader | None = None
-        self._folder: Path | None = None
+        self._passing: Passing | None = None
         self._columns: dict[str, dict[str, None]] = {}
         self._kinds: dict[str, dict[str, str]] = {}
+        self._place: Path | None = None
+        self._marks: dict[str, tuple[str, str]] = {}
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -74,7 +75,7 @@ class RestConnector:
         asked = taken(con, keys, types, few=most, holder=f"the keys for '{self.system.name}.{resource}'")
         whole = set(asked.names) != set(known.key) or asked.few is None or any(v in ("", ".", "..") for row in asked.few for v in row)
         if whole or (known.read is None and not by_ids):
-            return chosen(con, self.scan(con, resource), asked)
+            return chosen(con, self._relation(con, known, reader.read(known, self._spool)), asked)
         items = self._by_key(known, [dict(zip(asked.names, row, strict=True)) for row in asked.few or ()], by_ids=by_ids)
         return chosen(con, self._relation(con, known, reader.table_of(known, items)), asked)
 
@@ -86,6 +87,22 @@ class RestConnector:
     def reading_seconds(self, resource: str) -> float:
         """Of the last whole reading, with the pause in it when it broke and went on."""
         return self._opened()[1].took.get(resource, 0.0)
+
+    def holds(self, resource: str, rows: int) -> bool:
+        """Never so many that reading them twice is a small price, which the direct way of a first load may ask for: each page costs."""
+        return False
+
+    def keep_in(self, folder: Path) -> None:
+        """What is read of long lists stays in this folder until they are read."""
+        self._place = folder
+        clear_old(folder)
+
+    def read_under(self, resource: str, holder: str, mark: str) -> None:
+        """Go on with what was read for the holder under the same mark, and keep under it what is read now; without a mark no more."""
+        if mark:
+            self._marks[resource] = (holder, mark)
+        else:
+            self._marks.pop(resource, None)
 
     def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
         """An API cannot be given a new collection: one that the map does not declare is taken to be there under its own name."""
@@ -105,22 +122,27 @@ class RestConnector:
                 "key", ", ".join(batch.key), [", ".join(resource.key)], holder=f"the batch for '{self.system.name}.{batch.resource}'"
             )
         client, reader = self._opened()
+        # What was read before this is no more how the API stands, and this run reads it anew.
+        reader.forget(resource)
+        holder, mark = self._marks.pop(resource.name, ("", ""))
+        if self._place is not None and mark:
+            drop_kept(Keep(self._place, holder, mark), self.options, resource)
 
         def listed() -> set[tuple[str | None, ...]]:
-            table = reader.read(resource, self._spool())
+            table = reader.read(resource, self._spool)
             return set(zip(*(table.column(name).to_pylist() for name in resource.key), strict=True))
 
         with borrowed_duck() as con:
             return write(con, client, reader, resource, batch, listed)
 
     def close(self) -> None:
-        """Close the connections and throw the spools away; what was learned of the columns stays."""
+        """Close the connections; what was read for this process alone goes, what was learned of the columns stays."""
         with self._lock:
             if self._client is not None:
                 self._client.close()
-            if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
-            self._client = self._reader = self._folder = None
+            if self._passing is not None:
+                self._passing.remove()
+            self._client = self._reader = self._passing = None
 
     def _opened(self) -> tuple[Client, Reader]:
         with self._lock:
@@ -131,9 +153,9 @@ class RestConnector:
 
     def _spool(self) -> Path:
         with self._lock:
-            if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="accord-rest-"))
-            return self._folder
+            if self._passing is None:
+                self._passing = Passing(self._place)
+            return self._passing.folder
 
     def _known(self, resource: str) -> RestResource:
         if resource not in self._declared:
@@ -141,7 +163,9 @@ class RestConnector:
         return self._declared[resource]
 
     def _scan(self, con: duckdb.DuckDBPyConnection, resource: RestResource, params: Sequence[tuple[str, str]]) -> str:
-        return self._relation(con, resource, self._opened()[1].read(resource, self._spool(), params))
+        holder, mark = self._marks.get(resource.name, ("", ""))
+        keep = Keep(self._place, holder, mark) if self._place is not None and mark else None
+        return self._relation(con, resource, self._opened()[1].read(resource, self._spool, params, keep))
 
     @staticmethod
     def _relation(con: duckdb.DuckDBPyConnection, resource: RestResource, rows: pa.Table) -> str:

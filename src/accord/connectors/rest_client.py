@@ -176,7 +176,7 @@ class Client:
             SystemUnreachable: no usable answer after all tries, or the API wants a longer pause than we wait.
             DataRefused: an answer that trying again does not change.
         """
-        bad = reason = ""
+        bad, reason, wait = "", "", None
         for attempt in range(self.system.retries + 1):
             wait = None
             try:
@@ -199,7 +199,9 @@ class Client:
                 self.pause(attempt, wait, url, reason)
         if bad:
             raise DataRefused(self.system.clean(bad), self.where(url), "a JSON answer of the API, whole and in UTF-8")
-        raise SystemUnreachable(self.system.name, self.where(url).partition(" at ")[2], f"{reason} ({self.system.retries + 1} tries)")
+        gone = SystemUnreachable(self.system.name, self.where(url).partition(" at ")[2], f"{reason} ({self.system.retries + 1} tries)")
+        gone.retry_after_seconds = wait
+        raise gone
 
     def send(self, method: str, url: str, body: str | None, headers: Mapping[str, str]) -> Answer:
         """Send one write, once; again only where the API says that it did not look at it.

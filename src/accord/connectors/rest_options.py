@@ -138,7 +138,7 @@ def system_options(system: System) -> RestSystem:
         retries=read.number("retries", 5),
         retry_seconds=read.number("retry_seconds", 0.5),
         wait_seconds=read.number("wait_seconds", 60.0),
-        resume_seconds=read.number("resume_seconds", 900.0),
+        resume_seconds=read.number("resume_seconds", 86_400.0),
         concurrency=max(1, read.number("concurrency", 4)),
         max_bytes=read.number("max_bytes", 64 << 20),
     )

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import shutil
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Final
 
@@ -18,11 +15,15 @@ from accord.connectors import rest_json
 from accord.connectors.column_names import checked
 from accord.connectors.rest_client import Answer, Client
 from accord.connectors.rest_json import BadJson, Digits
+from accord.connectors.rest_kept import Keep, kept_spool
 from accord.connectors.rest_more import NEXT, goes_on
 from accord.connectors.rest_options import RestResource
-from accord.model.errors import DataRefused, StorageFull, SystemChanged, SystemUnreachable
+from accord.connectors.rest_spool import Pass, Spool, mark_of, order_of, read_pages
+from accord.model.errors import DataRefused, SystemChanged, SystemUnreachable
 
 PASSES: Final = 6
+SOON_SECONDS: Final = 900.0
+"""After so long nobody goes on with what a process read only for itself: what it knew then is not told with it."""
 _SHIFTING: Final = ("page", "offset")
 
 
@@ -36,28 +37,8 @@ class Page:
     more: str = ""
 
 
-@dataclass
-class Pass:
-    """One reading of all pages, as far as it got. ``print`` is the same for equal sets of keys, in any order."""
-
-    folder: FilePath
-    files: list[FilePath] = field(default_factory=list)
-    rows: int = 0
-    print: int = 0
-    last: str = ""
-    url: str | None = None
-    done: bool = False
-    total: int | None = None  # rows there are, as the last page says
-
-
-@dataclass
-class Spool:
-    """Readings of a collection that is not read to its end yet."""
-
-    folder: FilePath
-    passes: list[Pass] = field(default_factory=list)
-    began: float = field(default_factory=time.monotonic)
-    touched: float = field(default_factory=time.monotonic)
+class _MovedError(Exception):
+    """The page at which a reading broke shows other rows now, so what was read before it does not fit what comes after it."""
 
 
 class Reader:
@@ -66,15 +47,18 @@ class Reader:
     def __init__(self, client: Client, columns: dict[str, dict[str, None]], kinds: dict[str, dict[str, str]]) -> None:
         self.client, self.columns, self.kinds = client, columns, kinds
         self.took: dict[str, float] = {}  # seconds the last reading of a collection took, pauses included
-        self._spools: dict[tuple[str, tuple[tuple[str, str], ...]], Spool] = {}
+        self._spools: dict[tuple[str, tuple[tuple[str, str], ...]], Spool] = {}  # of lists that are not kept for another process
 
-    def read(self, resource: RestResource, folder: FilePath, params: Sequence[tuple[str, str]] = ()) -> pa.Table:
+    def read(
+        self, resource: RestResource, folder: Callable[[], FilePath], params: Sequence[tuple[str, str]] = (), keep: Keep | None = None
+    ) -> pa.Table:
         """All rows of a collection as texts, in the order they came; a row that moved between pages may stand twice.
 
         Args:
             resource: what to read.
-            folder: where the spool may be kept.
+            folder: gives where the spool may be, for as long as this process lasts.
             params: more for the query, such as a filter.
+            keep: where a later process may find what was read.
 
         Raises:
             SystemUnreachable: what was read so far is kept, and the next call goes on from there.
@@ -82,35 +66,75 @@ class Reader:
             DataRefused: an answer that is not what it should be.
         """
         name = (resource.name, tuple(params))
-        spool = self._spools.get(name)
-        old = spool is not None and spool.passes[-1].rows > 0
-        if spool is None or time.monotonic() - spool.touched > self.client.system.resume_seconds:
-            self.forget(name)
-            old, spool = False, Spool(folder / f"spool-{len(self._spools)}-{time.monotonic_ns()}")
-            self._spools[name] = spool
+        spool = self._spool(resource, folder, params, keep)
         try:
             found = self._passes(resource, spool, params)
-        except SystemUnreachable:
-            spool.touched = time.monotonic()
+        except SystemUnreachable as error:
+            spool.touched, spool.resumed = time.monotonic(), spool.resumed or spool.passes[-1].rows > 0
+            if spool.keeping is None:
+                raise
+            raise self._left(spool, error) from error
+        except (DataRefused, _MovedError):
+            self._forget(name, spool)
+            if spool.resumed:  # a mark in the list may be forgotten by the API after a while
+                return self.read(resource, folder, params, keep)
             raise
-        except DataRefused:
-            self.forget(name)
-            if old:  # a mark in the list may be forgotten by the API after a while
-                return self.read(resource, folder, params)
+        except Exception:
+            self._forget(name, spool)
             raise
         except BaseException:
-            self.forget(name)
+            if spool.keeping is not None:  # somebody stopped the process: the next one goes on
+                spool.keeping.release()
             raise
         table = self._table(resource, found)
         self.took[resource.name] = time.monotonic() - spool.began
-        self.forget(name)
+        self._forget(name, spool)
         return table
 
-    def forget(self, name: tuple[str, tuple[tuple[str, str], ...]]) -> None:
-        """Throw a spool away."""
-        spool = self._spools.pop(name, None)
+    def forget(self, resource: RestResource) -> None:
+        """Throw away what this process read of a collection that is no more as it was."""
+        for name in [name for name in self._spools if name[0] == resource.name]:
+            self._forget(name, self._spools[name])
+
+    def _spool(self, resource: RestResource, folder: Callable[[], FilePath], params: Sequence[tuple[str, str]], keep: Keep | None) -> Spool:
+        """What was read of this list before it broke, or an empty one."""
+        system, name = self.client.system, (resource.name, tuple(params))
+        if keep is not None and system.resume_seconds:
+            kept = kept_spool(keep, system, resource, params, self.kinds.setdefault(resource.name, {}))
+            if kept is not None:
+                for part in read_pages(kept.newest()):
+                    self.known(resource).update(dict.fromkeys(part.column_names))
+                return kept
+        spool = self._spools.get(name)
+        away = 0.0 if spool is None else time.monotonic() - spool.touched
+        if spool is not None and away <= min(system.resume_seconds, SOON_SECONDS):
+            if away > system.wait_seconds:  # longer than between two tries
+                spool.passes[-1].step_back()
+            return spool
         if spool is not None:
-            shutil.rmtree(spool.folder, ignore_errors=True)
+            self._forget(name, spool)
+        self._spools[name] = Spool(folder() / f"spool-{len(self._spools)}-{time.monotonic_ns()}")
+        return self._spools[name]
+
+    def _forget(self, name: tuple[str, tuple[tuple[str, str], ...]], spool: Spool) -> None:
+        if self._spools.get(name) is spool:
+            del self._spools[name]
+        spool.forget()
+
+    @staticmethod
+    def _left(spool: Spool, error: SystemUnreachable) -> SystemUnreachable:
+        """The same error, with what is left of the reading."""
+        assert spool.keeping is not None
+        if error.retry_after_seconds is not None:
+            spool.keeping.pause(error.retry_after_seconds)
+        spool.keeping.release()
+        pages = len(spool.passes[-1].leaves)
+        if not pages:
+            return error
+        left = f"The next run goes on after page {pages:,}."
+        told = SystemUnreachable(error.system, error.where, error.reason, f"{error.todo} {left}".strip())
+        told.retry_after_seconds = error.retry_after_seconds
+        return told
 
     def one(self, resource: RestResource, key: Mapping[str, str]) -> tuple[dict[str, Any], str] | None:
         """The row of a key and its entity tag; ``None`` when there is none."""
@@ -133,7 +157,7 @@ class Reader:
         count, last = 0, ""
         while url is not None:
             page = self._page(resource, url, count)
-            mark = _mark(page.items)
+            mark = mark_of(page.items)
             if not page.items or mark == last:  # filters are often answered whole, whatever page is asked for
                 break
             found += page.items
@@ -159,13 +183,12 @@ class Reader:
     def _passes(self, resource: RestResource, spool: Spool, params: Sequence[tuple[str, str]]) -> Pass:
         while True:
             if not spool.passes or spool.passes[-1].done:
-                number = sum(1 for _ in spool.folder.glob("pass-*")) if spool.folder.exists() else 0
-                if number >= PASSES:
-                    detail = f"rows moved between its pages during each of {number} readings"
+                if spool.begun >= PASSES:
+                    detail = f"rows moved between its pages during each of {spool.begun} readings"
                     raise SystemChanged(self.client.system.name, resource.name, detail)
-                spool.passes.append(Pass(spool.folder / f"pass-{number}", url=self._first(resource, params)))
+                spool.another(self._first(resource, params))
             current = spool.passes[-1]
-            self._run(resource, current)
+            self._run(resource, spool, current)
             before = spool.passes[-2] if len(spool.passes) > 1 else None
             if not params and current.total is not None and current.rows < current.total:
                 if before is not None and before.rows == current.rows:
@@ -174,27 +197,26 @@ class Reader:
                     raise DataRefused(what, self.client.where(self._first(resource, params)), expected)
                 spool.passes = [current]
                 continue  # a row may have been taken away meanwhile
-            shifting = resource.confirm and resource.pages in _SHIFTING and len(current.files) > 1
+            shifting = resource.confirm and resource.pages in _SHIFTING and len(current.leaves) > 1
             if not shifting or (before is not None and (before.rows, before.print) == (current.rows, current.print)):
                 return current
-            for file in before.files if before is not None else ():
-                file.unlink(missing_ok=True)
+            for leaf in before.leaves if before is not None else ():
+                leaf.file.unlink(missing_ok=True)
             spool.passes = [current]
 
-    def _run(self, resource: RestResource, current: Pass) -> None:
+    def _run(self, resource: RestResource, spool: Spool, current: Pass) -> None:
         """Read on until the last page."""
         while current.url is not None:
-            if len(current.files) >= resource.page_limit:
+            if len(current.leaves) >= resource.page_limit:
                 what = f"more than {resource.page_limit:,} pages"
                 raise DataRefused(what, self.client.where(current.url), "an end of the list, or a higher page_limit")
             page = self._page(resource, current.url, current.rows)
-            mark = _mark(page.items)
-            if page.items and mark == current.last:
+            self._check(resource, current, page)
+            if page.items and mark_of(page.items) == current.last:
                 what = "the same page again, so there would be no end"
                 raise DataRefused(what, self.client.where(current.url), f"another page; check the options of 'pages: {resource.pages}'")
             if page.items:
                 self._keep(resource, current, page.items)
-            current.last, current.rows = mark, current.rows + len(page.items)
             current.total = page.total
             stepping = resource.pages in (*_SHIFTING, "key")
             ended = not page.items or (page.total is not None and current.rows >= page.total)
@@ -205,7 +227,19 @@ class Reader:
                 expected = f"the list to its end; 'pages: {resource.pages}' does not follow that: see pages and cursor_path"
                 raise DataRefused(what, self.client.where(current.url), expected)
             current.url = page.following if page.items or page.following != current.url else None
+            if current.url is not None and spool.keeping is not None:
+                spool.keeping.note(spool)
         current.url, current.done = None, True
+
+    @staticmethod
+    def _check(resource: RestResource, current: Pass, page: Page) -> None:
+        """Where a reading goes on, what was read last has to stand where it stood: else rows slipped to pages that were read before."""
+        checked, current.checked = current.checked, None
+        if checked is None:
+            return
+        grown = resource.pages in _SHIFTING and page.total != current.total
+        if grown or order_of(page.items, resource.key) != checked.order:
+            raise _MovedError
 
     def _page(self, resource: RestResource, url: str, before: int) -> Page:
         def read(document: Any, answer: Answer) -> Page:
@@ -277,31 +311,16 @@ class Reader:
                         kinds[name] = rest_json.kind_of(value)
 
     def _keep(self, resource: RestResource, current: Pass, items: Sequence[dict[str, Any]]) -> None:
-        path = current.folder / f"{len(current.files):06}.arrow"
         try:
-            current.folder.mkdir(parents=True, exist_ok=True)
             table = self.table_of(resource, items)
-            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-                writer.write_table(table)
         except UnicodeEncodeError as error:
             what = "half of a character (a lone surrogate escape)"
             raise DataRefused(what, f"system '{self.client.system.name}', resource '{resource.name}'", "JSON in Unicode") from error
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFull(str(path), "No space left on device") from error
-            raise
-        current.files.append(path)
-        for item in items:
-            key = [rest_json.text(item.get(name)) for name in resource.key]
-            text = repr(key) if any(part is not None for part in key) else rest_json.dump(item)
-            current.print = (current.print + int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest())) % 2**128
+        assert current.url is not None
+        current.keep(table, current.url, items, resource.key)
 
     def _table(self, resource: RestResource, found: Pass) -> pa.Table:
-        parts = []
-        for path in found.files:
-            with pa.OSFile(str(path), "rb") as file:
-                parts.append(pa.ipc.open_file(file).read_all())
-        parts.append(self.table_of(resource, ()))
+        parts = [*read_pages(found.leaves), self.table_of(resource, ())]
         return pa.concat_tables(parts, promote_options="default").select(list(self.known(resource)))
 
 
@@ -313,10 +332,6 @@ def error_in(resource: RestResource, document: Any) -> str | None:
     if not there or found is None or found is False or found in ("", [], {}) or (isinstance(found, Digits) and found == "0"):
         return None
     return rest_json.text(found)
-
-
-def _mark(items: Sequence[Mapping[str, Any]]) -> str:
-    return hashlib.blake2b(rest_json.dump(list(items)).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _param(url: str, name: str) -> str | None:

@@ -78,6 +78,7 @@ def erase_person(workspace: Workspace, person: str, *, entity: str = "", by: str
         LeaseHeld: somebody reads the store's database at the end.
     """
     erasure = Erasure(workspace.map, workspace.store, person, entity=entity)
+    workspace.forget_readings()  # of lists not read to their end: nobody knows whose rows they hold
     before = erasure.find()
     looked = list(_systems(workspace, erasure, ""))
     if any(r.left and r.rows for r in looked):
@@ -88,6 +89,7 @@ def erase_person(workspace: Workspace, person: str, *, entity: str = "", by: str
         for flow in workspace.map.flows.values():
             if flow.entity == name and workspace.store.flow_state(flow.name):
                 run_flow(workspace.map, flow, workspace.connectors(), workspace.store, run=run, now=now, limit=limit)
+    workspace.forget_readings()
     after = erasure.erase(by=by, reason=reason, run=run, now=now)
     return Plan(systems, after, _files(workspace, before))
 

@@ -26,6 +26,7 @@ from accord.sync.capture.extend import extend_targets
 from accord.sync.capture.idle import same_as, seen_now
 from accord.sync.capture.read import capture
 from accord.sync.capture.readback import read_back, take_read_back
+from accord.sync.capture.readings import going_on
 from accord.sync.capture.scope import begin_notes, close_logs, find_scope, first_load, read_scope, settle_logs
 from accord.sync.capture.since import note_since
 from accord.sync.capture.vanished import as_vanished, note_known
@@ -94,7 +95,10 @@ def run_flow(
     """
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
         try:
-            return _run(cycle, limit or Limit(), dry_run=dry_run, allow_deletes=allow_deletes, whole=whole, listen=listen)
+            if not dry_run:
+                fold_live(cycle)
+            with going_on(cycle, keep=not dry_run):
+                return _run(cycle, limit or Limit(), dry_run=dry_run, allow_deletes=allow_deletes, whole=whole, listen=listen)
         except AccordError as met:
             error = as_vanished(cycle, met)
             if not cycle.intended and not dry_run:
@@ -149,8 +153,6 @@ def open_cycle(
 
 
 def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whole: bool, listen: bool) -> FlowResult:
-    if not dry_run:
-        fold_live(cycle)
     previous = last_finished(cycle)
     begin_notes(cycle, previous)
     note_known(cycle, previous)
