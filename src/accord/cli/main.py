@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
-import pkgutil
 import signal
 import sys
 import tempfile
@@ -17,23 +16,18 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from accord import __version__
-from accord.cli import commands, loaded
+from accord.cli import loaded
+from accord.cli.listed import declared
 from accord.cli.output import emit_error
 from accord.model.errors import AccordError
 
 # What typer answers with after Ctrl-C.
 _INTERRUPTED = 130
 
-app = typer.Typer(
-    name="accord",
-    help="Keeps systems in agreement, carries work across teams, measures, plans and governs, from one integration map.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+# Set by the shell while it completes what is typed, which may be an option of any command.
+_COMPLETING = "_ACCORD_COMPLETE"
 
 
-@app.callback(invoke_without_command=True)
 def root(version: bool = typer.Option(False, "--version", help="Show the version and end.")) -> None:
     """Keeps systems in agreement, carries work across teams, measures, plans and governs, from one integration map.
 
@@ -44,27 +38,31 @@ def root(version: bool = typer.Option(False, "--version", help="Show the version
         raise typer.Exit
 
 
-_loaded: set[str] = set()
+def command_line(asked: str | None = None) -> typer.Typer:
+    """The command line with the command asked for; with every one when ``None``.
 
-
-def load_commands(asked: str = "") -> None:
-    """Register the command asked for, which stands in the file of its name; all of them where it does not.
-
-    Loading every command takes half of the time of a short one.
+    The others stand in it with their name and what they are for, which is all that the help shows of them: loading every command takes
+    longer than most of them do.
     """
-    names = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
-    wanted = asked.replace("-", "_")
-    if wanted in _loaded:
-        return
-    if wanted not in names:
-        if _loaded.issuperset(names):
-            return
-        app.registered_commands.clear()  # so that they stand in one order, whatever was loaded before
-        app.registered_groups.clear()
-        _loaded.clear()
-    for name in [wanted] if wanted in names else names:
-        importlib.import_module(f"{commands.__name__}.{name}").register(app)
-        _loaded.add(name)
+    made = typer.Typer(
+        name="accord",
+        help="Keeps systems in agreement, carries work across teams, measures, plans and governs, from one integration map.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback(invoke_without_command=True)(root)
+    for module, told in declared().items():
+        if asked is None or asked in told or not told:
+            importlib.import_module(module).register(made)
+        else:
+            for name, said in told.items():
+                made.command(name, help=said)(_not_asked_for)
+    return made
+
+
+def _not_asked_for() -> None:
+    raise AssertionError("a command that was not asked for is not loaded")
 
 
 loaded()
@@ -85,8 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments is None:
         signal.signal(signal.SIGTERM, _terminate)
     try:
-        load_commands(next((text for text in given if not text.startswith("-")), ""))
-        result = app(given, standalone_mode=False)
+        asked = None if _COMPLETING in os.environ else next((text for text in given if not text.startswith("-")), "")
+        result = command_line(asked)(given, standalone_mode=False)
         code = result if isinstance(result, int) else 0
         if code == _INTERRUPTED:
             raise KeyboardInterrupt

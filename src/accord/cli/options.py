@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from accord.cli.pandas_left import leave_pandas
 from accord.model.errors import UsageError
 from accord.workspace import Workspace, open_workspace
 
@@ -129,6 +130,7 @@ def moment(option: str, text: str) -> datetime | None:
 @contextmanager
 def workspace(map_path: Path, root: Path | None, values: Mapping[str, str], store_url: str, *, write: bool = True) -> Iterator[Workspace]:
     """An opened workspace; with ``write``, under the store's lease, so that two processes cannot write at once."""
+    leave_pandas()
     opened = open_workspace(map_path, root=root, variables=values, store_url=store_url)
     with opened:
         if not write:

@@ -13,19 +13,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.measure import Measurement
-from rich.padding import Padding
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as RichProgress
-from rich.table import Table
 
-from accord.lifecycle.context import Progress, Silent
+from accord.lifecycle.progress import Progress, Silent
 from accord.model.figure import TargetResult
 from accord.model.values import Duration
+
+if TYPE_CHECKING:  # rich is loaded where something is shown: a program that asks for --json does not wait for it
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+    from rich.table import Table
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _NOT_IN_JSON = re.compile("[\x7f-\x9f\ud800-\udfff]")
@@ -34,6 +33,8 @@ VERDICT_STYLE = {"met": "green", "indicated": "cyan", "not met": "red", "too lit
 
 def out() -> Console:
     """Standard output; plain when it is no terminal or NO_COLOR is set."""
+    from rich.console import Console
+
     return Console(width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
@@ -95,6 +96,9 @@ def show_on_terminal(
     console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
 ) -> None:
     """A table without the columns in which nothing stands; ids, which are copied from the first, are not broken."""
+    from rich.measure import Measurement
+    from rich.padding import Padding
+
     filled = [index for index in range(len(columns)) if any(row[index] for row in rows)] or range(len(columns))
     view = _view(title, columns, rows, right, filled, console.width)
     if rows and Measurement.get(console, console.options.update(width=1000), view).minimum > console.width:
@@ -111,6 +115,8 @@ def show_on_terminal(
 def _view(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], shown: Iterable[int], width: int | None
 ) -> Table:
+    from rich.table import Table
+
     view = Table(title=title or None, title_justify="left", header_style="bold")
     for index in shown:
         whole = width is not None and index == 0 and max((len(row[0]) for row in rows), default=0) <= 0.7 * width
@@ -166,6 +172,10 @@ def progress(as_json: bool) -> Iterator[Progress]:
     if as_json or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield Silent()
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
     columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bars:
         yield _Bar(bars)

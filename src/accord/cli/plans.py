@@ -6,16 +6,18 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from accord.cli.given import given_bytes
 from accord.cli.output import escape, out, table
 from accord.lifecycle.files import write_whole
 from accord.model.errors import DataRefused
 from accord.model.integration_map import IntegrationMap
-from accord.store.signing import SigningKey, load_or_create_key, sign_document, verify_document
 from accord.sync.apply.plan import FlowPlan, plan_from, plan_to
 from accord.workspace import Workspace
+
+if TYPE_CHECKING:  # what signs is loaded by those who sign
+    from accord.store.signing import SigningKey
 
 KIND = "accord plan"
 VERSION = 1
@@ -24,11 +26,15 @@ _OP_STYLE = {"insert": "green", "update": "yellow", "delete": "red"}
 
 def signing_key(workspace: Workspace) -> SigningKey:
     """The key pair of the workspace, made on first use."""
+    from accord.store.signing import load_or_create_key
+
     return load_or_create_key(workspace.root / ".accord" / "keys")
 
 
 def write_plan(path: Path, plans: Sequence[FlowPlan], workspace: Workspace, now: datetime) -> str:
     """Write plans as one signed file and return the SHA-256 of what it says."""
+    from accord.store.signing import sign_document
+
     map_: IntegrationMap = workspace.map
     body = {
         "kind": KIND,
@@ -49,6 +55,8 @@ def read_plan(path: Path, workspace: Workspace) -> list[FlowPlan]:
         UsageError: there is no such file.
         DataRefused: a byte was changed, another workspace wrote it, or it is no plan.
     """
+    from accord.store.signing import verify_document
+
     data = given_bytes(path, "Give a file written by accord plan --out.")
     body = verify_document(data, signing_key(workspace).public, where=str(path))
     if body.get("kind") != KIND or body.get("version") != VERSION:

@@ -8,34 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from accord.lifecycle.progress import Progress, Silent
 from accord.model.errors import UsageError
 from accord.model.figure import Finding, TargetResult
 from accord.report.document import Document
 from accord.workspace import Workspace
 
 STEPS = ("assess", "design", "integrate", "optimize", "coordinate", "improve", "benchmark", "evolve")
-
-
-class Progress(Protocol):
-    """Where long work says how far it is; the command line draws a bar, tests record nothing."""
-
-    def begin(self, label: str, total: int) -> None:
-        """A new stretch of work of ``total`` parts starts."""
-        ...
-
-    def advance(self, label: str = "") -> None:
-        """One part is done; ``label`` names the next."""
-        ...
-
-
-class Silent:
-    """Progress nobody looks at."""
-
-    def begin(self, label: str, total: int) -> None:
-        """Say nothing."""
-
-    def advance(self, label: str = "") -> None:
-        """Say nothing."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from accord.lifecycle.context import STEPS, Progress, Silent, StepContext, StepReport
+from accord.lifecycle.context import STEPS, StepContext, StepReport
 from accord.lifecycle.executive import build as build_executive
 from accord.lifecycle.files import clear_unfinished
 from accord.lifecycle.fingerprint import inputs_fingerprint
+from accord.lifecycle.progress import Progress, Silent
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.runner import finished_steps, run_step, write_document
 from accord.model.event import Event

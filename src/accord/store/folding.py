@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from accord.store.database import quote
 
 REMOVED = "_removed"
@@ -49,12 +47,16 @@ def is_change(path: Path) -> bool:
 
 def rows_in(path: Path) -> int:
     """Rows of a segment, as its footer says."""
+    import pyarrow.parquet as pq  # here, because it takes long to load and a short command reads no segment
+
     return int(pq.read_metadata(path).num_rows)
 
 
 @lru_cache(maxsize=4096)  # a segment is named by what it holds and never changes
 def columns_in(path: Path) -> frozenset[str]:
     """Names of a segment's columns, as its footer says."""
+    import pyarrow.parquet as pq  # as above
+
     return frozenset(pq.read_schema(path).names)
 
 

@@ -19,7 +19,6 @@ from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from accord.model.errors import DataRefused, StorageFull, SystemUnreachable, UsageError
 from accord.store.aside import ASIDE, aside, clear_dead
@@ -62,6 +61,8 @@ class SegmentFolder:
 
         Dictionary-encoded columns are written as the values they stand for; schema metadata is not kept.
         """
+        import pyarrow.parquet as pq  # here, because it takes long to load and most segments are written by DuckDB
+
         plain = _plain(table)
 
         def fill(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""``accord apply``: carry out exactly a plan, or refuse and say what has moved."""
+"""``accord apply``: carry out a plan of accord plan: exactly that, or nothing when anything has moved since."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.flows import counted
+from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress, table
 from accord.cli.plans import read_plan
 from accord.lifecycle.run_id import new_run_id
@@ -19,7 +20,7 @@ from accord.sync.apply.plan import apply_plan, check_plan, rests_on
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("apply", help="Carry out a plan of accord plan: exactly that, or nothing when anything has moved since.")(apply)
+    app.command("apply", help=sentence(__doc__))(apply)
 
 
 @options.at_map

@@ -1,4 +1,4 @@
-"""``accord audit``: verify the event log, and give others what they need to verify it themselves."""
+"""``accord audit``: the event log as evidence: verify it, sign its head, prove events, export it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.given import given_bytes
+from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_json, escape, out
 from accord.govern.audit import check_document, export_log, prove_consistency, prove_event, signed_head
 from accord.lifecycle.files import write_whole
@@ -20,7 +21,7 @@ To = typer.Option(None, "--to", help="Write it to this file instead of printing 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="The event log as evidence: verify it, sign its head, prove events, export it.")
+    group = typer.Typer(no_args_is_help=True, help=sentence(__doc__))
     group.command("verify", help="Verify every event of the log, and earlier signed heads against it.")(verify)
     group.command("head", help="Sign the present end of the log.")(head)
     group.command("prove", help="Prove that an event is in the log.")(prove)

@@ -1,10 +1,11 @@
-"""``accord conflicts``: every value that lost, what waits for a person, and the person's word about it."""
+"""``accord conflicts``: list values that lost and conflicts that are open; decide them, or restore a value."""
 
 from __future__ import annotations
 
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_json, escape, out, plain, table
 from accord.cli.undecided import key_text, value_text, values_text
 from accord.lifecycle.run_id import new_run_id
@@ -18,7 +19,7 @@ from accord.workspace import Workspace
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("conflicts", help="List values that lost and conflicts that are open; decide them, or restore a value.")(conflicts)
+    app.command("conflicts", help=sentence(__doc__))(conflicts)
 
 
 @options.at_map

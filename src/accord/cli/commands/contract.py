@@ -1,4 +1,4 @@
-"""``accord contract``: data contracts of the Open Data Contract Standard, out of a map and into one."""
+"""``accord contract``: data contracts (ODCS 3): write those of a map, or read one into a map."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.given import given_bytes
+from accord.cli.listed import sentence
 from accord.cli.output import emit_json, escape, out
 from accord.cli.problems import problem_json, tell_problems
 from accord.lifecycle.files import write_whole
@@ -34,7 +35,7 @@ _MAX_BYTES = 5_000_000
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Data contracts (ODCS 3): write those of a map, or read one into a map.")
+    group = typer.Typer(no_args_is_help=True, help=sentence(__doc__))
     group.command("export", help="Write the entities of a map as data contracts in ODCS 3.")(export)
     group.command("import", help="Read a data contract in ODCS 3 as entities of a map.")(import_)
     group.command("check", help="Compare two versions of contracts: what breaks, and whether the versions say so.")(check)

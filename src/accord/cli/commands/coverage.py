@@ -1,4 +1,4 @@
-"""``accord coverage``: which ids of a specification are demonstrated, implemented or not yet."""
+"""``accord coverage``: which ids of a pack's specification are demonstrated in the last run, implemented, or not yet."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import emit_json, escape, out, plain, table
 from accord.govern.coverage import coverage, declared_ids, ran_ids
 from accord.measure import discover_kpis
@@ -18,7 +19,7 @@ from accord.packs import find_pack
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("coverage", help="Which ids of a pack's specification are demonstrated in the last run, implemented, or not yet.")(run)
+    app.command("coverage", help=sentence(__doc__))(run)
 
 
 def run(

@@ -1,4 +1,4 @@
-"""``accord demo``: a sample organization in real systems, and everything run on it."""
+"""``accord demo``: build a pack's sample organization in real databases and files, and run all eight steps on it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.commands.run import execute, run_json, show_run
+from accord.cli.listed import sentence
 from accord.cli.output import emit_json, escape, out
 from accord.lifecycle.acting import registered_functions
 from accord.model.errors import UsageError
@@ -21,7 +22,7 @@ _ASIDE = ".simulating"
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("demo", help="Build a pack's sample organization in real databases and files, and run all eight steps on it.")(demo)
+    app.command("demo", help=sentence(__doc__))(demo)
 
 
 def demo(

@@ -7,13 +7,14 @@ from pathlib import Path
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import emit_json, escape, out
 from accord.mapfile import diff_maps, load_map
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("diff", help="What changed between two maps, in words.")(diff)
+    app.command("diff", help=sentence(__doc__))(diff)
 
 
 def diff(
@@ -29,7 +30,7 @@ def diff(
     if json:
         emit_json({"command": "diff", "changes": sentences})
         return
-    for sentence in sentences:
-        out().print(escape(sentence))
+    for said in sentences:
+        out().print(escape(said))
     if not sentences:
         out().print("no change in meaning")

@@ -1,4 +1,4 @@
-"""``accord doctor``: what this machine and the map's systems can do, and how to mend what they cannot."""
+"""``accord doctor``: check this machine, the connectors and, with a map, each system; say the mend."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 
 from accord import __version__
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import emit_json, escape, table
 from accord.connectors.duck import load_scanner, open_duck
 from accord.connectors.feed_state import KeepsFeeds
@@ -27,7 +28,7 @@ from accord.workspace import known_connectors
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("doctor", help="Check this machine, the connectors and, with a map, each system; say the mend.")(doctor)
+    app.command("doctor", help=sentence(__doc__))(doctor)
 
 
 def doctor(

@@ -1,4 +1,4 @@
-"""``accord erase``: take a person out of systems, events and state, so that the log still verifies."""
+"""``accord erase``: erase a person from systems, events and state; shows what would be done, and does it with --yes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_json, escape, out, plain, table
 from accord.lifecycle.erasing import Plan, erase_person, find_person
 from accord.lifecycle.run_id import new_run_id
@@ -16,7 +17,7 @@ from accord.model.errors import UsageError
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("erase", help="Erase a person from systems, events and state; shows what would be done, and does it with --yes.")(erase)
+    app.command("erase", help=sentence(__doc__))(erase)
 
 
 @options.at_map_option

@@ -1,4 +1,4 @@
-"""``accord identity``: which rows of which systems are the same thing, and what people decide about it."""
+"""``accord identity``: which rows are the same thing: links, proposals, merges."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_json, escape, out, table
 from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import UnknownName, UsageError
@@ -24,7 +25,7 @@ Proposal = Annotated[str, typer.Argument(help="Id of a proposal, as list shows i
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Which rows are the same thing: links, proposals, merges.")
+    group = typer.Typer(no_args_is_help=True, help=sentence(__doc__))
     group.command("list", help="Links per system, and proposals that wait for a decision.")(list_)
     group.command("show", help="Everything known under a canonical id or an own key.")(show)
     group.command("propose", help="Search what is agreed for duplicates and propose merges.")(propose)

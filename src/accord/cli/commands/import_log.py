@@ -1,4 +1,4 @@
-"""``accord import-log``: a foreign event log into a workspace, with what it shows at once."""
+"""``accord import-log``: read an event log (CSV, Parquet, XES, OCEL 2.0) and measure it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_json, escape, out, plain, table
 from accord.lifecycle.run_id import new_run_id
 from accord.measure import declared_log, discover_kpis, import_log, measure_kpis, open_measure
@@ -16,7 +17,7 @@ from accord.store import open_store
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("import-log", help="Read an event log (CSV, Parquet, XES, OCEL 2.0) and measure it.")(run)
+    app.command("import-log", help=sentence(__doc__))(run)
 
 
 def run(

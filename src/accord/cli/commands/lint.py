@@ -1,10 +1,11 @@
-"""``accord lint``: every mistake of a map, each with file and line, what was expected and what was meant."""
+"""``accord lint``: check a map: every mistake with file, line and what was meant."""
 
 from __future__ import annotations
 
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import emit_json, escape, out
 from accord.cli.problems import problem_json
 from accord.mapfile import lint as lint_map
@@ -14,7 +15,7 @@ from accord.workspace import known_connectors
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("lint", help="Check a map: every mistake with file, line and what was meant.")(lint)
+    app.command("lint", help=sentence(__doc__))(lint)
 
 
 def lint(

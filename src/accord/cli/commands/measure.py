@@ -1,10 +1,11 @@
-"""``accord measure``: the KPIs of a map, now."""
+"""``accord measure``: measure the KPIs of a map from what its workspace holds, with intervals."""
 
 from __future__ import annotations
 
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_json, escape, plain, table, targets_table
 from accord.measure import discover_kpis, judge_targets, measure_kpis, open_measure
 from accord.model.errors import UnknownName
@@ -12,7 +13,7 @@ from accord.model.errors import UnknownName
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("measure", help="Measure the KPIs of a map from what its workspace holds, with intervals.")(measure)
+    app.command("measure", help=sentence(__doc__))(measure)
 
 
 @options.at_map

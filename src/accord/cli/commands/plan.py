@@ -1,4 +1,4 @@
-"""``accord plan``: every insert, update and delete that would be made, per system, as a table and as a file to apply."""
+"""``accord plan``: show every insert, update and delete a synchronization would make, and write them as a plan."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress
 from accord.cli.plans import show_plans, write_plan
 from accord.lifecycle.run_id import new_run_id
@@ -17,7 +18,7 @@ from accord.sync.apply.plan import FlowPlan, plan_flow, plan_to
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("plan", help="Show every insert, update and delete a synchronization would make, and write them as a plan.")(plan)
+    app.command("plan", help=sentence(__doc__))(plan)
 
 
 @options.at_map

@@ -1,4 +1,4 @@
-"""``accord process``: processes as BPMN 2.0, out of a map and into one."""
+"""``accord process``: processes as BPMN 2.0: draw one of a map, or read a diagram into a map."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.given import given_bytes
+from accord.cli.listed import sentence
 from accord.cli.output import emit_json, escape, out
 from accord.cli.problems import problem_json, tell_problems
 from accord.lifecycle.files import write_whole
@@ -29,7 +30,7 @@ _MOST_BYTES = 5_000_001  # one more than a diagram may have, so that it is told 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Processes as BPMN 2.0: draw one of a map, or read a diagram into a map.")
+    group = typer.Typer(no_args_is_help=True, help=sentence(__doc__))
     group.command("export", help="Write a process of a map as BPMN 2.0.")(export)
     group.command("import", help="Read a file of BPMN 2.0 as processes of a map.")(import_)
     app.add_typer(group, name="process")

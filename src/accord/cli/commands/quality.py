@@ -1,4 +1,4 @@
-"""``accord quality``: read every system and score its data by the five validations, with every gap and who answers for it."""
+"""``accord quality``: score data by five validations; name every gap, its owner and what to do."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
 from accord.connectors.types import path_literal
 from accord.lifecycle.run_id import new_run_id
@@ -23,7 +24,7 @@ _FORMS = {".csv": "csv, HEADER", ".parquet": "parquet", ".jsonl": "json"}
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("quality", help="Score data by five validations; name every gap, its owner and what to do.")(run)
+    app.command("quality", help=sentence(__doc__))(run)
 
 
 @options.at_map

@@ -1,10 +1,11 @@
-"""``accord quarantine``: what waits because it breaks its contract, judged again, or put aside by a person's decision."""
+"""``accord quarantine``: rows that break their contract: list them, judge them again, or put them aside."""
 
 from __future__ import annotations
 
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
@@ -20,7 +21,7 @@ _KEY = typer.Option([], "--key", help="Only the row with this key; may be repeat
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Rows that break their contract: list them, judge them again, or put them aside.")
+    group = typer.Typer(no_args_is_help=True, help=sentence(__doc__))
     group.command("list", help="Rows that wait, with every reason, counted by reason and owner.")(list_)
     group.command("retry", help="Judge the flows with waiting rows again now; corrected rows return. Discarded rows meant are reopened.")(
         retry

@@ -1,4 +1,4 @@
-"""``accord reconcile``: read every system again and name each key on which they differ."""
+"""``accord reconcile``: prove that the systems agree: every missing, extra and different key by name."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import typer
 
 from accord.cli import options
 from accord.cli.given import given_bytes
+from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
 from accord.cli.plans import show_plans, signing_key, write_plan
 from accord.cli.undecided import value_text
 from accord.lifecycle.files import write_whole
 from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import DataRefused, UnknownName, UsageError
-from accord.store.signing import PUBLIC, load_public_key, sign_document, verify_document
 from accord.sync import Reconciliation, flow_order, reconcile
 from accord.sync.apply.plan import FlowPlan, plan_flow, unplanned
 from accord.sync.merge.conflict_list import open_conflicts
@@ -27,7 +27,7 @@ from accord.workspace import Workspace
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("reconcile", help="Prove that the systems agree: every missing, extra and different key by name.")(run)
+    app.command("reconcile", help=sentence(__doc__))(run)
 
 
 @options.at_map
@@ -45,8 +45,7 @@ def run(
 ) -> int:
     """Compare all bindings of each flow; exit code 1 when they differ. Rows in quarantine are counted apart."""
     if verify is not None:
-        folder = where.root or (where.map_path if where.map_path.is_dir() else where.map_path.parent)
-        return _verify(verify, key or folder / ".accord" / "keys" / PUBLIC, as_json=json)
+        return _verify(verify, key, where, as_json=json)
     if unknown := [file for file in report if file.suffix not in (".json", ".md")]:
         raise UsageError(f"--report {unknown[0]} is neither .json nor .md.", expected="Give a file name that ends in one of them.")
     with where.opened() as workspace, progress(json) as bar:
@@ -128,6 +127,8 @@ def _undecided(proofs: Sequence[Reconciliation], workspace: Workspace) -> int:
 def _report(files: Sequence[Path], proofs: Sequence[Reconciliation], workspace: Workspace, now: datetime) -> None:
     if not files:
         return
+    from accord.store.signing import sign_document  # here, because most proofs are not handed out
+
     body = proof_body(workspace.map, proofs, workspace.store.head(), now)
     signed = sign_document(body, signing_key(workspace)).decode()
     for file in files:
@@ -173,9 +174,12 @@ def _show_repair(file: Path, plans: Sequence[FlowPlan], left: dict[str, list[str
         out().print(escape(f"flow '{flow}': {len(keys):,} keys {what}: {shown}"))
 
 
-def _verify(file: Path, key: Path, *, as_json: bool) -> int:
+def _verify(file: Path, key: Path | None, where: options.Where, *, as_json: bool) -> int:
+    from accord.store.signing import PUBLIC, load_public_key, verify_document
+
+    folder = where.root or (where.map_path if where.map_path.is_dir() else where.map_path.parent)
     data = given_bytes(file, "Give a report written by --report.")
-    public = load_public_key(key)
+    public = load_public_key(key or folder / ".accord" / "keys" / PUBLIC)
     body = verify_document(data, public, where=str(file))
     if body.get("kind") != KIND:
         raise DataRefused("it is signed, but is no reconciliation", str(file), "a report written by accord reconcile --report")

@@ -1,4 +1,4 @@
-"""``accord review``: the regular reviews of the map: what is due, what was decided, what is to be done, and holding one."""
+"""``accord review``: regular reviews: list what is due, hold one with its decisions, close an action."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
 from accord.govern.review_facts import facts_of
 from accord.govern.reviews import Action, Held, finish_action, hold, list_actions, list_reviews, next_due, note_due
@@ -19,7 +20,7 @@ from accord.workspace import Workspace
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("review", help="Regular reviews: list what is due, hold one with its decisions, close an action.")(review)
+    app.command("review", help=sentence(__doc__))(review)
 
 
 @options.at_map

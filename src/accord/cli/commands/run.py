@@ -1,4 +1,4 @@
-"""``accord run``: all eight steps."""
+"""``accord run``: all eight steps: assess design integrate optimize coordinate improve benchmark evolve."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_json, escape, out, plain, progress, table, targets_table
 from accord.govern.reviews import note_due
 from accord.lifecycle.context import StepReport
@@ -19,7 +20,7 @@ from accord.workspace import Workspace
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("run", help="All eight steps: assess design integrate optimize coordinate improve benchmark evolve.")(run)
+    app.command("run", help=sentence(__doc__))(run)
 
 
 @options.at_map

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from accord.cli.listed import sentence
 from accord.cli.output import emit_json, out
 from accord.lifecycle.files import write_whole
 from accord.mapfile import json_schema
@@ -13,7 +14,7 @@ from accord.mapfile import json_schema
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("schema", help="The JSON Schema of map files, for editors.")(schema)
+    app.command("schema", help=sentence(__doc__))(schema)
 
 
 def schema(to: Path | None = typer.Option(None, "--to", help="Write to this file instead of standard output.")) -> None:

@@ -1,4 +1,4 @@
-"""``accord serve``: the reports of a workspace, the links of its mails and the webhooks of its partners, on this machine only."""
+"""``accord serve``: serve reports, links of mails and webhooks of partners, on 127.0.0.1 only."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.map_changes import map_state, noticing
 from accord.cli.output import emit_error, emit_json, emit_note, out
 from accord.mapfile import files_of
@@ -25,7 +26,7 @@ _FRONT = Path("deliverables", "run", "executive.html")
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("serve", help="Serve reports, links of mails and webhooks of partners, on 127.0.0.1 only.")(serve)
+    app.command("serve", help=sentence(__doc__))(serve)
 
 
 @options.at_map

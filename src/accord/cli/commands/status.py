@@ -1,4 +1,4 @@
-"""``accord status``: the state of a workspace: its log, its steps, its last run."""
+"""``accord status``: the state of a workspace: log, steps, last run; --verify checks the hash chain."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_json, escape, out, table
 from accord.model.integration_map import IntegrationMap
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("status", help="The state of a workspace: log, steps, last run; --verify checks the hash chain.")(status)
+    app.command("status", help=sentence(__doc__))(status)
 
 
 @options.at_map

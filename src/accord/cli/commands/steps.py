@@ -1,4 +1,14 @@
-"""``accord assess … evolve``: one of the eight steps."""
+"""The eight steps, a command each.
+
+``accord assess``: step 1: what stands, what is missing or wrong, and the frozen baseline.
+``accord design``: step 2: propose the architecture as a change to the map.
+``accord integrate``: step 3: apply the map in waves, and prove that the systems agree.
+``accord optimize``: step 4: bottlenecks, capacity and proposals.
+``accord coordinate``: step 5: objectives, responsibilities, handoffs and milestones in step.
+``accord improve``: step 6: control charts, change points and the backlog of opportunities.
+``accord benchmark``: step 7: every KPI against target, history and reference values.
+``accord evolve``: step 8: what changes next, and what it would break.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +18,18 @@ import typer
 
 from accord.cli import options
 from accord.cli.commands.run import step_json
+from accord.cli.listed import sentences
 from accord.cli.output import clock, emit_json, escape, out, progress, table, targets_table
 from accord.lifecycle.context import STEPS, StepContext, StepReport
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.runner import run_step
 
-HELP = {
-    "assess": "Step 1: what stands, what is missing or wrong, and the frozen baseline.",
-    "design": "Step 2: propose the architecture as a change to the map.",
-    "integrate": "Step 3: apply the map in waves, and prove that the systems agree.",
-    "optimize": "Step 4: bottlenecks, capacity and proposals.",
-    "coordinate": "Step 5: objectives, responsibilities, handoffs and milestones in step.",
-    "improve": "Step 6: control charts, change points and the backlog of opportunities.",
-    "benchmark": "Step 7: every KPI against target, history and reference values.",
-    "evolve": "Step 8: what changes next, and what it would break.",
-}
-
 
 def register(app: typer.Typer) -> None:
     """Add one command a step."""
+    told = sentences(__doc__)
     for step in STEPS:
-        app.command(step, help=HELP[step])(_command(step))
+        app.command(step, help=told[step])(_command(step))
 
 
 def _command(step: str) -> Any:

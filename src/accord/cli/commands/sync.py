@@ -1,4 +1,4 @@
-"""``accord sync``: bring the systems into agreement, once, or with ``--watch`` until told to stop."""
+"""``accord sync``: bring the systems of the map's flows into agreement, once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import typer
 
 from accord.cli import options
 from accord.cli.flows import about, chosen_flows, show_results
+from accord.cli.listed import sentence
 from accord.cli.map_changes import map_state
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress
 from accord.govern.reviews import note_due
@@ -17,7 +18,7 @@ from accord.sync import run_flow
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("sync", help="Bring the systems of the map's flows into agreement, once.")(sync)
+    app.command("sync", help=sentence(__doc__))(sync)
 
 
 @options.at_map

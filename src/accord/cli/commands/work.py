@@ -1,15 +1,16 @@
-"""``accord work``: the processes of a map, as the people who carry them use them."""
+"""``accord work``: work across teams: tasks, handoffs and instances of the map's processes."""
 
 from __future__ import annotations
 
 import typer
 
+from accord.cli.listed import sentence
 from accord.cli.work import instances, outside, tasks
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Work across teams: tasks, handoffs and instances of the map's processes.")
+    group = typer.Typer(no_args_is_help=True, help=sentence(__doc__))
     for name, function, told in (
         ("tasks", tasks.tasks, "Open tasks, the most urgent first."),
         ("claim", tasks.claim, "Take a task; an offered one is accepted with it."),

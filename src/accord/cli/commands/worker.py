@@ -1,4 +1,4 @@
-"""``accord worker``: carry out timers and actions of running processes, once or until told to stop."""
+"""``accord worker``: carry out timers and actions of running processes; with --watch until told to stop."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import typer
 
 from accord.cli import options
+from accord.cli.listed import sentence
 from accord.cli.map_changes import map_state, noticing
 from accord.cli.output import clock, emit_error, emit_json, emit_note, out
 from accord.cli.stopping import ended_by_signals
@@ -23,7 +24,7 @@ from accord.work.runner import EmbeddedRunner, Runner
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("worker", help="Carry out timers and actions of running processes; with --watch until told to stop.")(worker)
+    app.command("worker", help=sentence(__doc__))(worker)
 
 
 @options.at_map

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from accord.connectors.protocol import Connector
-from accord.lifecycle.context import Progress
+from accord.lifecycle.progress import Progress
 from accord.model.errors import AccordError
 from accord.model.figure import Evidence, Finding
 from accord.model.integration_map import IntegrationMap

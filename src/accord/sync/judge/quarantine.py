@@ -12,7 +12,6 @@ from datetime import datetime
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.types import literal, quote
@@ -111,7 +110,7 @@ def discard(map: IntegrationMap, store: Store, choice: Choice, *, by: str, note:
 def reopen(map: IntegrationMap, store: Store, choice: Choice, *, by: str, now: datetime) -> int:  # noqa: A002
     """Ask about discarded rows again; returns how many those are, 0 when none of the chosen was discarded."""
     rows = list_quarantine(map, store, replace(choice, discarded=True)).rows
-    mine = rows.filter(pc.field("discarded"))
+    mine = rows.filter(rows.column("discarded"))
     return _record(store, mine, "quarantine.reopened", by=by, note="", now=now) if mine.num_rows else 0
 
 

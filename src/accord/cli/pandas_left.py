@@ -1,0 +1,31 @@
+"""Keeps pyarrow from loading pandas, which takes as long as a short command does."""
+
+from __future__ import annotations
+
+import sys
+from typing import ClassVar
+
+import pyarrow as pa
+
+
+def leave_pandas() -> None:
+    """Have pyarrow note that there is no pandas: it looks for it at the first list it is given, and no list of ours is of pandas.
+
+    For a process that is ours alone. Whoever imports pandas still gets it, and so does pyarrow once it is asked for a data frame.
+    """
+    if "pandas" in sys.modules:
+        return
+    sys.meta_path.insert(0, _NoPandas)
+    try:
+        pa.array([])
+    finally:
+        sys.meta_path.remove(_NoPandas)
+
+
+class _NoPandas:
+    __name__: ClassVar = "accord without pandas"
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(name, name=name)
