@@ -10,7 +10,7 @@ from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, key_json, names, storage_type
 from accord.sync.judge.validate import row_checks, row_json
 from accord.sync.mapping.fields import FieldCode, compile_field, expression_columns, raw_name
-from accord.sync.mapping.itself import holds_itself
+from accord.sync.mapping.itself import holds_itself, keeps_itself
 
 REASONS, ROW, OFF = "_reasons", "_row", "_off"
 _BROKEN = "_broken"
@@ -50,11 +50,11 @@ def shape_of(cycle: Cycle, source: Side, target: Side, source_natives: Mapping[s
     target_natives = fill.natives
     native, shown, pairs = {}, {}, []
     for code in target_codes(cycle, target):
-        plain = holds_itself(cycle.entity, target, code)
+        plain = keeps_itself(cycle.entity, target, code)
         native[code.column] = code.name if plain else f"n:{code.column}"
         shown[code.name] = code.name if plain else f"s:{code.name}"
         origin = source.codes.get(code.name)
-        alike = origin is not None and holds_itself(cycle.entity, source, origin) and plain
+        alike = origin is not None and holds_itself(cycle.entity, source, origin) and holds_itself(cycle.entity, target, code)
         kind = source_natives.get(origin.column) if origin else None
         if alike and origin and kind is not None and kind == target_natives.get(code.column):
             pairs.append((origin.column, code.column))
@@ -120,11 +120,11 @@ def _forms(cycle: Cycle, source: Side, target: Side) -> tuple[tuple[dict[str, st
     written: dict[str, str] = {}
     back: dict[str, str] = {}
     odd: list[str] = []
-    for side, prefixes in ((target, "ns"), (source, "er")):
+    for side, prefixes, itself in ((target, "ns", keeps_itself), (source, "er", holds_itself)):
         codes = target_codes(cycle, side) if side is target or side.writable else []
         for code in codes:
             field, stored = cycle.entity.fields[code.name], storage_type(cycle.entity, code.name)
-            if holds_itself(cycle.entity, side, code):
+            if itself(cycle.entity, side, code):
                 continue
             kept, seen = f"{prefixes[0]}:{code.column}", f"{prefixes[1]}:{code.name}"
             kind = side.columns[code.column]

@@ -20,12 +20,31 @@ def converts(field: Field, mapping: FieldMapping) -> bool:
 
 def holds_itself(entity: Entity, side: Side, code: FieldCode) -> bool:
     """Whether reading and writing the column of a field is copying it: it holds the canonical value, in the field's own type."""
-    field, mapping = entity.fields[code.name], side.binding.fields.get(code.name)
-    if mapping is None or converts(field, mapping) or mapping.timezone:
+    if not _copied(entity, side, code):
         return False
-    kind = zoned(side.columns.get(code.column, ""))
-    json = CanonicalType.parse(field.type).name == "json"
-    return kind == "JSON" if json else kind == zoned(storage_type(entity, code.name))
+    return _kind(side, code) == ("JSON" if _is_json(entity, code) else zoned(storage_type(entity, code.name)))
+
+
+def keeps_itself(entity: Entity, side: Side, code: FieldCode) -> bool:
+    """Whether the column shows a canonical value that is written to it as it is; others in it may need to be read.
+
+    A column of texts does so with the canonical text of JSON, which reads as itself.
+    """
+    text = _is_json(entity, code) and _kind(side, code) == "VARCHAR" and _copied(entity, side, code)
+    return text or holds_itself(entity, side, code)
+
+
+def _copied(entity: Entity, side: Side, code: FieldCode) -> bool:
+    field, mapping = entity.fields[code.name], side.binding.fields.get(code.name)
+    return mapping is not None and not converts(field, mapping) and not mapping.timezone
+
+
+def _is_json(entity: Entity, code: FieldCode) -> bool:
+    return CanonicalType.parse(entity.fields[code.name].type).name == "json"
+
+
+def _kind(side: Side, code: FieldCode) -> str:
+    return zoned(side.columns.get(code.column, ""))
 
 
 def zoned(kind: str) -> str:
