@@ -22,6 +22,7 @@ from accord.model.flow import Binding, FieldMapping, Flow
 from accord.model.integration_map import IntegrationMap
 from accord.model.system import System
 from accord.store import Store, open_store
+from accord.store.records import change_records
 from accord.sync import FlowResult, Reconciliation, reconcile, run_flow
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -78,7 +79,9 @@ class World:
         shas = self.store.flow_state(self.flow).get(role, ())
         found: list[dict[str, Any]] = []
         for sha in shas:
-            found += duckdb.sql(f"SELECT * FROM read_parquet('{self.store.read_segment(sha)}')").to_arrow_table().to_pylist()
+            path = self.store.read_segment(sha)
+            rows = f"SELECT * EXCLUDE filename FROM {change_records([path])}" if role == "changes" else f"FROM read_parquet('{path}')"
+            found += duckdb.sql(rows).to_arrow_table().to_pylist()
         return found
 
     def reasons(self) -> dict[tuple[str, str], list[str]]:

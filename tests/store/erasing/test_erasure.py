@@ -267,3 +267,24 @@ def test_who_cannot_be_meant_is_refused(store: Store, map_: IntegrationMap) -> N
         Erasure(map_, store, "o1", entity="order")
     with pytest.raises(UsageError, match="nobody"):
         Erasure(map_, store, " ")
+
+
+def test_records_that_name_a_person_by_a_number_go_with_the_rows(open_here: Callable[..., Store], tmp_path: Path) -> None:
+    """Records of conflicts name their row by its key as JSON; those of what arrived at first contact by the fields themselves."""
+    path = tmp_path / "map.yaml"
+    path.write_text(MAP.replace("fields: {id: text,", "fields: {id: integer,"), encoding="utf-8")
+    map_, store = load_map(path), open_here()
+    tables = {
+        "golden": pa.table({"id": [7, 8], "name": ["Xanthippe", "Bert"], "size": [1, 2]}),
+        "conflicts": pa.table({"flow": ["customers"] * 2, "key": ['{"id":"7"}', '{"id":"8"}'], "losing_value": ["Xanthippe", "Berta"]}),
+        "changes": pa.table({"_key": [{"id": 7}, {"id": 8}], "run": ["r1", "r1"]}),
+    }
+    shas = {role: store.write_segment(table).sha for role, table in tables.items()}
+    body = {"flow": "customers", "run": "r1", "status": "done", "state": {role: [sha] for role, sha in shas.items()}}
+    store.append([Event("run1", "flow.run_finished", NOW, "flow:customers", body, (ObjectRef("flow", "customers"),))])
+
+    _erase(store, map_, "7")
+
+    left = {role: duckdb.sql(f"SELECT count(*) FROM read_parquet('{store.read_segment(sha)}')").fetchall() for role, sha in shas.items()}
+    assert left == {role: [(1,)] for role in shas}
+    assert "Xanthippe" not in _everything(store, tmp_path)

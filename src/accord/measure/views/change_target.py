@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from accord.connectors.types import quote
-from accord.measure.sources import Sources, View, empty, parquet, parquet_columns, typed
-from accord.store.records import CHANGES
+from accord.measure.sources import Sources, View, empty, typed
+from accord.store.records import CHANGES, change_records
 
 COLUMNS: Mapping[str, str] = {**CHANGES, "slo_seconds": "DOUBLE"}
 
@@ -21,9 +21,8 @@ def build(sources: Sources) -> View:
     for name, flow in sources.map.flows.items():
         paths = sources.segments(name, "changes")
         if paths:
-            present = parquet_columns(paths)
             promised = {"slo_seconds": str(flow.freshness.seconds)}
-            parts.append(typed(COLUMNS, {c: quote(c) for c in COLUMNS if c in present} | promised, f"FROM {parquet(paths)}"))
+            parts.append(typed(COLUMNS, {c: quote(c) for c in CHANGES} | promised, f"FROM {change_records(paths)}"))
     if not parts:
         why = "no flow of the map has carried a change yet" if sources.map.flows else "the map declares no flow"
         return View(empty(COLUMNS), why_empty=why)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from accord.model.integration_map import IntegrationMap
 from accord.store.database import quote
 from accord.store.folding import folded
+from accord.store.records import KEY
 from accord.store.sealing import Subject
 from accord.store.sealing.subjects import PersonalEntity, personal_entities
 from accord.store.store import Store
@@ -97,7 +98,7 @@ class PersonRows:
                 yield sha, self.entities[name], self._store.segment_path(sha)
 
     def _find_keys(self, entity: PersonalEntity) -> None:
-        """Table ``about_<entity>``: keys of the rows that are to go, as text, and as the JSON records name them by."""
+        """Table ``about_<entity>``: keys of the rows that are to go, as text."""
         table, columns = _table(entity), [f"k{n}" for n in range(len(entity.key))]
         self._con.execute(f"CREATE OR REPLACE TABLE {table} ({', '.join(f'{c} VARCHAR' for c in columns)})")
         alone = entity.key == (entity.person,)
@@ -114,12 +115,8 @@ class PersonRows:
                     rows = self._con.execute(f"SELECT DISTINCT {_text(field)} {about} AND {quote(field)} IS NOT NULL").fetchall()
                     self.values |= {str(value) for (value,) in rows if len(str(value)) >= _SHORT}
         present = self._still_there(entity, columns)
-        packed = ", ".join(f"{quote(k)} := {c}" for k, c in zip(entity.key, columns, strict=True))
         staying = "" if alone else f" ANTI JOIN {present} USING ({', '.join(columns)})"
-        self._con.execute(
-            f"CREATE OR REPLACE TABLE {table} AS SELECT *, CAST(to_json(struct_pack({packed})) AS VARCHAR) AS json "
-            f"FROM (SELECT DISTINCT * FROM {table}){staying}"
-        )
+        self._con.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM (SELECT DISTINCT * FROM {table}){staying}")
         self.keys[entity.name] = self._con.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY ALL").fetchall()
 
     def _still_there(self, entity: PersonalEntity, columns: Sequence[str]) -> str:
@@ -143,12 +140,17 @@ class PersonRows:
         table, held = _table(entity), self._columns(path)
         keys = [f"k{n}" for n in range(len(entity.key))]
         parts = []
+        packed = keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
+        wanted = f"(SELECT {packed} FROM {table})"
         for names in (entity.key, *self._bound(entity)):
             if set(names) <= held.keys():
-                left, right = ", ".join(_text(n) for n in names), ", ".join(keys)
-                parts.append(f"({left}) IN (SELECT {right if len(keys) == 1 else f'({right})'} FROM {table})")
+                parts.append(f"({', '.join(_text(n) for n in names)}) IN {wanted}")
+        if KEY in held:
+            parts.append(f"({', '.join(f'CAST({KEY}.{quote(k)} AS VARCHAR)' for k in entity.key)}) IN {wanted}")
         if held.get("key") == "VARCHAR" and "key" not in entity.key:
-            parts.append(f"key IN (SELECT json FROM {table})")
+            places = [_literal('$."' + k + '"') for k in entity.key]
+            said = ", ".join(f"json_extract_string(key, {place})" for place in places)
+            parts.append(f"CASE WHEN json_valid(key) THEN ({said}) IN {wanted} END")
             parts += [f"key IN (SELECT k0 FROM {table})"] if len(keys) == 1 else []
         if held.get("row") == "VARCHAR" and "row" not in entity.key and entity.person:
             columns = sorted({entity.person, *(f"raw.{c}" for c in self._columns_of(entity, entity.person)), f"raw.{entity.person}"})

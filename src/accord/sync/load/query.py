@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from accord.connectors.bulk import DIGEST, ODD, VERSION, Fill
 from accord.connectors.types import literal, quote
-from accord.sync.cycle import Cycle, Side, key_json, names, storage_type
+from accord.store.records import KEY
+from accord.sync.cycle import Cycle, Side, names, storage_type
 from accord.sync.judge.validate import row_checks, row_json
 from accord.sync.mapping.fields import FieldCode, compile_field, expression_columns, raw_name
 from accord.sync.mapping.itself import holds_itself, keeps_itself
@@ -139,15 +140,12 @@ def _forms(cycle: Cycle, source: Side, target: Side) -> tuple[tuple[dict[str, st
 
 
 def changes_query(cycle: Cycle, rows: str, source: Side, target: Side, captured: str, verified: str) -> str:
-    """SQL of the change records of rows just loaded, as the ordinary way makes them at first contact."""
-    at, seen = f"TIMESTAMPTZ {literal(captured)}", f"TIMESTAMPTZ {literal(verified)}"
-    told = f"{_same_text(cycle.flow.name)} AS flow, {_same_text(cycle.run)} AS run, {key_json(cycle.keys)} AS key"
-    way = f"{_same_text(source.name)} AS source, {_same_text(target.name)} AS target, {_same_text('insert')} AS op"
-    return f"""
-        SELECT {told}, {way}, true AS due, true AS verified,
-            false AS quarantined, false AS source_broken, CAST(NULL AS TIMESTAMPTZ) AS source_changed_at, {at} AS captured_at,
-            {seen} AS verified_at, greatest(0, epoch({seen}) - epoch({at})) AS freshness_seconds
-        FROM {rows}"""
+    """SQL of the change records of rows just loaded, which all arrived at first contact; in the form that says so once (``KEY``)."""
+    told = {"flow": cycle.flow.name, "run": cycle.run, "source": source.name, "target": target.name, "op": "insert"}
+    texts = ", ".join(f"{_same_text(text)} AS {name}" for name, text in told.items())
+    key = f"struct_pack({', '.join(f'{quote(k)} := {quote(k)}' for k in cycle.keys)}) AS {KEY}"
+    moments = f"TIMESTAMPTZ {literal(captured)} AS captured_at, TIMESTAMPTZ {literal(verified)} AS verified_at"
+    return f"SELECT {key}, {texts}, {moments} FROM {rows}"
 
 
 def _same_text(text: str) -> str:

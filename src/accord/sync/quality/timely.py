@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from accord.connectors.types import literal
 from accord.model.values import Duration
+from accord.store.records import change_records
 from accord.sync.judge.aggregates import newest_values
 from accord.sync.quality.notes import Notes
 
@@ -41,7 +42,7 @@ def _late(notes: Notes, since: datetime | None) -> None:
     shas = cycle.store.flow_state(cycle.flow.name).get("changes", ())
     if not shas:
         return
-    paths = ", ".join(literal(str(cycle.store.read_segment(sha))) for sha in shas)
+    records = change_records([cycle.store.read_segment(sha) for sha in shas])
     pair = "key, source, target, captured_at"
     after = "AND captured_at >= $since" if since else ""
     promised = cycle.flow.freshness
@@ -49,7 +50,7 @@ def _late(notes: Notes, since: datetime | None) -> None:
         f"""
         CREATE OR REPLACE TEMP TABLE arrival AS
         SELECT {pair}, bool_or(verified) AS arrived, min(freshness_seconds) FILTER (WHERE verified) AS seconds
-        FROM read_parquet([{paths}], union_by_name = true) WHERE due AND NOT source_broken {after} GROUP BY {pair}""",
+        FROM {records} WHERE due AND NOT source_broken {after} GROUP BY {pair}""",
         {"since": since} if since else None,
     )
     late = f"NOT (arrived AND coalesce(seconds, 0) <= {promised.seconds})"

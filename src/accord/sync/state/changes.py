@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from accord.connectors.types import literal, quote
-from accord.store.records import CHANGES
+from accord.store.records import CHANGES, change_records
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, storage_type
 from accord.sync.merge.merge import AGREED, authority_of, counts, moment_of
 from accord.sync.state.finish import coarser
@@ -200,13 +200,14 @@ def _load_failed(cycle: Cycle, keys: str, target: str) -> int:
     shas = cycle.store.flow_state(cycle.flow.name).get("changes", ())
     if not shas or not cycle.count(f"SELECT count(*) FROM ({keys})"):
         return 0
-    paths = ", ".join(literal(str(cycle.store.read_segment(sha))) for sha in shas)
+    paths = [cycle.store.read_segment(sha) for sha in shas]
+    order = ", ".join(literal(str(path)) for path in paths)
     cycle.sql(f"""
         CREATE OR REPLACE TEMP TABLE failed AS
         SELECT key, source, target, op, source_changed_at, captured_at FROM (
-            SELECT * FROM read_parquet([{paths}], union_by_name = true, filename = true)
+            SELECT * FROM {change_records(paths)}
             WHERE target = {literal(target)} AND key IN ({keys})
-            QUALIFY row_number() OVER (PARTITION BY key, source ORDER BY list_position([{paths}], filename) DESC, verified DESC) = 1)
+            QUALIFY row_number() OVER (PARTITION BY key, source ORDER BY list_position([{order}], filename) DESC, verified DESC) = 1)
         WHERE NOT verified AND NOT source_broken""")
     return cycle.count("SELECT count(*) FROM failed")
 
