@@ -33,6 +33,7 @@ from accord.sync.capture.vanished import as_vanished, note_known
 from accord.sync.capture.versions import settle_versions
 from accord.sync.cycle import Cycle, Progress, Side, names
 from accord.sync.identity.links import record_links
+from accord.sync.identity.made import MADE, made_keys
 from accord.sync.identity.own_key import assign_keys
 from accord.sync.identity.resolve import identify, resolve_only, restore_unmerged
 from accord.sync.judge.aggregates import check_aggregates, newest_values, stale_sources
@@ -247,8 +248,9 @@ def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, S
     if writing:
         cycle.progress(f"{cycle.flow.name}: noting what will be written")
         moved = find_moving(cycle)
-        told = to_note(cycle, writing, moved)
-        _intend(cycle, writing, moved, told, round_)
+        made = made_keys(cycle, writing)
+        told = to_note(cycle, writing, moved, made)
+        _intend(cycle, writing, moved, told, round_, made)
     for side in cycle.sides:
         if side in writing:
             cycle.progress(f"{cycle.flow.name}: writing {side.name}")
@@ -275,7 +277,7 @@ def _add(totals: dict[str, int], result: ApplyResult) -> None:
         totals[name] += getattr(result, name)
 
 
-def _intend(cycle: Cycle, writing: list[Side], moved: list[Side], told: list[Side], round_: int) -> None:
+def _intend(cycle: Cycle, writing: list[Side], moved: list[Side], told: list[Side], round_: int, made: Mapping[str, str]) -> None:
     """Put what is about to be written, and what it overwrites, into the log; from here on a crash is the next run's to sort out."""
     record_links(cycle)
     segments, stands = {}, keep_standing(cycle)
@@ -292,6 +294,7 @@ def _intend(cycle: Cycle, writing: list[Side], moved: list[Side], told: list[Sid
     more: dict[str, object] = {"round": round_, "asked": [s.name for s in told]} if told else {}
     more |= {"targets": [s.name for s in moved], **agreement(cycle)} if moved else {}
     more |= {"stands": stands} if stands else {}
+    more |= {MADE: made} if made else {}
     append(cycle, "flow.intended", segments=segments, conflicts=losers, **more)
 
 

@@ -190,10 +190,10 @@ class Late:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connector, name)
 
-    def apply(self, batch: Any) -> Any:
+    def apply_noted(self, batch: Any, noting: Any) -> Any:
         before, self._before = self._before, lambda: None
         before()
-        return self._connector.apply(batch)
+        return self._connector.apply_noted(batch, noting)
 
 
 def test_a_number_somebody_else_took_first_links_nobody_to_them(people: People) -> None:

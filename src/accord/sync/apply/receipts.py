@@ -7,7 +7,7 @@ the log: a system tells only of the last batch, and PostgreSQL forgets after som
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from accord.connectors.protocol import ApplyResult, Noting, Receipted
@@ -25,9 +25,16 @@ from accord.sync.state.record import append
 APPLYING, APPLIED, NOT_APPLIED = "flow.applying", "flow.applied", "flow.not_applied"
 
 
-def to_note(cycle: Cycle, writing: Sequence[Side], moved: Sequence[Side]) -> list[Side]:
-    """The sides of which it has to be known what became of a batch: rows are agreed before they are written, or get their keys there."""
-    return [s for s in writing if s in moved or asks_for_keys(cycle, s)]
+def to_note(cycle: Cycle, writing: Sequence[Side], moved: Sequence[Side], made: Collection[str]) -> list[Side]:
+    """The sides of which it has to be known what became of a batch: rows are agreed before they are written, or get their keys there.
+
+    Args:
+        cycle: the run.
+        writing: sides about to be written.
+        moved: those with rows that are agreed before.
+        made: names of those that get rows under new numbers.
+    """
+    return [s for s in writing if s in moved or s.name in made or asks_for_keys(cycle, s)]
 
 
 def noting(cycle: Cycle, side: Side, round_: int, settle: Callable[[ApplyResult], None]) -> Noting:

@@ -11,6 +11,7 @@ from accord.sync.apply.receipts import noting
 from accord.sync.apply.targets import make_batch, numbered
 from accord.sync.cycle import Cycle, Side, names
 from accord.sync.identity.links import record_links
+from accord.sync.identity.made import settle_made
 from accord.sync.identity.own_key import GIVEN, note_given, withdraw_taken
 
 
@@ -35,6 +36,7 @@ def apply_target(cycle: Cycle, side: Side, batch_id: str, *, note_round: int = 0
         note_given(cycle, side, f"SELECT * FROM {given}")
     if result.stale is not None:
         withdraw_taken(cycle, side)
+    settle_made(cycle, side)
     record_links(cycle)
     return result
 

@@ -129,6 +129,10 @@ def make_proposals_table(con: duckdb.DuckDBPyConnection) -> None:
 
 def identity_print(cycle: Cycle) -> object:
     """All about identity that a run depends on, for the check whether anything can have changed since the last one."""
+    if cycle.entity.identity is None:
+        return None
     name = cycle.entity.name
     tables = [cycle.store.table(t).to_pylist() for t in ("identity_state", "identity_merge", "identity_decision")]
-    return cycle.entity.identity and [[row["seq"] for row in rows if row["entity"] == name] for rows in tables]
+    others = [f.name for f in cycle.map.flows.values() if f.entity == name and f.name != cycle.flow.name]
+    writing = [cycle.store.rows("SELECT seq FROM intent WHERE flow = ? AND closed_seq IS NULL ORDER BY seq", other) for other in others]
+    return [[row["seq"] for row in rows if row["entity"] == name] for rows in tables], writing

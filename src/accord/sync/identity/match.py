@@ -58,7 +58,8 @@ def _make_nodes(cycle: Cycle, rules: list[MatchRule]) -> None:
     for side in cycle.sides:
         rows = f"{side.table('cap')} c JOIN present p ON p.side = {side.index} AND p.own = CAST(c.{key} AS VARCHAR) AND NOT p.aside"
         picked = ", ".join(f"any_value(c.{quote(f)}) AS {quote(f)}" for f in used)
-        unknown.append(f"SELECT {side.index} AS side, p.own, {picked} FROM {rows} WHERE p.canonical IS NULL GROUP BY p.own")
+        new = "p.canonical IS NULL AND p.reason IS NULL"
+        unknown.append(f"SELECT {side.index} AS side, p.own, {picked} FROM {rows} WHERE {new} GROUP BY p.own")
         known.append(f"SELECT p.canonical AS k, {names(used, 'c')} FROM {rows} WHERE p.canonical IS NOT NULL")
     agreed = f"SELECT coalesce(d.winner, CAST(g.{key} AS VARCHAR)), {names(used, 'g')} FROM golden0 g"
     known.append(f"{agreed} LEFT JOIN dead d ON d.loser = CAST(g.{key} AS VARCHAR)")

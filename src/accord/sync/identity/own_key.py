@@ -81,8 +81,9 @@ def canonical_id(entity: Entity, resource: str, own: str) -> str:
 def assign_keys(cycle: Cycle) -> None:
     """Give own keys to agreed rows that a system is about to get for the first time; between judging ``merged`` and planning targets.
 
-    The link is noted before the intent, so that a run that dies in the middle makes the row again under the same key. A key that is taken
-    already is not given out: the row is then refused with the reason that its key cannot be written.
+    The link is noted before the intent, so that a run that dies in the middle makes the row again under the same key; that to a number
+    only once the row was made under it. A key that is taken already is not given out: the row is then refused with the reason that its key
+    cannot be written.
     """
     if cycle.entity.identity is None:
         return
@@ -102,9 +103,10 @@ def assign_keys(cycle: Cycle) -> None:
             CREATE OR REPLACE TEMP TABLE given AS
             SELECT canonical, own FROM (SELECT CAST({key} AS VARCHAR) AS canonical, {_new_key(cycle, side)} AS own FROM ({lacking}))
             WHERE own IS NOT NULL AND own NOT IN (SELECT own_key FROM links WHERE resource = {resource})
-            AND own NOT IN (SELECT own FROM present WHERE side = {i})
+            AND own NOT IN (SELECT own FROM present WHERE side = {i}) AND own NOT IN (SELECT _own FROM {table})
             QUALIFY row_number() OVER (PARTITION BY own ORDER BY canonical) = 1""")
-        note_links(cycle, f"SELECT {resource}, own, canonical, NULL, false, 'made', 1.0 FROM given")
+        if side.binding.new_key != NEXT:
+            note_links(cycle, f"SELECT {resource}, own, canonical, NULL, false, 'made', 1.0 FROM given")
         cycle.sql(f"INSERT INTO {table} SELECT canonical, own FROM given")
 
 
@@ -138,7 +140,7 @@ def note_given(cycle: Cycle, side: Side, rows: str) -> None:
 
 
 def withdraw_taken(cycle: Cycle, side: Side) -> None:
-    """Take back links to keys made in this run that somebody else's row had by the time ours was to be inserted.
+    """Take back links to keys made by this run, or by one that died, that somebody else's row had by the time ours was to be inserted.
 
     The row under such a key is not the one it was made for; kept, the link would make one thing of two. It is noted as a link to nothing,
     so that the key is not given out again, and nobody is known by it.
@@ -147,7 +149,8 @@ def withdraw_taken(cycle: Cycle, side: Side) -> None:
         return
     key, resource = quote(cycle.keys[0]), literal(resource_of(side.binding))
     stale = f"SELECT CAST({key} AS VARCHAR) FROM {side.table('done')} WHERE _op = 'insert' AND _status = 'stale'"
-    mine = f"resource = {resource} AND rule = 'made' AND \"by\" = {literal(cycle.run)} AND canonical IN ({stale})"
+    runs = ", ".join(literal(str(run)) for run in (cycle.run, *(s.event.attributes["run"] for s in cycle.intents)))
+    mine = f"resource = {resource} AND rule = 'made' AND \"by\" IN ({runs}) AND canonical IN ({stale})"
     if not cycle.count(f"SELECT count(*) FROM links WHERE {mine}"):
         return
     cycle.sql(f"DELETE FROM {own_table(side)} WHERE _canonical IN (SELECT canonical FROM links WHERE {mine})")
@@ -169,7 +172,8 @@ def _new_key(cycle: Cycle, side: Side) -> str:
     if rule == NEXT:
         used = (
             f"(SELECT coalesce(max(TRY_CAST(k AS BIGINT)), 0) FROM (SELECT own AS k FROM present WHERE side = {side.index} "
-            f"UNION ALL SELECT own_key FROM links WHERE resource = {literal(resource_of(side.binding))}))"
+            f"UNION ALL SELECT own_key FROM links WHERE resource = {literal(resource_of(side.binding))} "
+            f"UNION ALL SELECT _own FROM {own_table(side)}))"
         )
         return f"CAST({used} + row_number() OVER (ORDER BY {key}) AS VARCHAR)"
     return f"TRY(CAST(({rule}) AS VARCHAR))"

@@ -6,6 +6,7 @@ from accord.connectors.types import literal, quote
 from accord.model.figure import Finding
 from accord.sync.cycle import Cycle, Side, storage_type
 from accord.sync.identity.links import load_links, make_proposals_table, resource_of, state_of
+from accord.sync.identity.made import await_others, take_made
 from accord.sync.identity.match import match
 from accord.sync.identity.own_key import HELD, canonical_id, make_own_tables, note_links
 
@@ -23,9 +24,11 @@ def identify(cycle: Cycle) -> None:
     for sha in cycle.links:
         cycle.sql(f"INSERT INTO links BY NAME SELECT *, 1000000 AS n FROM read_parquet({literal(str(cycle.store.read_segment(sha)))})")
     make_proposals_table(cycle.con)
+    take_made(cycle)
     _make_present(cycle, cycle.sides, "present")
     unknown = cycle.count("SELECT count(*) FROM present WHERE canonical IS NULL")
     if unknown:
+        await_others(cycle)
         cycle.progress(f"{cycle.flow.name}: recognizing {unknown} rows with unknown keys")
         match(cycle)
         _found_new(cycle)
