@@ -11,6 +11,7 @@ import pytest
 from accord.model.entity import Field
 from accord.model.errors import UsageError
 from accord.model.flow import FieldMapping
+from accord.store import Store
 from accord.sync.merge.conflict_list import lost_values, open_conflicts
 from accord.sync.merge.decide import decide, restore
 
@@ -112,6 +113,33 @@ def test_a_decision_survives_a_run_that_dies_after_writing(quarrel: Any) -> None
     assert halfway == ["z", "y", "old"]
     assert shown(quarrel) == ["z"] * 3
     assert open_conflicts(quarrel.store, ["things"]) == []
+
+
+def test_a_decision_that_was_carried_out_is_not_carried_out_again_after_a_crash(quarrel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run dies the moment its end is in the log; a value somebody goes back to after that is a new edit, and nothing is lost twice."""
+    (task,) = open_conflicts(quarrel.store, ["things"])
+    ask(quarrel, decide, task.id, value="z")
+
+    class Died(BaseException):
+        pass
+
+    def append(events: Any) -> Any:
+        stored = Store.append(quarrel.store, events)
+        if any(event.type == "flow.run_finished" for event in events):
+            raise Died
+        return stored
+
+    with monkeypatch.context() as patched:
+        patched.setattr(quarrel.store, "append", append)
+        with pytest.raises(Died):
+            quarrel.sync()
+    carried_out = shown(quarrel)
+    quarrel.sql("b", "UPDATE things SET name = 'y'")
+    quarrel.sync()
+
+    assert (carried_out, shown(quarrel)) == (["z"] * 3, ["y"] * 3)
+    assert sorted(v.losing_value for v in lost_values(quarrel.store, ["things"]) if v.rule == "decided") == ["x", "y"]
+    assert not quarrel.sync().changed
 
 
 def test_a_conflict_that_people_settle_in_the_systems_closes(quarrel: Any) -> None:

@@ -42,7 +42,7 @@ from accord.sync.live.fold import fold_live, pend_live
 from accord.sync.mapping.lookups import make_lookups
 from accord.sync.mapping.remapped import find_remapped
 from accord.sync.merge.conflicts import record_conflicts, record_stale, withdraw_stale
-from accord.sync.merge.decisions import apply_decisions, load_decisions, settle_conflicts
+from accord.sync.merge.decisions import apply_decisions, load_decisions, settled_conflicts
 from accord.sync.merge.merge import find_active, merge
 from accord.sync.result import FlowResult
 from accord.sync.state.base import load_pending, load_state, load_waiting, overlay_intents
@@ -376,6 +376,7 @@ def _finished(
     append(
         cycle,
         "flow.run_finished",
+        settled_conflicts(cycle, state),
         status=result.status,
         counts=dict(result.counts),
         seconds=round(cycle.seconds, 3),
@@ -387,7 +388,6 @@ def _finished(
         **cycle.notes,
         **more,
     )
-    settle_conflicts(cycle)
     settle_logs(cycle)
 
 

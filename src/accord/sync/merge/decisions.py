@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -98,18 +98,21 @@ def name_deciders(cycle: Cycle) -> None:
     )
 
 
-def settle_conflicts(cycle: Cycle) -> None:
-    """Bring the list of disagreements to what the run that just ended left open; after its last event is in the log.
+def settled_conflicts(cycle: Cycle, state: Mapping[str, object]) -> list[Event]:
+    """What brings the list of disagreements to what a run leaves open: to be in the log with the run's last event, or not at all.
 
-    A crash in between is mended by the next run: it compares the open conflicts of the flow's state with the list, whatever it did itself.
+    A decision that was carried out and still waited would be carried out once more, over whatever was written since.
+
+    Args:
+        cycle: the run.
+        state: that its last event names.
     """
-    events = list(_events(cycle))
-    if events:
-        cycle.store.append(events)
+    open_ = state.get("held", cycle.store.flow_state(cycle.flow.name).get("held", ()))
+    return list(_events(cycle, cast(Sequence[str], open_)))
 
 
-def _events(cycle: Cycle) -> Iterator[Event]:
-    held = _held(cycle)
+def _events(cycle: Cycle, open_: Sequence[str]) -> Iterator[Event]:
+    held = _held(cycle, open_)
     rows = cycle.store.table("conflict").to_pylist()
     known = {r["id"]: r for r in rows if r["flow"] == cycle.flow.name and r["status"] != "closed"}
     ruled: dict[str, str] = {}
@@ -127,10 +130,10 @@ def _events(cycle: Cycle) -> Iterator[Event]:
             yield _event(cycle, "conflict.closed", id_, {**place, "outcome": ruled.get(id_, "settled")})
 
 
-def _held(cycle: Cycle) -> dict[str, dict[str, Any]]:
-    """Open conflicts of the flow's state: id → key, field and what each system shows."""
+def _held(cycle: Cycle, segments: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Open conflicts of a state: id → key, field and what each system shows."""
     found: dict[str, dict[str, Any]] = {}
-    for sha in cycle.store.flow_state(cycle.flow.name).get("held", ()):
+    for sha in segments:
         path = str(cycle.store.read_segment(sha))
         for key, field, binding, value in cycle.sql("SELECT key, field, binding, value FROM read_parquet($path)", {"path": path}):
             id_ = conflict_id(cycle.flow.name, str(key), str(field))

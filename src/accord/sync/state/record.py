@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from accord.model.event import Event, ObjectRef
@@ -27,11 +27,10 @@ def last_finished(cycle: Cycle) -> Mapping[str, Any]:
     return {}
 
 
-def append(cycle: Cycle, type_: str, **attributes: object) -> None:
-    """Add an event about the flow and this run."""
+def append(cycle: Cycle, type_: str, with_: Sequence[Event] = (), /, **attributes: object) -> None:
+    """Add an event about the flow and this run, and others in the same transaction."""
     about = (ObjectRef("flow", cycle.flow.name), ObjectRef("run", cycle.run))
     number = cycle.store.head().seq + 1
     body = {"flow": cycle.flow.name, "run": cycle.run, **attributes}
-    cycle.store.append(
-        [Event(f"{cycle.run}:{cycle.flow.name}:{type_}:{number}", type_, cycle.clock(), f"flow:{cycle.flow.name}", body, about)]
-    )
+    event = Event(f"{cycle.run}:{cycle.flow.name}:{type_}:{number}", type_, cycle.clock(), f"flow:{cycle.flow.name}", body, about)
+    cycle.store.append([event, *with_])
