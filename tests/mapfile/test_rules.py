@@ -70,6 +70,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("existence", "delete_guard: 10%", "delete_guard: 0.1", "delete_guard '0.1' is no share", "0% to 100%"),
     ("existence", "delete_guard: 10%", "delete_guard: 101%", "delete_guard '101%' is no share", "0% to 100%"),
     ("existence", "delete_guard: 10%", "empty_guard: some", "empty_guard 'some' is no share", "0% to 100%"),
+    ("renamed_flows", "    covers: [S2]\n", "    covers: [S2]\n    renamed_from: assets\n", "renamed_from 'assets' is a flow of this map.", "no longer there"),
     ("existence", "freshness: 15m", "freshness: 0m", "freshness is zero", "15m"),
     ("codes", "closed: done", "closed: don", "code 'closed' means 'don', which the field does not allow", "Did you mean 'done'?"),
     ("codes", "closed: done", "closed: done, archived: done", "codes 'closed' and 'archived' both mean 'done'", "one-to-one"),

@@ -125,6 +125,10 @@ class Binding:
         return self.system or self.name
 
 
+RENAMED_FROM_NONE = "none"
+"""What ``renamed_from`` says of a flow that is new, though one like it is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
     """An entity kept in agreement between systems, and the rules for disagreement."""
@@ -133,6 +137,10 @@ class Flow:
     entity: str = field(metadata={"doc": "entity it keeps in agreement"})
     bindings: Mapping[str, Binding] = field(metadata={"doc": "the systems that hold it"})
     title: str = field(default="", metadata={"doc": "how people call it"})
+    renamed_from: str = field(
+        default="",
+        metadata={"doc": "name it had before: its first run takes over what was agreed under that name; none: it is another flow and new"},
+    )
     owner: str = field(default="", metadata={"doc": "team that answers for it"})
     authority: Mapping[str, str] = field(
         default_factory=dict,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -49,6 +50,7 @@ from accord.sync.state.base import load_pending, load_state, load_waiting, overl
 from accord.sync.state.changes import note_due, note_quarantined, settle_due, start_due
 from accord.sync.state.finish import next_base, next_golden
 from accord.sync.state.record import append, last_finished
+from accord.sync.state.renamed import go_on
 from accord.sync.state.resume import advance, agreement, believe_written, find_moving, keep_told, note_applied, resume
 from accord.sync.state.segments import move_digests, move_state
 from accord.sync.state.stands import keep_standing
@@ -91,15 +93,18 @@ def run_flow(
         listen: read the systems' logs also where nothing was written since the last run, so that they are open and read up to here.
 
     Raises:
-        GuardStopped: a mass delete or a vanished column, before anything of it was written.
+        GuardStopped: a mass delete, a vanished column, or a flow that seems to be renamed, before anything of it was written.
         SystemUnreachable, SystemChanged, DataRefused, StorageFull: from a connector; what was written so far is taken up by the next run.
     """
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
         try:
+            name = cycle.flow.name
+            go_on(cycle, dry_run=dry_run)
             if not dry_run:
                 fold_live(cycle)
             with going_on(cycle, keep=not dry_run):
-                return _run(cycle, limit or Limit(), dry_run=dry_run, allow_deletes=allow_deletes, whole=whole, listen=listen)
+                result = _run(cycle, limit or Limit(), dry_run=dry_run, allow_deletes=allow_deletes, whole=whole, listen=listen)
+            return result if result.flow == name else replace(result, flow=name)
         except AccordError as met:
             error = as_vanished(cycle, met)
             if not cycle.intended and not dry_run:

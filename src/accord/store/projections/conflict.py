@@ -46,6 +46,9 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
     """One row per disagreement, as it stands; one that is opened again has no decision."""
     for stored in events:
         event, when = stored.event, stamp(stored)
+        if event.type == "flow.renamed":
+            tx.run("UPDATE conflict SET flow = ? WHERE flow = ?", text(event, "flow"), text(event, "from"))
+            continue
         id_ = text(event, "id")
         if event.type == "conflict.closed":
             tx.run(_CLOSED, optional_text(event, "outcome") or "settled", when, stored.seq, id_)
@@ -71,6 +74,6 @@ PROJECTION = Projection(
     COLUMNS,
     KEY,
     apply,
-    types=("conflict.opened", "conflict.decided", "conflict.restored", "conflict.closed"),
+    types=("conflict.opened", "conflict.decided", "conflict.restored", "conflict.closed", "flow.renamed"),
     indexes=(("flow", "status"),),
 )

@@ -16,9 +16,13 @@ _INSERT = insert("flow_state", COLUMNS)
 
 
 def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
-    """A role that an event does not name stays as it is; an empty list empties it."""
+    """A role that an event does not name stays as it is; an empty list empties it. A flow that was renamed goes on with all of them."""
     for stored in events:
         flow = text(stored.event, "flow")
+        if stored.event.type == "flow.renamed":
+            tx.run("DELETE FROM flow_state WHERE flow = ?", flow)
+            tx.run("UPDATE flow_state SET flow = ? WHERE flow = ?", flow, text(stored.event, "from"))
+            continue
         for role, given in mapping(stored.event, "state").items():
             first = 0
             if role in APPENDED:
@@ -29,4 +33,4 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
             tx.many(_INSERT, [(flow, role, position, sha, stored.seq) for position, sha in enumerate(shas, first)])
 
 
-PROJECTION = Projection("flow_state", COLUMNS, KEY, apply, types=("flow.run_finished",))
+PROJECTION = Projection("flow_state", COLUMNS, KEY, apply, types=("flow.run_finished", "flow.renamed"))

@@ -30,6 +30,10 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
     """Runs and states in the order of the log."""
     for stored in events:
         event, flow = stored.event, text(stored.event, "flow")
+        if event.type == "flow.renamed":
+            tx.run("DELETE FROM flow_status WHERE flow = ?", flow)
+            tx.run("UPDATE flow_status SET flow = ? WHERE flow = ?", flow, text(event, "from"))
+            continue
         tx.run(_ADD, flow)
         if event.type == "flow.state_changed":
             tx.run(_STATE, text(event, "state"), optional_text(event, "reason") or "", flow)
@@ -40,4 +44,4 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
             tx.run(_SUCCEEDED, stamp(stored), flow)
 
 
-PROJECTION = Projection("flow_status", COLUMNS, KEY, apply, types=("flow.run_finished", "flow.state_changed"))
+PROJECTION = Projection("flow_status", COLUMNS, KEY, apply, types=("flow.run_finished", "flow.state_changed", "flow.renamed"))

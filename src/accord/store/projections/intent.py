@@ -33,7 +33,9 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
     for stored in events:
         event = stored.event
         flow, run = text(event, "flow"), text(event, "run")
-        if event.type == "flow.intended":
+        if event.type == "flow.renamed":
+            tx.run("UPDATE intent SET flow = ? WHERE flow = ?", flow, text(event, "from"))
+        elif event.type == "flow.intended":
             segments = mapping(event, "segments")
             tx.many(_INSERT, [(stored.seq, flow, run, target, str(sha), None) for target, sha in segments.items()])
         elif event.attributes.get("status") != "failed" and "live_folded" not in event.attributes:
@@ -42,4 +44,5 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
             tx.many(_CLOSE_TARGET, [(stored.seq, flow, target) for target in moved])
 
 
-PROJECTION = Projection("intent", COLUMNS, KEY, apply, types=("flow.intended", "flow.run_finished"), indexes=(("flow", "closed_seq"),))
+_TYPES = ("flow.intended", "flow.run_finished", "flow.renamed")
+PROJECTION = Projection("intent", COLUMNS, KEY, apply, types=_TYPES, indexes=(("flow", "closed_seq"),))

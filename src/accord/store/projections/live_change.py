@@ -34,6 +34,9 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
     """In the order of the log."""
     for stored in events:
         event, flow = stored.event, text(stored.event, "flow")
+        if event.type == "flow.renamed":
+            tx.run("UPDATE live_change SET flow = ? WHERE flow = ?", flow, text(event, "from"))
+            continue
         if event.type == "flow.run_finished":
             folded, closed = integer(event, "live_folded"), integer(event, "live_closed")
             if folded is not None:
@@ -56,6 +59,6 @@ PROJECTION = Projection(
     COLUMNS,
     KEY,
     apply,
-    types=("flow.live_intended", "flow.live_applied", "flow.run_finished"),
+    types=("flow.live_intended", "flow.live_applied", "flow.run_finished", "flow.renamed"),
     indexes=(("flow", "kind", "seq"), ("intent",)),
 )

@@ -29,6 +29,10 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
     """One row per row discarded; it is gone again once the row was reopened."""
     for stored in events:
         event = stored.event
+        if event.type == "flow.renamed":
+            tx.run("DELETE FROM quarantine_discard WHERE flow = ?", text(event, "flow"))
+            tx.run("UPDATE quarantine_discard SET flow = ? WHERE flow = ?", text(event, "flow"), text(event, "from"))
+            continue
         flow, by, note = text(event, "flow"), optional_text(event, "by") or "", optional_text(event, "note") or ""
         rows = event.attributes.get("rows")
         if not isinstance(rows, list) or not all(isinstance(r, list) and len(r) == 3 for r in rows):
@@ -40,4 +44,5 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
             tx.many(_DISCARDED, [(*key, by, note, stamp(stored), stored.seq) for key in dict.fromkeys(keys)])
 
 
-PROJECTION = Projection("quarantine_discard", COLUMNS, KEY, apply, types=("quarantine.discarded", "quarantine.reopened"))
+_TYPES = ("quarantine.discarded", "quarantine.reopened", "flow.renamed")
+PROJECTION = Projection("quarantine_discard", COLUMNS, KEY, apply, types=_TYPES)

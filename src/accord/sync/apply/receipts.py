@@ -146,7 +146,7 @@ def _about(cycle: Cycle, stored: StoredEvent, *types: str) -> list[dict[str, Any
     return [
         dict(s.event.attributes)
         for s in cycle.store.read(after=stored.seq, types=list(types), object=run)
-        if s.event.attributes["flow"] == cycle.flow.name
+        if s.event.attributes["flow"] in (given["flow"], cycle.flow.name)  # it may have been renamed in between
         and s.event.attributes["round"] == given["round"]
         and (until is None or s.seq < until)
     ]

@@ -126,7 +126,11 @@ def load_segments(
 
 def load_golden(cycle: Cycle, table: str, entity: Entity, columns: Mapping[str, str]) -> bool:
     """Make ``table`` with the agreed rows of another entity, of every flow that keeps it; false when no flow has agreed on any yet."""
-    states = [cycle.store.flow_state(f.name).get("golden", ()) for f in cycle.map.flows.values() if f.entity == entity.name]
+    flows = [f for f in cycle.map.flows.values() if f.entity == entity.name]
+    states = [cycle.store.flow_state(f.name).get("golden", ()) for f in flows]
+    # Until its next run, a renamed flow is known by its old name.
+    before = {f.renamed_from for f in flows} - {"", *cycle.map.flows}
+    states += [cycle.store.flow_state(name).get("golden", ()) for name in sorted(before)]
     found = [[cycle.store.read_segment(sha) for sha in shas] for shas in states if shas]
     sources = [(f"({folded(paths, entity.key)})", frozenset().union(*map(columns_in, paths))) for paths in found]
     _fill(cycle, table, sources, columns)

@@ -6,20 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from accord.model.event import Event, ObjectRef
+from accord.store import Store
 from accord.sync.cycle import Cycle
 
+RENAMED = "flow.renamed"
 _LOOK_BACK = 256  # events
 
 
 def last_finished(cycle: Cycle) -> Mapping[str, Any]:
     """Attributes of the flow's last run that read its systems; empty before the first."""
-    end, step = cycle.store.head().seq, _LOOK_BACK
+    return last_of(cycle.store, cycle.flow.name)
+
+
+def last_of(store: Store, flow: str) -> Mapping[str, Any]:
+    """The same of the flow of a name; after it took over from another name, what it took over."""
+    end, step = store.head().seq, _LOOK_BACK
     while end > 0:
         # Backwards in growing steps: it stands near the end of the log, and the log grows for years.
         start = max(0, end - step)
         last: Mapping[str, Any] = {}
-        for stored in cycle.store.read(after=start, types=["flow.run_finished"], object=ObjectRef("flow", cycle.flow.name)):
-            if "captured_at" in stored.event.attributes:
+        for stored in store.read(after=start, types=["flow.run_finished", RENAMED], object=ObjectRef("flow", flow)):
+            if "captured_at" in stored.event.attributes and stored.event.attributes["flow"] == flow:
                 last = stored.event.attributes
         if last:
             return last
