@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
+from accord.cli import options
 from accord.connectors.registry import open_connector
 from accord.model.system import System
 
@@ -57,3 +59,28 @@ def test_the_feeds_a_system_keeps_are_shown_with_what_waits_in_them(small: Any) 
 
     shown = {check["name"]: check["detail"] for check in answer["checks"]}
     assert shown["feed of a"] == f"_accord_outbox_f1: {rows} changes kept"
+
+
+@pytest.mark.parametrize(("kind", "at"), [("sqlite", "new.db"), ("duckdb", "new.duckdb"), ("csv", "new")])
+def test_a_file_that_the_first_run_makes_is_no_failure(small: Any, kind: str, at: str) -> None:
+    """The map says that it is to be made; one that it does not say this of is missing."""
+    path = small.folder / "map.yaml"
+    text = path.read_text().replace("b: {connector: sqlite, at: b.db}", f"b: {{connector: {kind}, at: {at}}}")
+    path.write_text(text)
+    missing, _ = small.json("doctor", str(path))
+    path.write_text(text.replace("b: {resource: things,", "b: {resource: things, create: true,"))
+
+    code, answer = small.json("doctor", str(path))
+
+    shown = {check["name"]: (check["status"], check["detail"]) for check in answer["checks"]}
+    assert (missing, code, shown["system b"][0]) == (3, 0, "ok")
+    assert "is not there yet" in shown["system b"][1]
+    assert not (small.folder / at).exists()
+
+
+def test_who_holds_the_store_is_named_once(small: Any) -> None:
+    """Its process number stood there twice, once as part of the holder's name."""
+    with options.workspace(small.folder / "map.yaml", None, {}, ""):
+        code, _, told = small.call("sync", str(small.folder))
+
+    assert (code, told.count(f"process {os.getpid()}")) == (3, 1)

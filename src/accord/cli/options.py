@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import getpass
 import inspect
-import os
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, fields
@@ -136,5 +134,5 @@ def workspace(map_path: Path, root: Path | None, values: Mapping[str, str], stor
         if not write:
             yield opened
             return
-        with opened.store.lease(f"{socket.gethostname()} process {os.getpid()}"):
+        with opened.store.lease("accord"):
             yield opened

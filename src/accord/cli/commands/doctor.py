@@ -59,6 +59,9 @@ def doctor(
             try:
                 described = connector.describe()
             except AccordError as error:
+                if (place := _to_be_made(integration_map, connector)) is not None:
+                    checks.append((f"system {system.name}", "ok", f"{system.connector}, {place} is not there yet; the first run makes it"))
+                    continue
                 unreachable = unreachable or error.exit_code == 3
                 checks.append((f"system {system.name}", "failed", str(error)))
             else:
@@ -78,6 +81,21 @@ def _used(integration_map: IntegrationMap, system: str) -> set[str]:
     """Resources of a system that the map reads or writes."""
     bindings = [b for flow in integration_map.flows.values() for b in flow.bindings.values()]
     return {b.resource for b in bindings if (b.system or b.name) == system}
+
+
+def _to_be_made(integration_map: IntegrationMap, connector: Connector) -> Path | None:
+    """The file or folder of a system, where it is not there and every binding of it says ``create: true``."""
+    bindings = [b for flow in integration_map.flows.values() for b in flow.bindings.values() if b.holder == connector.system.name]
+    place = getattr(connector, "path", None) or getattr(connector, "folder", None)
+    if not (isinstance(place, Path) and bindings and all(b.create and b.direction != "read" for b in bindings)):
+        return None
+    try:
+        place.stat()
+    except FileNotFoundError:
+        return place
+    except OSError:
+        return None  # there may be something
+    return None
 
 
 def _system(system: System, connector: Connector, described: SystemDescription, used: set[str]) -> list[tuple[str, str, str]]:
