@@ -61,9 +61,11 @@ class Api:
         self.stamp = ""  # member that shows the time of the last change
         self.own_keys = False  # new rows get a key from the API
         self.check: Callable[[Item], str | None] = lambda item: None  # the API's own rules
+        self.count: int | None = None  # what a list says of its length
+        self.fixed: set[str] = set()  # members that no write changes
         self.in_200 = False  # failures come as 200 with an error
         self.token = ""
-        self.faults: list[tuple[str, str]] = []  # (method, fault), each used once
+        self.faults: list[tuple[str, str]] = []  # (method, or part of an address, and the fault), each used once
         self.before: Callable[[str, str], None] = lambda method, path: None
         self.log: list[tuple[str, str, Mapping[str, str]]] = []
         self.clock = 0
@@ -138,11 +140,11 @@ class _Handler(BaseHTTPRequestHandler):
         api.before(method, self.path)
         with api.lock:
             api.log.append((method, self.path, dict(self.headers)))
-            fault = next((f for f in api.faults if f[0] in (method, "*")), None)
+            fault = next((f for f in api.faults if f[0] in (method, "*") or f[0] in self.path), None)
             if fault is not None:
                 api.faults.remove(fault)
         name = fault[1] if fault else ""
-        if name in ("reset", "blackhole") or name[:3].isdigit():
+        if name in ("reset", "blackhole") or name[:3].isdigit() or name.startswith("say "):
             self._fault(name)
             return
         with api.lock:
@@ -183,6 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
         if method == "DELETE":
             rows.pop(key)
             return 204, None, {}
+        given = {member: value for member, value in given.items() if member not in api.fixed}
         return self._store(name, {**(found if method == "PATCH" else {}), **given}, 200)
 
     def _store(self, name: str, item: Item, status: int) -> tuple[int, Any, dict[str, str]]:
@@ -209,7 +212,8 @@ class _Handler(BaseHTTPRequestHandler):
         more = start + size < len(rows)
         cursor = dumps(list(api.key_of(name, shown[-1]))) if more and shown else None
         headers = {"Link": f'<{self.base}/v1/{name}?limit={size}&offset={start + size}>; rel="next"'} if more else {}
-        return 200, {"data": shown, "total": len(rows), "next": cursor}, headers
+        link = headers["Link"][1:].partition(">")[0] if more else None
+        return 200, {"data": shown, "total": len(rows) if api.count is None else api.count, "next": cursor, "link": link}, headers
 
     def _fault(self, fault: str) -> None:
         if fault == "reset":
@@ -219,6 +223,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "blackhole":
             self.close_connection = True
             self.api.hold.wait(5)
+        elif fault.startswith("say "):
+            self._answer(200, loads(fault[4:]))
+        elif fault == "204":
+            self._answer(204, None)
         else:  # «503», «429 2», «307 /v1/elsewhere»
             status, _, more = fault.partition(" ")
             header = {"Location": more} if status[0] == "3" else {"Retry-After": more} if more else {}

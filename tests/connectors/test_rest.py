@@ -13,9 +13,9 @@ import pytest
 
 from accord.connectors.duck import open_duck
 from accord.connectors.registry import open_connector
-from accord.connectors.rest_client import Bucket, retry_after
+from accord.connectors.rest_client import Answer, Bucket, limited, retry_after
 from accord.connectors.rest_json import Digits
-from accord.connectors.rest_more import goes_on
+from accord.connectors.rest_more import fails, goes_on
 from accord.mapfile import load_map
 from accord.model.errors import DataRefused, MapError, SystemChanged, SystemUnreachable
 from accord.model.system import Resource, System
@@ -359,3 +359,112 @@ def test_the_map_in_the_documentation_is_one(monkeypatch: pytest.MonkeyPatch, tm
 
     assert connector.kind == "rest"
     assert "geheim" not in repr(connector)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "0"}, 0),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1792567710", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 30),
+        ({"ratelimit-remaining": "0", "ratelimit-reset": "30"}, 30),
+    ],
+    ids=["retry-after", "moment", "seconds"],
+)
+def test_a_budget_that_is_used_up_is_no_lack_of_rights(headers: dict[str, str], seconds: float) -> None:
+    """Some APIs answer 403 for it; nobody has to look for a better token."""
+    answer = Answer(403, headers, b"", "")
+
+    assert limited(answer)
+    assert retry_after(headers) == seconds
+    assert not limited(Answer(403, {"x-ratelimit-remaining": "17", "x-ratelimit-reset": "30"}, b"", ""))
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"data": None, "error": {"code": Digits("17")}}, '{"code": 17}'),
+        ({"data": [], "errors": [{"message": "m"}]}, '[{"message": "m"}]'),
+        ({"success": False, "message": "no"}, '{"success": false, "message": "no"}'),
+        ({"status": "error"}, '{"status": "error"}'),
+        ({"data": [], "error": None, "errors": [], "success": True, "ok": True, "status": "active"}, ""),
+        ({"error": Digits("0"), "errors": "none"}, ""),
+        ([{"error": "a row's own"}], ""),
+    ],
+)
+def test_the_words_by_which_an_answer_of_success_says_that_it_failed_are_known(document: Any, said: str) -> None:
+    """Only those that mean nothing else."""
+    assert fails(document) == said
+
+
+@pytest.mark.parametrize("passing", [True, False])
+@pytest.mark.parametrize("rows", ['"data": null', '"data": []'])
+def test_an_error_in_place_of_rows_is_no_end_of_the_list(rest_api: Any, api_of: Any, rows: str, passing: bool) -> None:
+    """A page without rows ends a list, and all that should follow would be deleted; the map need not name where errors stand."""
+    fill(rest_api, 15)
+    rest_api.faults += [("page=2", "say {" + rows + ', "error": {"code": 17, "message": "out of order"}}')] * (1 if passing else 9)
+
+    if passing:
+        assert len(ids(api_of(pages="page"))) == 15
+    else:
+        with pytest.raises(DataRefused, match="out of order"):
+            ids(api_of(pages="page"))
+
+
+@pytest.mark.parametrize("counted", ["capped", "of the page"])
+def test_a_count_that_is_too_small_does_not_end_a_list(rest_api: Any, api_of: Any, counted: str) -> None:
+    """Some APIs count to ten thousand and no further, or count the rows of one page: all others would be deleted everywhere else."""
+    fill(rest_api, 35)
+    rest_api.most = 10
+    rest_api.count = 20 if counted == "capped" else 10
+
+    assert len(ids(api_of(pages="page", total="total"))) == 35
+
+
+def test_the_only_row_of_the_second_page_that_slips_to_the_first_is_not_missed(rest_api: Any, api_of: Any) -> None:
+    """The second page is empty then, and the list looks as if it had one."""
+    fill(rest_api, 11)
+    seen = []
+
+    def before(method: str, path: str) -> None:
+        if "page=2" in path and not seen:
+            seen.append(path)
+            rest_api.remove("things", "003")
+
+    rest_api.before = before
+
+    assert len(ids(api_of(pages="page"))) == 10
+
+
+@pytest.mark.parametrize("style", [{"pages": "link"}, {"pages": "cursor", "cursor_path": "link"}], ids=lambda s: s["pages"])
+def test_pages_that_an_api_counts_are_read_until_no_row_slips_whatever_the_map_calls_them(
+    rest_api: Any, api_of: Any, style: dict[str, str]
+) -> None:
+    """Many APIs give the next page as an address, and in it is a number."""
+    fill(rest_api)
+    seen = []
+
+    def before(method: str, path: str) -> None:
+        if "offset=10" in path and not seen:
+            seen.append(path)
+            rest_api.remove("things", "003")
+
+    rest_api.before = before
+
+    assert len(ids(api_of(**style))) == 34
+
+
+@pytest.mark.parametrize("answer", ["404", "204"])
+def test_an_api_may_say_that_there_is_no_page_after_its_last(rest_api: Any, api_of: Any, answer: str) -> None:
+    """As well as with an empty page, where the page before said that it is the last."""
+    fill(rest_api)
+    rest_api.faults += [("page=5", answer)] * 2
+
+    assert len(ids(api_of(pages="page"))) == 35
+    rest_api.faults += [("page=3", answer)] * 9
+    with pytest.raises(DataRefused):
+        ids(api_of(pages="page"))
+
+
+def test_the_list_of_an_api_is_read_once_by_a_first_load_of_few_rows(rest_api: Any, api_of: Any) -> None:
+    """The direct way of many rows finds out by reading whether they are many; here every page costs."""
+    assert api_of().holds("things", 20_000) is False

@@ -205,3 +205,38 @@ def test_hostile_keys_stay_keys(rest_api: Any, api_of: Any, change: Any) -> None
 
     assert (inserted.inserted, updated.updated) == (len(odd), len(odd))
     assert held(rest_api) == dict.fromkeys(odd, "y")
+
+
+@pytest.mark.parametrize("said", ['{"success": false, "message": "not allowed"}', '{"error": "not allowed"}'], ids=["flag", "word"])
+@pytest.mark.parametrize(("op", "method"), WRITES)
+def test_an_answer_of_success_that_names_an_error_is_none(rest_api: Any, api_of: Any, change: Any, op: str, method: str, said: str) -> None:
+    """Else the write would count as done, and in the next run the API's old value would take back the edit, or the row that was deleted."""
+    rest_api.put("things", [{"id": "1", "a": "old"}] if op != "insert" else [])
+    rest_api.faults += [(method, f"say {said}")] * 9
+    row = {"id": "1", "a": "new" if op != "delete" else "old"}
+
+    result = change(api_of(error_path=""), "things", op, [row], [{"a": "old"}] if op != "insert" else [])
+
+    assert (keys(result.refused), result.inserted + result.updated + result.deleted) == (["1"], 0)
+    assert "not allowed" in result.refused.column("reason")[0].as_py()
+
+
+def test_a_member_that_the_api_never_changes_is_refused_by_name(rest_api: Any, api_of: Any, change: Any) -> None:
+    """It answers with success and the old value; that must not look like somebody's edit back in the next run."""
+    rest_api.put("things", [{"id": i, "a": "old", "b": "old"} for i in ("1", "2", "3")])
+    rest_api.fixed = {"a"}
+    connector = api_of(columns={"id": "text", "a": "text", "b": "text"})
+    rows = [{"id": "1", "a": "new", "b": "old"}, {"id": "2", "a": "OLD ", "b": "new"}, {"id": "3", "a": "old", "b": "new"}]
+
+    result = change(connector, "things", "update", rows, [{"a": "old", "b": "old"}] * 3)
+
+    assert (keys(result.refused), keys(result.stale), result.updated) == (["1"], [], 2)
+    assert "and yet a stayed as it was" in result.refused.column("reason")[0].as_py()
+
+
+def test_a_budget_that_is_used_up_is_waited_for_whatever_its_status(rest_api: Any, api_of: Any, change: Any) -> None:
+    """403 with Retry-After is no row that is refused."""
+    rest_api.put("things", [{"id": "1", "a": "old"}])
+    rest_api.faults += [("PATCH", "403 0")]
+
+    assert change(api_of(), "things", "update", [{"id": "1", "a": "new"}], [{"a": "old"}]).updated == 1

@@ -183,12 +183,12 @@ class Client:
                 answer = self._ask("GET", url)
                 if answer.status in absent:
                     return None
-                if answer.status in AGAIN:
+                if answer.status in AGAIN or limited(answer):
                     bad, reason = "", f"HTTP {answer.status}{self._said(answer)}"
                     wait = retry_after(answer.headers)
                 else:
                     self._refuse(answer)
-                    return read(rest_json.parse(answer.body), answer)
+                    return read(None if answer.status == 204 else rest_json.parse(answer.body), answer)
             except BadJson as error:
                 bad = reason = str(error)
             except httpx.HTTPError as error:
@@ -222,11 +222,11 @@ class Client:
                 if answer.status in AGAIN and answer.status != 429:
                     said = f"HTTP {answer.status}{self._said(answer)}"
                     raise Unclear(said, network=answer.status in (408, 502, 503, 504), wait_seconds=retry_after(answer.headers))
-                if answer.status != 429:
+                if not limited(answer):
                     if answer.status == 401:
                         self._refuse(answer, left="the rows written before stand")
                     return answer
-                reason, wait, network = f"HTTP 429{self._said(answer)}", retry_after(answer.headers), True
+                reason, wait, network = f"HTTP {answer.status}{self._said(answer)}", retry_after(answer.headers), True
             if attempt < self.system.retries:
                 self.pause(attempt, wait, url, reason)
         raise Unclear(reason, network=network, wait_seconds=wait)
@@ -322,20 +322,40 @@ def _network(error: httpx.HTTPError) -> str:
     return f"the connection failed ({said})"
 
 
+def limited(answer: Answer) -> bool:
+    """Whether an answer says that we asked too often. Some APIs say so as if we had no right to ask, and tell when to come again."""
+    if answer.status != 403:
+        return answer.status == 429
+    return "retry-after" in answer.headers or _remaining(answer.headers) == "0"
+
+
+def _remaining(headers: Mapping[str, str]) -> str:
+    return next((headers[n].strip() for n in ("x-ratelimit-remaining", "ratelimit-remaining") if n in headers), "")
+
+
+def _reset(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds until the budget is full again, where it is used up; APIs give them, or the moment as seconds since 1970."""
+    text = next((headers[n].strip() for n in ("x-ratelimit-reset", "ratelimit-reset") if n in headers), "")
+    if _remaining(headers) != "0" or not text.isdigit():
+        return None
+    return max(0.0, float(text) - now) if float(text) > 1e9 else float(text)
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that ``Retry-After`` asks for, given in seconds or as a date; ``None`` without it.
+    """Seconds that ``Retry-After`` asks for, given in seconds or as a date, or else until the budget is full; ``None`` without either.
 
     A date is compared with the answer's own ``Date``, so that a clock that is wrong on one side does not matter.
     """
     text = headers.get("retry-after", "").strip()
     if text.isdigit():
         return float(text)
+    now = _moment(headers.get("date", "")) or time.time()
+    then = _moment(text)
+    return _reset(headers, now) if then is None else max(0.0, then - now)
+
+
+def _moment(text: str) -> float | None:
     try:
-        then = email.utils.parsedate_to_datetime(text).timestamp()
+        return email.utils.parsedate_to_datetime(text).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
-    try:
-        now = email.utils.parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        now = time.time()
-    return max(0.0, then - now)

@@ -16,7 +16,7 @@ from accord.connectors.column_names import checked
 from accord.connectors.rest_client import Answer, Client
 from accord.connectors.rest_json import BadJson, Digits
 from accord.connectors.rest_kept import Keep, kept_spool
-from accord.connectors.rest_more import NEXT, goes_on
+from accord.connectors.rest_more import NEXT, counts, fails, goes_on, says_end
 from accord.connectors.rest_options import RestResource
 from accord.connectors.rest_spool import Pass, Spool, mark_of, order_of, read_pages
 from accord.model.errors import DataRefused, SystemChanged, SystemUnreachable
@@ -29,12 +29,13 @@ _SHIFTING: Final = ("page", "offset")
 
 @dataclass
 class Page:
-    """One page as read: its rows, where the next one is, how many rows the API says there are, and how it says that there are more."""
+    """One page as read: its rows, where the next one is, how many rows the API says there are, how it says that there are more, or none."""
 
     items: list[dict[str, Any]]
     total: int | None
     following: str | None
     more: str = ""
+    ending: bool = False
 
 
 class _MovedError(Exception):
@@ -145,6 +146,8 @@ class Reader:
             there, item = resource.item.find(document)
             if not there or not isinstance(item, dict):
                 raise BadJson(f"no object at '{resource.item}'" if resource.item.steps else "no object")
+            if not any(name in item for name in resource.key) and (reason := fails(document)):
+                raise BadJson(f"an error in place of a row: {reason}")
             self._note(resource, [item], answer)
             return item, answer.headers.get("etag", "")
 
@@ -197,7 +200,10 @@ class Reader:
                     raise DataRefused(what, self.client.where(self._first(resource, params)), expected)
                 spool.passes = [current]
                 continue  # a row may have been taken away meanwhile
-            shifting = resource.confirm and resource.pages in _SHIFTING and len(current.leaves) > 1
+            # A list of two pages seems to have one when its last rows slip to the first while the second is asked for; in a list of
+            # changes nobody looks for deletes.
+            several = len(current.leaves) > 1 or (current.asked > 1 and not params)
+            shifting = resource.confirm and (resource.pages in _SHIFTING or current.numbered) and several
             if not shifting or (before is not None and (before.rows, before.print) == (current.rows, current.print)):
                 return current
             for leaf in before.leaves if before is not None else ():
@@ -206,20 +212,24 @@ class Reader:
 
     def _run(self, resource: RestResource, spool: Spool, current: Pass) -> None:
         """Read on until the last page."""
+        stepping = resource.pages in (*_SHIFTING, "key")
         while current.url is not None:
             if len(current.leaves) >= resource.page_limit:
                 what = f"more than {resource.page_limit:,} pages"
                 raise DataRefused(what, self.client.where(current.url), "an end of the list, or a higher page_limit")
-            page = self._page(resource, current.url, current.rows)
+            page = self._page(resource, current.url, current.rows, may_end=current.ending and stepping)
+            current.asked += 1
             self._check(resource, current, page)
             if page.items and mark_of(page.items) == current.last:
                 what = "the same page again, so there would be no end"
                 raise DataRefused(what, self.client.where(current.url), f"another page; check the options of 'pages: {resource.pages}'")
             if page.items:
                 self._keep(resource, current, page.items)
-            current.total = page.total
-            stepping = resource.pages in (*_SHIFTING, "key")
-            ended = not page.items or (page.total is not None and current.rows >= page.total)
+            current.total = current.total if page.total is None else page.total
+            current.numbered |= page.following is not None and counts(current.url, page.following)
+            counted = page.total is not None and current.rows >= page.total
+            ended = not page.items or (counted and self._short(resource, current, page))
+            current.ending = page.ending or counted
             if stepping and ended:
                 break
             if page.following is None and page.more and not ended:
@@ -232,19 +242,31 @@ class Reader:
         current.url, current.done = None, True
 
     @staticmethod
+    def _short(resource: RestResource, current: Pass, page: Page) -> bool:
+        """Whether a page looks like the last: some APIs count no further than they like, or count the rows of one page."""
+        full = max(leaf.rows for leaf in current.leaves[-3:]) if len(current.leaves) > 1 else resource.page_size
+        return len(page.items) < full and not page.more
+
+    @staticmethod
     def _check(resource: RestResource, current: Pass, page: Page) -> None:
         """Where a reading goes on, what was read last has to stand where it stood: else rows slipped to pages that were read before."""
         checked, current.checked = current.checked, None
         if checked is None:
             return
-        grown = resource.pages in _SHIFTING and page.total != current.total
+        grown = (resource.pages in _SHIFTING or current.numbered) and page.total != current.total
         if grown or order_of(page.items, resource.key) != checked.order:
             raise _MovedError
 
-    def _page(self, resource: RestResource, url: str, before: int) -> Page:
+    def _page(self, resource: RestResource, url: str, before: int, *, may_end: bool = False) -> Page:
+        """One page; after one that says that it is the last, an API may say that there is no such page."""
+
         def read(document: Any, answer: Answer) -> Page:
+            if answer.status == 204 and (may_end or not before):
+                return Page([], None, None)
             self._no_error(resource, document)
             there, items = resource.items.find(document)
+            if not items and (reason := fails(document)):
+                raise BadJson(f"an error in place of rows: {reason}")
             if not there or not isinstance(items, list | None) or not all(isinstance(item, dict) for item in items or ()):
                 raise BadJson(f"no list of objects at '{resource.items}'" if resource.items.steps else "no list of objects")
             self._note(resource, items or [], answer)
@@ -255,11 +277,10 @@ class Reader:
                     raise BadJson(f"no number of rows at '{resource.total}'")
                 total = int(found)
             following = self._following(resource, document, answer, items or [], before)
-            return Page(items or [], total, following, goes_on(document, answer.headers) if following is None else "")
+            return Page(items or [], total, following, goes_on(document, answer.headers), says_end(document, answer.headers))
 
-        found = self.client.get(url, read)
-        assert found is not None
-        return found
+        found = self.client.get(url, read, absent=frozenset({404}) if may_end else frozenset())
+        return Page([], None, None) if found is None else found
 
     def _first(self, resource: RestResource, params: Sequence[tuple[str, str]]) -> str:
         more = [(resource.size_param, str(resource.page_size))] if resource.size_param and resource.pages != "none" else []

@@ -61,6 +61,8 @@ class Pass:
         checked: the next page was read before, and has to show the keys of this leaf again.
         rows: of all pages so far.
         print: the same for equal sets of keys.
+        asked: pages asked for, those without a row too.
+        ending: the last page said by name that none comes after it.
     """
 
     folder: Path
@@ -72,6 +74,8 @@ class Pass:
     checked: Leaf | None = None
     rows: int = 0
     print: int = 0
+    asked: int = 0
+    ending: bool = False
 
     @property
     def last(self) -> str:
@@ -98,6 +102,7 @@ class Pass:
     def add(self, leaf: Leaf) -> None:
         """Count a page that is kept."""
         self.leaves.append(leaf)
+        self.asked = max(self.asked, len(self.leaves))
         self.rows, self.print = self.rows + leaf.rows, (self.print + leaf.print) % _WRAP
 
     def drop(self) -> Leaf:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from accord.connectors.file_merge import LINE, match, merge
 from accord.connectors.protocol import OP, ApplyResult, ChangeBatch
 from accord.connectors.rest_client import Answer, Client, Unclear
 from accord.connectors.rest_json import BadJson
+from accord.connectors.rest_more import fails
 from accord.connectors.rest_options import RestResource, Verb
 from accord.connectors.rest_pages import Reader, error_in
 from accord.connectors.types import quote
@@ -267,9 +269,9 @@ class _Chunk:
             answer = self.client.send(verb.method, self.client.url(verb.fill(key), params), body, headers)
         except Unclear as error:
             return Tried("", self.client.system.clean(error.reason), answered=False, network=error.network, wait_seconds=error.wait_seconds)
-        return self._judge(outcome, key, answer)
+        return self._judge(send, answer)
 
-    def _judge(self, outcome: str, key: Mapping[str, str], answer: Answer) -> Tried | None:
+    def _judge(self, send: Send, answer: Answer) -> Tried | None:
         reason = self.client.reason(answer)
         if answer.status in (405, 413, 501):
             return Tried(_REFUSED, reason, answered=True)
@@ -282,7 +284,16 @@ class _Chunk:
         said = error_in(self.resource, document)
         if said is not None:
             return Tried("", self.client.system.clean(f"HTTP {answer.status} with an error: {said}"), answered=True)
-        return self._own_key(key, document) if outcome == "insert" else None
+        _, item = self.resource.item.find(document)
+        shown = item if isinstance(item, dict) and any(name in item for name in send.key) else None
+        if shown is None and (said := fails(document)):
+            return Tried("", self.client.system.clean(f"HTTP {answer.status} with an error: {said}"), answered=True)
+        if send.outcome == "insert":
+            return self._own_key(send.key, document)
+        ignored = [] if shown is None else _ignored(send, shown)
+        if send.outcome == "update" and ignored:
+            return Tried("", f"HTTP {answer.status}, and yet {', '.join(ignored)} stayed as it was", answered=True)
+        return None
 
     def _own_key(self, key: Mapping[str, str], document: Any) -> Tried | None:
         """Whether the API made the new row under another key than it was given; then no more are sent, or each run would make them anew."""
@@ -324,6 +335,31 @@ class _Chunk:
 
 
 _REFUSED: Final = "refused"
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def _ignored(send: Send, shown: Mapping[str, Any]) -> list[str]:
+    """Members that an API was asked to change, and shows as they were: else its old value would look like an edit of ours.
+
+    One that shows the old value since that is how it says the new one (in another case, cut, rounded) has taken it.
+    """
+    before = {} if send.held is None else send.held.item
+    found = []
+    for name, wanted in send.values.items():
+        old, now = rest_json.text(before.get(name)), rest_json.text(shown.get(name))
+        if name in shown and name in before and wanted != old == now and not _says(wanted or "", now or "", shown[name]):
+            found.append(name)
+    return found
+
+
+def _says(wanted: str, shown: str, value: Any) -> bool:
+    """Whether a text may be what a system with less room makes of another; of fractions and times nearly anything may."""
+    if isinstance(value, rest_json.Digits):
+        return not (wanted.lstrip("-").isdigit() and shown.lstrip("-").isdigit())
+    if _DATE.match(wanted) and _DATE.match(shown):
+        return True
+    asked, came = wanted.strip().casefold(), shown.strip().casefold()
+    return asked == came or (came != "" and asked.startswith(came))
 
 
 def _addressable(key: Mapping[str, str]) -> bool:
