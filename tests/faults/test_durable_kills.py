@@ -7,10 +7,13 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +61,63 @@ FORMS = {
 }
 
 
+STARTER = """
+import json, os, signal, sys
+from importlib import import_module
+for name in json.loads(sys.stdin.readline()):
+    import_module(name)
+from accord.cli.main import main
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        sys.stdin.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(main(json.loads(line)))
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+def seen(process: int, line: str) -> bool:
+    return line in Path(f"/proc/{process}/status").read_text()
+
+
+class Starter:
+    """A process that has read the code and starts each command as a copy of itself: reading it costs more than a run."""
+
+    def __init__(self) -> None:
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen([sys.executable, "-c", STARTER], stdin=pipe, stdout=pipe, text=True)
+        self.tell([name for name in sys.modules if name.split(".")[0] in ("accord", "duckdb", "pyarrow")])
+
+    def tell(self, words: list[str]) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(words) + "\n")
+        self.process.stdin.flush()
+
+    def killed(self, words: list[str], call: str, n: int) -> bool:
+        """Whether the command died as it was about to make the n-th call; if not, it made fewer and ended well."""
+        self.tell(words)
+        assert self.process.stdout is not None
+        child = int(self.process.stdout.readline())
+        while not seen(child, "State:\tT"):
+            time.sleep(0.005)
+        inject = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={n}"]
+        with subprocess.Popen([*inject, "-p", str(child)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as strace:
+            while not seen(child, "State:\tt") or seen(child, "TracerPid:\t0\n"):
+                assert strace.poll() is None, strace.stderr.read() if strace.stderr else ""
+                time.sleep(0.005)  # another process: there is nothing to wait on
+            os.kill(child, signal.SIGCONT)
+            ended = int(self.process.stdout.readline())
+        assert ended in (0, -signal.SIGKILL)
+        return ended != 0
+
+    def close(self) -> None:
+        """End it."""
+        self.process.communicate()
+
+
 class Home:
     """Systems with edits that a run is about to carry over, and what all of them must show after it."""
 
@@ -102,15 +162,10 @@ class Home:
         there.folder, there.form, there.wanted = folder, self.form, self.wanted
         return there
 
-    def killed(self, call: str, n: int) -> bool:
+    def killed(self, starter: Starter, call: str, n: int) -> bool:
         """Run in a process of its own that dies as it is about to make the n-th call; false: it made fewer and ended well."""
         words = [str(self.folder / "plan.json")] if self.form.command == "apply" else []
-        inject = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={n}"]
-        command = [*inject, sys.executable, "-m", "accord", self.form.command, *words, str(self.folder)]
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environment)
-        assert ended.returncode in (0, -9, 137), ended.stderr
-        return ended.returncode != 0
+        return starter.killed([self.form.command, *words, str(self.folder)], call, n)
 
     def set_back(self) -> None:
         """Somebody sets a counter in b to the number it had before the run: an edit if the run wrote it, and none if it did not."""
@@ -145,14 +200,15 @@ def kill_at(tmp_path: Path, form: Form, call: str, numbers: Iterator[int], capsy
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     home = Home(tmp_path / "before", form)
-    for killed, n in enumerate(numbers):
-        place = home.copied(tmp_path / f"{call}{n}")
-        if not place.killed(call, n):
-            return killed
-        if form.authority == "merge":
-            place.set_back()
-        place.check(capsys)
-        shutil.rmtree(place.folder)
+    with closing(Starter()) as starter:
+        for killed, n in enumerate(numbers):
+            place = home.copied(tmp_path / f"{call}{n}")
+            if not place.killed(starter, call, n):
+                return killed
+            if form.authority == "merge":
+                place.set_back()
+            place.check(capsys)
+            shutil.rmtree(place.folder)
     return killed + 1
 
 
