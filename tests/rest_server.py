@@ -61,6 +61,7 @@ class Api:
         self.stamp = ""  # member that shows the time of the last change
         self.own_keys = False  # new rows get a key from the API
         self.check: Callable[[Item], str | None] = lambda item: None  # the API's own rules
+        self.ordered = False  # lists are sorted by id
         self.count: int | None = None  # what a list says of its length
         self.fixed: set[str] = set()  # members that no write changes
         self.in_200 = False  # failures come as 200 with an error
@@ -201,8 +202,10 @@ class _Handler(BaseHTTPRequestHandler):
             rows = [row for row in rows if text(row.get("id")) in query["ids"].split(",")]
         if "since" in query:
             rows = [row for row in rows if row[api.stamp] >= query["since"]]
+        if api.ordered:
+            rows = sorted(rows, key=lambda row: text(row.get("id")))
         if "after" in query:
-            rows = sorted((row for row in rows if text(row.get("id")) > query["after"]), key=lambda row: text(row.get("id")))
+            rows = [row for row in rows if text(row.get("id")) > query["after"]]
         size = min(int(query.get("limit", 100)), api.most)
         start = int(query["offset"]) if "offset" in query else (int(query["page"]) - 1) * size if "page" in query else 0
         if "cursor" in query:
