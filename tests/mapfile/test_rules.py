@@ -104,6 +104,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("identity", "    key: [id]\n    fields:\n      id: text\n", "    key: [id]\n    identity: {match: {a: {exact: [state], block: [stat 2]}}}\n    fields:\n      id: text\n", "block: field 'stat' does not exist", "state"),
     ("identity", "    key: [id]\n    fields:\n      id: text\n", "    key: [id]\n    identity: {}\n    fields:\n      id: integer\n", "the key is a canonical id", "id: text"),
     ("identity", "fields: {id: item_id, effort", "own_key: item_id, fields: {effort", "entity 'asset' keeps none", "Add identity"),
+    ("identity", "fields: {id: item_id, effort", "linked_as: a/b, fields: {id: item_id, effort", "linked_as is about own keys", "Expected own_key."),
     ("identity", "fields: {id: item_id, effort", "new_key: uuid, fields: {id: item_id, effort", "there is no own_key", "Expected own_key"),
     ("pieces", "          name: title\n", "          name: {column: title, read: upper(title), direction: both}\n", "'read' has no inverse, so changes of other systems would never reach", "direction: read"),
     ("pieces", "          name: title\n", "          name: {column: title, read: upper(title)}\n", "'read' has no inverse, so changes of other systems would never reach", "direction: read"),

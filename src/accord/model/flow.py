@@ -111,6 +111,12 @@ class Binding:
             "or SQL over canonical fields; default: the canonical id"
         },
     )
+    linked_as: str = field(
+        default="",
+        metadata={
+            "doc": "system/resource under which own keys are linked, where system or table was renamed; default: what they are called"
+        },
+    )
     where: str = field(default="", metadata={"doc": "SQL condition on the resource's columns: only these rows take part"})
     create: bool = field(default=False, metadata={"doc": "make the table or file when it is not there"})
     marker: bool = field(

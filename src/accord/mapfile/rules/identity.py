@@ -79,6 +79,8 @@ def _binding(facts: Facts, flow: Flow, binding: Binding, entity: Entity) -> Iter
     if binding.own_key and any(k in binding.fields for k in entity.key):
         what = f"{holder}: it maps the key and names an own key."
         yield facts.problem((*path, "own_key"), what, "Keep one: the system holds either the canonical id or a key of its own.")
+    if binding.linked_as and not binding.own_key:
+        yield facts.problem((*path, "linked_as"), f"{holder}: linked_as is about own keys; there is no own_key.", "Expected own_key.")
     if binding.new_key and not binding.own_key:
         yield facts.problem((*path, "new_key"), f"{holder}: new_key says how an own key is made; there is no own_key.", "Expected own_key.")
     for mapping in binding.fields.values():

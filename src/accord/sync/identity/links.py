@@ -41,7 +41,7 @@ MOST_SEGMENTS = 24  # past it, the table is written as one segment again
 
 def resource_of(binding: Binding) -> str:
     """Where a binding's own keys are unique: two flows that bind the same rows share their links."""
-    return f"{binding.holder}/{binding.resource}"
+    return binding.linked_as or f"{binding.holder}/{binding.resource}"
 
 
 def state_of(store: Store, entity: str, role: str) -> list[str]:

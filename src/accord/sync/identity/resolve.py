@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from accord.connectors.types import literal, quote
+from accord.model.errors import GuardStopped
 from accord.model.figure import Finding
 from accord.sync.cycle import Cycle, Side, storage_type
 from accord.sync.identity.links import load_links, make_proposals_table, resource_of, state_of
@@ -24,6 +25,8 @@ def identify(cycle: Cycle) -> None:
     for sha in cycle.links:
         cycle.sql(f"INSERT INTO links BY NAME SELECT *, 1000000 AS n FROM read_parquet({literal(str(cycle.store.read_segment(sha)))})")
     make_proposals_table(cycle.con)
+    for side in cycle.sides:
+        check_renamed(cycle, side)
     take_made(cycle)
     _make_present(cycle, cycle.sides, "present")
     unknown = cycle.count("SELECT count(*) FROM present WHERE canonical IS NULL")
@@ -42,6 +45,32 @@ def identify(cycle: Cycle) -> None:
         what = "wait for a decision whether they are the same as others: accord identity propose, accept, reject"
         sentence = f"flow '{cycle.flow.name}': {waiting} rows {what}."
         cycle.findings.append(Finding("identity", cycle.entity.name, sentence, "warning", waiting))
+
+
+def check_renamed(cycle: Cycle, side: Side) -> None:
+    """Refuse a side of whose rows none is linked, while most of their keys are linked for a resource that is gone from the map.
+
+    It was renamed, or its system was: every row would be somebody new, and each of those known would be made in it once more.
+
+    Raises:
+        GuardStopped: it looks like that, and the map does not say under which name its keys are linked.
+    """
+    mine, bound = resource_of(side.binding), [b for f in cycle.map.flows.values() for b in f.bindings.values() if b.own_key]
+    if not side.binding.own_key or side.binding.linked_as or cycle.count(f"SELECT count(*) FROM links WHERE resource = {literal(mine)}"):
+        return
+    named = ", ".join(literal(resource_of(b)) for b in bound)
+    own = f"SELECT DISTINCT CAST({quote(cycle.keys[0])} AS VARCHAR) AS own_key FROM {side.table('cap')}"
+    found = cycle.sql(
+        f"SELECT resource, count(*) FROM links SEMI JOIN ({own}) USING (own_key) WHERE resource NOT IN ({named}) GROUP BY 1 ORDER BY 2 DESC"
+    )
+    if not found or 2 * int(str(found[0][1])) < (rows := cycle.count(f"SELECT count(*) FROM ({own})")):
+        return
+    old, count = found[0]
+    raise GuardStopped(
+        "renamed resource",
+        f"no row of {mine} is known, while {count} of its {rows} keys are linked for {old}, which is gone from the map",
+        f"Give binding '{side.name}' linked_as: {old}, and its rows are who they were; or linked_as: {mine}, if they are others.",
+    )
 
 
 def resolve_only(cycle: Cycle, side: Side, *, like: int | None = None) -> None:

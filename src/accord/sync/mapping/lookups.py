@@ -13,7 +13,7 @@ from accord.connectors.types import path_literal, quote
 from accord.model.errors import MapError, UnknownName, alternatives
 from accord.model.flow import Lookup
 from accord.sync.cycle import Cycle, storage_type
-from accord.sync.identity.links import fill_links, state_of
+from accord.sync.identity.links import fill_links, resource_of, state_of
 from accord.sync.mapping.pieces import lookup_table
 from accord.sync.state.base import load_golden
 
@@ -46,12 +46,19 @@ def make_lookups(cycle: Cycle) -> None:
             )
 
 
+def _linked_as(cycle: Cycle, lookup: Lookup) -> str:
+    """Under which name the keys of a lookup's resource are linked: another one, where the resource was renamed."""
+    flows = [f for f in cycle.map.flows.values() if f.entity == lookup.entity]
+    bindings = [b for f in flows for b in f.bindings.values() if b.own_key and f"{b.holder}/{b.resource}" == lookup.own_key]
+    return resource_of(bindings[0]) if bindings else lookup.own_key
+
+
 def _links(cycle: Cycle, lookup: Lookup, table: str) -> None:
     """The keys a resource has for the rows of an entity with identity.
 
     Several keys may mean one id, where two rows of a system were found to be the same: each is read, and the one that stands is written.
     """
-    fill_links(cycle.con, cycle.store, lookup.entity, f"{table}_links", resource=lookup.own_key)
+    fill_links(cycle.con, cycle.store, lookup.entity, f"{table}_links", resource=_linked_as(cycle, lookup))
     pairs = f"SELECT own_key AS accord_code, canonical AS accord_value FROM {table}_links"
     cycle.sql(f"CREATE OR REPLACE TABLE {table}_read AS {pairs}")
     best = "QUALIFY row_number() OVER (PARTITION BY canonical ORDER BY n DESC, own_key) = 1"
