@@ -186,6 +186,28 @@ def test_an_edit_of_the_map_accepts_a_retyped_column(two: Any) -> None:
     assert two.rows("b") == {"1": ("x", 6)}
 
 
+@pytest.mark.parametrize("drift", ["stop", "evolve"])
+def test_a_binding_that_seems_to_be_renamed_is_no_first_contact_without_a_word(two: Any, drift: Any) -> None:
+    """What is agreed is kept under the binding's name: a row deleted there since would come back, and an edit lose."""
+    two.sql("a", "INSERT INTO things VALUES ('1', 'x', 5), ('2', 'y', 6)")
+    two.sync()
+    two.sql("b", "DELETE FROM things WHERE id = '2'")
+    flow = two.map.flows["things"]
+    renamed = replace(flow.bindings["b"], name="desk", system="b")
+    bindings = {"a": flow.bindings["a"], "desk": renamed}
+    two.map = replace(two.map, flows={"things": replace(flow, drift=drift, bindings=bindings)})
+
+    if drift == "stop":
+        with pytest.raises(GuardStopped, match="call it 'b' and say system: b"):
+            two.sync()
+        assert set(two.rows("b")) == {"1"}
+        return
+    told = two.sync()
+
+    assert [f.kind for f in told.findings] == ["renamed_binding"]
+    assert set(two.rows("b")) == {"1", "2"}
+
+
 @pytest.mark.parametrize(
     ("was", "is_", "kind"),
     [

@@ -14,14 +14,14 @@ from accord.model.flow import Binding
 from accord.model.system import System
 
 
-def rename(world: Any, **said: Any) -> None:
-    """Call the crm «sales» in the map, as system and as binding; no rule would recognize its rows."""
+def rename(world: Any, bound_as: str = "crm", **said: Any) -> None:
+    """Call the crm «sales» in the map; no rule would recognize its rows."""
     system, (flow,) = System("sales", "sqlite", "crm.db"), world.map.flows.values()
     bound: dict[str, Binding] = {}
     for name, binding in flow.bindings.items():
-        bound |= {"sales": replace(binding, name="sales", **said)} if name == "crm" else {name: binding}
+        bound |= {bound_as: replace(binding, name=bound_as, system="sales", **said)} if name == "crm" else {name: binding}
     systems = {n: s for n, s in world.map.systems.items() if n != "crm"} | {"sales": system}
-    world.map = replace(world.map, systems=systems, flows={flow.name: replace(flow, bindings=bound)})
+    world.map = replace(world.map, systems=systems, flows={flow.name: replace(flow, bindings=bound, drift="evolve")})
     world.connectors["sales"] = open_connector(system, base=world.folder)
 
 
@@ -37,7 +37,7 @@ def known(people: Callable[..., Any]) -> Any:
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_rows_of_a_renamed_system_are_not_taken_for_new_ones(known: Any, dry_run: bool) -> None:
-    """Everybody would stand there twice, and in the shop as well."""
+    """Everybody known would be deleted everywhere, or made once more, and everybody there be somebody new."""
     rename(known)
 
     with pytest.raises(GuardStopped, match="linked_as: crm/things"):
@@ -63,7 +63,7 @@ def test_rows_stay_who_they_were_under_the_name_their_links_have(known: Any) -> 
 
 def test_other_people_under_the_same_numbers_are_new_where_the_map_says_so(known: Any) -> None:
     """Another system took the place of the old one, and numbers its rows from one as well."""
-    rename(known, linked_as="sales/things")
+    rename(known, "sales", linked_as="sales/things")
     known.sql("crm", "DELETE FROM things")
     known.sql("crm", "INSERT INTO things VALUES (1, 'Eva', 'eva@x.org', 'Ulm')")
 

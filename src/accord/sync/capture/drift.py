@@ -71,7 +71,8 @@ def judge_drift(cycle: Cycle, previous: Mapping[str, Any]) -> None:
     Fills ``cycle.shapes``, which the run's last event keeps.
 
     Raises:
-        GuardStopped: a mapped column is gone, or its type is another or narrower one, and the flow says stop.
+        GuardStopped: a mapped column is gone, or its type is another or narrower one, or a binding seems to be renamed, and the flow says
+            stop.
     """
     before = previous.get("shapes")
     known = before if isinstance(before, Mapping) else {}
@@ -101,6 +102,26 @@ def judge_drift(cycle: Cycle, previous: Mapping[str, Any]) -> None:
             sentence = f"{subject} has new columns {what}, which no field is mapped to. Map them, or leave them."
             cycle.findings.append(Finding("new_column", subject, sentence, "info", len(new), new))
     cycle.shapes = now
+    _judge_names(cycle, previous.get("columns"))
+
+
+def _judge_names(cycle: Cycle, before: object) -> None:
+    """A binding that seems to have another name than at the last run: what was agreed with it is kept under that one."""
+    if not isinstance(before, Mapping):
+        return
+    kept = cycle.store.flow_state(cycle.flow.name)
+    gone = {name: columns for name, columns in before.items() if cycle.side(name) is None and f"base:{name}" in kept}
+    for side in cycle.sides:
+        old = next((name for name, columns in gone.items() if columns == sorted(side.columns)), None)
+        if old is None or side.name in before or f"base:{side.name}" in kept:
+            continue
+        what = f"binding '{side.name}' of flow '{cycle.flow.name}' is new, and '{old}', with the same columns, is gone"
+        why = "as a first contact, what was edited or deleted there since the last run would not count as such"
+        if cycle.flow.drift == "stop":
+            todo = f"If only its name changed, call it '{old}' and say system: {side.binding.holder}; if it is another, let one run go on"
+            raise GuardStopped("renamed binding", f"{what}; {why}", f"{todo} with drift: evolve.")
+        sentence = f"{what}; it is met for the first time."
+        cycle.findings.append(Finding("renamed_binding", f"{cycle.flow.name}:{side.name}", sentence, "warning"))
 
 
 def _gone(cycle: Cycle, side: Side, subject: str, old: Mapping[str, str]) -> None:
