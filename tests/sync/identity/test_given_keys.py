@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,23 @@ def test_a_key_that_was_never_committed_is_no_link(firm: Any, kind: str, monkeyp
 
     assert world.names() == [["Eva", "Mia"]] * 2
     assert world.rests()
+
+
+def test_another_flow_lets_a_row_wait_that_a_run_cut_off_may_have_made(firm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which number the crm gave is in our log; who it was given to is for the flow that made the row to say."""
+    world = firm("sqlite")
+    world.shop("INSERT INTO people VALUES ('x', 'Mia')")
+    world.crash("identity.linked", monkeypatch)
+    flow, mapped = world.map.flows["people"], {"name": FieldMapping("name")}
+    desk = {"crm": Binding("crm", "people", mapped, own_key="cid", direction="read"), "shop": flow.bindings["shop"]}
+    world.map = replace(world.map, flows={**world.map.flows, "desk": replace(flow, name="desk", bindings=desk)})
+
+    between = run_flow(world.map, "desk", world.connectors, world.store, run="desk", now=NOW)
+
+    assert (between.waiting, between.counts["inserted"]) == (1, 0)
+    world.sync()
+    assert world.rests()
+    assert world.names() == [["Mia"], ["Mia"]]
 
 
 def test_a_serial_column_gives_keys_as_well(firm: Any) -> None:

@@ -10,6 +10,7 @@ import csv
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,23 @@ def test_a_number_of_a_row_that_was_refused_is_free_for_others(firm: Any) -> Non
     world.shop("UPDATE people SET name = 'Zoe' WHERE code = 'z'")
 
     world.agree("Ann", "Eva", "Zoe")
+
+
+def test_a_key_made_of_values_of_a_row_that_was_refused_is_free_for_others(people: Any) -> None:
+    """Two people may have the same initials; the row that is there came first."""
+    world = people()
+    flow = world.map.flows["things"]
+    initials = replace(flow.bindings["shop"], new_key="lower(left(name, 3))")
+    world.map = replace(world.map, flows={"things": replace(flow, bindings={**flow.bindings, "shop": initials})})
+    world.sql("shop", "CREATE TRIGGER none BEFORE INSERT ON things WHEN NEW.full_name = 'Miabad' BEGIN SELECT RAISE(ABORT, 'no'); END")
+    world.sql("crm", "INSERT INTO things VALUES (1, 'Miabad', 'a@x.org', 'London')")
+    assert world.sync().counts["refused"] == 1
+    world.sql("shop", "INSERT INTO things VALUES ('mia', 'Mia', 'm@x.org', 'Rome')")
+
+    world.sync()
+
+    assert sorted(row[0] for row in world.rows("crm").values()) == ["Mia", "Miabad"]
+    assert [row[0] for row in world.rows("shop").values()] == ["Mia"]  # the other waits: its key is taken
 
 
 def test_a_number_made_by_a_run_that_died_and_taken_under_the_eyes_of_the_next_is_given_up(firm: Any) -> None:

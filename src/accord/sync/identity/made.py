@@ -1,13 +1,13 @@
-"""Numbers given to new rows (``new_key: next``): they say who a row is once it is known that the row was made under them.
+"""Keys of ours for new rows that may be anybody's: they say who a row is once it is known that the row was made under them.
 
-A number is free only as far as anybody can tell. Between the moment it is looked up and the write somebody else may take it, the row may
-be refused, or the run may die; whoever stands under it then is another thing. So a number is no link when it is given out. The intent
-names it, and it becomes a link when the row was written, or when a later run knows that it was: by the log, by the target itself (a
-receipt), or, where neither can tell, by the row: one that shows all that was to be written is ours, any other is somebody else's, and
-is recognized like every row with an unknown key.
+A number (``new_key: next``) is free only as far as anybody can tell. Between the moment it is looked up and the write somebody else may
+take it, the row may be refused, or the run may die; whoever stands under it then is another thing. So a number is no link when it is given
+out. The intent names it, and it becomes a link when the row was written, or when a later run knows that it was: by the log, by the target
+itself (a receipt), or, where neither can tell, by the row: one that shows all that was to be written is ours, any other is somebody else's,
+and is recognized like every row with an unknown key. So is a key made of values by SQL, but that, where nobody can tell, the row under it
+is taken for ours: whoever wrote the rule says that these values make a key.
 
-The other ways of making a key (``uuid``, SQL, the canonical id) are computed from the row and come out the same the next time. What stands
-under them is the row they were made of, so they are noted as links before anything is written.
+A key that the canonical id is in, or is, comes out the same the next time, and nobody else has it: it is a link before anything is written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from accord.model.event import ObjectRef, StoredEvent
 from accord.model.figure import Finding
 from accord.sync.cycle import Cycle, Side, storage_type
 from accord.sync.identity.links import resource_of
-from accord.sync.identity.own_key import NEXT, note_links, own_table
+from accord.sync.identity.own_key import NEXT, note_links, open_keys, own_table
 from accord.sync.state.base import load_segments
 from accord.sync.state.finish import coarser
 
@@ -27,16 +27,11 @@ MADE = "made"
 """Attribute of ``flow.intended``: target → segment of ``own`` and ``canonical`` of the rows it is to get under numbers of ours."""
 
 
-def numbers(side: Side) -> bool:
-    """Whether rows made in a side's system are numbered by us."""
-    return bool(side.binding.own_key) and side.binding.new_key == NEXT and side.writable
-
-
 def made_keys(cycle: Cycle, sides: Sequence[Side]) -> dict[str, str]:
     """Of each of the sides that is to get rows under new numbers, the segment of these; what an intent names as ``made``."""
     found = {}
     for side in sides:
-        if numbers(side) and cycle.count(f"SELECT count(*) FROM ({_unborn(cycle, side, 'plan', '_unfit IS NULL')})"):
+        if open_keys(cycle, side) and cycle.count(f"SELECT count(*) FROM ({_unborn(cycle, side, 'plan', '_unfit IS NULL')})"):
             query = f"{_unborn(cycle, side, 'plan', '_unfit IS NULL')} ORDER BY own"
             found[side.name] = cycle.store.write_segment_from(cycle.con, query).sha
     return found
@@ -47,7 +42,7 @@ def settle_made(cycle: Cycle, side: Side) -> None:
 
     A number that was taken is kept from being given out again in this run, in which the other's row may not have been seen.
     """
-    if not numbers(side) or not cycle.rows(side.table("done")):
+    if not open_keys(cycle, side) or not cycle.rows(side.table("done")):
         return
     resource = literal(resource_of(side.binding))
     done, stale = (_unborn(cycle, side, "done", f"_status = '{status}'") for status in ("done", "stale"))
@@ -72,7 +67,8 @@ def take_made(cycle: Cycle) -> None:
                 _link(cycle, side, f"SELECT * FROM made WHERE {known} AND {_written(cycle, told[target])}")
             else:
                 _link(cycle, side, f"SELECT * FROM made WHERE {known} AND {_shows(cycle, stored, side)}")
-                _tell(cycle, side, known)
+                if side.binding.new_key == NEXT:
+                    _tell(cycle, side, known)
 
 
 def await_others(cycle: Cycle) -> None:
@@ -136,7 +132,9 @@ def _written(cycle: Cycle, left: str | None) -> str:
 
 
 def _shows(cycle: Cycle, stored: StoredEvent, side: Side) -> str:
-    """SQL condition on ``made``: under its number stands what the intent meant to write there."""
+    """SQL condition on ``made``: under its number stands what the intent meant to write there; under a key made of values, any row."""
+    if side.binding.new_key != NEXT:
+        return f"own IN (SELECT CAST({quote(cycle.keys[0])} AS VARCHAR) FROM {side.table('cap')})"
     key, rest = quote(cycle.keys[0]), [f for f in side.codes if f not in cycle.keys]
     kinds = {f: storage_type(cycle.entity, f) for f in (cycle.keys[0], *rest)}
     sha = stored.event.attributes["segments"].get(side.name)

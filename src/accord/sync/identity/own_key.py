@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 
@@ -81,9 +82,9 @@ def canonical_id(entity: Entity, resource: str, own: str) -> str:
 def assign_keys(cycle: Cycle) -> None:
     """Give own keys to agreed rows that a system is about to get for the first time; between judging ``merged`` and planning targets.
 
-    The link is noted before the intent, so that a run that dies in the middle makes the row again under the same key; that to a number
-    only once the row was made under it. A key that is taken already is not given out: the row is then refused with the reason that its key
-    cannot be written.
+    The link is noted before the intent, so that a run that dies in the middle makes the row again under the same key; that to a key which
+    may be anybody's only once the row was made under it. A key that is taken already is not given out: the row is then refused with the
+    reason that its key cannot be written.
     """
     if cycle.entity.identity is None:
         return
@@ -105,9 +106,18 @@ def assign_keys(cycle: Cycle) -> None:
             WHERE own IS NOT NULL AND own NOT IN (SELECT own_key FROM links WHERE resource = {resource})
             AND own NOT IN (SELECT own FROM present WHERE side = {i}) AND own NOT IN (SELECT _own FROM {table})
             QUALIFY row_number() OVER (PARTITION BY own ORDER BY canonical) = 1""")
-        if side.binding.new_key != NEXT:
+        if not open_keys(cycle, side):
             note_links(cycle, f"SELECT {resource}, own, canonical, NULL, false, 'made', 1.0 FROM given")
         cycle.sql(f"INSERT INTO {table} SELECT canonical, own FROM given")
+
+
+def open_keys(cycle: Cycle, side: Side) -> bool:
+    """Whether keys that we make for rows of a side may be taken by somebody else's row: numbers, and SQL without the canonical id."""
+    rule = side.binding.new_key
+    if not (side.binding.own_key and side.writable) or rule in ("", UUID, GIVEN):
+        return False
+    words = re.sub(r"'[^']*'", "''", rule)
+    return rule == NEXT or not re.search(rf"\b{re.escape(cycle.keys[0])}\b", words, re.IGNORECASE)
 
 
 def gives_keys(side: Side) -> bool:
