@@ -142,6 +142,29 @@ def test_a_decision_that_was_carried_out_is_not_carried_out_again_after_a_crash(
     assert not quarrel.sync().changed
 
 
+def test_a_value_somebody_goes_back_to_after_a_decision_was_written_is_an_edit(quarrel: Any) -> None:
+    """The run died before its end; its first system says that it took the decided value, so what stands there now came later."""
+    (task,) = open_conflicts(quarrel.store, ["things"])
+    ask(quarrel, decide, task.id, value="z")
+
+    class Died(BaseException):
+        pass
+
+    def die(sentence: str) -> None:
+        if "writing b" in sentence:
+            raise Died
+
+    with pytest.raises(Died):
+        quarrel.sync(progress=die)
+    halfway = shown(quarrel)
+    quarrel.sql("a", "UPDATE things SET name = 'x'")
+    quarrel.sync()
+
+    (again,) = open_conflicts(quarrel.store, ["things"])
+    assert (halfway, shown(quarrel)) == (["z", "y", "old"], ["x", "y", "old"])
+    assert (again.status, dict(again.values)) == ("open", {"a": "x", "b": "y"})
+
+
 def test_a_conflict_that_people_settle_in_the_systems_closes(quarrel: Any) -> None:
     """The inbox must not show what is no longer there."""
     quarrel.sql("a", "UPDATE things SET name = 'y'")

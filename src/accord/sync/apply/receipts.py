@@ -20,13 +20,16 @@ from accord.sync.cycle import Cycle, Side, names
 from accord.sync.identity.links import LINKS
 from accord.sync.identity.links import append as append_link
 from accord.sync.identity.own_key import given_links
+from accord.sync.merge.decisions import carries_decisions
 from accord.sync.state.record import append
 
 APPLYING, APPLIED, NOT_APPLIED = "flow.applying", "flow.applied", "flow.not_applied"
 
 
 def to_note(cycle: Cycle, writing: Sequence[Side], moved: Sequence[Side], made: Collection[str]) -> list[Side]:
-    """The sides of which it has to be known what became of a batch: rows are agreed before they are written, or get their keys there.
+    """The sides of which it has to be known what became of a batch.
+
+    Rows are agreed before they are written, or get their keys there, or hold what people decided, which counts once.
 
     Args:
         cycle: the run.
@@ -34,7 +37,7 @@ def to_note(cycle: Cycle, writing: Sequence[Side], moved: Sequence[Side], made: 
         moved: those with rows that are agreed before.
         made: names of those that get rows under new numbers.
     """
-    return [s for s in writing if s in moved or s.name in made or asks_for_keys(cycle, s)]
+    return [s for s in writing if s in moved or s.name in made or asks_for_keys(cycle, s) or carries_decisions(cycle, s)]
 
 
 def noting(cycle: Cycle, side: Side, round_: int, settle: Callable[[ApplyResult], None]) -> Noting:

@@ -1,7 +1,8 @@
 """Decisions of people carried out by a run: the value they chose is what is agreed, unless somebody edited it meanwhile.
 
 A decision names what each system showed when it was made. A system that shows anything else now (and not the decided value itself, which
-is what a run that died has left) was edited since: then the decision is void, a conflict is open again, and nothing is overwritten.
+is what a run that died has left) was edited since: then the decision is void, a conflict is open again, and nothing is overwritten. So was
+one that is known to have taken the decided value from a run that died, and shows another, be it the one from before.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import pyarrow as pa
 
 from accord.connectors.types import literal, quote
 from accord.model.event import Event, ObjectRef
-from accord.sync.cycle import Cycle, key_json, storage_type
+from accord.sync.cycle import Cycle, Side, join_on, key_json, storage_type
 from accord.sync.merge.again import AGAIN, make_again
 from accord.sync.merge.merge import authority_of, believed
+from accord.sync.state.base import load_segments
 
 _RULING = "id VARCHAR, key VARCHAR, field VARCHAR, kind VARCHAR, who VARCHAR, value VARCHAR, agreed VARCHAR, outcome VARCHAR, _m BIGINT"
 
@@ -59,28 +61,59 @@ def apply_decisions(cycle: Cycle) -> None:
         return
     cycle.sql(f"CREATE OR REPLACE TABLE ruling ({_RULING})")
     make_again(cycle)
+    _find_taken(cycle)
     for (field,) in cycle.sql("SELECT DISTINCT field FROM decision0"):
         f = str(field)
         q, kind = quote(f), storage_type(cycle.entity, f)
-        joins, moved = [], ["false"]
+        joins, moved, later = [], ["false"], ["false"]
         for side in believed(cycle, f):
             i = side.index
             now = f"CAST(c{i}.{q} AS VARCHAR)"
             joins.append(f"LEFT JOIN {side.table('cap')} c{i} ON c{i}.rowid = m._rid_{i}")
             joins.append(f"LEFT JOIN decision_seen s{i} ON s{i}.id = d.id AND s{i}.binding = {literal(side.name)}")
             moved.append(f"(m._in_{i} AND s{i}.id IS NOT NULL AND {now} IS DISTINCT FROM s{i}.value AND {now} IS DISTINCT FROM d.value)")
+            took = f"(d.id, {literal(side.name)}) IN (SELECT (id, binding) FROM decision_taken)"
+            later.append(f"(m._in_{i} AND {took} AND c{i}.{q} IS DISTINCT FROM TRY_CAST(d.value AS {kind}))")
         cycle.sql(f"""
             INSERT INTO ruling SELECT d.id, d.key, d.field, d.kind, d.who, d.value, CAST(g.{q} AS VARCHAR),
                 CASE WHEN NOT m._exists THEN 'gone'
                     WHEN d.kind = {literal(AGAIN)} AND m.rowid NOT IN (SELECT _m FROM made)
                     THEN CASE WHEN CAST(m.{q} AS VARCHAR) IS NOT DISTINCT FROM d.value THEN 'applied' ELSE 'moved' END
-                    WHEN NOT d.force AND ({" OR ".join(moved)}) THEN 'moved' ELSE 'applied' END, m.rowid
+                    WHEN NOT d.force AND ({" OR ".join(moved)}) OR {" OR ".join(later)} THEN 'moved' ELSE 'applied' END, m.rowid
             FROM decision0 d JOIN merged m ON {key_json(cycle.keys, "m")} = d.key {" ".join(joins)}
             LEFT JOIN golden0 g ON {key_json(cycle.keys, "g")} = d.key WHERE d.field = {literal(f)}""")
         taken = f"{q} = TRY_CAST(r.value AS {kind}), {quote('w.' + f)} = 0, {quote('h.' + f)} = false"
         if authority_of(cycle, f) == "merge":
             taken += f", {quote('j.' + f)} = 0"
         cycle.sql(f"UPDATE merged SET {taken} FROM ruling r WHERE merged.rowid = r._m AND r.field = {literal(f)} AND r.outcome = 'applied'")
+
+
+def carries_decisions(cycle: Cycle, side: Side) -> bool:
+    """Whether rows about to be written to a side hold what people decided."""
+    ruled = "_m IN (SELECT _m FROM ruling WHERE outcome = 'applied')"
+    return bool(cycle.rows("decision0")) and cycle.count(f"SELECT count(*) FROM {side.table('plan')} WHERE _unfit IS NULL AND {ruled}") > 0
+
+
+def _find_taken(cycle: Cycle) -> None:
+    """Fill ``decision_taken`` with the decisions, and the bindings that are known to have taken their value from a run that died."""
+    cycle.make_empty("decision_taken", dict.fromkeys(("id", "binding"), "VARCHAR"))
+    for stored in cycle.intents:
+        for target, left in cycle.outcomes.get(stored.seq, {}).items():
+            sha = stored.event.attributes["segments"].get(target)
+            if left is None or sha is None:
+                continue
+            fields = {name: storage_type(cycle.entity, name) for name in cycle.fields}
+            keys = {name: fields[name] for name in cycle.keys}
+            load_segments(cycle, "meant", [cycle.store.read_segment(sha)], {**fields, "_op": "VARCHAR", "_set": "VARCHAR[]"})
+            load_segments(cycle, "left_over", [cycle.store.read_segment(left)] if left else [], keys)
+            for (field,) in cycle.sql("SELECT DISTINCT field FROM decision0"):
+                q, kind = quote(str(field)), fields[str(field)]
+                cycle.sql(
+                    f"INSERT INTO decision_taken SELECT d.id, {literal(target)} FROM decision0 d JOIN meant w ON d.key = "
+                    f"{key_json(cycle.keys, 'w')} ANTI JOIN left_over x ON {join_on(cycle.keys, 'w', 'x')} WHERE d.field = "
+                    f"{literal(str(field))} AND w._op <> 'delete' AND list_contains(w._set, d.field) "
+                    f"AND w.{q} IS NOT DISTINCT FROM TRY_CAST(d.value AS {kind})"
+                )
 
 
 def name_deciders(cycle: Cycle) -> None:
