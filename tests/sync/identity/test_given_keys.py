@@ -161,6 +161,7 @@ def test_a_key_that_was_never_committed_is_no_link(firm: Any, kind: str, monkeyp
     assert world.rests()
 
 
+@pytest.mark.prove
 def test_another_flow_lets_a_row_wait_that_a_run_cut_off_may_have_made(firm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which number the crm gave is in our log; who it was given to is for the flow that made the row to say."""
     world = firm("sqlite")
