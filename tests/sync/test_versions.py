@@ -19,13 +19,13 @@ from accord.model.system import System
 from accord.store import open_store
 from accord.sync import run_flow
 
-FIELDS = {"id": Field("id", "integer"), "name": Field("name")}
+FIELDS = {"id": Field("id", "integer"), "name": Field("name", pattern="[^!]*")}
 Sync = Callable[[], tuple[Any, list[str]]]
 
 
 @pytest.fixture
-def sync(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sync]:
-    """Runs a flow from table ``src`` (40 rows) to the empty ``tgt`` by a first load in one pass, then as it comes."""
+def sync(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Sync]:
+    """Runs a flow from table ``src`` (40 rows) to the empty ``tgt``: a first load in one pass, then as it comes; parameter: a condition."""
     monkeypatch.setattr("accord.sync.capture.moved.DIGEST_FROM", 1)
     monkeypatch.setattr("accord.sync.load.first.SMALLEST_ROWS", 1)
     # else a quiet server hides what is tested
@@ -36,7 +36,7 @@ def sync(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         db.execute("INSERT INTO src SELECT i, 'n' || i FROM generate_series(1, 40) i")
     mapped = {f: FieldMapping(f) for f in FIELDS}
     bindings = {
-        "source": Binding("source", "src", mapped, system="pg", direction="read"),
+        "source": Binding("source", "src", mapped, system="pg", direction="read", where=getattr(request, "param", "")),
         "target": Binding("target", "tgt", mapped, system="pg"),
     }
     flow = Flow("things", "thing", bindings, authority={"*": "target"})
@@ -115,3 +115,54 @@ def test_an_edit_of_the_target_after_a_load_is_seen(sync: Sync, postgres_url: st
 
     assert told[-1] != "things: nothing moved since the last run"
     assert seen.rows["target"] > 0
+
+
+def rows_of(postgres_url: str, table: str) -> dict[int, str]:
+    with psycopg.connect(postgres_url) as db:
+        return dict(db.execute(f"SELECT id, name FROM {table}".encode()).fetchall())
+
+
+def test_what_a_transaction_wrote_that_was_under_way_during_a_load_is_seen_by_the_next_run(sync: Sync, postgres_url: str) -> None:
+    """Its id is older than the load, and others that ended before the load have younger ones."""
+    with psycopg.connect(postgres_url) as slow:
+        slow.execute(
+            "UPDATE src SET name = 'late' WHERE id = 5; SAVEPOINT s; DELETE FROM src WHERE id = 6; INSERT INTO src VALUES (50, 'late')"
+        )
+        with psycopg.connect(postgres_url, autocommit=True) as db:
+            db.execute("UPDATE src SET name = 'early' WHERE id = 7")
+        loaded, _ = sync()
+        slow.execute("RELEASE s")
+        slow.commit()
+
+    written, _ = sync()
+
+    assert loaded.counts["inserted"] == 40
+    assert [written.counts[c] for c in ("inserted", "updated", "deleted")] == [1, 1, 1]
+    assert rows_of(postgres_url, "tgt") == rows_of(postgres_url, "src")
+
+
+def test_rows_that_a_load_refused_are_looked_at_when_they_are_corrected_or_gone(sync: Sync, postgres_url: str) -> None:
+    """Nothing is agreed of them, so the base does not know their keys."""
+    with psycopg.connect(postgres_url, autocommit=True) as db:
+        db.execute("UPDATE src SET name = 'no!' WHERE id IN (1, 2, 3)")
+        refused, _ = sync()
+        same, _ = sync()
+        db.execute("UPDATE src SET name = 'yes' WHERE id = 1; DELETE FROM src WHERE id = 2")
+        some, _ = sync()
+
+    assert [r.waiting for r in (refused, same, some)] == [3, 3, 1]
+    assert [some.counts[c] for c in ("inserted", "updated", "deleted")] == [1, 0, 0]
+    assert rows_of(postgres_url, "tgt") == {n: name for n, name in rows_of(postgres_url, "src").items() if name != "no!"}
+
+
+@pytest.mark.parametrize("sync", ["name <> 'out'"], indirect=True)
+def test_a_row_that_comes_under_the_condition_of_a_binding_after_a_load_is_seen(sync: Sync, postgres_url: str) -> None:
+    """One comes and one goes, so there are as many as before."""
+    with psycopg.connect(postgres_url, autocommit=True) as db:
+        db.execute("UPDATE src SET name = 'out' WHERE id = 1")
+        sync()
+        db.execute("UPDATE src SET name = CASE id WHEN 1 THEN 'in' ELSE 'out' END WHERE id IN (1, 2)")
+
+    sync()
+
+    assert rows_of(postgres_url, "tgt") == {n: name for n, name in rows_of(postgres_url, "src").items() if name != "out"}

@@ -26,9 +26,6 @@ class Stream(Protocol):
 
     columns: Mapping[str, str]
     natives: Mapping[str, str]
-    versioned: bool
-    """Set to true, where it is not false for good, to have ``_version`` (UBIGINT) too: ``_digest`` of ``Versioned.version_rows``."""
-    may_version: bool
     canonical: Mapping[str, str]
     """Column with JSON: a further column of the relation with its canonical text, which costs less to make there; perhaps empty."""
 

@@ -287,9 +287,7 @@ class PostgresConnector:
             watch = listening(Doubt(self._dsn()), self._link.peer)
             columns = [c for c in columns_of(db, table) if not (c.read_as_bytes and without_encoding(db))]
             documents = postgresql_json.shapes(db, table, columns)
-            stream = postgresql_bulk.PgStream(con, self._dsn(), db.info.server_version, table, columns, watch, documents)
-            stream.version = postgresql_version.expression(db, table, list(stream.columns))
-            return stream
+            return postgresql_bulk.PgStream(con, self._dsn(), db.info.server_version, table, columns, watch, documents)
 
     def is_empty(self, resource: str) -> bool:
         """Looks for a first row."""
@@ -390,10 +388,23 @@ class PostgresConnector:
         with self._opened() as db:
             return postgresql_version.rows_written(db, self._table(db, resource))
 
+    def moment(self) -> str:
+        """The oldest transaction under way."""
+        with self._opened() as db:
+            return postgresql_version.moment(db)
+
     def untouched(self, resource: str, stamp: str, rows: int) -> bool:
-        """Every row is of that one transaction."""
+        """One statement that counts."""
         with self._opened() as db:
             return postgresql_version.untouched(db, self._table(db, resource), stamp, rows)
+
+    def written_rows(self, con: duckdb.DuckDBPyConnection, resource: str, key: Sequence[str], stamp: str, where: str = "") -> str:
+        """One statement, and the keys of these rows travel."""
+        with self._opened() as db:
+            table = self._table(db, resource)
+            known = {c.name: c for c in columns_of(db, table)}
+            query = postgresql_version.written_query(db, table, known, key, stamp, where)
+        return self._scanned(con, query, [known[name] for name in key])
 
     def digest_buckets(self, resource: str, key: Sequence[str], columns: Sequence[str], buckets: int, where: str = "") -> pa.Table:
         """One statement; a row per bucket travels."""

@@ -14,9 +14,8 @@ from typing import Any
 import duckdb
 import psycopg
 
-from accord.connectors.bulk import DIGEST, ODD, VERSION, WRAP
+from accord.connectors.bulk import DIGEST, ODD, WRAP
 from accord.connectors.duck import load_scanner
-from accord.connectors.postgresql_digest import unsigned
 from accord.connectors.postgresql_json import Keys, canonical
 from accord.connectors.postgresql_load_digest import changes_values, natives, row_digest
 from accord.connectors.postgresql_types import PgColumn, is_exact
@@ -72,12 +71,6 @@ class PgStream:
         }
         self.natives: Mapping[str, str] = natives(server, columns)
         self.canonical: Mapping[str, str] = {n: f"{n}:canonical" for n in documents if f"{n}:canonical" not in self._of}
-        self.version, self.versioned = "", False
-
-    @property
-    def may_version(self) -> bool:
-        """Whether its rows have versions."""
-        return bool(self.version)
 
     def read(self, columns: Sequence[str], digest: Sequence[str], *, wary: bool = False) -> str:
         """A view over one statement of the server."""
@@ -94,12 +87,9 @@ class PgStream:
             # The scanner reads these as what they are, so it need not be the server that looks at each, which costs more.
             endless = [f"NOT isfinite({quote(n)})" for n in columns if self._of[n].base in _ENDLESS and not self._of[n].is_array]
             shown = [f"coalesce({' OR '.join([ODD, *endless])}, false) AS {ODD}"]
-        if self.versioned:
-            picked.append(f"{self.version} AS {VERSION}")
         query = f"SELECT {', '.join(picked)} FROM {self._table}"
         self._open.enter_context(self._watch)
         shown += [f"CAST({quote(name)} AS BIGINT) AS {quote(name)}" for name in columns if self._of[name].cast in ("integer", "smallint")]
-        shown += [unsigned(VERSION)] if self.versioned else []
         self._con.execute(f"ATTACH {literal(self._dsn)} AS {alias} (TYPE postgres, READ_ONLY)")
         rows = f"* REPLACE ({', '.join(shown)})" if shown else "*"
         read = f"(SELECT {rows} FROM postgres_query({literal(alias)}, {literal(query)}))"

@@ -111,10 +111,39 @@ def rows_written(db: psycopg.Connection[Any], table: str) -> int | None:
     return None if row is None or row[0] is None else int(row[0])
 
 
+def moment(db: psycopg.Connection[Any]) -> str:
+    """A stamp of now: every transaction before it has ended, so that what it wrote is there or never will be."""
+    row = db.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::numeric % 4294967296", prepare=True).fetchone()
+    return f"<{row[0] if row else 0}"
+
+
 def untouched(db: psycopg.Connection[Any], table: str, stamp: str, rows: int) -> bool:
-    """Whether a table holds exactly the rows one transaction wrote into it, each still in its first version."""
-    counted = db.execute(f"SELECT count(*), count(*) FILTER (WHERE xmin = %s::xid) FROM {table}".encode(), (stamp,)).fetchone()
+    """Whether a table holds exactly so many rows, each in the version it had at ``stamp``: a moment, or the transaction of a fill.
+
+    As many rows as there were, none of them written since: then none was deleted either.
+    """
+    counted = db.execute(f"SELECT count(*), count(*) FILTER (WHERE {_kept(stamp)}) FROM {table}".encode()).fetchone()
     return counted is not None and tuple(counted) == (rows, rows)
+
+
+def written_query(
+    db: psycopg.Connection[Any], table: str, columns: Mapping[str, PgColumn], key: Sequence[str], stamp: str, where: str
+) -> str:
+    """SQL on the server: the key columns, as ``scan`` reads them, of the rows written since ``stamp``.
+
+    Raises:
+        UsageError: the condition cannot be evaluated there.
+    """
+    read = ", ".join(f"{columns[name].read} AS {quote(name)}" for name in key)
+    limits = condition(columns, where)
+    return f"SELECT {read} FROM {table} t{limits}{' AND' if limits else ' WHERE'} NOT ({_kept(stamp)})"
+
+
+def _kept(stamp: str) -> str:
+    """SQL on the server: the row stands as it did. Ages and not the ids themselves, which come round; both are of the last 2^31."""
+    if stamp.startswith("<"):
+        return f"age(xmin) > age('{int(stamp[1:])}'::xid)"
+    return f"xmin = '{int(stamp)}'::xid"
 
 
 def _picked(db: psycopg.Connection[Any], table: str, columns: Mapping[str, PgColumn], key: Sequence[str]) -> str:

@@ -377,8 +377,22 @@ class Versioned(Protocol):
         """
         ...
 
+    def moment(self) -> str:
+        """A stamp of now: whatever is read from now on and was not written since then, is as it is now."""
+        ...
+
     def untouched(self, resource: str, stamp: str, rows: int) -> bool:
-        """Whether the resource holds just the rows that a fill with this ``stamp`` wrote, and none was written since."""
+        """Whether the resource holds just so many rows, none of them written since ``stamp``.
+
+        Args:
+            resource: the table.
+            stamp: of ``moment`` or of a fill, under the same mark.
+            rows: as many as it held then, or as were filled in.
+        """
+        ...
+
+    def written_rows(self, con: duckdb.DuckDBPyConnection, resource: str, key: Sequence[str], stamp: str, where: str = "") -> str:
+        """A relation with the key columns, as ``version_rows`` has them, of the rows written since ``stamp`` and not deleted again."""
         ...
 
 

@@ -207,6 +207,26 @@ def find_same_sums(cycle: Cycle, sides: Sequence[Side]) -> None:
         side.digested = side.summed = True
 
 
+def find_as_loaded(cycle: Cycle, sides: Sequence[Side]) -> None:
+    """Mark as ``loaded`` the sides that hold just what a first load read from them or wrote to them."""
+    for side in sides:
+        side.loaded = not side.summed and _as_loaded(cycle, side)
+
+
+def _as_loaded(cycle: Cycle, side: Side) -> bool:
+    loaded = cycle.notes.get("fills", {}).get(side.name)
+    # Under a condition, other rows may come to be of it that nobody wrote.
+    if not loaded or side.binding.where or cycle.store.flow_state(cycle.flow.name).get(f"digest:{side.name}"):
+        return False
+    try:
+        side.mark = version_mark(cycle, side)
+        if not (side.mark and comparable(cycle, side) and isinstance(side.connector, Versioned)):
+            return False
+        return side.connector.untouched(side.binding.resource, str(loaded["stamp"]), int(loaded["rows"]))
+    except (UsageError, UnknownName):
+        return False
+
+
 def _may_sum(cycle: Cycle, side: Side) -> bool:
     kept = cycle.notes.get("sums", {}).get(side.name)
     shas = cycle.store.flow_state(cycle.flow.name).get(f"digest:{side.name}", ())
@@ -274,10 +294,7 @@ def compare_digests(cycle: Cycle, side: Side) -> bool:
     if not comparable(cycle, side):
         return False
     if not shas:
-        if not _as_filled(cycle, side):
-            return False
-        cycle.sql(f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT * FROM {side.table('digest')} LIMIT 0")
-        return True
+        return _since_loaded(cycle, side)
     old = folded([cycle.store.read_segment(sha) for sha in shas], keys)
     cycle.sql(
         f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT DISTINCT {names(keys)}, n._digest "
@@ -298,12 +315,31 @@ def comparable(cycle: Cycle, side: Side) -> bool:
     return str(cycle.notes.get("marks", {}).get(side.name, "")) == side.mark
 
 
-def _as_filled(cycle: Cycle, side: Side) -> bool:
-    """Whether a side that a first load filled still holds just what was written, so that there was no need to read it yet."""
-    filled = cycle.notes.get("fills", {}).get(side.name)
-    if not filled or not side.mark or not isinstance(side.connector, Versioned):
+def _since_loaded(cycle: Cycle, side: Side) -> bool:
+    """Fill ``redigest_<i>`` of a side of which nothing is kept but when a first load read or wrote it; false when that does not tell.
+
+    What moved: rows written since, by what the system says after ``digest_<i>`` was read; and rows of which only that or the base knows.
+    """
+    stamp = cycle.notes.get("fills", {}).get(side.name, {}).get("stamp")
+    if not stamp or not side.mark or not isinstance(side.connector, Versioned):
         return False
-    return side.connector.untouched(side.binding.resource, str(filled["stamp"]), int(filled["rows"]))
+    digest, keys = side.table("digest"), key_columns(cycle, side)
+    if side.loaded:
+        cycle.sql(f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT * FROM {digest} LIMIT 0")
+        return True
+    paths = [cycle.store.read_segment(sha) for sha in cycle.store.flow_state(cycle.flow.name).get(f"base:{side.name}", ())]
+    cycle.sql(f"CREATE OR REPLACE TEMP VIEW loaded AS SELECT * FROM ({folded(paths, cycle.keys)}) WHERE NOT _gone")
+    native = make_native(cycle, side, "loaded", {str(row[0]): str(row[1]) for row in cycle.sql(f"DESCRIBE {digest}")})
+    if not native:
+        return False
+    written = side.connector.written_rows(cycle.con, side.binding.resource, keys, str(stamp), side.binding.where)
+    told = f"SELECT {names(keys)}, n._digest, o._held, w._written FROM {digest} n FULL JOIN (SELECT *, true AS _held FROM {native}) o"
+    more = f"USING ({names(keys)}) FULL JOIN (SELECT {names(keys)}, true AS _written FROM {written}) w USING ({names(keys)})"
+    moved = "n._digest IS NULL OR o._held IS NULL OR w._written"
+    cycle.sql(
+        f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT DISTINCT {names(keys)}, _digest FROM ({told} {more} WHERE {moved})"
+    )
+    return True
 
 
 def compare_values(cycle: Cycle, side: Side) -> bool:

@@ -12,9 +12,9 @@ from typing import Any, cast
 import duckdb
 import pyarrow as pa
 
-from accord.connectors.bulk import ODD, VERSION, Fill, Filled, Sized, Stream, Streamed
+from accord.connectors.bulk import ODD, Fill, Filled, Sized, Stream, Streamed
 from accord.connectors.duck import borrowed_duck
-from accord.connectors.protocol import Capabilities, Connector
+from accord.connectors.protocol import Capabilities, Connector, Versioned
 from accord.connectors.types import literal, quote
 from accord.connectors.unreadable import flagged
 from accord.model.errors import AccordError, DataRefused, StorageFull, UnknownName
@@ -24,7 +24,7 @@ from accord.sync.cycle import Cycle, Side, names
 from accord.sync.load.eligible import FILLS, pair, simple, understood, untouched
 from accord.sync.load.pour import OutOfOrdinaryError, Taker, Tally, pour
 from accord.sync.load.query import Shape, needed_columns, shape_of, stream_query
-from accord.sync.load.settle import base_list, finish, golden_list, note_loaded, note_refused, version_list
+from accord.sync.load.settle import base_list, finish, golden_list, note_loaded, note_refused
 from accord.sync.result import FlowResult
 from accord.sync.state.record import append
 
@@ -48,7 +48,6 @@ class _Plan:
     stream: Stream
     con: duckdb.DuckDBPyConnection
     shas: dict[str, str]  # select list: segment
-    versions: str = ""  # select list of the source's keys with their versions; empty when they are not kept
 
 
 def load_first(cycle: Cycle) -> Loaded | None:
@@ -102,8 +101,9 @@ def _stream(cycle: Cycle, source: Side, target: Side, stream: Stream, con: duckd
         _describe(cycle, source, stream)
     if not simple(cycle, source, target):
         raise OutOfOrdinaryError("the mapping asks for more")
-    plan = _Plan(source, target, stream, con, {}, version_list(cycle, source, stream))
+    plan = _Plan(source, target, stream, con, {})
     marks = {side.name: version_mark(cycle, side) for side in (source, target)}  # before anything of them is read or written
+    moment = source.connector.moment() if marks[source.name] and isinstance(source.connector, Versioned) else ""
     columns = tuple(c.column for c in (*(target.codes[k] for k in cycle.keys), *target.written(cycle.keys)))
     assert isinstance(target.connector, Filled)
     with ExitStack() as stack:
@@ -124,9 +124,7 @@ def _stream(cycle: Cycle, source: Side, target: Side, stream: Stream, con: duckd
     if not shape.proven:
         _read_back(cycle, target, base)
     result, state = finish(cycle, source, target, plan.shas, shape, tally, captured_at)
-    note_loaded(cycle, target, marks, fill.stamp, tally.accepted)
-    if plan.versions and marks[source.name]:
-        state[f"digest:{source.name}"] = [plan.shas[plan.versions]]
+    note_loaded(cycle, marks, {source.name: (moment, tally.rows), target.name: (fill.stamp, tally.accepted)})
     return Loaded(result, state, captured_at)
 
 
@@ -151,7 +149,6 @@ class Scan:
         if flagged(self.columns):
             raise OutOfOrdinaryError("some texts cannot be read")
         self.natives: Mapping[str, str] = {}
-        self.versioned = self.may_version = False
         self.canonical: Mapping[str, str] = {}
 
     def read(self, columns: Sequence[str], digest: Sequence[str], *, wary: bool = False) -> str:
@@ -190,7 +187,7 @@ def _describe(cycle: Cycle, source: Side, stream: Stream) -> None:
 def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:
     source, target = plan.source, plan.target
     relation = plan.stream.read(needed_columns(source), shape.digest, wary=fill.wary)
-    query = stream_query(cycle, source, target, relation, shape, versioned=plan.stream.versioned)
+    query = stream_query(cycle, source, target, relation, shape)
     uuids = [quote(row[0]) for row in plan.con.execute(f"DESCRIBE {query}").fetchall() if row[1] == "UUID"]
     travel = f"SELECT * {_replaced(uuids, 'BLOB')} FROM ({query})"
     reader = plan.con.execute(travel).to_arrow_reader(BATCH_ROWS)
@@ -203,8 +200,6 @@ def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:
     lists = {base_list(cycle, source, None): own, golden_list(cycle, source): own}
     lists[base_list(cycle, target, shape.shown)] = tuple(dict.fromkeys(shape.shown.values()))
     takers = [Taker(columns, _keep(cycle, plan, fields, uuids)) for fields, columns in lists.items()]
-    if plan.versions:
-        takers.append(Taker((*cycle.keys, VERSION), _keep(cycle, plan, plan.versions, uuids), refused=True))
 
     def send(batches: pa.RecordBatchReader) -> None:
         con = _cursor(plan.con, batches, uuids)

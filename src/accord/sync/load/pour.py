@@ -23,17 +23,15 @@ AHEAD = 4  # batches a taker may lag behind before the source has to wait
 
 @dataclass(frozen=True, slots=True)
 class Taker:
-    """Who takes rows of a stream.
+    """Who takes the rows of a stream that keep the contract.
 
     Args:
         columns: of the stream, those it asks for.
         take: works through a reader of its own; should it return before the end, the stream breaks off.
-        refused: whether it takes rows that break the contract, too.
     """
 
     columns: tuple[str, ...]
     take: Callable[[pa.RecordBatchReader], None]
-    refused: bool = False
 
 
 class OutOfOrdinaryError(Exception):
@@ -113,7 +111,7 @@ def pour(reader: pa.RecordBatchReader, key: Sequence[str], takers: Sequence[Take
             for batch in reader:
                 good = tally.add(batch, key)
                 for end in ends:
-                    end.offer(batch, good)
+                    end.offer(good)
         except BaseException as error:  # noqa: BLE001 - handed to the caller below
             failures.append(error)
         finally:
@@ -152,9 +150,9 @@ class _End:
         self._left = threading.Event()
         self._failed = False
 
-    def offer(self, batch: pa.RecordBatch, good: pa.RecordBatch) -> None:
-        """Put what of a batch the taker asks for: all rows, or those that keep the contract."""
-        self.put((batch if self.taker.refused else good).select(list(self.taker.columns)))
+    def offer(self, batch: pa.RecordBatch) -> None:
+        """Put what of a batch the taker asks for."""
+        self.put(batch.select(list(self.taker.columns)))
 
     def put(self, batch: pa.RecordBatch | None) -> None:
         """Wait for room; raises when the taker has gone before its time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from accord.connectors.bulk import DIGEST, ODD, VERSION, Fill
+from accord.connectors.bulk import DIGEST, ODD, Fill
 from accord.connectors.types import literal, quote
 from accord.store.records import KEY
 from accord.sync.cycle import Cycle, Side, names, storage_type
@@ -72,12 +72,12 @@ def needed_columns(source: Side) -> tuple[str, ...]:
     return tuple(c for c in source.columns if c.lower() in wanted)
 
 
-def stream_query(cycle: Cycle, source: Side, target: Side, relation: str, shape: Shape, *, versioned: bool = False) -> str:
+def stream_query(cycle: Cycle, source: Side, target: Side, relation: str, shape: Shape) -> str:
     """SQL over the source's relation giving one row per row of the source.
 
     Columns: every canonical field; ``n:<column>`` and ``s:<field>`` where the target holds a value in another form; ``_reasons`` (null for
     a row that keeps the contract) and ``_row`` (its own columns as JSON, of a refused row only); ``_off`` (true where the ordinary way
-    would do more than insert this row); ``_digest`` when the source computes one; ``_version`` when asked for.
+    would do more than insert this row); ``_digest`` when the source computes one.
     """
     entity = cycle.entity
     canonical = [
@@ -87,8 +87,7 @@ def stream_query(cycle: Cycle, source: Side, target: Side, relation: str, shape:
     raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
     mark = DIGEST if shape.digest else ODD
     where = f"WHERE ({source.binding.where})" if source.binding.where else ""
-    more = [VERSION] if versioned else []
-    inner = f"SELECT {', '.join([*canonical, *raw, mark, *more])} FROM {relation} {where}"
+    inner = f"SELECT {', '.join([*canonical, *raw, mark])} FROM {relation} {where}"
     broken, refusal = _refusal(cycle, source, [raw_name(c) for c in kept])
     columns = [names(entity.fields), *refusal]
     stages, odd = _forms(cycle, source, target)
@@ -103,7 +102,7 @@ def stream_query(cycle: Cycle, source: Side, target: Side, relation: str, shape:
     if shape.hashed:
         taken = ", ".join(f"CAST({quote(shape.native[column])} AS {kind})" for column, kind in shape.hashed.items())
         columns.append(f"hash({taken}) AS {DIGEST}")
-    columns += [*more, f"({' OR '.join(odd) or 'false'}) AS {OFF}"]
+    columns.append(f"({' OR '.join(odd) or 'false'}) AS {OFF}")
     return f"SELECT {', '.join(columns)} FROM (SELECT {back} FROM (SELECT {written} FROM ({inner}))) _x"
 
 

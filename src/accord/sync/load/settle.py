@@ -7,15 +7,13 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from accord.connectors.bulk import DIGEST, VERSION, Stream
 from accord.connectors.types import literal, quote
-from accord.sync.capture.moved import key_columns, version_mark
+from accord.sync.capture.moved import key_columns
 from accord.sync.cycle import Cycle, Side, key_json, names, storage_type
 from accord.sync.judge.judge import contract_findings
 from accord.sync.judge.quarantine import make_waiting
 from accord.sync.load.pour import Tally
 from accord.sync.load.query import REASONS, ROW, Shape, changes_query
-from accord.sync.mapping.itself import holds_itself
 from accord.sync.result import FlowResult
 from accord.sync.state.changes import note_quarantined
 
@@ -50,23 +48,19 @@ def _fields(cycle: Cycle, held: Mapping[str, str]) -> str:
     )
 
 
-def version_list(cycle: Cycle, source: Side, stream: Stream) -> str:
-    """Select list over the stream of the source's keys, in its own columns, with their versions; empty when it has none."""
-    picked = []
-    for key in cycle.keys:
-        code = source.codes[key]
-        if not code.column or not holds_itself(cycle.entity, source, code):
-            return ""
-        picked.append(f"{quote(key)} AS {quote(code.column)}")
-    stream.versioned = stream.may_version and bool(version_mark(cycle, source))
-    return f"{', '.join(picked)}, {VERSION} AS {DIGEST}" if stream.versioned else ""
+def note_loaded(cycle: Cycle, marks: Mapping[str, str], stamps: Mapping[str, tuple[str, int]]) -> None:
+    """What lets the next run tell which rows were written since, without reading them.
 
-
-def note_loaded(cycle: Cycle, target: Side, marks: Mapping[str, str], stamp: str, rows: int) -> None:
-    """What lets the next run tell which rows were written since, without reading them."""
+    Args:
+        cycle: the cycle.
+        marks: by side the mark of its row versions before anything was read or written.
+        stamps: by side when its rows were read or written, and how many they were.
+    """
     cycle.notes["marks"] = {name: mark for name, mark in marks.items() if mark}
-    if stamp and (marks[target.name] or target.binding.capture == "cdc"):
-        cycle.notes["fills"] = {target.name: {"stamp": stamp, "rows": rows}}
+    logged = {side.name for side in cycle.sides if side.binding.capture == "cdc"}
+    cycle.notes["fills"] = {
+        name: {"stamp": stamp, "rows": rows} for name, (stamp, rows) in stamps.items() if stamp and (marks[name] or name in logged)
+    }
 
 
 def note_refused(cycle: Cycle, source: Side, target: Side, tally: Tally) -> None:

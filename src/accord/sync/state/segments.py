@@ -231,10 +231,6 @@ def _measure(cycle: Cycle, *, active: bool) -> None:
 
 def note_first(cycle: Cycle, state: Mapping[str, Sequence[str]]) -> None:
     """Note what a first load in one pass agreed on, as ``move_state`` does after a run."""
-    for side in cycle.sides:
-        side.mark = str(cycle.notes.get("marks", {}).get(side.name, ""))
-        if f"digest:{side.name}" in state:
-            _sum(cycle, side, state[f"digest:{side.name}"])
     for role, shas in state.items():
         if role == "golden" or role.startswith("base:"):
             cycle.sizes[role] = sum(rows_in(cycle.store.read_segment(sha)) for sha in shas)
