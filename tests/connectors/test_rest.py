@@ -468,3 +468,23 @@ def test_an_api_may_say_that_there_is_no_page_after_its_last(rest_api: Any, api_
 def test_the_list_of_an_api_is_read_once_by_a_first_load_of_few_rows(rest_api: Any, api_of: Any) -> None:
     """The direct way of many rows finds out by reading whether they are many; here every page costs."""
     assert api_of().holds("things", 20_000) is False
+
+
+@pytest.mark.parametrize("odd", ["abc", "007", "1.5"])
+def test_a_key_that_is_no_number_among_numbers_is_shown_as_it_is(rest_api: Any, api_of: Any, odd: str) -> None:
+    """The contract judges that row; the others go on, and so does one without a key."""
+    rest_api.put_text("things", '{"id": 7}', f'{{"id": "{odd}"}}', '{"id": null}')
+    connector = api_of(columns={"id": "integer"})
+
+    with open_duck(threads=1) as con:
+        found = con.execute(f"SELECT CAST(id AS VARCHAR) FROM {connector.scan(con, 'things')}").fetchall()
+
+    assert {row[0] for row in found} == {"7", odd, None}
+
+
+def test_a_list_at_another_place_is_told_with_the_members_there_are(rest_api: Any, api_of: Any) -> None:
+    """The way out is a name among them."""
+    fill(rest_api, 3)
+
+    with pytest.raises(DataRefused, match=r"no list of objects at 'results'; the answer has data, link, next, total"):
+        ids(api_of(items="results", retries="0"))

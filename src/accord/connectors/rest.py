@@ -180,7 +180,8 @@ class RestConnector:
         con.unregister(f"{table}_pages")
         for name in resource.key:
             # Only as a number is a key of numbers one that single rows are asked for by; «007» is no spelling of one.
-            plain = f"bool_and(CAST(TRY_CAST({quote(name)} AS BIGINT) AS VARCHAR) = {quote(name)})"
+            same = f"CAST(TRY_CAST({quote(name)} AS BIGINT) AS VARCHAR) = {quote(name)}"
+            plain = f"bool_and(coalesce({same}, {quote(name)} IS NULL))"
             if resource.columns.get(name) == "integer" and con.execute(f"SELECT {plain} FROM {table}").fetchall() != [(False,)]:
                 con.execute(f"ALTER TABLE {table} ALTER {quote(name)} TYPE BIGINT")
         texts = [row[0] for row in con.execute(f"DESCRIBE {table}").fetchall() if row[1] == "VARCHAR"]

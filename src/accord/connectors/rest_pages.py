@@ -268,7 +268,9 @@ class Reader:
             if not items and (reason := fails(document)):
                 raise BadJson(f"an error in place of rows: {reason}")
             if not there or not isinstance(items, list | None) or not all(isinstance(item, dict) for item in items or ()):
-                raise BadJson(f"no list of objects at '{resource.items}'" if resource.items.steps else "no list of objects")
+                where = f" at '{resource.items}'" if resource.items.steps else ""
+                has = f"; the answer has {', '.join(sorted(document)[:8])}" if isinstance(document, dict) and document else ""
+                raise BadJson(f"no list of objects{where}{has}")
             self._note(resource, items or [], answer)
             total = None
             if resource.total is not None:

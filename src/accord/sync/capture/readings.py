@@ -10,6 +10,7 @@ from accord import __version__
 from accord.connectors.protocol import Resuming
 from accord.sync.cycle import Cycle
 
+_AGREED = ("base", "golden", "quarantine", "held")  # with the rows that wait: of old they may look corrected
 _LIVE = "SELECT count(*), max(seq) FROM live_change WHERE flow = ?"
 
 
@@ -37,7 +38,7 @@ def going_on(cycle: Cycle, *, keep: bool) -> Iterator[None]:
 
 def _mark(cycle: Cycle) -> str:
     store, flow = cycle.store, cycle.flow
-    state = {role: shas for role, shas in store.flow_state(flow.name).items() if role.partition(":")[0] in ("base", "golden")}
+    state = {role: shas for role, shas in store.flow_state(flow.name).items() if role.partition(":")[0] in _AGREED}
     meant = [stored.seq for stored in store.pending_intents(flow.name, flow.bindings)]
     parts = (__version__, flow, cycle.entity, sorted(state.items()), meant, store.rows(_LIVE, flow.name))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
