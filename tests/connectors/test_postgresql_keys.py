@@ -100,6 +100,24 @@ def test_values_python_cannot_hold_are_read_all_the_same(db: Any, con: Any, post
     assert con.execute(f"DESCRIBE {keyed}").fetchall() == con.execute(f"DESCRIBE {scanned}").fetchall()
 
 
+def test_no_row_shows_the_columns_as_a_row_does(db: Any, con: Any, postgres_url: str, opened: Any) -> None:
+    """What a flow does with a column is decided by its type, also before any row is read."""
+    db.execute(
+        "CREATE TABLE every (id int PRIMARY KEY, t text, n numeric(12,2), m numeric, f float4, b bool, d date, at timestamptz, "
+        "here timestamp, u uuid, j jsonb, y bytea, a int[], c char(3), of time)"
+    )
+    connector = opened("postgresql", postgres_url)
+    none = con.execute(f"DESCRIBE {connector.scan_keys(con, 'every', 'keys')}").fetchall()
+    versioned = con.execute(f"DESCRIBE {connector.scan_versions(con, 'every', 'keys')[1]}").fetchall()
+
+    db.execute(
+        "INSERT INTO every VALUES (2, '', 1, 1, 1, true, '2020-01-01', now(), now(), gen_random_uuid(), '{}', '', '{1}', '', '10:00')"
+    )
+
+    assert none == con.execute(f"DESCRIBE {connector.scan_keys(con, 'every', 'keys')}").fetchall()
+    assert versioned == con.execute(f"DESCRIBE {connector.scan_versions(con, 'every', 'keys')[1]}").fetchall()
+
+
 @pytest.mark.parametrize("few", [1_000, 0])
 def test_a_text_that_is_no_value_of_an_enum_or_a_domain_is_absent(
     db: Any, con: Any, postgres_url: str, opened: Any, few: int, monkeypatch: pytest.MonkeyPatch

@@ -24,7 +24,6 @@ from accord.connectors import (
     postgresql_bulk,
     postgresql_describe,
     postgresql_digest,
-    postgresql_feed,
     postgresql_few,
     postgresql_json,
     postgresql_keys,
@@ -38,9 +37,7 @@ from accord.connectors.bulk import VERSION
 from accord.connectors.duck import borrowed_duck, load_scanner
 from accord.connectors.feed_state import FeedState
 from accord.connectors.keys import Keys, chosen, taken
-from accord.connectors.pglog import LogSource, Table
 from accord.connectors.postgresql_errors import LOCK_SECONDS, translated
-from accord.connectors.postgresql_feed import FeedTable, PostgresFeed
 from accord.connectors.postgresql_keys import Shape
 from accord.connectors.postgresql_link import FORMS, Link
 from accord.connectors.postgresql_scan import listening
@@ -311,22 +308,31 @@ class PostgresConnector:
 
     def open_feed(self, resource: str, key: Sequence[str], *, name: str, after: str | None) -> Feed:
         """A logical replication slot and a publication of this one table, read by our own decoder."""
+        from accord.connectors.pglog import LogSource, Table  # here and below, as most flows read no log and its decoder takes long to load
+        from accord.connectors.postgresql_feed import FeedTable, PostgresFeed, slot_name
+
         with self._opened() as db:
             table = postgresql_describe.located(db, self.system, resource)
         source = LogSource(self.system.name, self._dsn())
-        return PostgresFeed(FeedTable(source, Table(table[1], table[0]), tuple(key), self._opened), postgresql_feed.slot_name(name), after)
+        return PostgresFeed(FeedTable(source, Table(table[1], table[0]), tuple(key), self._opened), slot_name(name), after)
 
     def drop_feed(self, resource: str, *, name: str) -> None:
         """The server may then forget the log it kept."""
-        postgresql_feed.drop(LogSource(self.system.name, self._dsn()), postgresql_feed.slot_name(name))
+        from accord.connectors import pglog, postgresql_feed
+
+        postgresql_feed.drop(pglog.LogSource(self.system.name, self._dsn()), postgresql_feed.slot_name(name))
 
     def feed_lag(self, resource: str, *, name: str, after: str | None) -> int | None:
         """Bytes of log."""
-        return postgresql_feed.lag(LogSource(self.system.name, self._dsn()), postgresql_feed.slot_name(name), after)
+        from accord.connectors import pglog, postgresql_feed
+
+        return postgresql_feed.lag(pglog.LogSource(self.system.name, self._dsn()), postgresql_feed.slot_name(name), after)
 
     def feeds(self) -> tuple[FeedState, ...]:
         """The slots of this database."""
-        return postgresql_feed.states(LogSource(self.system.name, self._dsn()))
+        from accord.connectors import pglog, postgresql_feed
+
+        return postgresql_feed.states(pglog.LogSource(self.system.name, self._dsn()))
 
     def digest_rows(
         self,

@@ -17,7 +17,7 @@ from accord.connectors.bulk import VERSION
 from accord.connectors.keys import Keys
 from accord.connectors.postgresql_types import PgColumn, columns_with
 from accord.connectors.text_values import readable_types
-from accord.connectors.types import literal, quote
+from accord.connectors.types import duckdb_type, literal, quote
 
 FEW: Final = 1_000
 """Up to so many keys an answer through Python is faster than opening the scanner."""
@@ -136,9 +136,15 @@ class Unusual(Exception):
 def _relation(
     con: duckdb.DuckDBPyConnection, columns: Sequence[PgColumn], rows: Sequence[Sequence[Any]], versions: Sequence[int | None] | None
 ) -> str:
+    number = next(_names)
+    raw = f"pg_keys_{number}"
+    if not rows:  # not through Arrow, since the first table of it that DuckDB is given takes as long as all else of a short run
+        none = [f"NULL::{_empty(column)} AS {quote(column.name)}" for column in columns]
+        none += [f"NULL::UBIGINT AS {VERSION}"] if versions is not None else []
+        con.execute(f"CREATE TEMP VIEW {raw} AS SELECT {', '.join(none)} WHERE false")
+        return raw
     arrays, unsure = {}, {}
-    values = list(zip(*rows, strict=True)) or [()] * len(columns)
-    for column, found in zip(columns, values, strict=True):
+    for column, found in zip(columns, zip(*rows, strict=True), strict=True):
         kind = column.type
         try:
             if kind.name == "number":
@@ -158,8 +164,6 @@ def _relation(
             unsure[column.name] = kind
     if versions is not None:
         arrays[VERSION] = pa.array(versions, pa.uint64())
-    number = next(_names)
-    raw = f"pg_keys_{number}"
     con.register(raw, pa.table(arrays))
     if not unsure:
         return raw
@@ -167,6 +171,12 @@ def _relation(
     selected = [f"CAST({quote(n)} AS {readable[n]}) AS {quote(n)}" if n in unsure else quote(n) for n in arrays]
     con.execute(f"CREATE TEMP VIEW {raw}_view AS SELECT {', '.join(selected)} FROM {raw}")
     return f"{raw}_view"
+
+
+def _empty(column: PgColumn) -> str:
+    """The type in DuckDB of a column of which there is no value."""
+    kind = column.type
+    return "TIMESTAMP" if kind.name == "timestamp" and column.base != "timestamptz" else duckdb_type(kind)
 
 
 def arrays(con: duckdb.DuckDBPyConnection, keys: Keys) -> str:

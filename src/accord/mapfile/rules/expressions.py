@@ -44,8 +44,8 @@ def _binding(facts: Facts, flow: Flow, binding: Binding, entity: Entity | None) 
     path, holder = ("flows", flow.name, "bindings", binding.name), f"flow '{flow.name}', binding '{binding.name}'"
     declared = _columns(facts, binding)
     yield from _expression(facts, (*path, "where"), f"{holder}, where", binding.where, declared, None, condition=True)
+    types = _types({f.name: f.type for f in entity.fields.values()}) if entity else None  # once: there may be hundreds of fields
     if binding.new_key not in ("", "given", "uuid", "next"):
-        types = _types({f.name: f.type for f in entity.fields.values()}) if entity else None
         yield from _expression(facts, (*path, "new_key"), f"{holder}, new_key", binding.new_key, entity.fields if entity else None, types)
     for mapping in binding.fields.values():
         inside = f"{holder}, field '{mapping.name}'"
@@ -56,7 +56,7 @@ def _binding(facts: Facts, flow: Flow, binding: Binding, entity: Entity | None) 
             f"{inside}, write",
             mapping.write,
             entity.fields if entity else None,
-            _types({f.name: f.type for f in entity.fields.values()}) if entity else None,
+            types,
         )
 
 

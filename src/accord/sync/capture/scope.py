@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -35,10 +35,12 @@ from accord.sync.capture.moved import (
 from accord.sync.capture.read import capture, created_columns
 from accord.sync.capture.since import may_ask_since, read_since
 from accord.sync.cycle import Cycle, Side, names, storage_type
-from accord.sync.load import Loaded, load_first
 from accord.sync.mapping.lookups import lookup_state
 from accord.sync.state.base import base_paths, load_state, load_whole_base
 from accord.sync.state.segments import note_first
+
+if TYPE_CHECKING:
+    from accord.sync.load import Loaded
 
 PART = 0.25  # of the agreed rows: with more keys than that to look at, reading everything is cheaper
 SMALL = 1000  # keys that are looked at one by one whatever their share
@@ -63,6 +65,8 @@ def basis(cycle: Cycle) -> str:
 
 def first_load(cycle: Cycle) -> Loaded | None:
     """Load an empty target in one pass, where that is all there is to do; the next run reads on from the logs begun before it."""
+    from accord.sync.load import load_first  # here, as a flow is loaded once
+
     _open_logs(cycle, {}, dry_run=False)
     loaded = load_first(cycle)
     if loaded is None:

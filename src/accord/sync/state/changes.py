@@ -51,7 +51,9 @@ def _due_query(cycle: Cycle, source: Side, target: Side) -> str:
     lacks = {f: f"(NOT _in_{j} OR w.{quote(f)} IS DISTINCT FROM t.{quote(f)} OR p._noted)" for f in shared}
     won = {f: f"({_has_part(cycle, source, f)} AND {lacks[f]})" for f in shared}
     places = _bits(cycle, target)
-    fields = " | ".join(f"CASE WHEN {sql} THEN {places[f]}::HUGEINT ELSE 0::HUGEINT END" for f, sql in won.items()) or "0::HUGEINT"
+    # A list and not a chain of |: DuckDB goes through a chain anew at each of its links.
+    bits = ", ".join(f"CASE WHEN {sql} THEN {places[f]}::HUGEINT ELSE 0::HUGEINT END" for f, sql in won.items())
+    fields = f"list_bit_or([{bits}])" if won else "0::HUGEINT"
     absent = f"(NOT _in_{j} AND NOT _bad_{j})"
     insert = f"(_new_{i} AND {absent})" if source.may_exist else "false"
     some = " OR ".join(won.values()) or "false"
