@@ -62,7 +62,6 @@ class Side:
     mark: str = ""  # under which the versions of its rows were read; empty: digests of values
     digested: bool = False  # its system computed digests of all its rows before they were read
     summed: bool = False  # and only told that together they are as they are kept
-    loaded: bool = False  # told that they are those a first load read or wrote
     fresh: frozenset[str] = frozenset()  # fields that it reads for the first time, or in another way: their base says nothing
     widened: frozenset[str] = frozenset()  # fields that may be written from now on
 

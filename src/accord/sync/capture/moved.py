@@ -207,26 +207,6 @@ def find_same_sums(cycle: Cycle, sides: Sequence[Side]) -> None:
         side.digested = side.summed = True
 
 
-def find_as_loaded(cycle: Cycle, sides: Sequence[Side]) -> None:
-    """Mark as ``loaded`` the sides that hold just what a first load read from them or wrote to them."""
-    for side in sides:
-        side.loaded = not side.summed and _as_loaded(cycle, side)
-
-
-def _as_loaded(cycle: Cycle, side: Side) -> bool:
-    loaded = cycle.notes.get("fills", {}).get(side.name)
-    # Under a condition, other rows may come to be of it that nobody wrote.
-    if not loaded or side.binding.where or cycle.store.flow_state(cycle.flow.name).get(f"digest:{side.name}"):
-        return False
-    try:
-        side.mark = version_mark(cycle, side)
-        if not (side.mark and comparable(cycle, side) and isinstance(side.connector, Versioned)):
-            return False
-        return side.connector.untouched(side.binding.resource, str(loaded["stamp"]), int(loaded["rows"]))
-    except (UsageError, UnknownName):
-        return False
-
-
 def _may_sum(cycle: Cycle, side: Side) -> bool:
     kept = cycle.notes.get("sums", {}).get(side.name)
     shas = cycle.store.flow_state(cycle.flow.name).get(f"digest:{side.name}", ())
@@ -320,11 +300,12 @@ def _since_loaded(cycle: Cycle, side: Side) -> bool:
 
     What moved: rows written since, by what the system says after ``digest_<i>`` was read; and rows of which only that or the base knows.
     """
-    stamp = cycle.notes.get("fills", {}).get(side.name, {}).get("stamp")
-    if not stamp or not side.mark or not isinstance(side.connector, Versioned):
+    loaded = cycle.notes.get("fills", {}).get(side.name)
+    if not loaded or not side.mark or not isinstance(side.connector, Versioned):
         return False
-    digest, keys = side.table("digest"), key_columns(cycle, side)
-    if side.loaded:
+    digest, keys, resource = side.table("digest"), key_columns(cycle, side), side.binding.resource
+    # Under a condition, other rows may come to be of it that nobody wrote.
+    if not side.binding.where and side.connector.untouched(resource, str(loaded["stamp"]), int(loaded["rows"])):
         cycle.sql(f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT * FROM {digest} LIMIT 0")
         return True
     paths = [cycle.store.read_segment(sha) for sha in cycle.store.flow_state(cycle.flow.name).get(f"base:{side.name}", ())]
@@ -332,7 +313,7 @@ def _since_loaded(cycle: Cycle, side: Side) -> bool:
     native = make_native(cycle, side, "loaded", {str(row[0]): str(row[1]) for row in cycle.sql(f"DESCRIBE {digest}")})
     if not native:
         return False
-    written = side.connector.written_rows(cycle.con, side.binding.resource, keys, str(stamp), side.binding.where)
+    written = side.connector.written_rows(cycle.con, resource, keys, str(loaded["stamp"]), side.binding.where)
     told = f"SELECT {names(keys)}, n._digest, o._held, w._written FROM {digest} n FULL JOIN (SELECT *, true AS _held FROM {native}) o"
     more = f"USING ({names(keys)}) FULL JOIN (SELECT {names(keys)}, true AS _written FROM {written}) w USING ({names(keys)})"
     moved = "n._digest IS NULL OR o._held IS NULL OR w._written"

@@ -22,7 +22,6 @@ from accord.store.folding import REMOVED, folded, is_change
 from accord.sync.capture.moved import (
     compare_digests,
     compare_values,
-    find_as_loaded,
     find_same_sums,
     make_native,
     may_digest,
@@ -103,9 +102,7 @@ def find_scope(cycle: Cycle, previous: Mapping[str, Any], *, whole: bool, dry_ru
     always = needs_every_row(cycle)
     whole = whole or always or not same or not _same_references(cycle, previous, lean)
     if not (whole or always):
-        asked = [s for s in cycle.sides if _digests(cycle, s)]
-        find_same_sums(cycle, asked)
-        find_as_loaded(cycle, asked)
+        find_same_sums(cycle, [s for s in cycle.sides if _digests(cycle, s)])
     told = {s.name: not always and _told(cycle, s, previous, whole=whole) for s in cycle.sides}
     cycle.notes |= {"basis": basis(cycle), "leaned": lean}
     if whole or not any(told.values()):
@@ -201,8 +198,6 @@ def _told(cycle: Cycle, side: Side, previous: Mapping[str, Any], *, whole: bool)
         return not whole and not _sweep_due(cycle, side, previous) and read_since(cycle, side, previous)
     if not may_digest(cycle, side):
         return False
-    if all(s.summed or s.loaded for s in cycle.sides):
-        return _none_moved(cycle, side)  # nothing will be written either, so there is still no need to keep versions
     if not read_digests(cycle, side):
         return False
     side.digested = True
@@ -216,10 +211,8 @@ def _digests(cycle: Cycle, side: Side) -> bool:
 
 
 def _moved_of_log(cycle: Cycle, side: Side, keys: int) -> bool:
-    return take_keys(cycle, side, side.table("told")) if keys else _none_moved(cycle, side)
-
-
-def _none_moved(cycle: Cycle, side: Side) -> bool:
+    if keys:
+        return take_keys(cycle, side, side.table("told"))
     kinds = ", ".join(f"{quote(k)} {storage_type(cycle.entity, k)}" for k in cycle.keys)
     cycle.sql(f"CREATE OR REPLACE TABLE {side.table('moved')} ({kinds})")
     return True
