@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -47,11 +48,12 @@ def run(db: psycopg.Connection[Any], logical_url: str, tmp_path: Path) -> Iterat
     connectors: Any = {"pg": open_connector(system, base=tmp_path)}
     with open_store(tmp_path / "store.db", segments=tmp_path / "segments") as store:
 
-        def go(number: int | None, **more: Any) -> Any:
+        def go(number: int | None, capture: str = "cdc", **more: Any) -> Any:
+            told = replace(flow, bindings={n: replace(b, capture=capture) for n, b in bindings.items()})
             if number is None:
                 return reconcile(map_, flow, connectors, store, run="p", now=datetime(2026, 3, 3, tzinfo=UTC)).pairs[0]
             now = datetime(2026, 3, 2, tzinfo=UTC) + timedelta(minutes=number)
-            return run_flow(map_, flow, connectors, store, run=f"r{number}", now=now, **more)
+            return run_flow(replace(map_, flows={"things": told}), told, connectors, store, run=f"r{number}", now=now, **more)
 
         yield go
     connectors["pg"].close()
@@ -100,3 +102,20 @@ def test_the_run_after_a_load_looks_at_what_others_wrote_and_not_at_the_load(
     assert later.counts["updated"] == 1
     assert run(None).agrees
     assert not run(3).changed
+
+
+def test_a_system_is_read_by_its_log_from_some_time_after_a_load_on(
+    db: psycopg.Connection[Any], run: Run, went_directly: list[bool]
+) -> None:
+    """What is remembered of the load is when the source was read, which is no transaction of its log."""
+    run(0, capture="sweep")
+    db.execute("UPDATE left_things SET name = 'edited' WHERE id = 5; DELETE FROM right_things WHERE id = 6")
+    run(1)
+    db.execute("UPDATE left_things SET name = 'again' WHERE id = 7")
+    run(2)
+
+    right, left = (dict(db.execute(f"SELECT id, name FROM {t}_things".encode()).fetchall()) for t in ("right", "left"))
+    assert went_directly == [True]
+    assert right == left
+    assert (right[5], right.get(6), right[7], len(right)) == ("edited", None, "again", 199)
+    assert run(None).agrees

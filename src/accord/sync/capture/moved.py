@@ -77,9 +77,9 @@ def read_log(cycle: Cycle, side: Side, after: str | None) -> Log:
     )
     log = Log(feed, after, 0)
     cycle.logs[side.name] = log
-    fills = cycle.notes.get("fills", {})
-    if side.name in fills and isinstance(feed, Sparing):
-        feed.leave_out(str(fills[side.name]["stamp"]))
+    filled = cycle.notes.get("fills", {}).get(side.name, {})
+    if filled.get("written") and isinstance(feed, Sparing):
+        feed.leave_out(str(filled["stamp"]))
     parts, more = [], True
     for _ in range(BATCHES):
         found = feed.read()

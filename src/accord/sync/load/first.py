@@ -124,7 +124,7 @@ def _stream(cycle: Cycle, source: Side, target: Side, stream: Stream, con: duckd
     if not shape.proven:
         _read_back(cycle, target, base)
     result, state = finish(cycle, source, target, plan.shas, shape, tally, captured_at)
-    note_loaded(cycle, marks, {source.name: (moment, tally.rows), target.name: (fill.stamp, tally.accepted)})
+    note_loaded(cycle, target, marks, {source.name: (moment, tally.rows), target.name: (fill.stamp, tally.accepted)})
     return Loaded(result, state, captured_at)
 
 

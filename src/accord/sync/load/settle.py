@@ -48,18 +48,21 @@ def _fields(cycle: Cycle, held: Mapping[str, str]) -> str:
     )
 
 
-def note_loaded(cycle: Cycle, marks: Mapping[str, str], stamps: Mapping[str, tuple[str, int]]) -> None:
+def note_loaded(cycle: Cycle, target: Side, marks: Mapping[str, str], stamps: Mapping[str, tuple[str, int]]) -> None:
     """What lets the next run tell which rows were written since, without reading them.
 
     Args:
         cycle: the cycle.
+        target: the side that was written; its stamp is a transaction, which a reader of its log may leave out.
         marks: by side the mark of its row versions before anything was read or written.
         stamps: by side when its rows were read or written, and how many they were.
     """
     cycle.notes["marks"] = {name: mark for name, mark in marks.items() if mark}
     logged = {side.name for side in cycle.sides if side.binding.capture == "cdc"}
     cycle.notes["fills"] = {
-        name: {"stamp": stamp, "rows": rows} for name, (stamp, rows) in stamps.items() if stamp and (marks[name] or name in logged)
+        name: {"stamp": stamp, "rows": rows, "written": name == target.name}
+        for name, (stamp, rows) in stamps.items()
+        if stamp and (marks[name] or name in logged)
     }
 
 
