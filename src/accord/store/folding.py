@@ -28,15 +28,15 @@ def folded(paths: Sequence[Path], key: Sequence[str], *, among: str = "", full: 
     semi = f" SEMI JOIN {among} USING ({keys})" if among else ""
     changes = [path for path in paths if is_change(path)]
     whole = [path for path in paths if not is_change(path)]
-    rows = f"SELECT * FROM {full}" if full else f"SELECT * FROM {_parquet(whole)}{semi}" if whole else ""
+    rows = f"SELECT * FROM {full}" if full else f"SELECT * FROM {parquet(whole)}{semi}" if whole else ""
     if not changes:
         return rows
-    newer = " UNION ALL BY NAME ".join(f"SELECT *, {place} AS _place FROM {_parquet([path])}{semi}" for place, path in enumerate(changes))
+    newer = " UNION ALL BY NAME ".join(f"SELECT *, {place} AS _place FROM {parquet([path])}{semi}" for place, path in enumerate(changes))
     last = f"SELECT * FROM ({newer}) QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY _place DESC) = 1"
     held = f"SELECT * EXCLUDE ({REMOVED}, _place) FROM ({last}) WHERE NOT {REMOVED}"
     if not rows:
         return held
-    gone = " UNION ALL ".join(f"SELECT {keys} FROM {_parquet([path])}" for path in changes)
+    gone = " UNION ALL ".join(f"SELECT {keys} FROM {parquet([path])}" for path in changes)
     return f"{rows} ANTI JOIN ({gone}) USING ({keys}) UNION ALL BY NAME {held}"
 
 
@@ -60,6 +60,7 @@ def columns_in(path: Path) -> frozenset[str]:
     return frozenset(pq.read_schema(path).names)
 
 
-def _parquet(paths: Sequence[Path]) -> str:
+def parquet(paths: Sequence[Path], *, told: bool = False) -> str:
+    """A relation of DuckDB: the rows of segments, columns matched by name; with ``filename``, where it is to be told which holds a row."""
     listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    return f"read_parquet([{listed}], union_by_name = true)"
+    return f"read_parquet([{listed}], union_by_name = true{', filename = true' if told else ''})"

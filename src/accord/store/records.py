@@ -7,10 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-import pyarrow.parquet as pq
-
 from accord.store.database import quote
-from accord.store.folding import columns_in
+from accord.store.folding import columns_in, parquet
 
 # One row per change of a source and target it has to reach, role ``changes`` of a flow: written by sync, read by measuring (F5).
 CHANGES: Final[Mapping[str, str]] = {
@@ -59,6 +57,8 @@ def change_records(paths: Sequence[Path]) -> str:
 @lru_cache(maxsize=4096)  # a segment never changes
 def _key(path: Path) -> str:
     """SQL of the key as records have it: JSON, each field as a text."""
+    import pyarrow.parquet as pq  # here, because it takes long to load and a short command reads no segment
+
     names = [field.name for field in pq.read_schema(path).field(KEY).type]
     return f"to_json(struct_pack({', '.join(f'{quote(n)} := CAST({KEY}.{quote(n)} AS VARCHAR)' for n in names)}))"
 
@@ -66,5 +66,4 @@ def _key(path: Path) -> str:
 def _select(form: Mapping[str, str], paths: Sequence[Path]) -> str:
     held = frozenset().union(*map(columns_in, paths))
     picked = (f"CAST({form.get(c) or (quote(c) if c in held else 'NULL')} AS {kind}) AS {quote(c)}" for c, kind in CHANGES.items())
-    files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    return f"SELECT {', '.join(picked)}, filename FROM read_parquet([{files}], union_by_name = true, filename = true)"
+    return f"SELECT {', '.join(picked)}, filename FROM {parquet(paths, told=True)}"

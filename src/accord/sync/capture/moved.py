@@ -19,6 +19,7 @@ from accord.store.folding import folded
 from accord.sync.cycle import Cycle, Log, Side, names, storage_type
 from accord.sync.mapping.fields import FieldCode, compile_field, mapped_columns, raw_name
 from accord.sync.merge.merge import moment_of
+from accord.sync.state.base import base_paths
 
 BATCHES = 64  # a system that is written faster than we read must not keep one run reading forever
 DIGEST_FROM = 10_000  # agreed rows from which digests are cheaper than reading everything
@@ -37,6 +38,12 @@ def key_columns(cycle: Cycle, side: Side) -> tuple[str, ...]:
     """The system's own columns that the key is read from."""
     found = [c for k in cycle.keys if k in side.binding.fields for c in mapped_columns(side.binding.fields[k])]
     return tuple(dict.fromkeys(found))
+
+
+def key_types(cycle: Cycle, side: Side) -> dict[str, str]:
+    """The type of each of these columns, as it was scanned."""
+    wanted = {c.lower() for c in key_columns(cycle, side)}
+    return {c: t for c, t in side.columns.items() if c.lower() in wanted}
 
 
 def named(store: Store) -> str:
@@ -308,8 +315,8 @@ def _since_loaded(cycle: Cycle, side: Side) -> bool:
     if not side.binding.where and side.connector.untouched(resource, str(loaded["stamp"]), int(loaded["rows"])):
         cycle.sql(f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT * FROM {digest} LIMIT 0")
         return True
-    paths = [cycle.store.read_segment(sha) for sha in cycle.store.flow_state(cycle.flow.name).get(f"base:{side.name}", ())]
-    cycle.sql(f"CREATE OR REPLACE TEMP VIEW loaded AS SELECT * FROM ({folded(paths, cycle.keys)}) WHERE NOT _gone")
+    agreed = folded(base_paths(cycle, side), cycle.keys)
+    cycle.sql(f"CREATE OR REPLACE TEMP VIEW loaded AS SELECT * FROM ({agreed}) WHERE NOT _gone")
     native = make_native(cycle, side, "loaded", {str(row[0]): str(row[1]) for row in cycle.sql(f"DESCRIBE {digest}")})
     if not native:
         return False

@@ -36,7 +36,6 @@ from accord.sync.capture.since import may_ask_since, read_since
 from accord.sync.cycle import Cycle, Side, names, storage_type
 from accord.sync.mapping.lookups import lookup_state
 from accord.sync.state.base import base_paths, load_state, load_whole_base
-from accord.sync.state.segments import note_first
 
 if TYPE_CHECKING:
     from accord.sync.load import Loaded
@@ -75,7 +74,6 @@ def first_load(cycle: Cycle) -> Loaded | None:
         return None
     left = loaded.result.counts.get("refused") or loaded.result.counts.get("stale")
     if loaded.result.status == "done" and not left and not any(s.binding.capture == "cursor" for s in cycle.sides):
-        note_first(cycle, loaded.state)
         cycle.notes |= {"basis": basis(cycle), "leaned": _leaned(cycle)}
     return loaded
 

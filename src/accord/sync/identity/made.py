@@ -31,9 +31,9 @@ def made_keys(cycle: Cycle, sides: Sequence[Side]) -> dict[str, str]:
     """Of each of the sides that is to get rows under new numbers, the segment of these; what an intent names as ``made``."""
     found = {}
     for side in sides:
-        if open_keys(cycle, side) and cycle.count(f"SELECT count(*) FROM ({_unborn(cycle, side, 'plan', '_unfit IS NULL')})"):
-            query = f"{_unborn(cycle, side, 'plan', '_unfit IS NULL')} ORDER BY own"
-            found[side.name] = cycle.store.write_segment_from(cycle.con, query).sha
+        unborn = _unborn(cycle, side, "plan", "_unfit IS NULL")
+        if open_keys(cycle, side) and cycle.count(f"SELECT count(*) FROM ({unborn})"):
+            found[side.name] = cycle.store.write_segment_from(cycle.con, f"{unborn} ORDER BY own").sha
     return found
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from accord.connectors.types import literal, quote
-from accord.sync.capture.moved import key_columns
+from accord.sync.capture.moved import key_types
 from accord.sync.cycle import Cycle, Side, key_json, names, storage_type
 from accord.sync.judge.judge import contract_findings
 from accord.sync.judge.quarantine import make_waiting
@@ -124,8 +124,4 @@ def _note(cycle: Cycle, tally: Tally) -> None:
     """What the next run may rest on, as every run leaves it."""
     roles = [f"base:{s.name}" for s in cycle.sides] + ["golden"]
     cycle.sizes |= dict.fromkeys(roles, tally.accepted)
-    kinds = {}
-    for side in cycle.sides:
-        wanted = {c.lower() for c in key_columns(cycle, side)}
-        kinds[side.name] = {c: t for c, t in side.columns.items() if c.lower() in wanted}
-    cycle.notes |= {"sizes": dict(cycle.sizes), "key_types": kinds}
+    cycle.notes |= {"sizes": dict(cycle.sizes), "key_types": {side.name: key_types(cycle, side) for side in cycle.sides}}

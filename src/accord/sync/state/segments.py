@@ -6,12 +6,12 @@ writes what changed and not what exists. When the changes have grown to a share 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from accord.connectors.protocol import Summed
 from accord.connectors.types import quote
 from accord.store.folding import REMOVED, folded, is_change, rows_in
-from accord.sync.capture.moved import comparable, key_columns, young
+from accord.sync.capture.moved import comparable, key_columns, key_types, young
 from accord.sync.cycle import Cycle, Side, join_on, names
 from accord.sync.state.base import MARKS
 
@@ -223,22 +223,9 @@ def _measure(cycle: Cycle, *, active: bool) -> None:
     kinds = dict(cycle.notes.get("key_types", {}))
     for side in cycle.sides:
         if side.swept or not cycle.partial:
-            wanted = {c.lower() for c in key_columns(cycle, side)}
-            kinds[side.name] = {c: t for c, t in side.columns.items() if c.lower() in wanted}
+            kinds[side.name] = key_types(cycle, side)
     times = {**cycle.notes.get("swept_at", {}), **{s.name: cycle.now.isoformat() for s in swept}}
     cycle.notes |= {"sizes": dict(cycle.sizes), "key_types": kinds, "swept_at": times}
-
-
-def note_first(cycle: Cycle, state: Mapping[str, Sequence[str]]) -> None:
-    """Note what a first load in one pass agreed on, as ``move_state`` does after a run."""
-    for role, shas in state.items():
-        if role == "golden" or role.startswith("base:"):
-            cycle.sizes[role] = sum(rows_in(cycle.store.read_segment(sha)) for sha in shas)
-    kinds = {}
-    for side in cycle.sides:
-        wanted = {c.lower() for c in key_columns(cycle, side)}
-        kinds[side.name] = {c: t for c, t in side.columns.items() if c.lower() in wanted}
-    cycle.notes |= {"sizes": dict(cycle.sizes), "key_types": kinds}
 
 
 def _segment(cycle: Cycle, query: str) -> str:
