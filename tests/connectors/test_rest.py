@@ -120,17 +120,22 @@ def test_numbers_texts_and_nested_values_come_as_they_were_sent(rest_api: Any, a
     assert row == ("12345678901234567890", '{"a": [1, null, 2.50]}', "1.10", "1.10", "true", None)
 
 
-def test_a_row_that_slips_between_two_pages_is_not_taken_for_deleted(rest_api: Any, api_of: Any) -> None:
-    """A delete on page one while page two is read moves a row of page two to page one, which was read already."""
-    fill(rest_api)
+def slip(api: Any, where: str) -> None:
+    """A row of the first page is deleted once, right before a page is asked for: the next one slips to where it was."""
     seen = []
 
     def before(method: str, path: str) -> None:
-        if "page=2" in path and not seen:
+        if where in path and not seen:
             seen.append(path)
-            rest_api.remove("things", "003")
+            api.remove("things", "003")
 
-    rest_api.before = before
+    api.before = before
+
+
+def test_a_row_that_slips_between_two_pages_is_not_taken_for_deleted(rest_api: Any, api_of: Any) -> None:
+    """A delete on page one while page two is read moves a row of page two to page one, which was read already."""
+    fill(rest_api)
+    slip(rest_api, "page=2")
 
     assert ids(api_of(pages="page")) == [f"{i:03}" for i in range(35) if i != 3]
 
@@ -423,14 +428,7 @@ def test_a_count_that_is_too_small_does_not_end_a_list(rest_api: Any, api_of: An
 def test_the_only_row_of_the_second_page_that_slips_to_the_first_is_not_missed(rest_api: Any, api_of: Any) -> None:
     """The second page is empty then, and the list looks as if it had one."""
     fill(rest_api, 11)
-    seen = []
-
-    def before(method: str, path: str) -> None:
-        if "page=2" in path and not seen:
-            seen.append(path)
-            rest_api.remove("things", "003")
-
-    rest_api.before = before
+    slip(rest_api, "page=2")
 
     assert len(ids(api_of(pages="page"))) == 10
 
@@ -441,14 +439,7 @@ def test_pages_that_an_api_counts_are_read_until_no_row_slips_whatever_the_map_c
 ) -> None:
     """Many APIs give the next page as an address, and in it is a number."""
     fill(rest_api)
-    seen = []
-
-    def before(method: str, path: str) -> None:
-        if "offset=10" in path and not seen:
-            seen.append(path)
-            rest_api.remove("things", "003")
-
-    rest_api.before = before
+    slip(rest_api, "offset=10")
 
     assert len(ids(api_of(**style))) == 34
 

@@ -32,6 +32,22 @@ class Crash(BaseException):
     """The process ends here; nothing after it runs."""
 
 
+@pytest.fixture
+def ending() -> Iterator[Callable[[Any], Any]]:
+    """Gives back what it is given, and closes its store and its connectors once the test is over."""
+    given: list[Any] = []
+
+    def keep(one: Any) -> Any:
+        given.append(one)
+        return one
+
+    yield keep
+    for one in given:
+        one.store.close()
+        for connector in one.connectors.values():
+            connector.close()
+
+
 @dataclass
 class World:
     """Systems in a folder, one flow over them, and a store; ``sync`` runs the flow once."""

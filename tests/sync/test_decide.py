@@ -98,15 +98,7 @@ def test_a_decision_survives_a_run_that_dies_after_writing(quarrel: Any) -> None
     (task,) = open_conflicts(quarrel.store, ["things"])
     ask(quarrel, decide, task.id, value="z")
 
-    class Died(BaseException):
-        pass
-
-    def die(sentence: str) -> None:
-        if "writing b" in sentence:
-            raise Died
-
-    with pytest.raises(Died):
-        quarrel.sync(progress=die)
+    quarrel.crash("writing b")
     halfway = shown(quarrel)
     quarrel.sync()
 
@@ -147,15 +139,7 @@ def test_a_value_somebody_goes_back_to_after_a_decision_was_written_is_an_edit(q
     (task,) = open_conflicts(quarrel.store, ["things"])
     ask(quarrel, decide, task.id, value="z")
 
-    class Died(BaseException):
-        pass
-
-    def die(sentence: str) -> None:
-        if "writing b" in sentence:
-            raise Died
-
-    with pytest.raises(Died):
-        quarrel.sync(progress=die)
+    quarrel.crash("writing b")
     halfway = shown(quarrel)
     quarrel.sql("a", "UPDATE things SET name = 'x'")
     quarrel.sync()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,19 +86,12 @@ class Pair:
 
 
 @pytest.fixture
-def pair(open_system: Any, tmp_path: Path) -> Iterator[Callable[..., Pair]]:
-    made: list[Pair] = []
-
-    def build(kind: str, **binding: Any) -> Pair:
+def pair(open_system: Any, tmp_path: Path, ending: Any) -> Callable[..., Pair]:
+    def build(kind: str, **binding: Any) -> Any:
         at, run_b = open_system(kind, "b")
-        made.append(Pair(tmp_path, kind, at, run_b, **binding))
-        return made[-1]
+        return ending(Pair(tmp_path, kind, at, run_b, **binding))
 
-    yield build
-    for one in made:
-        one.store.close()
-        for connector in one.connectors.values():
-            connector.close()
+    return build
 
 
 def agreed(pair: Pair, hits: int) -> None:

@@ -96,16 +96,7 @@ def test_what_waits_for_people_and_what_a_cut_off_run_meant_goes_along(two: Any)
     (task,) = open_conflicts(two.store, ["things"])
     decide(two.map, two.connectors, two.store, task.id, take="b", by="ann", run="ask", now=NOW)
     two.sql("b", "UPDATE things SET size = 9 WHERE id = '2'")
-
-    class Died(BaseException):
-        pass
-
-    def die(sentence: str) -> None:
-        if "reading back" in sentence:
-            raise Died
-
-    with pytest.raises(Died):
-        two.sync(progress=die)
+    two.crash("reading back a")
     rename(two, "items", "things")
 
     two.sync()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -93,19 +93,12 @@ class Firm:
 
 
 @pytest.fixture
-def firm(open_system: Any, tmp_path: Path) -> Iterator[Callable[..., Firm]]:
-    made: list[Firm] = []
-
-    def build(kind: str, **options: Any) -> Firm:
+def firm(open_system: Any, tmp_path: Path, ending: Any) -> Callable[..., Firm]:
+    def build(kind: str, **options: Any) -> Any:
         at, crm = open_system(kind, "crm")
-        made.append(Firm(tmp_path, kind, at, crm, **options))
-        return made[-1]
+        return ending(Firm(tmp_path, kind, at, crm, **options))
 
-    yield build
-    for one in made:
-        one.store.close()
-        for connector in one.connectors.values():
-            connector.close()
+    return build
 
 
 @pytest.mark.parametrize("kind", KINDS)

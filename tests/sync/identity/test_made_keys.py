@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -145,19 +145,12 @@ def die() -> None:
 
 
 @pytest.fixture
-def firm(open_system: Any, tmp_path: Path) -> Iterator[Callable[[str], Firm]]:
-    made: list[Firm] = []
-
-    def build(kind: str) -> Firm:
+def firm(open_system: Any, tmp_path: Path, ending: Any) -> Callable[[str], Firm]:
+    def build(kind: str) -> Any:
         at, run = ("crm", None) if kind == "csv" else open_system(kind, "crm")
-        made.append(Firm(tmp_path, kind, at, run))
-        return made[-1]
+        return ending(Firm(tmp_path, kind, at, run))
 
-    yield build
-    for one in made:
-        one.store.close()
-        for connector in one.connectors.values():
-            connector.close()
+    return build
 
 
 @pytest.mark.parametrize("kind", short("sqlite"))
