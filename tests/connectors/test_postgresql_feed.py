@@ -75,10 +75,12 @@ def test_a_new_feed_asks_for_everything_and_then_tells_what_changed(db: Any, ope
 
     before = datetime.now(UTC)
     db.execute("INSERT INTO t VALUES (11, 'new'); UPDATE t SET v = 'x' WHERE id IN (3, 4); DELETE FROM t WHERE id = 5")
-    db.execute("UPDATE t SET v = 'y' WHERE id = 3")
     found = feed.read()
+    db.execute("UPDATE t SET v = 'y' WHERE id = 3")
+    again = feed.read()
 
     assert keys(found) == [(3,), (4,), (5,), (11,)]
+    assert keys(again) == [(3,)]
     assert found is not None
     assert found.keys is not None
     assert found.keys.schema.field("id").type == "int64"

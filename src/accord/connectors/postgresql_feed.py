@@ -24,6 +24,7 @@ from psycopg import errors
 from accord.connectors.direct import EarlyChanges, EarlyRows, Key, LoggedRow
 from accord.connectors.feed_state import FeedState
 from accord.connectors.pglog import (
+    AGAIN_BYTES,
     LogBatch,
     LogCapture,
     LogSource,
@@ -56,8 +57,6 @@ SILENT_SECONDS: Final = 20.0
 """How long a server may decode without a word; a log that does not move for so long is an error and not an empty answer."""
 STRIDE_BYTES: Final = 16 << 20
 """After so much log of other tables a position without keys is handed out, so that the server need not keep that log for us."""
-AGAIN_BYTES: Final = 1 << 20
-"""So much log is read again at every start of the stream until a position behind it was stored and acknowledged."""
 SINGLES: Final = 2_000
 """Changes up to which whoever waits for them gets the rows themselves: to read so many by key costs more."""
 _PLAIN: Final = frozenset({"int2", "int4", "int8", "text", "varchar", "uuid"})

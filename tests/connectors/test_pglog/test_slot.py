@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from accord.connectors.pglog import (
+    AGAIN_BYTES,
     Change,
     LogCapture,
     LogSource,
@@ -291,6 +292,26 @@ def test_an_idle_log_moves_on_so_that_the_server_can_forget(db: Db, source: LogS
     assert after.active
     assert after.lost == ""
     assert after.safe_bytes is None
+
+
+def test_log_that_was_read_is_not_decoded_again_by_the_next_stream(db: Db, source: LogSource, drain: Drain) -> None:
+    """The server moves the beginning of its reading only once per acknowledgement, so half of a large batch would come again each time."""
+    db.execute("CREATE TABLE item (id int PRIMARY KEY); CREATE TABLE other (v text)")
+    with begin_capture(source, [Table("item")], name="accord_a") as begun:
+        pass
+    for _ in range(2):
+        db.execute("INSERT INTO other SELECT repeat('x', 1000) FROM generate_series(1, 2500)")
+        db.execute("SELECT pg_log_standby_snapshot()")
+    db.execute("INSERT INTO item VALUES (1)")
+    ends: list[Position] = []
+    with open_stream(source, begun.capture, after=begun.capture.start) as stream:
+        assert [c.key for c in drain(stream, ends=ends)] == [{"id": "1"}]
+    _free(db)
+    db.execute("INSERT INTO item VALUES (2)")
+
+    with open_stream(source, begun.capture, after=ends[-1]) as stream:
+        assert stream.kept_bytes < AGAIN_BYTES
+        assert [c.key for c in drain(stream)] == [{"id": "2"}]
 
 
 def test_a_lasting_capture_is_replaced_and_a_temporary_one_leaves_nothing(db: Db, source: LogSource, drain: Drain) -> None:

@@ -36,9 +36,10 @@ from accord.connectors.pglog.slot import (
     temporary_name,
 )
 from accord.connectors.pglog.snapshot import read_table
-from accord.connectors.pglog.stream import LogStream, open_stream
+from accord.connectors.pglog.stream import AGAIN_BYTES, LogStream, open_stream
 
 __all__ = [
+    "AGAIN_BYTES",
     "START",
     "UNCHANGED",
     "Begun",

@@ -21,6 +21,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from accord.connectors.pglog.changes import EPOCH
 from accord.connectors.pglog.errors import SlotLost
+from accord.connectors.types import literal
 from accord.model.errors import AccordError, DataRefused, SystemChanged, SystemUnreachable
 from accord.store.alive import LINK, Watched, place_of
 from accord.store.suspicion import fell_silent, silence
@@ -143,11 +144,10 @@ class ReplicationConnection:
         self._confirmed = 0
         self._heard = self._told = time.monotonic()
         self._asked: float | None = None
-        self.execute(TEXT_SETTINGS)
+        self.execute(f"{TEXT_SETTINGS}; SET wal_sender_timeout = '{SENDER_TIMEOUT}'")
         if self._pg.parameter_status(b"server_encoding") == b"SQL_ASCII":
             # Its texts may be any bytes. One that is no UTF-8 would end the sender there; here it is the matter of its row.
             self.execute("SET client_encoding = 'SQL_ASCII'")
-        self.execute(f"SET wal_sender_timeout = '{SENDER_TIMEOUT}'")
 
     def execute(self, command: str, *, seconds: float = COMMAND_SECONDS) -> list[str | None]:
         """The first row of the answer as texts; empty when there is none.
@@ -161,6 +161,22 @@ class ReplicationConnection:
             return []
         values = (result.get_value(0, i) for i in range(result.nfields))
         return [None if value is None else value.decode() for value in values]
+
+    def forget(self, slot: str, before: str) -> None:
+        """Let the server begin a slot's next stream as near to a place as it can, and pass over the log before it without decoding it.
+
+        By itself it moves that beginning only once per acknowledgement, to the first place after the one before, and each stream decodes
+        from there on what was read already.
+
+        Args:
+            slot: its name.
+            before: what the caller has stored; as by ``confirm``, the server may forget what commits before.
+
+        Raises:
+            psycopg.Error: the server refuses; the caller knows what that means for a slot.
+        """
+        # However long that takes, a stream over the same log takes longer. In silence the server is asked after.
+        self._command(f"SELECT pg_replication_slot_advance({literal(slot)}, {literal(before)})", math.inf, raw=True)
 
     def start(self, slot: str, command: str) -> None:
         """Begin streaming a slot.

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from accord.connectors.pglog.connection import LogSource
-from accord.connectors.types import quote
+from accord.connectors.types import literal, quote
 from accord.model.errors import DataRefused, UnknownName, UsageError
 
 LOCK_SECONDS = 30
@@ -27,7 +27,7 @@ _STATE = """
             SELECT string_agg((to_jsonb(r))::text, ' ' ORDER BY r.prrelid) FROM pg_publication_rel r WHERE r.prpubid = p.oid), '')
         || ' ' || coalesce((SELECT string_agg(n.pnnspid::text, ' ' ORDER BY n.pnnspid) FROM pg_publication_namespace n
             WHERE n.pnpubid = p.oid), '')
-    FROM pg_publication p WHERE p.pubname = %s"""
+    FROM pg_publication p WHERE p.pubname = {}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ def create_publication(db: psycopg.Connection[Any], source: LogSource, name: str
             db.execute(f"CREATE PUBLICATION {quote(name)} FOR TABLE {', '.join(t.quoted for t in tables)} WITH ({options})".encode())
     except psycopg.Error as error:
         raise source.translated(error) from None
-    found = fingerprint(db, name)
-    assert found is not None
-    return found
+    row = db.execute(state_query(name).encode()).fetchone()
+    assert row is not None
+    return fingerprint(str(row[0]))
 
 
 def drop_publication(db: psycopg.Connection[Any], name: str) -> None:
@@ -83,14 +83,18 @@ def drop_publication(db: psycopg.Connection[Any], name: str) -> None:
     db.execute(f"DROP PUBLICATION IF EXISTS {quote(name)}".encode())
 
 
-def fingerprint(db: psycopg.Connection[Any], name: str) -> str | None:
-    """A hash of what is published and of the identities of the publication and of each table's membership; ``None``: there is none.
+def state_query(name: str) -> str:
+    """SQL giving one text with what is published and the identities of the publication and of each table's membership; or no row."""
+    return _STATE.format(literal(name))
+
+
+def fingerprint(state: str) -> str:
+    """A hash of what ``state_query`` gives.
 
     A table that was taken out and put back, or a publication that was made anew, has another fingerprint: changes in between were not
     logged for us, and since PostgreSQL 18 the server does not say so (it skips a missing publication with a warning).
     """
-    row = db.execute(_STATE, (name,)).fetchone()
-    return hashlib.sha256(str(row[0]).encode()).hexdigest() if row else None
+    return hashlib.sha256(state.encode()).hexdigest()
 
 
 def _check(db: psycopg.Connection[Any], source: LogSource, table: Table) -> None:

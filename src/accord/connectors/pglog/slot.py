@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -16,7 +17,8 @@ from psycopg import errors
 from accord.connectors.pglog.connection import LogSource, ReplicationConnection
 from accord.connectors.pglog.errors import SlotLost
 from accord.connectors.pglog.position import Position, parse_lsn
-from accord.connectors.pglog.publication import drop_publication, fingerprint
+from accord.connectors.pglog.publication import drop_publication, fingerprint, state_query
+from accord.connectors.types import literal
 from accord.model.errors import SystemUnreachable
 
 PREFIX = "accord_"
@@ -29,7 +31,7 @@ _STATUS = """
         'kept', pg_wal_lsn_diff(here.lsn, s.restart_lsn)::bigint)
     FROM pg_replication_slots s CROSS JOIN
         (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS lsn) here
-    WHERE s.slot_type = 'logical' AND starts_with(s.slot_name, %s) ORDER BY s.slot_name"""
+    WHERE s.slot_type = 'logical' AND {}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,35 +141,31 @@ def slots(source: LogSource, *, prefix: str = PREFIX) -> tuple[SlotStatus, ...]:
         SystemUnreachable: no answer.
     """
     with source.session() as db:
-        return _slots(db, prefix)
+        found = db.execute(f"{_STATUS.format(f'starts_with(s.slot_name, {literal(prefix)})')} ORDER BY s.slot_name".encode()).fetchall()
+    return tuple(_status(row) for (row,) in found)
 
 
-def check_capture(source: LogSource, capture: LogCapture, position: Position) -> SlotStatus:
-    """Prove that the stream goes on exactly behind ``position``, before it is opened.
+def check_capture(session: ReplicationConnection, capture: LogCapture, position: Position) -> SlotStatus:
+    """Prove that the stream goes on exactly behind ``position``, over the connection on which it is going to be opened.
 
     Raises:
         SlotLost: the slot is gone, invalidated, of another kind or ahead of the position, the publication changed, or the server is
             another one or was set back.
         SystemUnreachable: no answer.
     """
-    with source.session() as db:
-        found = [slot for slot in _slots(db, capture.slot) if slot.name == capture.slot]
-        published = fingerprint(db, capture.publication)
-        name = db.info.dbname
-    session = ReplicationConnection(source)
-    try:
-        system_id, _, end, _ = session.execute("IDENTIFY_SYSTEM")
-    finally:
-        session.finish()
+    source = session.source
+    ours = _STATUS.format(f"s.slot_name = {literal(capture.slot)}")
+    found, state = session.execute(f"SELECT ({ours}), ({state_query(capture.publication)})")
+    system_id, _, end, name = session.execute("IDENTIFY_SYSTEM")
 
     def lost(reason: str) -> SlotLost:
         return SlotLost(source.system, capture.slot, reason)
 
     if system_id != capture.system_id:
         raise lost("this is another server than the one the capture began on")
-    if not found:
+    if found is None:
         raise lost("there is no such slot any more")
-    slot = found[0]
+    slot = _status(json.loads(found))
     if slot.lost:
         raise lost(f"the server gave the slot up ({slot.lost})")
     if (slot.plugin, slot.database) != ("pgoutput", name):
@@ -176,29 +174,23 @@ def check_capture(source: LogSource, capture: LogCapture, position: Position) ->
         raise lost(f"the slot stands at {slot.confirmed}, past the {position} that was reached: others read from it or made it anew")
     if parse_lsn(end or "") < position.lsn:
         raise lost(f"the server's log ends at {end}, before the {position} that was reached: it was set back")
-    if published is None:
+    if state is None:
         raise lost(f"the publication '{capture.publication}' is gone")
-    if published != capture.published:
+    if fingerprint(state) != capture.published:
         raise lost(f"the publication '{capture.publication}' is not the one the capture began with")
     return slot
 
 
-def _slots(db: psycopg.Connection[Any], prefix: str) -> tuple[SlotStatus, ...]:
-    found = []
-    for (row,) in db.execute(_STATUS, (prefix,)).fetchall():
-        lost = row.get("invalidation_reason") or ("wal_removed" if row.get("wal_status") == "lost" else "")
-        found.append(
-            SlotStatus(
-                row["slot_name"],
-                row["database"],
-                row["plugin"],
-                row["active"],
-                row["temporary"],
-                Position.parse(row["confirmed_flush_lsn"] or "0/0"),
-                int(row["lag"] or 0),
-                int(row["kept"] or 0),
-                row.get("safe_wal_size"),
-                lost,
-            )
-        )
-    return tuple(found)
+def _status(row: Any) -> SlotStatus:
+    return SlotStatus(
+        row["slot_name"],
+        row["database"],
+        row["plugin"],
+        row["active"],
+        row["temporary"],
+        Position.parse(row["confirmed_flush_lsn"] or "0/0"),
+        int(row["lag"] or 0),
+        int(row["kept"] or 0),
+        row.get("safe_wal_size"),
+        row.get("invalidation_reason") or ("wal_removed" if row.get("wal_status") == "lost" else ""),
+    )

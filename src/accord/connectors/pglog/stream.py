@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
@@ -20,6 +21,8 @@ from accord.model.errors import SystemUnreachable, UsageError
 
 BATCH_ROWS = 50_000
 BATCH_BYTES = 64 << 20
+AGAIN_BYTES = 1 << 20
+"""From so much log on that would be decoded once more it is worth a step of its own that it is not."""
 _PAUSE_SECONDS = 0.1
 _STREAMING_SINCE = 140000
 _ORIGIN_SINCE = 160000
@@ -202,24 +205,35 @@ def open_stream(
         SystemUnreachable: no answer, or another process reads the slot.
     """
     until = time.monotonic() + busy_seconds
-    kept = check_capture(source, capture, after).kept_bytes
     while True:
-        connection = ReplicationConnection(source)
         try:
-            return LogStream(
-                connection, capture, after=after, keys=keys, known=known, streaming=streaming, foreign=foreign, kept_bytes=kept
-            )
+            with contextlib.ExitStack() as failed:
+                connection = ReplicationConnection(source)
+                failed.callback(connection.finish)
+                kept = _prepared(connection, capture, after)
+                stream = LogStream(
+                    connection, capture, after=after, keys=keys, known=known, streaming=streaming, foreign=foreign, kept_bytes=kept
+                )
+                failed.pop_all()
+                return stream
         except errors.ObjectInUse as error:
-            connection.finish()
             if time.monotonic() > until:
                 raise SystemUnreachable(source.system, source.where, str(error).strip().splitlines()[0]) from None
             time.sleep(_PAUSE_SECONDS)
         except (errors.UndefinedObject, errors.ObjectNotInPrerequisiteState) as error:
-            connection.finish()
             raise SlotLost(source.system, capture.slot, str(error).strip().splitlines()[0]) from None
         except psycopg.Error as error:
-            connection.finish()
             raise source.translated(error) from None
+
+
+def _prepared(connection: ReplicationConnection, capture: LogCapture, after: Position) -> int:
+    """Prove that nothing is missing; returns the bytes of log that the server is going to read."""
+    slot = check_capture(connection, capture, after)
+    here = slot.confirmed.lsn + slot.lag_bytes
+    if after.lsn - (here - slot.kept_bytes) < AGAIN_BYTES:
+        return slot.kept_bytes
+    connection.forget(slot.name, format_lsn(after.lsn))
+    return check_capture(connection, capture, after).kept_bytes
 
 
 def _command(connection: ReplicationConnection, capture: LogCapture, after: Position, *, streaming: bool, foreign: bool) -> str:
