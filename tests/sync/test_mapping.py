@@ -9,7 +9,7 @@ import pytest
 
 from accord.model.entity import Field
 from accord.model.errors import NOWHERE, MapError
-from accord.model.flow import FieldMapping
+from accord.model.flow import FieldMapping, Split
 from accord.sync.mapping.units import decimal_text, factor
 
 ID = Field("id", required=True)
@@ -139,6 +139,67 @@ def test_a_value_without_a_code_is_refused_with_the_reason_and_the_row_left_alon
     assert world.rows("b") == {"1": ("o",), "2": ("o",)}
     assert (result.status, result.counts["refused"]) == ("partial", 1)
     assert "'paused' does not fit column v" in result.findings[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("mapping", "first"),
+    [(FieldMapping("v", codes={"o": "open"}), None), (FieldMapping("v", column="v", value="open"), "open")],
+)
+def test_a_value_a_system_cannot_show_differs_from_no_value_there(make_world: Any, mapping: FieldMapping, first: Any) -> None:
+    """An empty column is no coarser form of what it has no word for: taken for one, the change is lost in silence and proven to agree."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, v TEXT)"
+    world = make_world({"a": table, "b": table}, [ID, Field("v")], {"b": mapped(mapping)}, authority={"*": "a"})
+    world.sql("a", "INSERT INTO things VALUES ('1', ?)", first)
+    world.sync()
+    world.sql("a", "UPDATE things SET v = 'paused'")
+
+    results = [world.sync(), world.sync()]
+    proof = world.reconcile()
+
+    assert [(r.status, r.counts["refused"]) for r in results] == [("partial", 1)] * 2
+    assert (results[0].counts["changes"], results[0].counts["verified"]) == (1, 0)
+    assert [(d["left_value"], d["right_value"]) for d in proof.differences.to_pylist()] == [("paused", first)]
+    assert world.rows("b") == {"1": (first,)}
+
+
+def test_a_value_that_stands_as_an_empty_column_is_written_and_proven(make_world: Any) -> None:
+    """Where the map says that nothing means a value, nothing is its right form."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, v TEXT)"
+    none = FieldMapping("v", read="coalesce(v, 'none')", write="nullif(v, 'none')")
+    world = make_world({"a": table, "b": table}, [ID, Field("v")], {"b": mapped(none)})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'none'), ('2', 'x')")
+    world.sync()
+    world.sql("a", "UPDATE things SET v = 'none' WHERE id = '2'")
+
+    result = world.sync()
+
+    assert (result.status, world.rows("b")) == ("done", {"1": (None,), "2": (None,)})
+    assert world.reconcile().agrees
+    assert not world.sync().changed
+
+
+@pytest.mark.parametrize(
+    "b",
+    [
+        (FieldMapping("v", column="text", split=Split(1)), FieldMapping("w", column="text", split=Split(2))),
+        (FieldMapping("v", column="text", read="split_part(text, ' ', 1)", write="concat_ws(' ', v, w)"), FieldMapping("w")),
+    ],
+)
+def test_a_column_made_of_fields_that_another_system_lacks_is_compared_all_the_same(make_world: Any, b: tuple[FieldMapping, ...]) -> None:
+    """A first name is one in a system that knows no last names, too."""
+    tables = {"a": "CREATE TABLE things (id TEXT PRIMARY KEY, v TEXT)", "b": "CREATE TABLE things (id TEXT, text TEXT, w TEXT)"}
+    world = make_world(tables, [ID, Field("v"), Field("w")], {"a": mapped(FieldMapping("v")), "b": mapped(*b)})
+    world.sql("b", "INSERT INTO things VALUES ('1', 'Ann Lee', 'Lee'), ('2', 'Bo Fry', 'Fry')")
+    world.sync()
+    world.sql("a", "UPDATE things SET v = 'Anna' WHERE id = '1'")
+    world.sync()
+    agreed = world.reconcile().agrees
+    world.sql("a", "UPDATE things SET v = 'Bob' WHERE id = '2'")
+
+    proof = world.reconcile()
+
+    assert (agreed, world.rows("b")["1"][0]) == (True, "Anna Lee")
+    assert [(d["key"], d["left_value"], d["right_value"]) for d in proof.differences.to_pylist()] == [('{"id":"2"}', "Bob", "Bo")]
 
 
 def test_a_constant_is_a_value_of_the_entity_and_never_written(make_world: Any) -> None:

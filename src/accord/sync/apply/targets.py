@@ -12,6 +12,7 @@ from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, join_on, names
 from accord.sync.identity.own_key import GIVEN, gives_keys
 from accord.sync.mapping.fields import FieldCode, raw_name
+from accord.sync.mapping.itself import holds_itself, lost, read_back
 
 
 def plan_target(cycle: Cycle, side: Side) -> None:
@@ -19,7 +20,8 @@ def plan_target(cycle: Cycle, side: Side) -> None:
 
     A value counts as different only when it still is after writing and reading it back through the mapping: a column that holds less than
     the canonical value (whole hours, days, three decimals) is as equal as it can be, and is not written again and again.
-    ``_unfit`` holds why a row cannot be written: a value the column's type has no room for.
+    ``_unfit`` holds why a row cannot be written: a value the column has no room for. Where the column would be left empty for it, that is
+    no coarser form of the value: it is wanted all the same, and differs from nothing at all.
     """
     _make_wants(cycle, side)
     if not side.writable:
@@ -42,6 +44,7 @@ def plan_target(cycle: Cycle, side: Side) -> None:
         seen.append(f"w.{raw} AS {quote('wk:' + c.column)}, r.{raw} AS {quote('rk:' + c.column)}")
     for c in written:
         seen.append(f"({_differs(side, c)}) AS {quote('d:' + c.name)}, m.{quote(c.name)} AS {quote('m:' + c.name)}")
+        seen.append(f"{'false' if holds_itself(cycle.entity, side, c) else 'w.' + quote('lost.' + c.name)} AS {quote('l:' + c.name)}")
     for column in columns:
         raw = quote(raw_name(column))
         seen.append(f"w.{raw} AS {quote('w:' + column)}, r.{raw} AS {quote('r:' + column)}")
@@ -58,7 +61,8 @@ def plan_target(cycle: Cycle, side: Side) -> None:
 
 
 def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[FieldCode], *, given: bool) -> list[str]:
-    """Columns of ``plan_<i>`` over rows as seen: ``_editable`` (may be updated there), ``d:`` differs, ``w:`` wanted, ``r:`` read."""
+    """Columns of ``plan_<i>`` over rows as seen: ``_editable`` (may be updated there), ``d:`` differs, ``l:`` lost, ``w:`` wanted,
+    ``r:`` read."""
     fresh = {c.name: f"(NOT _editable OR {quote('d:' + c.name)})" for c in written}
     any_differs = " OR ".join(quote("d:" + c.name) for c in written) or "false"
     op = (
@@ -66,7 +70,7 @@ def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[Field
         f"WHEN _exists AND _editable AND ({any_differs}) THEN 'update' WHEN NOT _exists AND _in AND _ba THEN 'delete' END"
     )
     unfit = [
-        f"CASE WHEN {fresh[c.name]} AND {quote('m:' + c.name)} IS NOT NULL AND {quote('w:' + c.column)} IS NULL "
+        f"CASE WHEN {fresh[c.name]} AND {quote('l:' + c.name)} "
         f"THEN {literal(f'{c.name}: {chr(39)}')} || left(CAST({quote('m:' + c.name)} AS VARCHAR), 60) || "
         f"{literal(chr(39) + ' does not fit column ' + c.column)} END"
         for c in written
@@ -121,12 +125,26 @@ def _make_wants(cycle: Cycle, side: Side) -> None:
     needed = dict.fromkeys(n for c in codes for n in c.needs)
     kept = [n for n in needed if n not in native]
     raw = "".join(f", {quote(raw_name(n))} AS {quote('kept.' + n)}" for n in kept)
-    stage = ", ".join([*(f"{sql} AS {quote(c)}" for c, sql in native.items()), *(f"{quote('kept.' + n)} AS {quote(n)}" for n in kept)])
-    shown = ", ".join([*(f"{quote(c)} AS {quote(raw_name(c))}" for c in native), *(f"{c.read} AS {quote(c.name)}" for c in codes)])
+    told = [c.name for c in codes if c.name not in cycle.keys and not holds_itself(cycle.entity, side, c)]
+    stage = ", ".join(
+        [
+            *(f"{sql} AS {quote(c)}" for c, sql in native.items()),
+            *(f"{quote('kept.' + n)} AS {quote(n)}" for n in kept),
+            *(f"{quote(n)} AS {quote('same.' + n)}" for n in told),
+        ]
+    )
+    shown = ", ".join(
+        [
+            *(f"{quote(c)} AS {quote(raw_name(c))}" for c in native),
+            *(f"{read_back(c) if c.name in told else quote('back.' + c.name)} AS {quote(c.name)}" for c in codes),
+            *(f"{lost(c)} AS {quote('lost.' + c.name)}" for c in codes if c.name in told),
+        ]
+    )
+    came = "".join(f", {c.read} AS {quote('back.' + c.name)}" for c in codes)
     cycle.sql(f"""
-        CREATE OR REPLACE TABLE {side.table("want")} AS SELECT _m, {shown} FROM (
+        CREATE OR REPLACE TABLE {side.table("want")} AS SELECT _m, {shown} FROM (SELECT *{came} FROM (
             SELECT _m, {stage} FROM (SELECT rowid AS _m, * FROM merged WHERE _exists AND NOT _held) m
-            LEFT JOIN (SELECT rowid AS _r{raw} FROM {side.table("cap")}) r ON r._r = coalesce(m._rid_{i}, m._qrid_{i}))""")
+            LEFT JOIN (SELECT rowid AS _r{raw} FROM {side.table("cap")}) r ON r._r = coalesce(m._rid_{i}, m._qrid_{i})))""")
 
 
 def _type(side: Side, column: str) -> str:

@@ -87,6 +87,14 @@ def mapped_columns(mapping: FieldMapping) -> tuple[str, ...]:
     return expression_columns(mapping.read) if mapping.read else (mapping.column or mapping.name,)
 
 
+def written_from(binding: Binding, name: str) -> tuple[str, ...]:
+    """The canonical fields that what is written for a field is made of."""
+    mapping = binding.fields[name]
+    if mapping.write:
+        return expression_columns(mapping.write)
+    return tuple(m.name for m in _same_column(mapping, binding)) if mapping.split is not None else (name,)
+
+
 def compile_field(field: Field, mapping: FieldMapping, binding: Binding, columns: Mapping[str, str]) -> FieldCode:
     """The SQL of one field in one system.
 

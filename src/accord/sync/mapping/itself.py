@@ -1,7 +1,8 @@
-"""Whether a column holds the canonical value itself, so that nothing can happen to it on the way there and back."""
+"""What happens to a canonical value on the way into a column and back: nothing, where it holds the value itself; or it is lost."""
 
 from __future__ import annotations
 
+from accord.connectors.types import quote
 from accord.model.entity import Entity, Field
 from accord.model.flow import FieldMapping
 from accord.model.types import CanonicalType
@@ -32,6 +33,18 @@ def keeps_itself(entity: Entity, side: Side, code: FieldCode) -> bool:
     """
     text = _is_json(entity, code) and _kind(side, code) == "VARCHAR" and _copied(entity, side, code)
     return text or holds_itself(entity, side, code)
+
+
+def lost(code: FieldCode) -> str:
+    """SQL over the value (``same.<field>``), its column as written and what that is read as (``back.<field>``): the column is left empty,
+    and an empty one does not show the value."""
+    same, back = quote(f"same.{code.name}"), quote(f"back.{code.name}")
+    return f"({same} IS NOT NULL AND {quote(code.column)} IS NULL AND {back} IS DISTINCT FROM {same})"
+
+
+def read_back(code: FieldCode) -> str:
+    """SQL, as for ``lost``: the value as the column shows it; one that is lost there is itself, and nothing that an empty column shows."""
+    return f"CASE WHEN {lost(code)} THEN {quote(f'same.{code.name}')} ELSE {quote(f'back.{code.name}')} END"
 
 
 def _copied(entity: Entity, side: Side, code: FieldCode) -> bool:

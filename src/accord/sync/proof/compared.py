@@ -8,8 +8,8 @@ from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, names
 from accord.sync.judge.once import Proofs
 from accord.sync.judge.validate import find_bad
-from accord.sync.mapping.fields import FieldCode
-from accord.sync.mapping.itself import holds_itself
+from accord.sync.mapping.fields import FieldCode, written_from
+from accord.sync.mapping.itself import holds_itself, read_back
 from accord.sync.proof.diff import compare_digests, name_differences
 from accord.sync.result import PairResult
 
@@ -77,23 +77,23 @@ def as_both_show(cycle: Cycle, left: Side, right: Side, fields: Sequence[str], r
     query = f"SELECT {names((*cycle.keys, *more, *fields))} FROM {rows}"
     for through in (right, left):
         codes = [through.codes[f] for f in fields]
-        exact = [c for c in codes if c.write is None or tuple(c.needs) != (c.column,) or holds_itself(cycle.entity, through, c)]
-        back = [c for c in codes if c not in exact]
-        kept = [*cycle.keys, *more, *(c.name for c in exact)]
-        # In two steps, because a read expression names the system's columns, which may be called like canonical fields.
-        written = ", ".join(
-            [
-                *(f"{quote(n)} AS {quote('same.' + n)}" for n in kept),
-                *(f"CAST({c.write} AS {_column_type(through, c.column)}) AS {quote(c.column)}" for c in _once(back)),
-            ]
-        )
-        read = ", ".join([*(f"{quote('same.' + n)} AS {quote(n)}" for n in kept), *(f"{c.read} AS {quote(c.name)}" for c in _once(back))])
-        rest = [c for c in back if c not in _once(back)]
-        if rest:
-            written += "".join(f", {quote(c.name)} AS {quote('same.' + c.name)}" for c in rest)
-            read += "".join(f", {quote('same.' + c.name)} AS {quote(c.name)}" for c in rest)
-        query = f"SELECT {read} FROM (SELECT {written} FROM ({query}))"
+        back = _once([c for c in codes if _comes_back(cycle, through, c, fields)])
+        kept = [*cycle.keys, *more, *fields]
+        # In steps, because a read expression names the system's columns, which may be called like canonical fields.
+        written = [f"{quote(n)} AS {quote('same.' + n)}" for n in kept]
+        written += [f"CAST({c.write} AS {_column_type(through, c.column)}) AS {quote(c.column)}" for c in back]
+        came = "".join(f", {c.read} AS {quote('back.' + c.name)}" for c in back)
+        reads = {c.name: read_back(c) for c in back}
+        read = ", ".join(f"{reads.get(n, quote('same.' + n))} AS {quote(n)}" for n in kept)
+        query = f"SELECT {read} FROM (SELECT *{came} FROM (SELECT {', '.join(written)} FROM ({query})))"
     return f"SELECT {names((*cycle.keys, *more, *fields))} FROM ({query})"
+
+
+def _comes_back(cycle: Cycle, side: Side, code: FieldCode, fields: Sequence[str]) -> bool:
+    """Whether a value can be written to the one column it is read from, and may be another one then."""
+    if code.write is None or tuple(code.needs) != (code.column,) or holds_itself(cycle.entity, side, code):
+        return False
+    return {f.lower() for f in written_from(side.binding, code.name)} <= {f.lower() for f in (*cycle.keys, *fields)}
 
 
 def _once(codes: list[FieldCode]) -> list[FieldCode]:
