@@ -80,6 +80,23 @@ def test_a_decision_waits_for_the_next_run_and_is_then_agreed_everywhere(quarrel
     assert not quarrel.sync().changed
 
 
+def test_a_second_person_does_not_undo_a_decision_without_a_word(quarrel: Any) -> None:
+    """Both would be told that the next run carries out what they chose."""
+    (task,) = open_conflicts(quarrel.store, ["things"])
+    for _ in range(2):  # said twice, it is one decision
+        ask(quarrel, decide, task.id, take="a")
+
+    with pytest.raises(UsageError, match="was decided by ann"):
+        ask(quarrel, decide, task.id, take="b", by="bob")
+    ask(quarrel, decide, task.id, take="b", by="ann", force=True)
+    quarrel.sync()
+
+    assert len(list(quarrel.store.read(types=["conflict.decided"]))) == 2
+    assert shown(quarrel) == ["y"] * 3
+    with pytest.raises(UsageError, match="no single open conflict"):
+        ask(quarrel, decide, task.id, take="a")
+
+
 def test_an_edit_after_the_decision_opens_the_conflict_again(quarrel: Any) -> None:
     """The decision was about other values; what somebody wrote since must not be overwritten by it."""
     (task,) = open_conflicts(quarrel.store, ["things"])

@@ -36,7 +36,9 @@ def conflicts(
     null: bool = typer.Option(False, "--null", help="With --decide: no value."),
     restore_id: str = typer.Option("", "--restore", metavar="ID", help="Make this lost value the agreed one in all systems, now."),
     by: str = typer.Option("", "--by", metavar="NAME", help="Who decides or restores; kept with the record."),
-    force: bool = typer.Option(False, "--force", help="With --restore: also when the field changed since."),
+    force: bool = typer.Option(
+        False, "--force", help="With --restore: also when the field changed since. With --decide: in place of a decision."
+    ),
 ) -> int:
     """Exit code 1: the value to restore was overtaken by a newer edit; 2: no such conflict, or it cannot be decided so."""
     writes = bool(decide_id or restore_id)
@@ -47,7 +49,7 @@ def conflicts(
         if decide_id and restore_id:
             raise UsageError("--decide and --restore are two things.", expected="Give one of them.")
         if decide_id:
-            return _decide(workspace, decide_id, take=take, value=value, null=null, by=by, as_json=json)
+            return _decide(workspace, decide_id, take=take, value=value, null=null, by=by, force=force, as_json=json)
         if restore_id:
             return _restore(workspace, restore_id, by=by, force=force, as_json=json)
         if take or null or force or value is not None:
@@ -62,11 +64,12 @@ def conflicts(
     return 0
 
 
-def _decide(workspace: Workspace, id_: str, *, take: str, value: str | None, null: bool, by: str, as_json: bool) -> int:
+def _decide(workspace: Workspace, id_: str, *, take: str, value: str | None, null: bool, by: str, force: bool, as_json: bool) -> int:
     if [bool(take), value is not None, null].count(True) != 1:
         raise UsageError("--decide needs one value.", expected="Give one of --take BINDING, --value V or --null.")
-    now = clock()
-    task = decide(workspace.map, workspace.connectors(), workspace.store, id_, take=take, value=value, by=by, run=new_run_id(now), now=now)
+    now, systems = clock(), workspace.connectors()
+    run = new_run_id(now)
+    task = decide(workspace.map, systems, workspace.store, id_, take=take, value=value, by=by, run=run, now=now, force=force)
     if as_json:
         emit_json({"command": "conflicts", "decided": task.id, "flow": task.flow, "by": by})
     else:

@@ -5,6 +5,7 @@ Nothing is written to a system here. The run that follows does it as it writes e
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from accord.model.errors import UnknownName, UsageError
 from accord.model.event import Event, ObjectRef
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
+from accord.store.database import Rows
 from accord.sync.cycle import Cycle, key_json, storage_type
 from accord.sync.merge.again import AGAIN, last_agreed
 from accord.sync.merge.conflict_list import LostValue, OpenConflict, lost_values, open_conflicts
@@ -35,10 +37,12 @@ def decide(
     by: str,
     run: str,
     now: datetime,
+    force: bool = False,
 ) -> OpenConflict:
     """Decide an open conflict: the value that a binding shows, or another one. The next run of the flow carries it out.
 
-    An edit in one of the systems before that run makes the decision void, and the conflict is open again.
+    An edit in one of the systems before that run makes the decision void, and the conflict is open again. The same decision once more is
+    harmless.
 
     Args:
         map: holds the flow.
@@ -50,9 +54,10 @@ def decide(
         by: who decides.
         run: id for the record.
         now: the time, aware.
+        force: also when somebody decided otherwise and no run has carried that out yet.
 
     Raises:
-        UsageError: no such conflict is open, or the value is none of the field's type.
+        UsageError: no such conflict is open, somebody decided otherwise, or the value is none of the field's type.
         UnknownName: the conflict has no value of that binding.
     """
     _somebody(by)
@@ -65,8 +70,25 @@ def decide(
         _fits(cycle, task.field, value)
         seen, _ = _shown(cycle, task.key, task.field)
     body = {"flow": task.flow, "key": task.key, "field": task.field, "value": value, "take": take, "seen": {**seen, **task.values}}
-    _note(store, "conflict.decided", task.id, body, by=by, now=now)
+    _note_decision(store, task, body, by=by, now=now, force=force)
     return task
+
+
+def _note_decision(store: Store, task: OpenConflict, body: dict[str, Any], *, by: str, now: datetime, force: bool) -> None:
+    """Note it, unless somebody was faster: of two people who decide at once, one is told so."""
+
+    def note(rows: Rows) -> tuple[list[Event], None]:
+        status, value, who = rows.rows('SELECT status, "value", decided_by FROM conflict WHERE id = ?', task.id)[0]
+        if status == "closed":
+            raise UsageError(f"conflict {task.id} was settled meanwhile.", expected="Expected an id that 'accord conflicts --open' shows.")
+        if status == "decided" and (json.loads(value), who) == (body["value"], by):
+            return [], None
+        if status == "decided" and not force:
+            what = f"conflict {task.id} was decided by {who}; the next run carries that out."
+            raise UsageError(what, expected="Use --force to decide otherwise before that.")
+        return [_event("conflict.decided", task.id, body, rows.rows("SELECT seq FROM log_head")[0][0] + 1, by=by, now=now)], None
+
+    store.transact(note)
 
 
 def restore(
@@ -179,6 +201,9 @@ def _shown(cycle: Cycle, key: str, field: str) -> tuple[dict[str, str | None], t
 
 
 def _note(store: Store, type_: str, id_: str, body: dict[str, Any], *, by: str, now: datetime) -> None:
+    store.append([_event(type_, id_, body, store.head().seq + 1, by=by, now=now)])
+
+
+def _event(type_: str, id_: str, body: dict[str, Any], number: int, *, by: str, now: datetime) -> Event:
     about = (ObjectRef("flow", str(body["flow"])), ObjectRef("conflict", id_))
-    number = store.head().seq + 1
-    store.append([Event(f"{type_}:{id_}:{number}", type_, now, by, {"id": id_, "by": by, **body}, about)])
+    return Event(f"{type_}:{id_}:{number}", type_, now, by, {"id": id_, "by": by, **body}, about)
