@@ -126,6 +126,7 @@ class MysqlServer:
 
     def __init__(self, *options: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="acc-my-"))  # short: a socket path holds 107 bytes
+        (self.folder / "tmp").mkdir()
         self.options = options
         self.process: subprocess.Popen[bytes] | None = None
         with socket.socket() as free:
@@ -143,6 +144,7 @@ class MysqlServer:
                 shutil.which(program) or f"/usr/sbin/{program}",
                 "--no-defaults",
                 f"--datadir={self.folder / 'data'}",
+                f"--tmpdir={self.folder / 'tmp'}",  # a server that starts removes the temporary tables of all that share its folder
                 *user,
                 *options,
             ]
