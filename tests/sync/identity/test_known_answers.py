@@ -136,3 +136,17 @@ def test_a_trained_model_finds_them_as_well(registers: Any) -> None:
     precision, recall = measured(found_pairs(world), truth)
     assert precision >= 0.98
     assert recall >= 0.85
+
+
+def test_a_model_is_trained_only_where_there_is_somebody_to_weigh(registers: Any) -> None:
+    """No model can be made of people of one system whose names all differ; that is no reason to stop, and least in each later run."""
+    rule = MatchRule("model", model="splink", normalized=("born",), fuzzy={"name": "jaro_winkler 0.88"}, block=("postcode",))
+    world, _ = registers(0, rule)
+    world.sql(
+        "left", "INSERT INTO things VALUES ('L1', 'Ann Lee', NULL, '1000', '1970-01-11'), ('L2', 'Bo Fry', NULL, '1000', '1980-01-11')"
+    )
+
+    first, second = world.sync(), world.sync(whole=True)
+
+    assert (first.status, sorted(row[0] for row in world.rows("right").values())) == ("done", ["Ann Lee", "Bo Fry"])
+    assert not second.changed

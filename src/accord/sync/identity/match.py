@@ -109,6 +109,10 @@ def find_pairs(cycle: Cycle, rule: MatchRule) -> None:
         # Likeness alone says little within one system: two of a family look as alike as one person written twice.
         holds.append("l.side <> r.side")
     if rule.model:
+        near = " AND ".join([pair_condition(), *holds, *(f"l.e{i} = r.e{i}" for i in range(blocks))])
+        if not cycle.count(f"SELECT count(*) FROM (SELECT 1 FROM keyed l JOIN keyed r ON {near} LIMIT 1)"):
+            collect_pairs(cycle, "SELECT k, k, k0, k0, 0.0 FROM keyed WHERE false")  # nobody to weigh: a model may not even be trained then
+            return
         weighed_pairs(cycle, rule, blocks)
         ways = "SELECT a, b, score FROM weighed UNION ALL SELECT b, a, score FROM weighed"
         rows = f"({ways}) w JOIN keyed l ON l.rowid = w.a JOIN keyed r ON r.rowid = w.b"

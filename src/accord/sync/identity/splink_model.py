@@ -65,7 +65,8 @@ def weighed_pairs(cycle: Cycle, rule: MatchRule, blocks: int) -> None:
                 linker.training.estimate_parameters_using_expectation_maximisation(splink.block_on(column))
             found = linker.inference.predict(threshold_match_probability=rule.probability).as_duckdbpyrelation()
         except (EMTrainingException, SplinkException, ValueError) as error:
-            what = f"match rule '{rule.name}': splink cannot train a model on {rows.num_rows} rows: {error}"
+            why = str(error).strip().partition("\n")[0].rstrip(".")
+            what = f"match rule '{rule.name}': splink cannot train a model on {rows.num_rows} rows: {why}"
             raise TerminalError(f"{what}. Give it more rows, or measures with limits of your own.") from error
         pairs = found.project("unique_id_l AS a, unique_id_r AS b, match_probability AS score").to_arrow_table()
     cycle.con.register("weighed_rows", pairs)
