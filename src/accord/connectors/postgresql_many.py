@@ -30,7 +30,7 @@ def write_many(db: psycopg.Connection[Any], table: str, batch: ChangeBatch, of: 
         with db.transaction():
             for statement in _prepared(table, batch, typed):
                 db.execute(statement.encode())
-            if db.execute(_doubled(len(batch.key)).encode()).fetchone() != (0,):
+            if db.execute(_doubled(len(batch.key)).encode()).fetchone() is not None:
                 raise _Unfit
             done = 0
             for statement in _statements(table, batch, of):
@@ -61,7 +61,7 @@ def _prepared(table: str, batch: ChangeBatch, typed: str) -> tuple[str, ...]:
 
 def _doubled(keys: int) -> str:
     shorts = ", ".join(f"k{i}" for i in range(keys))
-    return f"SELECT count(*) - count(DISTINCT ROW({shorts})) FROM accord_typed"
+    return f"SELECT 1 FROM accord_typed GROUP BY {shorts} HAVING count(*) > 1 LIMIT 1"
 
 
 def _conditions(batch: ChangeBatch, of: Mapping[str, PgColumn]) -> tuple[str, str, str]:

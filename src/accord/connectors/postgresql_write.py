@@ -50,7 +50,7 @@ def write(
     of = {short: columns[name.removeprefix(OLD) if short[0] == "o" else name] for short, name in texts.items()}
     typed = "".join(f", {of[short].from_text(short, to_write=short[0] != 'o')} AS {short}" for short in texts)
     _run(db, f"CREATE TEMP TABLE accord_typed ON COMMIT DROP AS SELECT row, op{typed} FROM accord_stage LIMIT 0")
-    _run(db, "CREATE TEMP TABLE accord_verdict (row bigint PRIMARY KEY, outcome text) ON COMMIT DROP")
+    _run(db, "CREATE TEMP TABLE accord_verdict (row bigint, outcome text) ON COMMIT DROP")
 
     default = key_default(db, table, batch.gives) if batch.gives else ""
 
@@ -64,6 +64,11 @@ def write(
         return None
 
     easily = not (unstorable or batch.gives) and write_many(db, table, batch, of, typed)
+    if not easily:  # its statements are about parts of the batch, down to a single row
+        _run(
+            db,
+            "ALTER TABLE accord_verdict ADD PRIMARY KEY (row); ALTER TABLE accord_stage ADD PRIMARY KEY (row); ANALYZE accord_stage (row)",
+        )
     refusals = {} if easily else dict(apply_in_halves(range(1, batch.rows.num_rows + 1), attempt))
     given = _given(db, batch) if batch.gives else None
     verdicts = db.execute("SELECT row, outcome FROM accord_verdict").fetchall()
@@ -92,10 +97,7 @@ def _given(db: psycopg.Connection[Any], batch: ChangeBatch) -> dict[int, str]:
 
 def _stage(db: psycopg.Connection[Any], con: duckdb.DuckDBPyConnection, texts: Mapping[str, str], staged: Staged) -> dict[int, str]:
     """Copy the batch into ``accord_stage``; rows that PostgreSQL cannot hold at all are left out and returned with the reason."""
-    _run(
-        db,
-        f"CREATE TEMP TABLE accord_stage (row bigint PRIMARY KEY, op text{''.join(f', {short} text' for short in texts)}) ON COMMIT DROP",
-    )
+    _run(db, f"CREATE TEMP TABLE accord_stage (row bigint, op text{''.join(f', {short} text' for short in texts)}) ON COMMIT DROP")
     present = {short: quote(name) if name in staged.given else "NULL::VARCHAR" for short, name in texts.items()}
     spoken = [quote(name) for name, kind in staged.given.items() if name not in (OP, ROW) and decide.type_of(kind).name in ("text", "json")]
     held = " OR ".join(f"coalesce(contains({value}, chr(0)), false)" for value in spoken) or "false"
@@ -111,7 +113,6 @@ def _stage(db: psycopg.Connection[Any], con: duckdb.DuckDBPyConnection, texts: M
             sink = io.BytesIO()
             csv.write_csv(part, sink, options)
             copy.write(sink.getvalue())
-    _run(db, "ANALYZE accord_stage (row)")
     return unstorable
 
 

@@ -84,9 +84,8 @@ def read_log(cycle: Cycle, side: Side, after: str | None) -> Log:
     )
     log = Log(feed, after, 0)
     cycle.logs[side.name] = log
-    filled = cycle.notes.get("fills", {}).get(side.name, {})
-    if filled.get("written") and isinstance(feed, Sparing):
-        feed.leave_out(str(filled["stamp"]))
+    if _filled(cycle, side) and isinstance(feed, Sparing):
+        feed.leave_out(str(cycle.notes["fills"][side.name]["stamp"]))
     parts, more = [], True
     for _ in range(BATCHES):
         found = feed.read()
@@ -246,6 +245,10 @@ def _counted_more(cycle: Cycle, side: Side) -> bool:
     return now is not None and before is not None and now > before
 
 
+def _filled(cycle: Cycle, side: Side) -> bool:
+    return bool(cycle.notes.get("fills", {}).get(side.name, {}).get("written"))
+
+
 def note_written(cycle: Cycle, side: Side, rows: int) -> None:
     """Count what this run writes itself among what the next one finds written."""
     known = cycle.notes.get("written", {})
@@ -262,6 +265,9 @@ def read_digests(cycle: Cycle, side: Side) -> bool:
     keys, connector, resource, where = key_columns(cycle, side), side.connector, side.binding.resource, side.binding.where
     try:
         side.mark = version_mark(cycle, side)
+        # What a fill wrote may be counted only after it; of other rows there is a number now, before they are read.
+        if isinstance(connector, Summed) and side.name not in cycle.notes.get("written", {}) and not _filled(cycle, side):
+            _counted_more(cycle, side)
         if side.mark and isinstance(connector, Versioned):
             relation = connector.version_rows(cycle.con, resource, keys, where)
         else:
