@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from accord.connectors import files
+from accord.connectors.duck import open_duck
+from accord.connectors.unreadable import BROKEN, MARK, WHY_BROKEN, rows_alone
 from accord.model.errors import DataRefused, SystemChanged, SystemUnreachable, UsageError
+from accord.model.types import CanonicalType
 
 
 def test_a_quoted_nothing_is_empty_text_and_an_unquoted_one_null(opened: Any, rows_of: Any, tmp_path: Path) -> None:
@@ -51,8 +55,9 @@ def test_latin_1_is_read_when_it_is_declared(opened: Any, rows_of: Any, change: 
     [
         (b"", "", "the file is empty"),
         (b"id,a,a\n1,2,3\n", ":1", "'a' stands twice"),
-        (b"id,a\n1,2\n2,3,4\n", ":3", "3 columns. Expected 2 columns"),
-        (b"id,a\n1,2\n2\n", ":3", "1 columns. Expected 2 columns"),
+        (b"id,a\n1,2,3\n2,3,4\n", ":2", "3 columns. Expected 2 columns"),
+        (b"id,a\n1,2\n2", ":3", "1 columns. Expected 2 columns"),
+        (b'id,a,b\n1,2,3\n2,"open\n3,shut",4,5\n', ":3", "4 columns in a row of 2 lines. Expected 3 columns as in the header, and a quote"),
         (b'id,a\n1,2\n2,"open\n', ":3", "quote"),
         (b"\xff\xfe\n", ":1", "not utf-8"),
     ],
@@ -68,6 +73,48 @@ def test_a_broken_file_is_refused_with_file_and_line(
 
     assert f"t.csv{line}" in str(caught.value)
     assert words in str(caught.value)
+
+
+def test_a_line_with_too_many_or_too_few_values_is_kept_apart(opened: Any, rows_of: Any, change: Any, tmp_path: Path) -> None:
+    """It is the matter of that line; when the file is written it stays as it is, byte for byte."""
+    path = tmp_path / "t.csv"
+    path.write_bytes(b'\xef\xbb\xbfid,a\r\n1,"x\r\ny"\r\n2,"3, 4",\xff\r\n\r\n5\r\n6,z,,\r\n')
+    connector = opened("csv")
+
+    rows = rows_of(connector, "t")
+    change(connector, "t", "update", [{"id": "6", "a": "new"}], [{"a": "z"}])
+
+    said = [(r["id"], r["a"], r[BROKEN], r[WHY_BROKEN]) for r in rows]
+    assert said == [
+        ("1", "x\r\ny", None, None),
+        (None, None, f'2,"3, 4",{MARK}xFF', "line 4 is no row: 3 columns; expected 2 columns as in the header"),
+        (None, None, "5", "line 6 is no row: 1 columns; expected 2 columns as in the header"),
+        ("6", "z", None, None),
+    ]
+    assert path.read_bytes() == b'id,a\n1,"x\r\ny"\n2,"3, 4",\xff\n5\n6,new\n'
+
+
+def test_who_looks_at_the_columns_of_a_file_sees_only_its_own(opened: Any, tmp_path: Path) -> None:
+    """What marks a line that is no row, or a text that is none, is nothing to propose a field for."""
+    (tmp_path / "t.csv").write_bytes(b"id,a\n1,2\n2,3,4\n3,\xff\n")
+
+    with closing(open_duck()) as con:
+        relation = opened("csv").scan(con, "t")
+        found = con.execute(rows_alone(con, relation))
+
+        assert [column[0] for column in found.description] == ["id", "a"]
+        assert [row[0] for row in found.fetchall()] == ["1", "3"]
+
+
+def test_a_line_that_is_no_row_does_not_become_one_when_a_column_is_added(opened: Any, tmp_path: Path) -> None:
+    """Its third value was never meant for the new column."""
+    path = tmp_path / "t.csv"
+    path.write_text("id,a\n1,2\n2,3,4\n")
+
+    with pytest.raises(DataRefused, match="line 3 is no row"):
+        opened("csv").add_columns("t", {"b": CanonicalType("text")})
+
+    assert path.read_text() == "id,a\n1,2\n2,3,4\n"
 
 
 def test_order_of_rows_and_columns_stays(opened: Any, change: Any, tmp_path: Path) -> None:

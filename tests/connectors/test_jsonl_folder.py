@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accord.connectors import json_lines
-from accord.connectors.unreadable import MARK, flag
+from accord.connectors.unreadable import BROKEN, MARK, WHY_BROKEN, flag
 from accord.model.errors import DataRefused
 from accord.model.system import Resource
 
@@ -84,26 +85,46 @@ def test_text_that_looks_like_a_number_stays_text_among_texts(opened: Any, chang
         ('{"a": 1} {"b": 2}', "no JSON"),
     ],
 )
-def test_a_bad_line_is_refused_with_its_number(bad: str, words: str, opened: Any, rows_of: Any, tmp_path: Path) -> None:
-    """Also the last line of a file whose writer was killed."""
-    (tmp_path / "t.jsonl").write_text('{"id": "1"}\n\n' + bad)
+def test_a_bad_line_is_kept_apart_but_for_the_last_of_a_file_that_ends_in_it(
+    bad: str, words: str, opened: Any, rows_of: Any, tmp_path: Path
+) -> None:
+    """The writer of such a file was killed: nobody knows what was to follow. Nor is a file of lines what has none that can be read."""
+    (tmp_path / "t.jsonl").write_text('{"id": "1"}\n\n' + bad + '\n{"id": "2"}\n')
+    (tmp_path / "cut.jsonl").write_text('{"id": "1"}\n\n' + bad)
+    (tmp_path / "none.jsonl").write_text(bad + "\n" + bad + "\n")
 
-    with pytest.raises(DataRefused, match=r"t\.jsonl:3") as caught:
-        rows_of(opened("jsonl"), "t")
+    rows = rows_of(opened("jsonl"), "t")
 
-    assert words in str(caught.value)
+    assert [(r["id"], r[BROKEN]) for r in rows] == [("1", None), (None, bad), ("2", None)]
+    assert re.search(f"^line 3 is no row of JSON lines: .*{words}.*; expected one JSON object per line$", rows[1][WHY_BROKEN])
+    for name, line in (("cut", 3), ("none", 1)):
+        with pytest.raises(DataRefused, match=rf"{name}\.jsonl:{line}: .*{words}"):
+            rows_of(opened("jsonl"), name)
 
 
-def test_bytes_that_are_not_utf_8_are_marked_in_their_row_and_refused_in_a_name(opened: Any, rows_of: Any, tmp_path: Path) -> None:
-    """A value is the matter of its row; a name is one of a column of all rows."""
+def test_a_bad_line_stays_byte_for_byte_when_others_are_written(opened: Any, change: Any, tmp_path: Path) -> None:
+    """It is somebody's row, and the only place where it stands."""
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(b'{"id": "1", "n": 1}\r\n{"id": "2" \xff\r\n{"n" 5}\n{"id": "3", "n": 3}\n')
+
+    change(opened("jsonl"), "t", "update", [{"id": "3", "n": "4"}], [{"n": "3"}])
+
+    assert path.read_bytes() == b'{"id": "1", "n": 1}\r\n{"id": "2" \xff\r\n{"n" 5}\n{"id": "3", "n": 4}\n'
+
+
+def test_bytes_that_are_not_utf_8_are_marked_in_their_row_and_in_a_name_break_the_line(opened: Any, rows_of: Any, tmp_path: Path) -> None:
+    """A value is the matter of its field; of a name nobody knows which field it is."""
     (tmp_path / "t.jsonl").write_bytes(b'{"id": "1"}\n{"id": "\xff"}\n')
     (tmp_path / "u.jsonl").write_bytes(b'{"id": "1"}\n{"\xff": "1"}\n')
 
     rows = rows_of(opened("jsonl"), "t")
 
     assert rows == [{"id": "1", flag("id"): False}, {"id": f"{MARK}xFF", flag("id"): True}]
-    with pytest.raises(DataRefused, match=r"u\.jsonl:2"):
-        rows_of(opened("jsonl"), "u")
+    broken = rows_of(opened("jsonl"), "u")[1]
+    assert (broken["id"], broken[WHY_BROKEN].split(": ")[1]) == (
+        None,
+        "the name of a member is not UTF-8; expected one JSON object per line",
+    )
 
 
 def test_a_file_in_which_every_line_has_its_own_members_is_refused(opened: Any, rows_of: Any, tmp_path: Path) -> None:

@@ -89,16 +89,29 @@ def test_a_file_that_is_no_database_is_refused_by_name(shop: Path, run_accord: R
     assert result.returncode in (1, 3)
 
 
-def test_a_ragged_csv_is_refused_with_file_and_line(shop: Path, run_accord: Run) -> None:
-    """A shifted column would overwrite good data everywhere."""
+def test_a_ragged_line_of_csv_is_held_back_with_its_number(shop: Path, run_accord: Run) -> None:
+    """A shifted column would overwrite good data everywhere; all other lines pass, and its own row is not taken for deleted."""
+    assert run_accord("sync", shop).returncode == 0
     path = shop / "systems" / "desk" / "clients.csv"
     lines = path.read_text().splitlines()
     lines[10] += ",one,too,many"
     path.write_text("\n".join(lines) + "\n")
 
-    result = run_accord("sync", shop)
+    result = run_accord("sync", shop, "--json")
 
-    assert_clear(result, 1, "clients.csv:11")
+    (customers,) = (f for f in json.loads(result.stdout)["flows"] if f["flow"] == "customers")
+    assert (result.returncode, customers["waiting"], customers["counts"]["deleted"], customers["counts"]["updated"]) == (0, 1, 0, 0)
+    assert_clear(run_accord("quarantine", "list", shop), 0, "line 11 is no row")
+
+
+def test_a_csv_file_with_an_open_quote_is_refused_with_file_and_line(shop: Path, run_accord: Run) -> None:
+    """Nobody can tell how many of the lines behind it the quote takes in."""
+    path = shop / "systems" / "desk" / "clients.csv"
+    lines = path.read_text().splitlines()
+    lines[10] = lines[10].replace(",", ',"', 1)
+    path.write_text("\n".join(lines) + "\n")
+
+    assert_clear(run_accord("sync", shop), 1, "clients.csv:11", "quote")
 
 
 def test_an_emptied_table_is_a_mass_delete_and_is_stopped(shop: Path, run_accord: Run) -> None:
@@ -220,7 +233,7 @@ def test_errors_come_as_json_when_json_is_asked_for(tmp_path: Path, run_accord: 
 def test_a_flow_that_is_refused_does_not_stop_the_flows_beside_it(shop: Path, run_accord: Run) -> None:
     """One team's broken file must not keep the others' data waiting; what the others did must be told."""
     path = shop / "systems" / "desk" / "clients.csv"
-    path.write_text(path.read_text() + "C999,x@example.org,B,note,one too many\n")
+    path.write_text(path.read_text() + 'C999,"x@example.org,B,note\n')
 
     result = run_accord("sync", shop, "--json")
 

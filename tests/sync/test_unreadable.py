@@ -309,3 +309,63 @@ def test_a_comparison_of_two_systems_shows_such_a_text_as_a_difference(tmp_path:
 
     assert found.differences.num_rows == 1
     world.close()
+
+
+JSON_LINES = {
+    "k1": b'{"id": "k1", "v": "one", "n": 1}',
+    "k2": b'{"id": "k2", "v": "two", "n": 1}',
+    "k3": b'{"id": "k3", "v": "three", "n": 1}',
+}
+CSV_LINES = {"": b"id,v,n", "k1": b"k1,one,1", "k2": b"k2,two,1", "k3": b"k3,three,1"}
+
+
+@pytest.mark.parametrize(("kind", "lines", "broken"), [("jsonl", JSON_LINES, b'{"id": "k2", "v": "t'), ("csv", CSV_LINES, b"k2,t,wo,1")])
+def test_a_line_that_is_no_row_costs_that_line_alone(kind: str, lines: Mapping[str, bytes], broken: bytes, tmp_path: Path) -> None:
+    """All others pass, both ways; what it held before is not deleted, nor is anything else while it stands."""
+    at = tmp_path / "source"
+    at.mkdir()
+    file = at / f"things.{kind}"
+
+    def write(rows: Mapping[str, bytes]) -> None:
+        file.write_bytes(b"".join(line + b"\n" for line in rows.values()))
+
+    write(lines)
+    world = World(tmp_path, kind, "source", direction="both")
+    world.sync()
+
+    # One line is spoiled, one edited, one deleted; and the other system edits the row of the first, and one more, and has a new one.
+    write({k: line.replace(b"one", b"edited") for k, line in (lines | {"k2": broken}).items() if k != "k3"})
+    with closing(sqlite3.connect(tmp_path / "target.db")) as db, db:
+        db.execute("UPDATE things SET v = 'changed' WHERE id = 'k2'")
+        db.execute("INSERT INTO things VALUES ('k4', 'new', 1)")
+    second, third = world.sync(), world.sync()
+
+    assert (second.counts["deleted"], third.changed) == (0, False)
+    assert world.passed() == {"k1": "edited", "k2": "changed", "k3": "three", "k4": "new"}
+    ((said,),) = (world.held().values(),)
+    assert said[0].startswith("line 3 is no row: 4 columns" if kind == "csv" else "line 2 is no row of JSON lines: no JSON")
+    assert {f.kind: f.count for f in third.findings} == {"quarantine": 1, "unreadable_line": 2}
+    now = file.read_bytes().splitlines()
+    assert (broken in now, b"k2" in b"".join(n for n in now if n != broken), b"new" in now[-1]) == (True, False, True)
+
+    file.write_bytes(b"".join((lines["k2"] if n == broken else n) + b"\n" for n in now))
+    last = world.sync()
+
+    assert (last.counts["released"], last.counts["deleted"], world.held()) == (1, 1, {})
+    assert world.passed() == {"k1": "edited", "k2": "changed", "k4": "new"}
+    assert b"changed" in file.read_bytes()
+    assert not world.sync().changed
+    world.close()
+
+
+def test_a_first_load_looks_at_every_line(tmp_path: Path) -> None:
+    """The fast path carries only rows."""
+    lines = [b'{"id": "k%d", "v": "x", "n": 1}' % n for n in range(12_000)]
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "things.jsonl").write_bytes(b"\n".join([*lines[:5000], b"{", *lines[5000:]]) + b"\n")
+    world = World(tmp_path, "jsonl", "source")
+
+    world.sync()
+
+    assert (len(world.passed()), len(world.held())) == (12_000, 1)
+    world.close()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import duckdb
+import pyarrow as pa
 
-from accord.connectors.column_names import checked
+from accord.connectors.column_names import RESERVED, checked
+from accord.connectors.csv_lines import PLACE, Dialect, copy_with_places
 from accord.connectors.decide import Staged
 from accord.connectors.duck import open_duck
 from accord.connectors.file_merge import LINE
@@ -21,7 +22,7 @@ from accord.connectors.files import folder_lock, replace_file
 from accord.connectors.folder import Folder
 from accord.connectors.protocol import Capabilities
 from accord.connectors.types import literal, path_literal, quote
-from accord.connectors.unreadable import MARKED, flagged, flags, restored
+from accord.connectors.unreadable import BROKEN, WHY_BROKEN, flags, is_flag, restored
 from accord.model.errors import DataRefused, UsageError
 from accord.model.types import CanonicalType
 
@@ -63,38 +64,49 @@ class CsvConnector(Folder):
         return given
 
     def load(self, con: duckdb.DuckDBPyConnection, resource: str, path: Path, table: str) -> None:
-        """Read all of it as text; a line with another number of columns than the header is refused with its number."""
+        """Read all of it as text; a line with another number of columns than the header is kept apart (``unreadable.BROKEN``)."""
         header = self._header(path)
         try:
-            self._read(con, path, header, table)
+            self._read(con, path, header, table, self._encoding)
         except duckdb.Error as error:
             refused = refusal(path, str(error), len(header))
-            if refused.what != NOT_UTF8 or self._encoding != "utf-8":
+            if not (refused.what.endswith(" columns") or (refused.what == NOT_UTF8 and self._encoding == "utf-8")):
                 raise refused from error
             con.execute(f"DROP TABLE IF EXISTS {table}")
-            self._read_marked(con, path, header, table)
+            try:
+                self._read_apart(con, path, header, table)
+            except (csv.Error, UnicodeError):
+                raise refused from error
 
-    def _read_marked(self, con: duckdb.DuckDBPyConnection, path: Path, header: list[str], table: str) -> None:
-        """Read a file in which some bytes are no text: each row with its own."""
+    def _read_apart(self, con: duckdb.DuckDBPyConnection, path: Path, header: list[str], table: str) -> None:
+        """Read a file in which some bytes are no text, or some lines no rows: each with its own."""
+        dialect = Dialect(self._encoding, self._separator, self._quote)
         with tempfile.TemporaryDirectory(prefix="accord-") as folder:
             copy = Path(folder) / path.name
-            with path.open(encoding="utf-8", errors=MARKED, newline="") as source, copy.open("w", encoding="utf-8", newline="") as target:
-                shutil.copyfileobj(source, target)
+            broken = copy_with_places(path, copy, dialect, len(header), _MAX_LINE_BYTES)
             try:
-                self._read(con, copy, header, "marked")
+                self._read(con, copy, header, "marked", "utf-8")
             except duckdb.Error as error:
                 raise refusal(path, str(error), len(header)) from error
+        if broken:
+            first, lines = quote(header[0]), [[place, *line] for place, line in broken.items()]
+            con.register("broken_lines", pa.table(dict(zip(("place", BROKEN, WHY_BROKEN), zip(*lines, strict=True), strict=True))))
+            con.execute(f"""
+                CREATE OR REPLACE TEMP TABLE marked AS
+                SELECT m.* REPLACE (CASE WHEN b.place IS NULL THEN m.{first} END AS {first}), b.{BROKEN}, b.{WHY_BROKEN}
+                FROM marked m LEFT JOIN broken_lines b ON m.{first} = b.place""")
+            con.unregister("broken_lines")
         more = "".join(f", {sql}" for sql in flags(con, "marked", header))
-        con.execute(f"CREATE TEMP TABLE {table} AS SELECT *{more} FROM marked")
+        con.execute(f"CREATE TEMP TABLE {table} AS SELECT *{more} FROM marked ORDER BY {LINE}")
         con.execute("DROP TABLE marked")
 
-    def _read(self, con: duckdb.DuckDBPyConnection, path: Path, header: list[str], table: str) -> None:
+    def _read(self, con: duckdb.DuckDBPyConnection, path: Path, header: list[str], table: str, encoding: str) -> None:
         names = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
         query = f"""
             CREATE TEMP TABLE {table} AS SELECT row_number() OVER () AS {LINE}, *
             FROM read_csv({path_literal(path)}, auto_detect=false, header=true, columns={{{names}}}, delim={literal(self._separator)},
                 quote={literal(self._quote)}, escape={literal(self._quote)}, nullstr='', allow_quoted_nulls=false, strict_mode=true,
-                null_padding=false, ignore_errors=false, encoding={literal(_ENCODINGS[self._encoding])}, max_line_size={_MAX_LINE_BYTES})"""
+                null_padding=false, ignore_errors=false, encoding={literal(_ENCODINGS[encoding])}, max_line_size={_MAX_LINE_BYTES})"""
         con.execute(query)
 
     def save(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path, staged: Staged) -> None:
@@ -109,6 +121,9 @@ class CsvConnector(Folder):
                 stamp = self._load(con, resource, "merged")
                 there = {str(row[0]).lower() for row in con.execute("DESCRIBE merged").fetchall()}
                 new = [name for name in columns if name.lower() not in there]
+                if new and BROKEN in there:  # a line with one value too many would become a row
+                    why = con.execute(f"SELECT min_by({WHY_BROKEN}, {LINE}) FROM merged WHERE {BROKEN} IS NOT NULL").fetchone()
+                    raise DataRefused(f"{why[0] if why else ''}", str(self._path(resource)), "only rows where a column is to be added")
                 for name in new:
                     con.execute(f"ALTER TABLE merged ADD COLUMN {quote(name)} VARCHAR")
                 if new:
@@ -121,13 +136,23 @@ class CsvConnector(Folder):
         if self._encoding != "utf-8":
             what = f"system '{self.system.name}' is {self._encoding} and can only be read."
             raise UsageError(what, place=self.system.place, expected="Convert it to UTF-8 to write it.")
-        names = ", ".join(quote(row[0]) for row in con.execute("DESCRIBE merged").fetchall() if not row[0].startswith("_accord_"))
+        there = [str(row[0]) for row in con.execute("DESCRIBE merged").fetchall()]
+        columns = [name for name in there if not name.startswith(RESERVED)]
+        shown, first = [quote(name) for name in columns], quote(columns[0])
+        if BROKEN in there:
+            shown[0] = f"CASE WHEN {BROKEN} IS NULL THEN {first} ELSE {literal(PLACE)} || {LINE} END AS {first}"
         con.execute(f"""
-            COPY (SELECT {names} FROM merged ORDER BY {LINE}) TO {literal(str(target))}
+            COPY (SELECT {", ".join(shown)} FROM merged ORDER BY {LINE}) TO {literal(str(target))}
             (FORMAT csv, HEADER true, NULLSTR '', DELIMITER {literal(self._separator)},
              QUOTE {literal(self._quote)}, ESCAPE {literal(self._quote)})""")
-        if flagged(row[0] for row in con.execute("DESCRIBE merged").fetchall()):
-            target.write_bytes(restored(target.read_text(encoding="utf-8")))
+        if not any(map(is_flag, there)):
+            return
+        text = target.read_bytes().decode()
+        if BROKEN in there:
+            lines = dict(con.execute(f"SELECT CAST({LINE} AS VARCHAR), {BROKEN} FROM merged WHERE {BROKEN} IS NOT NULL").fetchall())
+            rest = re.escape(self._separator) * (len(columns) - 1)
+            text = re.sub(f"(?m)^{PLACE}([0-9]+){rest}$", lambda found: lines[found[1]], text)
+        target.write_bytes(restored(text))
 
     def make(self, path: Path, columns: Mapping[str, CanonicalType]) -> None:
         """A header and nothing else."""

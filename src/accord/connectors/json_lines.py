@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from accord.connectors.unreadable import MARK, MARKED, halves_marked
 from accord.model.errors import DataRefused
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 _SPACE = re.compile(r"[ \t\r\n]*")
-_EXPECTED = "one JSON object per line"
+EXPECTED: Final = "one JSON object per line"
 
 
 def _no_constant(name: str) -> Any:
@@ -42,15 +42,17 @@ def texts(line: str, where: str) -> dict[str, str | None]:
     """
     try:
         found = _texts.decode(line)
+    except json.JSONDecodeError as error:
+        raise DataRefused(f"no JSON ({error.msg} at character {error.pos + 1})", where, EXPECTED) from error
     except (ValueError, RecursionError) as error:
-        raise DataRefused(f"no JSON ({error or 'nested too deeply'})", where, _EXPECTED) from error
+        raise DataRefused(f"no JSON ({error or 'nested too deeply'})", where, EXPECTED) from error
     if not isinstance(found, dict):
-        raise DataRefused("JSON, but no object", where, _EXPECTED)
+        raise DataRefused("JSON, but no object", where, EXPECTED)
     if any(MARK in name for name in found):
-        raise DataRefused("the name of a member is not UTF-8", where, _EXPECTED + " in UTF-8")
+        raise DataRefused("the name of a member is not UTF-8", where, EXPECTED + " in UTF-8")
     if "\\u" in line:
         if any(halves_marked(name) != name for name in found):
-            raise DataRefused("half of a character (a lone surrogate escape)", where, _EXPECTED + " in Unicode")
+            raise DataRefused("half of a character (a lone surrogate escape)", where, EXPECTED + " in Unicode")
         found = {name: halves_marked(value) if isinstance(value, str) else value for name, value in found.items()}
     raw: dict[str, str] | None = None
     for name, value in found.items():

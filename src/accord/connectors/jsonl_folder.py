@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +16,8 @@ from accord.connectors.file_merge import LINE
 from accord.connectors.folder import Folder
 from accord.connectors.protocol import Capabilities
 from accord.connectors.types import quote
-from accord.connectors.unreadable import MARK, flags, restored
+from accord.connectors.unreadable import BROKEN, MARK, WHY_BROKEN, flags, is_flag, restored
+from accord.model.errors import DataRefused
 from accord.model.types import CanonicalType
 
 _CHUNK_ROWS = 50_000
@@ -31,25 +32,42 @@ class JsonLinesConnector(Folder):
     open_columns = True
 
     def load(self, con: duckdb.DuckDBPyConnection, resource: str, path: Path, table: str) -> None:
-        """Read all lines; one that is no JSON object is refused with its number."""
+        """Read all lines; one that is no JSON object is kept apart from the others with its text (``unreadable.BROKEN``).
+
+        Where the last line is cut off in the middle nobody knows what stood behind it, and where no line can be read it is a file of
+        something else: both are refused with the line's number.
+        """
         declared = self._resource(resource)
         names = dict.fromkeys((*declared.key, *declared.columns, *self._made.get(path, ())))
         chunks: list[list[dict[str, str | None]]] = [[]]
-        marked = False
+        marked, good, refused = False, 0, None
         for number, line in json_lines.records(path):
-            row = json_lines.texts(line, f"{path}:{number}")
+            if len(chunks[-1]) == _CHUNK_ROWS:
+                chunks.append([])
+            try:
+                row = json_lines.texts(line, f"{path}:{number}")
+            except DataRefused as error:
+                if not line.endswith("\n"):
+                    raise
+                refused = refused or error
+                why = f"line {number} is no row of JSON lines: {error.what}; expected {json_lines.EXPECTED}"
+                chunks[-1].append({BROKEN: line.rstrip("\r\n"), WHY_BROKEN: why})
+                continue
+            good += 1
             marked = marked or MARK in line or ("\\u" in line and any(MARK in value for value in row.values() if value))
             if not row.keys() <= names.keys():
                 names.update(dict.fromkeys(row))
                 checked(tuple(names), f"{path}:{number}", capitals=False)
-            if len(chunks[-1]) == _CHUNK_ROWS:
-                chunks.append([])
             chunks[-1].append(row)
+        if refused:
+            if not good:
+                raise refused
+            names.update(dict.fromkeys((BROKEN, WHY_BROKEN)))
         schema = pa.schema([(name, pa.string()) for name in names])
         rows = pa.Table.from_batches([_batch(chunk, schema) for chunk in chunks], schema)
         rows = rows.append_column(LINE, pa.array(range(1, sum(map(len, chunks)) + 1), pa.int64()))
         con.register("arrow_lines", rows)
-        more = "".join(f", {sql}" for sql in flags(con, "arrow_lines", list(names))) if marked else ""
+        more = "".join(f", {sql}" for sql in flags(con, "arrow_lines", [name for name in names if not is_flag(name)])) if marked else ""
         con.execute(f"CREATE TEMP TABLE {table} AS SELECT *{more} FROM arrow_lines")
         con.unregister("arrow_lines")
 
@@ -62,7 +80,9 @@ class JsonLinesConnector(Folder):
             for row in con.execute(f"SELECT {LINE}, {selected} FROM merged WHERE {ROW} IS NOT NULL ORDER BY {LINE}").fetchall()
         }
         kept = {row[0] for row in con.execute(f"SELECT {LINE} FROM merged").fetchall()}
-        examples = _examples(source, names)
+        there = {row[0] for row in con.execute("DESCRIBE merged").fetchall()}
+        broken = con.execute(f"SELECT {LINE} FROM merged WHERE {BROKEN} IS NOT NULL").fetchall() if BROKEN in there else []
+        examples = _examples(source, names, {row[0] for row in broken})
         with target.open("wb") as file:
             position = 0
             for position, (_, line) in enumerate(json_lines.records(source), 1):
@@ -88,10 +108,12 @@ def _batch(rows: list[dict[str, str | None]], schema: pa.Schema) -> pa.RecordBat
     return pa.RecordBatch.from_arrays([pa.array([row.get(name) for row in rows], pa.string()) for name in schema.names], schema=schema)
 
 
-def _examples(path: Path, names: tuple[str, ...]) -> dict[str, str]:
-    """For each column the JSON text of its first value that is not null."""
+def _examples(path: Path, names: tuple[str, ...], broken: Container[int]) -> dict[str, str]:
+    """For each column the JSON text of its first value that is not null; ``broken``: the lines that are no rows, counted as in ``load``."""
     found: dict[str, str] = {}
-    for _, line in json_lines.records(path):
+    for position, (_, line) in enumerate(json_lines.records(path), 1):
+        if position in broken:
+            continue
         for name, value in json_lines.members(line).items():
             if name in names and value != "null":
                 found.setdefault(name, value)

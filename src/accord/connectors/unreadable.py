@@ -3,6 +3,9 @@
 One such value must not stop all other rows. In a relation that a connector gives it stands with ``MARK`` for the backslash of ``\\xFF``,
 and its column has a further one, ``flag(column)``, that is true in its row; a relation without such a value has no such column. Who maps
 the column takes the row for one that cannot be read.
+
+A line of a file that is no row at all is one, too: in the place of a row without any value ``BROKEN`` has its text, and ``WHY_BROKEN``
+what is wrong with it. Nobody knows which row it was.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from accord.connectors.types import literal, quote
 MARK: Final = "\ufdd0"
 """Of the signs that Unicode keeps free for use inside a program, so that no text means it."""
 WHY: Final = "is no text in UTF-8"
+BROKEN: Final = "_accord_broken"
+WHY_BROKEN: Final = "_accord_broken_why"
 _FLAG: Final = "_accord_unreadable_"
 _ERRORS: Final = "accord-unreadable"
 _HALF: Final = re.compile("[\ud800-\udfff]")
@@ -31,8 +36,8 @@ def flag(column: str) -> str:
 
 
 def is_flag(column: str) -> bool:
-    """Whether a column is one of those."""
-    return column.startswith(_FLAG)
+    """Whether a column is one of those, or one of lines that are no rows: none of the system's own."""
+    return column.startswith(_FLAG) or column in (BROKEN, WHY_BROKEN)
 
 
 def shown(value: str) -> str:
@@ -60,7 +65,14 @@ def flags(con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str])
 
 def flagged(columns: Iterable[str]) -> frozenset[str]:
     """The columns, among all of a relation, that cannot be read in some row."""
-    return frozenset(c.removeprefix(_FLAG) for c in columns if is_flag(c))
+    return frozenset(c.removeprefix(_FLAG) for c in columns if c.startswith(_FLAG))
+
+
+def rows_alone(con: duckdb.DuckDBPyConnection, relation: str) -> str:
+    """SQL of a relation's rows in the system's own columns: without these further ones, and without lines that are no rows."""
+    more = [str(row[0]) for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall() if is_flag(str(row[0]))]
+    left_out = f" EXCLUDE ({', '.join(map(quote, more))})" if more else ""
+    return f"SELECT *{left_out} FROM {relation}{f' WHERE {BROKEN} IS NULL' if BROKEN in more else ''}"
 
 
 def _marked(error: UnicodeError) -> tuple[str, int]:

@@ -54,6 +54,7 @@ class Side:
     doubled: bool | None = None  # whether some key stands twice in the capture, once that was asked
     relation: str = ""  # what was scanned, in the system's own columns
     unreadable: frozenset[str] = frozenset()  # columns of ``relation`` that cannot be read in some row
+    broken: bool = False  # ``relation`` has lines that are no rows
     withheld: tuple[str, ...] = ()  # fields not read or written for now, because their column is another than before
     token: str | None = None  # the resource's change token, when it was the same before and after the capture
     swept: bool = False  # read whole in a run over part of the keys

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from accord.connectors.protocol import Connector
 from accord.connectors.types import quote
+from accord.connectors.unreadable import rows_alone
 from accord.lifecycle.design.inference import InferredField, infer_field, infer_key, infer_references
 from accord.lifecycle.design.matching import Match, MatchQuality, held_against, match_resource
 from accord.lifecycle.design.profile import ColumnProfile, profile
@@ -74,7 +75,7 @@ def raw_profiles(observed: Observation, connectors: Mapping[str, Connector]) -> 
         if bound.rows and bound.label not in found:
             table = f"raw_rows_{len(found)}"
             relation = connectors[bound.system].scan(observed.con, bound.binding.resource)
-            observed.con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM {relation}")
+            observed.con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {rows_alone(observed.con, relation)}")
             found[bound.label] = (table, profile(observed.con, table))
     return found
 
@@ -147,7 +148,7 @@ def new_entities(
             seen.add(place)
             try:
                 relation = connectors[system].scan(observed.con, resource.name)
-                observed.con.execute(f"CREATE OR REPLACE TEMP TABLE unbound_rows AS SELECT * FROM {relation}")
+                observed.con.execute(f"CREATE OR REPLACE TEMP TABLE unbound_rows AS {rows_alone(observed.con, relation)}")
             except AccordError:
                 continue  # the assessment reports what cannot be read
             found.append(_new_entity(observed, integration_map, system, resource.name, resource.key, "unbound_rows", keys, fields))

@@ -8,7 +8,7 @@ import duckdb
 
 from accord.connectors.protocol import Keyed, Versioned, change_token
 from accord.connectors.types import quote
-from accord.connectors.unreadable import flag, flagged, is_flag
+from accord.connectors.unreadable import BROKEN, WHY_BROKEN, flag, flagged, is_flag
 from accord.model.entity import Entity
 from accord.model.errors import GuardStopped, MapError, UnknownName, alternatives
 from accord.model.flow import FieldMapping
@@ -56,6 +56,7 @@ def capture(
     elif not relation:
         relation = open_side(con, entity, side, may_create=may_create)
     scanned = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+    side.broken = BROKEN in scanned
     unread, scanned = flagged(scanned), {c: t for c, t in scanned.items() if not is_flag(c)}
     side.columns, side.relation = scanned, relation
     side.codes, lacking, side.doubled = {}, [], None
@@ -129,8 +130,11 @@ def captured_rows(entity: Entity, side: Side) -> str:
     if side.binding.changed_by and _present(side.binding.changed_by, scanned):
         kept[side.binding.changed_by] = None
     kept |= dict.fromkeys(flag(c) for c in tuple(kept) if c in unread)
-    raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
     where = f"WHERE {where_known(side.binding.where, unread)}" if side.binding.where else ""
+    if side.broken:
+        kept |= dict.fromkeys((BROKEN, WHY_BROKEN))
+        where += f" OR {BROKEN} IS NOT NULL" if where else ""
+    raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
     return f"SELECT {', '.join(canonical + raw)} FROM {side.relation} {where}"
 
 

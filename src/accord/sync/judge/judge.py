@@ -41,7 +41,7 @@ def judge_side(cycle: Cycle, side: Side, references: dict[str, str]) -> None:
     """Split ``cap_<i>`` into ``cur_<i>`` (accepted, with ``_rid``) and ``bad_<i>`` (with reasons); ``qkey_<i>`` has the keys held back.
 
     A row whose key can no longer be read must not look like a delete: a key that went missing while an unreadable row shows all its other
-    values counts as held back too.
+    values counts as held back too. A line that is no row may have been any row: while one stands, every key that went missing does.
     """
     cap, bad, keys = side.table("cap"), side.table("bad"), cycle.keys
     cycle.made[bad] = find_bad(cycle.con, cycle.entity, side.codes, cap, bad, references).bad
@@ -60,11 +60,12 @@ def judge_side(cycle: Cycle, side: Side, references: dict[str, str]) -> None:
         cycle.make_empty(side.table("qkey"), {**kinds, "_rid": "BIGINT", "_ambiguous": "BOOLEAN"})
     if not cycle.count(f"SELECT count(*) FROM {cap} c WHERE {no_key}"):
         return
+    alike = "" if side.broken else f"SEMI JOIN (SELECT * FROM {cap} c WHERE {no_key}) c ON {same}"
     cycle.sql(f"""
         INSERT INTO {side.table("qkey")}
         SELECT {names(keys, "b")}, NULL, true FROM {side.table("base")} b
         ANTI JOIN (SELECT * FROM {cap}) k ON {join_on(keys, "b", "k")}
-        SEMI JOIN (SELECT * FROM {cap} c WHERE {no_key}) c ON {same} WHERE NOT b._gone""")
+        {alike} WHERE NOT b._gone""")
 
 
 def judge_merged(cycle: Cycle, references: dict[str, str]) -> None:
@@ -164,6 +165,8 @@ def contract_findings(cycle: Cycle, references: Mapping[str, str]) -> list[Findi
         bad = cycle.count(f"SELECT count(*) FROM waiting WHERE binding = {literal(side.name)}") if cycle.rows("quarantine") else 0
         held = side.table("bad")
         copies = cycle.count(f"SELECT count(*) FROM {held} WHERE reasons IS NULL") if cycle.rows(held) else 0
+        if side.broken:
+            found += _kept(cycle, side, subject)
         if bad:
             first = cycle.sql(f"SELECT DISTINCT reasons[1] FROM waiting WHERE binding = {literal(side.name)} ORDER BY 1 LIMIT 3")
             sentence = f"flow '{cycle.flow.name}': {bad} rows of {subject} break the contract and wait in quarantine until corrected there."
@@ -176,3 +179,15 @@ def contract_findings(cycle: Cycle, references: Mapping[str, str]) -> list[Findi
         for rule, (count, reason) in count_reported(cycle.con, cycle.entity, side.codes, side.table("cap"), references).items():
             found.append(Finding("contract_report", f"{subject}:{rule}", f"{subject}: {count} rows: {reason}.", "warning", count))
     return found
+
+
+def _kept(cycle: Cycle, side: Side, subject: str) -> list[Finding]:
+    """That rows which went missing are not taken for deleted, where there are any."""
+    kept = cycle.sql(
+        f"SELECT {key_json(cycle.keys)} FROM {side.table('qkey')} ANTI JOIN (SELECT * FROM {side.table('cap')}) {cycle.using()} ORDER BY 1"
+    )
+    if not kept:
+        return []
+    what = f"{len(kept)} agreed rows are missing from {subject}, in which some lines are no rows: whether they were deleted shows"
+    sentence = f"flow '{cycle.flow.name}': {what} only once every line can be read. They stay as they are until then."
+    return [Finding("unreadable_line", subject, sentence, "warning", len(kept), tuple(str(row[0]) for row in kept[:3]))]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from accord.connectors.types import literal, quote
-from accord.connectors.unreadable import flag, flagged, is_flag, shown
+from accord.connectors.unreadable import BROKEN, WHY_BROKEN, flag, flagged, is_flag, shown
 from accord.model.entity import Dimension, Entity, Field, Rule
 from accord.sync.cycle import join_on, names, storage_type
 from accord.sync.judge.few import asked_by_value, few_values
@@ -157,11 +157,22 @@ def find_bad(
     elif not queries:  # each row is there once, so that nothing has to be brought together
         found_bad = f"SELECT rid, list_sort(found) AS reasons, false AS ambiguous FROM ({_by_row(checks, columns, captured)})"
         proofs.bad = _made(con, bad, f"{found_bad} WHERE len(found) > 0")
-        return proofs
+        return _say_broken(con, columns, captured, bad, proofs)
     else:
         by_row = _by_row(checks, columns, captured)
         queries.insert(0, f"SELECT rid, unnest(found) AS reason, false AS ambiguous, 0 AS o FROM ({by_row})")
     proofs.bad = _made(con, bad, _brought_together(queries))
+    return _say_broken(con, columns, captured, bad, proofs)
+
+
+def _say_broken(con: duckdb.DuckDBPyConnection, columns: Iterable[str], captured: str, bad: str, proofs: Proofs) -> Proofs:
+    """Of a line that is no row only that is wrong, and not that every value of it is missing."""
+    if raw_name(BROKEN) in columns:
+        lines = f"SELECT rowid, [{quote(raw_name(WHY_BROKEN))}], false FROM {captured} WHERE {quote(raw_name(BROKEN))} IS NOT NULL"
+        con.execute(f"DELETE FROM {bad} WHERE rid IN (SELECT rowid FROM ({lines}))")
+        con.execute(f"INSERT INTO {bad} {lines}")
+        found = con.execute(f"SELECT count(*) FROM {bad}").fetchone()
+        proofs.bad = int(found[0]) if found else 0
     return proofs
 
 
@@ -357,4 +368,8 @@ def row_json(columns: list[str], alias: str) -> str:
     unread = flagged(raw)
     texts = {c: f"CAST({alias}.{quote(raw_name(c))} AS VARCHAR)" for c in raw if not is_flag(c)}
     packed = ", ".join(f"{quote(c)} := {shown(text) if c in unread else text}" for c, text in texts.items())
-    return f"CAST(to_json(struct_pack({packed})) AS VARCHAR)" if packed else "'{}'"
+    body = f"CAST(to_json(struct_pack({packed})) AS VARCHAR)" if packed else "'{}'"
+    if BROKEN not in raw:
+        return body
+    line = f"{alias}.{quote(raw_name(BROKEN))}"
+    return f"CASE WHEN {line} IS NULL THEN {body} ELSE CAST(to_json(struct_pack(line := {shown(line)})) AS VARCHAR) END"

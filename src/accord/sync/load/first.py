@@ -16,7 +16,7 @@ from accord.connectors.bulk import ODD, Fill, Filled, Sized, Stream, Streamed
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import Capabilities, Connector, Versioned
 from accord.connectors.types import literal, quote
-from accord.connectors.unreadable import flagged
+from accord.connectors.unreadable import is_flag
 from accord.model.errors import AccordError, DataRefused, StorageFull, UnknownName
 from accord.sync.capture.moved import version_mark
 from accord.sync.capture.read import capture
@@ -147,8 +147,8 @@ class Scan:
         self._relation = side.connector.scan(con, side.binding.resource)
         self._con = con
         self.columns: Mapping[str, str] = {r[0]: r[1] for r in con.execute(f"DESCRIBE SELECT * FROM {self._relation}").fetchall()}
-        if flagged(self.columns):
-            raise OutOfOrdinaryError("some texts cannot be read")
+        if any(map(is_flag, self.columns)):
+            raise OutOfOrdinaryError("some texts or lines cannot be read")
         self.natives: Mapping[str, str] = {}
         self.canonical: Mapping[str, str] = {}
 

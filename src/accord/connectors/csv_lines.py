@@ -1,0 +1,94 @@
+"""Lines of a CSV file that are no rows, told from the others without guessing where a row ends.
+
+A line with too many or too few values is the matter of that line alone where each of its quotes is closed in it. A quote that is not
+takes in the lines that follow, and nobody can tell how many of them it was meant to: then the file is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from accord.connectors.unreadable import MARK, MARKED
+from accord.model.errors import DataRefused
+
+PLACE: Final = MARK + "L"  # what stands, with the number of the line, as first value in the place of a line that is no row
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a file is written: its encoding as Python calls it, and the two characters."""
+
+    encoding: str
+    separator: str
+    quote: str
+
+
+def copy_with_places(path: Path, copy: Path, dialect: Dialect, columns: int, longest: int) -> dict[str, tuple[str, str]]:
+    """Copy a CSV file in UTF-8, with a row of one value, its place, for each line that is no row; bytes that are no text are marked.
+
+    Args:
+        path: the file.
+        copy: to be written.
+        dialect: of ``path``.
+        columns: how many values each row has to have.
+        longest: characters a value may have.
+
+    Returns:
+        Place: the line's text and what is wrong with it.
+
+    Raises:
+        DataRefused: a line is none because of a quote that it does not close, or for the end of the file; or no line is a row.
+        csv.Error: quotes are not where they belong.
+        UnicodeError: a byte is no text, in another encoding than UTF-8.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    csv.field_size_limit(longest)
+    good, expected, first = 0, f"{columns} columns as in the header", None
+    errors = MARKED if dialect.encoding == "utf-8" else "strict"
+    with path.open(encoding=dialect.encoding, errors=errors, newline="") as source, copy.open("w", encoding="utf-8", newline="") as target:
+        for number, lines, text, row in _rows(source, dialect):
+            more = len(row) - columns
+            # Separators without a value at the end of a line are no further columns, as DuckDB has it.
+            nothing = more > 0 and not any(row[columns:]) and text.rstrip("\r\n").endswith(dialect.separator * more)
+            if number == 1 or not row or not more or nothing:
+                good += number > 1 and bool(row)
+                target.write(text)
+                continue
+            refused = DataRefused(f"{len(row)} columns", f"{path}:{number}", expected)
+            ending = text[len(text.rstrip("\r\n")) :]
+            if lines > 1:
+                what = f"{len(row)} columns in a row of {lines} lines"
+                raise DataRefused(what, f"{path}:{number}", f"{expected}, and a quote closed where its value ends")
+            if not ending:
+                raise refused
+            first = first or refused
+            place = f"{PLACE}{number}"
+            target.write(place + dialect.separator * (columns - 1) + ending)
+            found[place] = (text.rstrip("\r\n"), f"line {number} is no row: {refused.what}; expected {expected}")
+    if first and not good:
+        raise first
+    return found
+
+
+def _rows(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[int, int, str, list[str]]]:
+    """The number of its first line, how many they are, their text and the values, of each row."""
+    taken: list[str] = []
+
+    def kept() -> Iterator[str]:
+        for line in lines:
+            taken.append(line)
+            yield line
+
+    if dialect.quote:
+        rows = csv.reader(kept(), delimiter=dialect.separator, quotechar=dialect.quote, strict=True)
+    else:
+        rows = csv.reader(kept(), delimiter=dialect.separator, quoting=csv.QUOTE_NONE, strict=True)
+    number = 1
+    for row in rows:
+        yield number, len(taken), "".join(taken), row
+        number += len(taken)
+        taken.clear()
