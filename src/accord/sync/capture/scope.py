@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from accord import __version__
-from accord.connectors.protocol import change_token
+from accord.connectors.protocol import Logged, change_token
 from accord.connectors.types import literal, quote
 from accord.model.errors import SystemUnreachable
 from accord.store.folding import REMOVED, folded, is_change
 from accord.sync.capture.moved import (
     compare_digests,
     compare_values,
+    feed_name,
     find_same_sums,
     make_native,
     may_digest,
@@ -168,7 +169,11 @@ def _open_logs(cycle: Cycle, previous: Mapping[str, Any], *, dry_run: bool) -> N
     positions = previous.get("positions", {})
     for side in cycle.sides:
         after = positions.get(side.name)
-        if side.binding.capture != "cdc" or (dry_run and after is None):
+        if side.binding.capture != "cdc":
+            if after is not None and not dry_run:
+                _let_go(cycle, side)
+            continue
+        if dry_run and after is None:
             continue
         if not dry_run:
             name_store(cycle)
@@ -181,6 +186,13 @@ def _open_logs(cycle: Cycle, previous: Mapping[str, Any], *, dry_run: bool) -> N
             tell_resnapshot(cycle, side, log.reason)
         if log.position is not None:
             cycle.notes["positions"] = {**cycle.notes.get("positions", {}), side.name: log.position}
+
+
+def _let_go(cycle: Cycle, side: Side) -> None:
+    """Take down the log of a side that is read in another way now: what nobody reads would be kept in its system for ever."""
+    if isinstance(side.connector, Logged):
+        side.connector.drop_feed(side.binding.resource, name=feed_name(cycle.store, cycle.flow.name, side.name))
+    cycle.notes["positions"] = {name: place for name, place in cycle.notes["positions"].items() if name != side.name}
 
 
 def _told(cycle: Cycle, side: Side, previous: Mapping[str, Any], *, whole: bool) -> bool:

@@ -7,6 +7,7 @@ from accord.model.event import ObjectRef
 from accord.sync.cycle import Cycle, key_json, storage_type
 from accord.sync.merge.conflict_list import LostValue
 from accord.sync.state.base import load_segments
+from accord.sync.state.record import once_called
 
 AGAIN = "again"
 """The kind of a decision that belongs to a row which is made again; there is one for each of its values."""
@@ -53,9 +54,10 @@ def make_again(cycle: Cycle) -> None:
 
 
 def _found(cycle: Cycle, lost: LostValue) -> dict[str, str | None] | None:
-    about = ObjectRef("flow", cycle.flow.name)
     states: list[list[str]] = []
-    for stored in cycle.store.read(types=["flow.run_finished", "flow.state_changed"], object=about):
+    runs = ["flow.run_finished", "flow.state_changed"]
+    called = [ObjectRef("flow", name) for name in once_called(cycle.store, cycle.flow.name)]
+    for stored in (one for about in called for one in cycle.store.read(types=runs, object=about)):
         if stored.event.attributes["run"] == lost.run:
             break  # it moved on to a state without the row
         if golden := (stored.event.attributes.get("state") or {}).get("golden"):

@@ -73,12 +73,13 @@ def lost_values(store: Store, flows: Sequence[str], *, key: str = "", id: str = 
             con.execute(f"CREATE TABLE known ({', '.join(f'{chr(34)}{c}{chr(34)} {t}' for c, t in CONFLICTS.items())})")
             con.execute("INSERT INTO known BY NAME SELECT * FROM read_parquet($paths, union_by_name = true)", {"paths": paths})
             packed = ", ".join(f'CAST("{c}" AS VARCHAR)' for c in _ID_PARTS)
-            columns = ", ".join(f'"{c}"' for c in CONFLICTS)
+            # A flow that had another name is asked for, and decided about, by the one it has; the id stays that of the record.
+            columns = ", ".join("$flow" if c == "flow" else f'"{c}"' for c in CONFLICTS)
             rows = con.execute(
                 f"""SELECT * FROM (SELECT left(sha256(CAST(to_json([{packed}]) AS VARCHAR)), 12) AS id, {columns} FROM known
                 WHERE $key = '' OR key = $key OR list_contains(json_extract_string(key, '$.*'), $key)) WHERE starts_with(id, $id)
                 ORDER BY "at" DESC, key, field, loser, id LIMIT $limit""",
-                {"key": key, "id": id, "limit": limit},
+                {"flow": flow, "key": key, "id": id, "limit": limit},
             ).fetchall()
         found += [LostValue(*row) for row in rows]
     return sorted(found, key=lambda lost: lost.at, reverse=True)[:limit]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import pyarrow as pa
@@ -145,9 +145,9 @@ def settled_conflicts(cycle: Cycle, state: Mapping[str, object]) -> list[Event]:
 
 
 def _events(cycle: Cycle, open_: Sequence[str]) -> Iterator[Event]:
-    held = _held(cycle, open_)
-    rows = cycle.store.table("conflict").to_pylist()
-    known = {r["id"]: r for r in rows if r["flow"] == cycle.flow.name and r["status"] != "closed"}
+    rows = [r for r in cycle.store.table("conflict").to_pylist() if r["status"] != "closed"]
+    known = {r["id"]: r for r in rows if r["flow"] == cycle.flow.name}
+    held = _held(cycle, open_, known, {r["id"] for r in rows if r["flow"] != cycle.flow.name})
     ruled: dict[str, str] = {}
     if cycle.rows("decision0") and cycle.has("ruling"):
         broken = "_m IN (SELECT rowid FROM merged WHERE _held)"  # a decided row that breaks the contract waits with it
@@ -163,13 +163,20 @@ def _events(cycle: Cycle, open_: Sequence[str]) -> Iterator[Event]:
             yield _event(cycle, "conflict.closed", id_, {**place, "outcome": ruled.get(id_, "settled")})
 
 
-def _held(cycle: Cycle, segments: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Open conflicts of a state: id → key, field and what each system shows."""
+def _held(cycle: Cycle, segments: Sequence[str], known: Mapping[str, Any], taken: Container[str]) -> dict[str, dict[str, Any]]:
+    """Open conflicts of a state: id → key, field and what each system shows.
+
+    One that is open has the id it was opened with, also where its flow had another name then. So a flow that has that name now may find
+    the id of one of its own ``taken``.
+    """
     found: dict[str, dict[str, Any]] = {}
+    named = {(r["key"], r["field"]): id_ for id_, r in known.items() if r["kind"] == "human"}
     for sha in segments:
         path = str(cycle.store.read_segment(sha))
         for key, field, binding, value in cycle.sql("SELECT key, field, binding, value FROM read_parquet($path)", {"path": path}):
-            id_ = conflict_id(cycle.flow.name, str(key), str(field))
+            id_ = named.get((key, field)) or conflict_id(cycle.flow.name, str(key), str(field))
+            while id_ in taken:
+                id_ = conflict_id(id_, str(key), str(field))
             task = found.setdefault(id_, {"key": key, "field": field, "values": {}})
             task["values"][str(binding)] = value
     return found

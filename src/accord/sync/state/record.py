@@ -34,6 +34,17 @@ def last_of(store: Store, flow: str) -> Mapping[str, Any]:
     return {}
 
 
+def once_called(store: Store, flow: str) -> list[str]:
+    """All names a flow had, the first one first and the one it has last."""
+    names = [flow]
+    while True:
+        renamed = store.read(types=[RENAMED], object=ObjectRef("flow", names[0]))
+        before = [str(s.event.attributes["from"]) for s in renamed if s.event.attributes["flow"] == names[0]]
+        if not before or before[-1] in names:
+            return names
+        names.insert(0, before[-1])
+
+
 def append(cycle: Cycle, type_: str, with_: Sequence[Event] = (), /, **attributes: object) -> None:
     """Add an event about the flow and this run, and others in the same transaction."""
     about = (ObjectRef("flow", cycle.flow.name), ObjectRef("run", cycle.run))

@@ -76,8 +76,9 @@ def take_over(cycle: Cycle, old: str) -> None:
     Raises:
         SystemUnreachable: a system whose log was read did not answer; nothing was taken over.
     """
+    read = last_of(cycle.store, old).get("positions", {})
     for side in cycle.sides:
-        if side.binding.capture == "cdc" and isinstance(side.connector, Logged):
+        if (side.binding.capture == "cdc" or side.name in read) and isinstance(side.connector, Logged):
             # Before the event: what nobody reads would be kept there for ever. Without it, every row is compared once.
             side.connector.drop_feed(side.binding.resource, name=feed_name(cycle.store, old, side.name))
     name, kept = cycle.flow.name, {n: v for n, v in last_of(cycle.store, old).items() if n not in _LEFT}
