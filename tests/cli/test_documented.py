@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -54,3 +56,19 @@ def test_every_command_explains_its_options() -> None:
     ]
 
     assert undocumented == []
+
+
+def test_every_command_about_a_map_takes_it_with_the_same_option() -> None:
+    """Who learned `--map` with one command must not learn another way with the next."""
+
+    def leaves(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+        below = getattr(command, "commands", {})
+        yield from ((name, command),) if not below else (leaf for n, c in below.items() for leaf in leaves(c, f"{name} {n}"))
+
+    found = dict(leaves(typer.main.get_command(command_line()), "accord"))
+    taken = {name: {option for p in command.params if p.name.startswith("map_") for option in p.opts} for name, command in found.items()}
+
+    assert {name for name, options in taken.items() if options and "--map" not in options} == set()
+    assert {"accord sync", "accord erase", "accord lint", "accord contract export", "accord work tasks"} <= {
+        n for n, o in taken.items() if o
+    }

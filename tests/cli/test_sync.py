@@ -92,3 +92,18 @@ def test_rows_a_target_refused_make_the_call_fail_though_all_others_are_written(
 
     assert (code, "b/things refused 1 rows (at most 99)" in told, small.rows("b")["2"][1]) == (1, True, 50)
     assert (dry, mended) == (0, 0)
+
+
+def test_the_map_may_be_named_with_an_option(small: Any) -> None:
+    """Some commands are about something else than the map, and take it so alone; they say it, too."""
+    here = str(small.folder)
+
+    assert small.call("sync", "--map", here)[0] == 0
+    assert small.call("lint", here, "--map", here)[0] == 0
+    code, _, error = small.call("sync", here, "--map", f"{here}/map.yaml")
+    assert (code, error) == (
+        2,
+        f"error: two maps are named: {here} and --map {here}/map.yaml. Give one: a YAML file, or a folder whose YAML files are the map.\n",
+    )
+    code, _, error = small.call("erase", "ann", here)
+    assert (code, "The map is named with --map." in error) == (2, True)

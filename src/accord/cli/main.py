@@ -11,6 +11,7 @@ import tempfile
 import traceback
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import typer
 from typer.exceptions import Abort, TyperException
@@ -121,7 +122,15 @@ def main(arguments: list[str] | None = None) -> int:
 def _usage(error: TyperException) -> str:
     context = getattr(error, "ctx", None)
     hint = f" Try `{context.command_path} --help`." if context is not None else ""
-    return f"{error.format_message()}{hint}"
+    message = error.format_message()
+    if message.startswith("Got unexpected extra argument") and "map_path" in _options(context):
+        hint = f" The map is named with --map.{hint}"
+    return f"{message}{hint}"
+
+
+def _options(context: Any) -> set[str]:
+    """The parameters of a command that are no arguments of it."""
+    return {p.name for p in context.command.params if p.param_type_name == "option"} if context is not None else set()
 
 
 def _keep_trace() -> Path:

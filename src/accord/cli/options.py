@@ -30,6 +30,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 
 
 MapOption = Annotated[Path, typer.Option("--map", help="Map: a YAML file, or a folder whose YAML files are the map.")]
+_MapToo = Annotated[Path | None, typer.Option("--map", help="The map as well: every command about one takes it so.", show_default=False)]
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,30 @@ _LOCATION: Mapping[str, Any] = {"map_path": MapPath, "data": Data, "set_": SetVa
 
 def at_map(command: Callable[..., Any]) -> Callable[..., Any]:
     """Declare the options of ``Where`` for a command once: it takes them as its parameter ``where``, at that place among its own."""
-    return _located(command, _LOCATION)
+    return map_too(_located(command, _LOCATION))
 
 
 def at_map_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """As ``at_map`` for a command about something else than the map, which is named with ``--map``."""
     return _located(command, {**_LOCATION, "map_path": MapOption})
+
+
+def map_too(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command whose argument ``map_path`` is the map take that with ``--map``, too.
+
+    Raises:
+        UsageError: when it is called, for two maps.
+    """
+    parameters = list(inspect.signature(command, eval_str=True).parameters.values())
+    added = inspect.Parameter("map_too", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_MapToo)
+
+    def run(*, map_too: Path | None = None, **given: Any) -> Any:
+        if map_too is not None and given["map_path"] not in (None, HERE, map_too):
+            what = f"two maps are named: {given['map_path']} and --map {map_too}."
+            raise UsageError(what, expected="Give one: a YAML file, or a folder whose YAML files are the map.")
+        return command(**given if map_too is None else {**given, "map_path": map_too})
+
+    return _declared(run, command, [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters] + [added])
 
 
 def _located(command: Callable[..., Any], location: Mapping[str, Any]) -> Callable[..., Any]:
@@ -75,6 +94,11 @@ def _located(command: Callable[..., Any], location: Mapping[str, Any]) -> Callab
         where = Where(**{name: given.pop(name) for name in location})
         return command(where=where, **given)
 
+    return _declared(run, command, parameters)
+
+
+def _declared(run: Callable[..., Any], command: Callable[..., Any], parameters: list[inspect.Parameter]) -> Callable[..., Any]:
+    """What stands for a command, with its name and words, and with these parameters."""
     run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what typer reads the options from

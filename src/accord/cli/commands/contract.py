@@ -78,8 +78,9 @@ def _entities(path: Path) -> dict[str, Entity]:
     return dict(load_map(path, as_written=True).entities)
 
 
+@options.map_too
 def export(
-    map_path: options.MapPath,
+    map_path: options.MapPath = options.HERE,
     data: options.Data = None,
     set_: options.SetVariable = [],
     entity: list[str] = typer.Option([], "--entity", help="Only this entity; may be repeated."),

@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command("coverage", help=sentence(__doc__))(run)
 
 
+@options.map_too
 def run(
     map_path: Path | None = typer.Argument(
         None, help="Map whose run is looked at; default: the pack's demo, or the pack's map without a run."

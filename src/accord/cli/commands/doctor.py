@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command("doctor", help=sentence(__doc__))(doctor)
 
 
+@options.map_too
 def doctor(
     map_path: Path | None = typer.Argument(None, help="Map whose systems are tested; none: only this machine."),
     data: options.Data = None,

@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command("lint", help=sentence(__doc__))(lint)
 
 
+@options.map_too
 def lint(
     map_path: options.MapPath = options.HERE,
     data: options.Data = None,
