@@ -132,12 +132,67 @@ def slip(api: Any, where: str) -> None:
     api.before = before
 
 
+@pytest.mark.parametrize("spelled", ["{:03}", "{}", "A{:03}", "x-{}"])
+def test_a_list_that_goes_on_behind_the_last_key_is_read_to_its_end(rest_api: Any, api_of: Any, spelled: str) -> None:
+    """Sorted as texts, in which 10 stands before 9."""
+    rest_api.put("things", [{"id": spelled.format(i)} for i in range(35)])
+    rest_api.ordered = True
+
+    assert ids(api_of(pages="key", cursor_param="after")) == sorted(spelled.format(i) for i in range(35))
+
+
+@pytest.mark.parametrize(
+    ("param", "words"),
+    [
+        ("since_id", "'000' again on the page behind '009', as if 'since_id' were no parameter of this list"),
+        ("after", "'033' behind '034': its list is not in the order of 'id', so that rows would be left out"),
+    ],
+)
+def test_a_list_that_does_not_go_on_behind_the_last_key_is_refused(rest_api: Any, api_of: Any, param: str, words: str) -> None:
+    """It would be read for ever where the API does not know the parameter and rows change; or half of it, where it is in another order."""
+    rest_api.put("things", [{"id": f"{i:03}", "n": 0} for i in (*range(5), *range(34, 4, -1))] if param == "after" else [])
+    fill(rest_api) if param != "after" else None
+    rest_api.before = lambda method, path: rest_api.put("things", [{"id": "009", "name": f"edited {rest_api.asked()}"}])
+
+    with pytest.raises(DataRefused, match=words):
+        ids(api_of(pages="key", cursor_param=param))
+
+
+def test_pages_behind_the_last_key_need_a_key_of_one_column(rest_api: Any, tmp_path: Any) -> None:
+    """The other rows of the same order would stand before the next page."""
+    lines = Resource("lines", key=("order", "line"))
+
+    with pytest.raises(MapError, match="pages: key goes on behind the last 'order'"):
+        open_connector(System("crm", "rest", rest_api.url, options={"pages": "key"}, resources={"lines": lines}), base=tmp_path)
+
+
 def test_a_row_that_slips_between_two_pages_is_not_taken_for_deleted(rest_api: Any, api_of: Any) -> None:
     """A delete on page one while page two is read moves a row of page two to page one, which was read already."""
     fill(rest_api)
     slip(rest_api, "page=2")
 
     assert ids(api_of(pages="page")) == [f"{i:03}" for i in range(35) if i != 3]
+
+
+@pytest.mark.parametrize(("rows", "asked"), [(0, 1), (5, 3), (20, 5)])
+@pytest.mark.parametrize("pages", ["page", "offset"])
+def test_a_list_is_confirmed_without_asking_twice_for_what_comes_after_it(
+    rest_api: Any, api_of: Any, pages: str, rows: int, asked: int
+) -> None:
+    """Its rows are looked at again, and the empty page behind them stood between the two looks: each request costs the API's budget."""
+    fill(rest_api, rows)
+    rest_api.put("things", [])
+
+    assert len(ids(api_of(pages=pages))) == rows
+    assert rest_api.asked() == asked
+
+
+def test_the_last_rows_that_slip_to_the_only_page_are_seen(rest_api: Any, api_of: Any) -> None:
+    """The page behind it is empty then, as if there had never been one."""
+    fill(rest_api, 11)
+    slip(rest_api, "page=2")
+
+    assert ids(api_of(pages="page")) == [f"{i:03}" for i in range(11) if i != 3]
 
 
 def test_a_list_that_never_stands_still_is_said_to_change(rest_api: Any, api_of: Any) -> None:

@@ -159,6 +159,9 @@ def resource_options(system: System, resource: Resource) -> RestResource:
         raise UsageError(what, place=resource.place, expected="Expected 'key: [id]' in the resource.")
     path = resource.path or resource.name
     read = _Options(holder, system, (resource.options, system.options))
+    if len(resource.key) > 1 and read.text("pages", "") == "key":
+        what = f"{holder}: pages: key goes on behind the last '{resource.key[0]}', and rows of the same one may stand on the next page."
+        raise UsageError(what, place=resource.place, expected="Expected a key of one column, or another way of pages.")
     item = "/".join([path, *(f"{{{name}}}" for name in resource.key)])
     return RestResource(
         name=resource.name,

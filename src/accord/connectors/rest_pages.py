@@ -220,6 +220,9 @@ class Reader:
             page = self._page(resource, current.url, current.rows, may_end=current.ending and stepping)
             current.asked += 1
             self._check(resource, current, page)
+            if resource.pages == "key" and (wrong := current.way.check(page.items, resource.key[0], resource.cursor_param)):
+                expected = f"keys that go on from page to page; check pages, cursor_param and {resource.size_param or 'size_param'}"
+                raise DataRefused(wrong, self.client.where(current.url), expected)
             if page.items and mark_of(page.items) == current.last:
                 what = "the same page again, so there would be no end"
                 raise DataRefused(what, self.client.where(current.url), f"another page; check the options of 'pages: {resource.pages}'")
@@ -230,7 +233,7 @@ class Reader:
             counted = page.total is not None and current.rows >= page.total
             ended = not page.items or (counted and self._short(resource, current, page))
             current.ending = page.ending or counted
-            if stepping and ended:
+            if stepping and (ended or self._confirmed(spool, current, page)):
                 break
             if page.following is None and page.more and not ended:
                 what = f"its list ended after {current.rows:,} rows, and {page.more} of the answer says that there are more"
@@ -240,6 +243,18 @@ class Reader:
             if current.url is not None and spool.keeping is not None:
                 spool.keeping.note(spool)
         current.url, current.done = None, True
+
+    @staticmethod
+    def _confirmed(spool: Spool, current: Pass, page: Page) -> bool:
+        """Whether the keys read so far are those of the reading before, which met an empty page behind them.
+
+        Between those two looks at the same rows none of them slipped, so that there was nothing behind them when that page was asked for.
+        """
+        before = spool.passes[-2] if len(spool.passes) > 1 else None
+        if before is None or before.asked == len(before.leaves) or page.more:
+            return False
+        counted = current.total is None or current.rows >= current.total
+        return counted and (before.rows, before.print) == (current.rows, current.print)
 
     @staticmethod
     def _short(resource: RestResource, current: Pass, page: Page) -> bool:

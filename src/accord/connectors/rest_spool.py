@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from accord.connectors import rest_json
+from accord.connectors.rest_order import Way
 from accord.model.errors import StorageFull
 
 _WRAP = 2**128
@@ -63,6 +64,7 @@ class Pass:
         print: the same for equal sets of keys.
         asked: pages asked for, those without a row too.
         ending: the last page said by name that none comes after it.
+        way: in which its keys go, where the last key tells the next page.
     """
 
     folder: Path
@@ -76,6 +78,7 @@ class Pass:
     print: int = 0
     asked: int = 0
     ending: bool = False
+    way: Way = field(default_factory=Way)
 
     @property
     def last(self) -> str:
@@ -114,7 +117,7 @@ class Pass:
     def step_back(self) -> None:
         """Read the last page again before going on: what comes after it holds only where it is what it was."""
         if self.leaves and not self.done:
-            self.checked = self.drop()
+            self.checked, self.way = self.drop(), Way()
 
 
 class Keeping(Protocol):
