@@ -65,6 +65,7 @@ class Api:
         self.count: int | None = None  # what a list says of its length
         self.fixed: set[str] = set()  # members that no write changes
         self.in_200 = False  # failures come as 200 with an error
+        self.quiet = False  # writes are answered with 204 and nothing more
         self.token = ""
         self.faults: list[tuple[str, str]] = []  # (method, or part of an address, and the fault), each used once
         self.before: Callable[[str, str], None] = lambda method, path: None
@@ -155,6 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
             status, document, headers = self._do(method, parts[0], tuple(parts[1:]), query, body)
         if api.in_200 and 400 <= status < 500 and status != 404:
             status, document = 200, {"error": document["error"], "ok": False}
+        if api.quiet and method != "GET" and status < 300:
+            status, document = 204, None
         self._answer(status, document, headers, name)
 
     def _do(self, method: str, name: str, key: tuple[str, ...], query: dict[str, str], body: str) -> tuple[int, Any, dict[str, str]]:

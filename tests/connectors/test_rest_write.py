@@ -234,6 +234,69 @@ def test_a_member_that_the_api_never_changes_is_refused_by_name(rest_api: Any, a
     assert "and yet a stayed as it was" in result.refused.column("reason")[0].as_py()
 
 
+@pytest.mark.parametrize(
+    ("op", "method", "said"),
+    [
+        ("insert", "POST", "there is no such row"),
+        ("update", "PATCH", "a stayed as it was"),
+        ("delete", "DELETE", "the row is there as it was"),
+    ],
+)
+def test_a_write_that_is_answered_with_nothing_and_not_carried_out_is_refused(
+    rest_api: Any, api_of: Any, change: Any, op: str, method: str, said: str
+) -> None:
+    """Counted as done, the API's old state would look like an edit in the next run, and be spread over the true one."""
+    rest_api.put("things", [{"id": i, "a": "old"} for i in "12"] if op != "insert" else [])
+    rest_api.quiet = True
+    rest_api.faults += [(method, "204")]
+    rows = [{"id": i, "a": "new" if op != "delete" else "old"} for i in "12"]
+
+    result = change(api_of(concurrency="1"), "things", op, rows, [{"a": "old"}] * 2 if op != "insert" else [])
+
+    assert (keys(result.refused), result.inserted + result.updated + result.deleted) == (["1"], 1)
+    assert result.refused.column("reason")[0].as_py().startswith(f"HTTP 204, and yet {said}")
+    assert held(rest_api) == {"insert": {"2": "new"}, "update": {"1": "old", "2": "new"}, "delete": {"1": "old"}}[op]
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "taken"),
+    [
+        ('"Ann"', "Anna", False),
+        ('"A text of the full room"', "A text of the full room, and more", True),
+        ("1.5", "99.9", False),
+        ("99", "99.9", True),
+        ("99", "100", False),
+        ('"2026-03-01"', "2026-04-01", False),
+        ('"2026-03-01"', "2026-03-01T10:00:00Z", True),
+    ],
+)
+def test_only_what_a_system_with_less_room_makes_of_a_value_is_taken_for_it(
+    rest_api: Any, api_of: Any, change: Any, held: str, wanted: str, taken: bool
+) -> None:
+    """Else an edit would never reach the API, and nobody would hear of it."""
+    rest_api.put_text("things", f'{{"id": "1", "a": {held}}}')
+    rest_api.fixed, rest_api.quiet = {"a"}, True
+
+    result = change(api_of(), "things", "update", [{"id": "1", "a": wanted}], [{"a": held.strip('"')}])
+
+    assert (result.updated, keys(result.refused)) == ((1, []) if taken else (0, ["1"]))
+
+
+def test_a_write_that_shows_late_is_waited_for(rest_api: Any, api_of: Any, change: Any) -> None:
+    """An API with replicas may answer before the one we ask has it."""
+    rest_api.put("things", [{"id": "1", "a": "old"}])
+    rest_api.faults += [("PATCH", "204")]
+
+    def before(method: str, path: str) -> None:
+        if method == "GET" and rest_api.asked("GET") == 2:
+            rest_api.put("things", [{"id": "1", "a": "new"}])
+
+    rest_api.before = before
+
+    assert change(api_of(), "things", "update", [{"id": "1", "a": "new"}], [{"a": "old"}]).updated == 1
+    assert rest_api.asked("PATCH") == 1
+
+
 def test_a_budget_that_is_used_up_is_waited_for_whatever_its_status(rest_api: Any, api_of: Any, change: Any) -> None:
     """403 with Retry-After is no row that is refused."""
     rest_api.put("things", [{"id": "1", "a": "old"}])

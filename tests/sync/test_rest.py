@@ -95,6 +95,25 @@ def test_edits_inserts_and_deletes_go_both_ways_and_then_all_is_quiet(make: Any,
     agreed(world, rest_api)
 
 
+def test_a_write_that_an_api_did_not_carry_out_is_no_edit_back(make: Any, rest_api: Any) -> None:
+    """It answered with success; its old value is the API's fault and nobody's wish, and the write is tried again until it is taken."""
+    world = make()
+    world.sync()
+    rest_api.quiet = True
+    world.sql("db", "UPDATE things SET name = 'ours' WHERE id = 4")
+    world.sql("db", "DELETE FROM things WHERE id = 6")
+    world.sql("db", "INSERT INTO things (id, name) VALUES (7000, 'new')")
+    rest_api.faults += [(method, "204") for method in ("PATCH", "DELETE", "POST") for _ in range(2)]
+
+    refused = [world.sync() for _ in range(2)]
+
+    assert [(r.counts["refused"], r.counts["deleted"]) for r in refused] == [(3, 0)] * 2
+    assert "and yet name stayed as it was" in str([f for r in refused for f in r.findings])
+    assert (world.rows("db")[4][0], 6 in world.rows("db"), world.rows("db")[7000][0]) == ("ours", False, "new")
+    assert (world.sync().counts["refused"], world.sync().changed) == (0, False)
+    agreed(world, rest_api)
+
+
 def test_an_api_that_breaks_in_the_middle_of_the_writing_is_finished_by_the_next_run(make: Any, rest_api: Any) -> None:
     """No row is lost, none is made twice, and the run says who was away."""
     world = make()

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 import duckdb
@@ -68,12 +70,16 @@ class Send:
 
 @dataclass
 class Tally:
-    """What became of the rows so far; ``foreign`` says that the API gives new rows keys of its own."""
+    """What became of the rows so far.
+
+    ``foreign`` says that the API gives new rows keys of its own, ``in_vain`` that it said success and did nothing, however long we waited.
+    """
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys((*_EFFECTS.values(), "unchanged"), 0))
     stale: list[pa.Table] = field(default_factory=list)
     refused: list[pa.Table] = field(default_factory=list)
     foreign: str = ""
+    in_vain: bool = False
 
     def result(self) -> ApplyResult:
         """As the protocol has it."""
@@ -288,12 +294,28 @@ class _Chunk:
         shown = item if isinstance(item, dict) and any(name in item for name in send.key) else None
         if shown is None and (said := fails(document)):
             return Tried("", self.client.system.clean(f"HTTP {answer.status} with an error: {said}"), answered=True)
-        if send.outcome == "insert":
-            return self._own_key(send.key, document)
-        ignored = [] if shown is None else _ignored(send, shown)
-        if send.outcome == "update" and ignored:
+        if send.outcome == "insert" and (foreign := self._own_key(send.key, document)) is not None:
+            return foreign
+        if shown is None or send.outcome == "delete":
+            return self._looked_at(send, answer.status)
+        if send.outcome == "update" and (ignored := _ignored(send, shown)):
             return Tried("", f"HTTP {answer.status}, and yet {', '.join(ignored)} stayed as it was", answered=True)
         return None
+
+    def _looked_at(self, send: Send, status: int) -> Tried | None:
+        """Whether an answer of success that shows no row was carried out: the row itself says it.
+
+        An API may show late what it took, so that is waited for; but not again in a batch in which waiting was in vain.
+        """
+        left = ""
+        for attempt in range(_LOOKS if self.resource.read is not None and _addressable(send.key) else 0):
+            if attempt:
+                self.client.pause(attempt, None, self.client.url(self.resource.path), left)
+            left = _undone(send, self.reader.one(self.resource, send.key))
+            if not left or self.tally.in_vain:
+                break
+        self.tally.in_vain = self.tally.in_vain or bool(left)
+        return Tried(_REFUSED, f"HTTP {status}, and yet {left}", answered=True) if left else None
 
     def _own_key(self, key: Mapping[str, str], document: Any) -> Tried | None:
         """Whether the API made the new row under another key than it was given; then no more are sent, or each run would make them anew."""
@@ -334,7 +356,22 @@ class _Chunk:
             self.tally.refused.append(keys.append_column("reason", pa.array(list(reasons.values()), pa.string())))
 
 
+def _undone(send: Send, found: tuple[dict[str, Any], str] | None) -> str:
+    """What of a write does not show in the row as it is now; empty when nothing is missing."""
+    if send.outcome == "insert":
+        return "" if found is not None else "there is no such row"
+    if found is None:
+        return ""
+    if send.outcome == "delete":
+        return "the row is there as it was" if send.held is not None and Held(*found).print == send.held.print else ""
+    ignored = _ignored(send, found[0])
+    return f"{', '.join(ignored)} stayed as it was; give it direction: read where the API does not let it be changed" if ignored else ""
+
+
 _REFUSED: Final = "refused"
+_LOOKS: Final = 3
+_CUT: Final = 16
+"""Characters that a text has at the least where it is taken for a cut one: «Ann» is much rather what «Anna» was before."""
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -353,13 +390,22 @@ def _ignored(send: Send, shown: Mapping[str, Any]) -> list[str]:
 
 
 def _says(wanted: str, shown: str, value: Any) -> bool:
-    """Whether a text may be what a system with less room makes of another; of fractions and times nearly anything may."""
+    """Whether a text may be what a system with less room makes of another: no fraction, another time of the day, a cut text."""
     if isinstance(value, rest_json.Digits):
-        return not (wanted.lstrip("-").isdigit() and shown.lstrip("-").isdigit())
+        whole = wanted.lstrip("-").isdigit() and shown.lstrip("-").isdigit()
+        return not whole and _apart(wanted, shown, Decimal, 1)
     if _DATE.match(wanted) and _DATE.match(shown):
-        return True
+        return _apart(wanted[:10], shown[:10], date.fromisoformat, timedelta(days=2))
     asked, came = wanted.strip().casefold(), shown.strip().casefold()
-    return asked == came or (came != "" and asked.startswith(came))
+    return asked == came or (len(came) >= _CUT and asked.startswith(came))
+
+
+def _apart(wanted: str, shown: str, read: Callable[[str], Any], most: Any) -> bool:
+    """Whether two values are less than ``most`` apart; those that cannot be read as what they look like are not judged."""
+    try:
+        return bool(abs(read(wanted) - read(shown)) < most)
+    except (ArithmeticError, ValueError):
+        return True
 
 
 def _addressable(key: Mapping[str, str]) -> bool:
