@@ -26,9 +26,10 @@ from accord.connectors.keys import taken
 from accord.connectors.marker import COLUMNS, FORBIDDEN, TABLE, TAKEN, note_before_commit, parts
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Noting
 from accord.connectors.types import duckdb_type, literal, quote
-from accord.model.errors import AccordError, DataRefused, StorageFull, SystemUnreachable, UnknownName
+from accord.model.errors import AccordError, DataRefused, SystemUnreachable, UnknownName
 from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
 from accord.model.types import CanonicalType
+from accord.store.room import no_room
 
 _names = itertools.count(1)
 # One engine refuses a file that another engine of the process has open, and does not wait.
@@ -349,8 +350,8 @@ class DuckdbConnector:
         if "Could not set lock" in text or "already attached" in text:
             todo = "Wait until that program closes it, or stop it: DuckDB lets one process write, or several read."
             return SystemUnreachable(self.system.name, where, "another program has the file open", todo)
-        if "No space left" in text:
-            return StorageFull(where, text)
+        if full := no_room(error, where):
+            return full
         if "not a valid DuckDB database" in text or "is not a DuckDB" in text:
             return DataRefused("it is no DuckDB database", where, "a file made by DuckDB")
         if isinstance(error, duckdb.IOException):

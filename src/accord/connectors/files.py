@@ -16,8 +16,9 @@ from typing import TypeVar
 
 import duckdb
 
-from accord.model.errors import StorageFull, SystemChanged, SystemUnreachable
+from accord.model.errors import SystemChanged, SystemUnreachable
 from accord.store.lease import runs
+from accord.store.room import no_room
 
 Result = TypeVar("Result")
 _TRIES = 3
@@ -150,8 +151,8 @@ def replace_file(path: Path, system: str, write: Callable[[Path], None], *, expe
             os.close(handle)
     except Exception as error:  # libraries tell of a full disk in their own errors; whatever is none of these goes on unchanged
         text = str(error)
-        if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or "No space left on device" in text:
-            raise StorageFull(str(path), "No space left on device") from error
+        if full := no_room(error, path):
+            raise full from error
         denied = os.strerror(errno.EACCES) in text or os.strerror(errno.EROFS) in text
         if isinstance(error, OSError) or (denied and isinstance(error, duckdb.IOException)):
             raise SystemUnreachable(system, str(path), text.splitlines()[0], "Give this user the right to write its folder.") from error

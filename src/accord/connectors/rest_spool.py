@@ -6,7 +6,6 @@ Where a folder to keep them in is given, a later process finds them as well (``r
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import shutil
@@ -20,7 +19,7 @@ import pyarrow as pa
 
 from accord.connectors import rest_json
 from accord.connectors.rest_order import Way
-from accord.model.errors import StorageFull
+from accord.store.room import no_room
 
 _WRAP = 2**128
 
@@ -186,8 +185,8 @@ def write_private(path: Path, data: bytes, *, more: bool = False) -> None:
         with os.fdopen(handle, "ab" if more else "wb") as file:
             file.write(data)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull(str(path), "No space left on device") from error
+        if full := no_room(error, path):
+            raise full from error
         raise
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 from pathlib import Path
 
-from accord.model.errors import StorageFull, TerminalError
+from accord.model.errors import TerminalError
 from accord.store.aside import ASIDE, aside, clear_dead
+from accord.store.room import no_room
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -34,8 +34,8 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull(str(path), os.strerror(error.errno)) from error
+        if full := no_room(error, path):
+            raise full from error
         raise TerminalError(f"cannot write {path}: {error.strerror}. Choose a place that can be written.") from error
 
 

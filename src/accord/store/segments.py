@@ -20,9 +20,10 @@ from uuid import uuid4
 import duckdb
 import pyarrow as pa
 
-from accord.model.errors import DataRefused, StorageFull, SystemUnreachable, UsageError
+from accord.model.errors import DataRefused, SystemUnreachable, UsageError
 from accord.store.aside import ASIDE, aside, clear_dead
 from accord.store.database import quote
+from accord.store.room import no_room
 
 ROW_GROUP = 122_880  # rows; what DuckDB reads as one unit of work
 # As small as with zstd as DuckDB has it, at half the cost of writing: values are told as differences, and a dictionary is given up early.
@@ -206,13 +207,13 @@ def _errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull(str(folder), str(error)) from error
+        if full := no_room(error, folder):
+            raise full from error
         raise SystemUnreachable("store", str(folder), str(error), _TODO) from error
     except duckdb.IOException as error:
+        if full := no_room(error, folder):
+            raise full from error
         # DuckDB has no error number; the text is the C library's.
-        if os.strerror(errno.ENOSPC) in str(error) or os.strerror(errno.EDQUOT) in str(error):
-            raise StorageFull(str(folder), str(error)) from error
         if os.strerror(errno.EACCES) in str(error) or os.strerror(errno.EROFS) in str(error):
             raise SystemUnreachable("store", str(folder), str(error), _TODO) from error
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import Literal
 
 from accord.model.errors import AccordError, DataRefused, LeaseHeld, StorageFull, SystemUnreachable
 from accord.store.database import BUSY_SECONDS, Query, Row, Transaction, Value, bindable
+from accord.store.room import no_room
 
 _PREPARED = 512  # statements kept ready; the projections of one step need more than the 128 of the default
 
@@ -112,8 +112,8 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise self._translated(error) from error
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFull(self.where, str(error)) from error
+            if full := no_room(error, self.where):
+                raise full from error
             raise SystemUnreachable("store", self.where, str(error), "Give a folder that can be written to.") from error
 
     def _translated(self, error: sqlite3.Error) -> AccordError | sqlite3.Error:

@@ -16,7 +16,8 @@ from accord.connectors.types import path_literal
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.titles import counted
 from accord.lifecycle.validation import flow_scores, remedy, scores
-from accord.model.errors import StorageFull, UsageError
+from accord.model.errors import UsageError
+from accord.store.room import no_room
 from accord.sync.quality import Quality, quality
 
 _FORMS = {".csv": "csv, HEADER", ".parquet": "parquet", ".jsonl": "json"}
@@ -108,6 +109,6 @@ def write_gaps(file: Path, gaps: pa.Table) -> None:
             con.register("gaps", listed)
             con.execute(f"COPY (SELECT * FROM gaps ORDER BY ALL) TO {path_literal(file)} (FORMAT {_FORMS[file.suffix]})")
     except duckdb.IOException as error:
-        if "No space left" in str(error):
-            raise StorageFull(str(file), "the list of gaps") from error
+        if full := no_room(error, file, why="the list of gaps"):
+            raise full from error
         raise UsageError(f"{file} cannot be written.", expected="Give a file in a folder that is there and may be written.") from error

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import struct
 import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-from accord.model.errors import StorageFull
+from accord.store.room import no_room
 
 MEMORY_BYTES = 8 << 20
 _FRAME = struct.Struct(">I4s")
@@ -75,10 +74,8 @@ class Spool:
             self._file.write(b"".join(self._recent))
             self._file.flush()
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFull(
-                    tempfile.gettempdir(), f"{error.strerror}; a large transaction of a source waits there for its end"
-                ) from error
+            if full := no_room(error, tempfile.gettempdir(), why="a large transaction of a source waits there for its end"):
+                raise full from error
             raise
         self._recent.clear()
         self._bytes = 0

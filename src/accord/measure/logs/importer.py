@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import re
@@ -23,11 +22,12 @@ from accord.measure.logs.parsed import parse
 from accord.measure.logs.result import BadRow, ImportResult
 from accord.measure.logs.tabular import lines_of, read_csv, read_parquet
 from accord.measure.logs.xes import read_xes
-from accord.model.errors import DataRefused, StorageFull, SystemChanged, SystemUnreachable, UnknownName, UsageError
+from accord.model.errors import DataRefused, SystemChanged, SystemUnreachable, UnknownName, UsageError
 from accord.model.event import Event, ObjectRef
 from accord.model.integration_map import IntegrationMap
 from accord.model.process import Log
 from accord.store import Store
+from accord.store.room import no_room
 
 BAD_SHARE_REFUSED = 0.1
 _KIND_OF_ERROR = re.compile(r"^[A-Z][A-Za-z ]* Error: ")
@@ -80,8 +80,8 @@ def import_log(log: Log, store: Store, *, base: Path, now: datetime, run: str) -
         except duckdb.Error as error:
             raise DataRefused(_first_line(error), str(path), f"a readable {kind} file") from error
         except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise StorageFull(scratch, str(error)) from error
+            if full := no_room(error, scratch):
+                raise full from error
             raise SystemUnreachable(f"log {log.name}", str(path), error.strerror or str(error)) from error
         if _stamp(log, path) != before_reading:
             raise SystemChanged(f"log {log.name}", log.path, "the file was written to")
