@@ -165,6 +165,39 @@ def test_a_renamed_column_is_named_by_the_values_it_holds(two: Any) -> None:
         two.sync()
 
 
+@pytest.mark.parametrize("drift", ["evolve", "quarantine"])
+def test_a_column_that_was_away_and_is_made_anew_empties_nothing_elsewhere(two: Any, drift: Any) -> None:
+    """Nobody emptied those values: they were agreed all the while, and are filled in where the column is back."""
+    two.map = replace(two.map, flows={"things": replace(two.map.flows["things"], drift=drift)})
+    two.sql("a", "INSERT INTO things VALUES ('1','x',5), ('2','y',6), ('3','z',7)")
+    two.sync()
+    two.sql("b", "ALTER TABLE things DROP COLUMN size")
+    two.sql("a", "UPDATE things SET size = 50 WHERE id = '1'")
+    two.sync()
+    two.sql("b", "ALTER TABLE things ADD COLUMN size INTEGER")
+
+    two.sync()
+
+    assert two.rows("b") == two.rows("a") == {"1": ("x", 50), "2": ("y", 6), "3": ("z", 7)}
+    assert not two.sync().changed
+
+
+def test_a_column_that_was_called_otherwise_for_a_while_tells_edits_when_it_is_back(two: Any) -> None:
+    """Most of its values are those that were agreed, so it is the same column, and people went on in it."""
+    two.map = replace(two.map, flows={"things": replace(two.map.flows["things"], drift="evolve")})
+    two.sql("a", "INSERT INTO things VALUES ('1','x',5), ('2','y',6), ('3','z',7)")
+    two.sync()
+    two.sql("b", "ALTER TABLE things RENAME COLUMN name TO title")
+    two.sql("a", "UPDATE things SET name = 'X' WHERE id = '1'")
+    two.sync()
+    two.sql("b", "UPDATE things SET title = 'Z' WHERE id = '3'")
+    two.sql("b", "ALTER TABLE things RENAME COLUMN title TO name")
+
+    two.sync()
+
+    assert two.rows("b") == two.rows("a") == {"1": ("X", 5), "2": ("y", 6), "3": ("Z", 7)}
+
+
 def test_an_edit_of_the_map_accepts_a_retyped_column(two: Any) -> None:
     """The person who read the message must be able to say: it is right so."""
     two.sql("a", "INSERT INTO things VALUES ('1','x',5)")
