@@ -112,6 +112,7 @@ def decide(con: duckdb.DuckDBPyConnection, staged: Staged, matches: str) -> None
             CASE
                 WHEN NOT bool_or(present)
                     THEN CASE any_value(op) WHEN 'insert' THEN 'insert' WHEN 'delete' THEN 'unchanged' ELSE 'stale' END
+                {"WHEN any_value(op) = 'insert' THEN 'stale'" if batch.free else ""}
                 WHEN any_value(op) = 'delete' THEN CASE WHEN bool_and(has_expected) THEN 'delete' ELSE 'stale' END
                 WHEN bool_and(has_wanted) THEN 'unchanged'
                 WHEN any_value(op) = 'update' AND bool_and(has_wanted OR has_expected) THEN 'update'

@@ -70,7 +70,7 @@ def write_few(db: psycopg.Connection[Any], batch: ChangeBatch, shape: Shape) -> 
         for row, op, present, wanted, made in looked:
             if row in done or (op == "insert" and made):
                 continue
-            if (wanted and op != "delete") or (op == "delete" and not present):
+            if (wanted and op != "delete" and not (op == "insert" and batch.free)) or (op == "delete" and not present):
                 unchanged += 1
             else:
                 stale.append(row - 1)

@@ -134,6 +134,7 @@ def _statements(table: str, staged: Staged, of: Mapping[str, PgColumn], typed: s
             SELECT s.row, CASE
                 WHEN NOT bool_or(t.ctid IS NOT NULL)
                     THEN CASE s.op WHEN 'insert' THEN 'insert' WHEN 'delete' THEN 'unchanged' ELSE 'stale' END
+                {"WHEN s.op = 'insert' THEN 'stale'" if batch.free else ""}
                 WHEN s.op = 'delete' THEN CASE WHEN bool_and({expected}) THEN 'delete' ELSE 'stale' END
                 WHEN bool_and({wanted}) THEN 'unchanged'
                 WHEN s.op = 'update' AND bool_and(({wanted}) OR ({expected})) THEN 'update'

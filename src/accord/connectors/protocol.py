@@ -30,7 +30,9 @@ class ChangeBatch:
     ``rows`` has the column ``_op`` (insert, update or delete), the key columns, each of ``columns`` with the value to write, and for
     each of them ``_old_<column>`` with the value the target is expected to hold now (null for inserts). Columns that the target has
     and the batch does not name are left alone. With ``gives`` the system itself gives that key column its value, in rows to insert that
-    have none; only a connector that is ``Giving`` is asked to.
+    have none; only a connector that is ``Giving`` is asked to. With ``free`` the rows to insert have keys that were nobody's: a row that
+    stands under one all the same is somebody else's whatever it shows, so that the insert is *stale*; not so for a connector that cannot
+    tell its own tries from others'.
     """
 
     resource: str
@@ -39,6 +41,7 @@ class ChangeBatch:
     rows: pa.Table
     batch_id: str
     gives: str = ""
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,22 @@ def test_a_run_that_dies_once_it_was_told_that_its_number_is_taken_mixes_nobody_
     world.agree("Ann", "Eva", "Zoe")
 
 
+@pytest.mark.parametrize("rows", [1, pytest.param(150, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("kind", short("postgresql"))
+def test_a_row_like_ours_that_somebody_else_made_under_our_number_is_theirs(firm: Any, kind: str, rows: int) -> None:
+    """Two people of the same name: taken for one, they would be one in every system from now on."""
+    world = firm(kind)
+    for n in range(rows):
+        world.shop(f"INSERT INTO people VALUES ('z{n}', 'Zoe', '')")
+    whole = world.connectors["crm"]
+    world.connectors["crm"] = Dying(whole, lambda: world.put(2, "Zoe"), lambda: None)
+
+    world.sync()
+
+    world.connectors["crm"] = whole
+    world.agree("Ann", *["Zoe"] * (rows + 1))
+
+
 @pytest.mark.parametrize("kind", short())
 def test_a_number_of_a_run_that_never_wrote_is_free_for_others(firm: Any, kind: str) -> None:
     """It died right before its write, and the other program came by hours later."""

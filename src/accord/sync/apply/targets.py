@@ -10,7 +10,7 @@ from accord.connectors.decide import ROW
 from accord.connectors.protocol import OLD, OP, ChangeBatch
 from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, join_on, names
-from accord.sync.identity.own_key import GIVEN, gives_keys
+from accord.sync.identity.own_key import GIVEN, NEXT, gives_keys
 from accord.sync.mapping.fields import FieldCode, raw_name
 from accord.sync.mapping.itself import holds_itself, lost, read_back
 
@@ -162,7 +162,8 @@ def make_batch(cycle: Cycle, side: Side, batch_id: str) -> ChangeBatch | None:
     rows: pa.Table = cycle.con.execute(
         f"SELECT {', '.join(picked)} FROM {side.table('plan')} WHERE _unfit IS NULL ORDER BY {names(cycle.keys)}"
     ).to_arrow_table()
-    return ChangeBatch(side.binding.resource, key, columns, rows, batch_id, _given_column(side)) if rows.num_rows else None
+    free = side.binding.new_key == NEXT
+    return ChangeBatch(side.binding.resource, key, columns, rows, batch_id, _given_column(side), free) if rows.num_rows else None
 
 
 def _given_column(side: Side) -> str:
