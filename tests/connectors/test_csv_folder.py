@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from contextlib import closing
 from pathlib import Path
@@ -92,6 +93,7 @@ def test_a_line_with_too_many_or_too_few_values_is_kept_apart(opened: Any, rows_
         ("6", "z", None, None),
     ]
     assert path.read_bytes() == b'id,a\n1,"x\r\ny"\n2,"3, 4",\xff\n5\n6,new\n'
+    assert csv.field_size_limit() == 131_072  # as Python has it, for whoever else reads CSV in this process
 
 
 def test_who_looks_at_the_columns_of_a_file_sees_only_its_own(opened: Any, tmp_path: Path) -> None:

@@ -45,8 +45,15 @@ def copy_with_places(path: Path, copy: Path, dialect: Dialect, columns: int, lon
         csv.Error: quotes are not where they belong.
         UnicodeError: a byte is no text, in another encoding than UTF-8.
     """
+    others = csv.field_size_limit(longest)  # it is one for the whole process
+    try:
+        return _copy(path, copy, dialect, columns)
+    finally:
+        csv.field_size_limit(others)
+
+
+def _copy(path: Path, copy: Path, dialect: Dialect, columns: int) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
-    csv.field_size_limit(longest)
     good, expected, first = 0, f"{columns} columns as in the header", None
     errors = MARKED if dialect.encoding == "utf-8" else "strict"
     with path.open(encoding=dialect.encoding, errors=errors, newline="") as source, copy.open("w", encoding="utf-8", newline="") as target:
