@@ -24,6 +24,23 @@ def test_a_plan_is_shown_row_by_row_written_and_applied(small: Any) -> None:
     assert small.rows("a") == small.rows("b") == {"1": ("X", 1), "3": ("z", 3)}
 
 
+def test_a_plan_tells_what_it_found_and_what_waits(small: Any) -> None:
+    """Nothing to write is no word about rows that are held back, or a flow whose systems could not be judged."""
+    map_ = small.folder / "map.yaml"
+    map_.write_text(map_.read_text().replace("name: text", "name: {type: text, pattern: '[a-z]'}"))
+    small.sql("a", "UPDATE things SET name = 'XX' WHERE id = '2'")
+
+    code, text, _ = small.call("plan", str(small.folder))
+    _, body = small.json("plan", str(small.folder))
+
+    assert code == 0
+    assert "nothing to write" in text
+    assert "1 rows of a/things break the contract" in text
+    assert "1 row waits in quarantine" in text
+    assert "agree" not in text
+    assert (body["waiting"], [f["kind"] for f in body["findings"]]) == (1, ["quarantine"])
+
+
 def test_a_plan_that_is_out_of_date_is_refused_with_what_moved(small: Any) -> None:
     """Exit code 1, the key that moved by name, and nothing written."""
     small.sql("a", "UPDATE things SET name = 'X' WHERE id = '1'")

@@ -32,6 +32,14 @@ def show_results(results: Sequence[FlowResult], failures: Sequence[tuple[str, Ac
         rows.append((result.flow, result.status, escape(counted(result) or "nothing to do")))
     rows += [(name, "failed", "see the error below") for name, _ in failures]
     table(title, ("flow", "status", "counts"), rows)
+    tell_found(results)
+    if results and not failures and not any(r.changed for r in results):
+        agree = not something_waits(results)
+        out().print("no change: the systems agree with the last synchronization" if agree else "no change since the last synchronization")
+
+
+def tell_found(results: Sequence[FlowResult]) -> None:
+    """What was found, and what waits for people."""
     findings = [finding for result in results for finding in result.findings]
     for finding in findings[:FINDINGS]:
         style = _STYLE.get(finding.severity)
@@ -42,9 +50,11 @@ def show_results(results: Sequence[FlowResult], failures: Sequence[tuple[str, Ac
         out().print(f"and {len(findings) - FINDINGS:,} more; --json names all of them")
     for sentence in waiting(results):
         out().print(escape(sentence))
-    if results and not failures and not any(r.changed for r in results):
-        agree = not any(r.waiting or r.open_conflicts or _worrying(r) for r in results)
-        out().print("no change: the systems agree with the last synchronization" if agree else "no change since the last synchronization")
+
+
+def something_waits(results: Sequence[FlowResult]) -> bool:
+    """Whether anything was found, or waits, for which systems may differ though there is nothing to write."""
+    return any(r.waiting or r.open_conflicts or _worrying(r) for r in results)
 
 
 def about(flow: str, sentence: str) -> str:

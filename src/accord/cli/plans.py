@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from accord.cli.given import given_bytes
 from accord.cli.output import escape, out, table
@@ -65,15 +65,18 @@ def read_plan(path: Path, workspace: Workspace) -> list[FlowPlan]:
     return [plan_from(flow, str(path)) for flow in flows]
 
 
-def show_plans(plans: Sequence[FlowPlan], limit: int) -> None:
-    """Counts per system, then each row up to ``limit``: key, what is done, and the values that change."""
+AGREED: Final = "no change: the systems agree with what is agreed"
+
+
+def show_plans(plans: Sequence[FlowPlan], limit: int, *, nothing: str = AGREED) -> None:
+    """Counts per system, then each row up to ``limit``: key, what is done, and the values that change; or that there is ``nothing``."""
     counts = [
         (escape(p.flow), escape(f"{t.system}/{t.resource}"), f"{t.inserts:,}", f"{t.updates:,}", f"{t.deletes:,}", f"{_refused(t.rows):,}")
         for p in plans
         for t in p.targets
     ]
     if not counts:
-        out().print("no change: the systems agree with what is agreed")
+        out().print(nothing)
         return
     table("", ("flow", "system", "insert", "update", "delete", "does not fit"), counts, right=(2, 3, 4, 5))
     if limit <= 0:

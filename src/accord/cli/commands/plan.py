@@ -7,12 +7,13 @@ from pathlib import Path
 import typer
 
 from accord.cli import options
+from accord.cli.flows import something_waits, tell_found
 from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress
-from accord.cli.plans import show_plans, write_plan
+from accord.cli.plans import AGREED, show_plans, write_plan
 from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import AccordError, UnknownName
-from accord.sync import flow_order
+from accord.sync import FlowResult, flow_order
 from accord.sync.apply.plan import FlowPlan, plan_flow, plan_to
 
 
@@ -32,6 +33,7 @@ def plan(
 ) -> int:
     """Write nothing to any system. Exit code 1 when a guard stops a flow, 3 when a system was away; then no file is written."""
     plans: list[FlowPlan] = []
+    results: list[FlowResult] = []
     failures: list[tuple[str, AccordError]] = []
     sha = ""
     with where.opened() as workspace, progress(json) as bar:
@@ -45,10 +47,11 @@ def plan(
         for name in chosen:
             bar.advance(name)
             try:
-                found, _ = plan_flow(
+                found, result = plan_flow(
                     workspace.map, name, workspace.connectors(), workspace.store, run=run, now=now, allow_deletes=allow_deletes
                 )
                 plans.append(found)
+                results.append(result)
             except AccordError as error:
                 if error.exit_code == 2:
                     raise
@@ -57,9 +60,11 @@ def plan(
             sha = write_plan(file, plans, workspace, now)
     if json:
         body = {"command": "plan", "writes": sum(p.writes for p in plans), "file": str(file) if sha else None, "sha256": sha or None}
-        emit_json(body | {"flows": [plain(plan_to(p)) for p in plans], "failed": [{"flow": n, "error": str(e)} for n, e in failures]})
+        body |= {"flows": [plain(plan_to(p)) for p in plans], "failed": [{"flow": n, "error": str(e)} for n, e in failures]}
+        emit_json(body | {"findings": plain([f for r in results for f in r.findings]), "waiting": sum(r.waiting for r in results)})
     else:
-        show_plans(plans, limit)
+        show_plans(plans, limit, nothing="nothing to write" if failures or something_waits(results) else AGREED)
+        tell_found(results)
         if sha:
             out().print(escape(f"written {file} ({sha[:16]}); carry it out with: accord apply {file}"))
     for name, failure in failures:
