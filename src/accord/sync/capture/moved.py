@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 from accord.connectors.protocol import Digested, Logged, Sparing, Summed, Versioned
 from accord.connectors.types import duckdb_type, literal, quote
@@ -133,6 +134,24 @@ def key_codes(cycle: Cycle, side: Side, types: Mapping[str, str]) -> list[FieldC
             return None
         codes.append(compile_field(cycle.entity.fields[name], mapping, side.binding, spelled))
     return codes
+
+
+def paired_keys(cycle: Cycle, side: Side, native: str) -> tuple[str, Callable[[str], str]]:
+    """Table ``native`` of keys in the system's own columns as a relation ``a`` that also holds the canonical keys.
+
+    Returns:
+        The relation, and SQL by which rows of a table of canonical keys are matched with it.
+    """
+    types = {str(row[0]): str(row[1]) for row in cycle.sql(f"DESCRIBE {native}")}
+    codes = key_codes(cycle, side, types)
+    assert codes is not None  # the table was made by their inverse
+    canonical = {c.name: quote(f"key.{c.name}") for c in codes}
+    read = ", ".join(f"CAST({c.read} AS {storage_type(cycle.entity, c.name)}) AS {canonical[c.name]}" for c in codes)
+
+    def on(alias: str) -> str:
+        return " AND ".join(f"{alias}.{quote(name)} = a.{column}" for name, column in canonical.items())
+
+    return f"(SELECT {names(key_columns(cycle, side), 'n')}, {read} FROM {native} n)", on
 
 
 def take_keys(cycle: Cycle, side: Side, relation: str) -> bool:
@@ -283,17 +302,22 @@ def read_digests(cycle: Cycle, side: Side) -> bool:
 def compare_digests(cycle: Cycle, side: Side) -> bool:
     """Fill ``redigest_<i>`` with the system's keys whose digest is another than stored, and with it; false when none is stored."""
     keys = key_columns(cycle, side)
-    shas = cycle.store.flow_state(cycle.flow.name).get(f"digest:{side.name}", ())
+    kept = kept_digests(cycle, side)
     if not comparable(cycle, side):
         return False
-    if not shas:
+    if not kept:
         return _since_loaded(cycle, side)
-    old = folded([cycle.store.read_segment(sha) for sha in shas], keys)
+    old = folded(kept, keys)
     cycle.sql(
         f"CREATE OR REPLACE TABLE {side.table('redigest')} AS SELECT DISTINCT {names(keys)}, n._digest "
         f"FROM {side.table('digest')} n FULL JOIN ({old}) o USING ({names(keys)}) WHERE n._digest IS DISTINCT FROM o._digest"
     )
     return True
+
+
+def kept_digests(cycle: Cycle, side: Side) -> list[Path]:
+    """The segments that hold what the side's system told of its rows without showing them."""
+    return [cycle.store.read_segment(sha) for sha in cycle.store.flow_state(cycle.flow.name).get(f"digest:{side.name}", ())]
 
 
 def version_mark(cycle: Cycle, side: Side) -> str:

@@ -19,6 +19,7 @@ from accord.connectors.protocol import Logged, change_token
 from accord.connectors.types import literal, quote
 from accord.model.errors import SystemUnreachable
 from accord.store.folding import REMOVED, folded, is_change
+from accord.sync.capture.lent import find_lender, lend
 from accord.sync.capture.moved import (
     compare_digests,
     compare_values,
@@ -117,17 +118,18 @@ def read_scope(cycle: Cycle, previous: Mapping[str, Any]) -> bool:
     """Load the state and capture the rows of ``scope``; false when what shows then asks for a look at everything after all."""
     columns = previous.get("columns")
     known = columns if isinstance(columns, Mapping) else {}
+    lender = find_lender(cycle)
     while True:
-        load_state(cycle)
         for side in cycle.sides:
             cycle.progress(f"{cycle.flow.name}: reading {side.name}")
-            _read_side(cycle, side)
+            _read_side(cycle, side, versions=side.table("versioned") if side is lender else "")
         if any(sorted(s.columns) != list(known.get(s.name, ())) for s in cycle.sides):
             cycle.partial = False
             for side in cycle.sides:
                 side.swept = False
             return False
         if not _neighbours(cycle):
+            load_state(cycle, lend(cycle, lender) if lender else None)
             return True
 
 
@@ -155,14 +157,14 @@ def needs_every_row(cycle: Cycle) -> bool:
     return bool(cycle.entity.checks) or fresh or bool(getattr(cycle.entity, "identity", None))
 
 
-def _read_side(cycle: Cycle, side: Side) -> None:
+def _read_side(cycle: Cycle, side: Side, *, versions: str) -> None:
     if side.swept:
         cycle.sql(f"CREATE OR REPLACE TABLE {side.table('cap')} AS SELECT * FROM {side.table('all')} SEMI JOIN scope {cycle.using()}")
         side.rows, side.doubled = cycle.count(f"SELECT count(*) FROM {side.table('cap')}"), None
         return
     types = cycle.notes.get("key_types", {}).get(side.name, {})
     native = make_native(cycle, side, "scope", types)
-    capture(cycle.con, cycle.entity, side, drift="evolve", may_create=False, among="scope", native=native)
+    capture(cycle.con, cycle.entity, side, drift="evolve", may_create=False, among="scope", native=native, versions=versions)
 
 
 def _open_logs(cycle: Cycle, previous: Mapping[str, Any], *, dry_run: bool) -> None:
@@ -249,11 +251,10 @@ def _swept(cycle: Cycle, side: Side) -> bool:
 
 
 def _union(cycle: Cycle) -> bool:
-    """Fill ``scope``; false when it holds so much, or such keys, that everything is better looked at."""
+    """Fill ``scope``, of it ``left_open`` what did not move; false when that is so much, or such keys, that all is better looked at."""
     if cycle.rows("quarantine0") and cycle.count("SELECT count(*) FROM quarantine0 WHERE key IS NULL"):
         return False
-    parts = [f"SELECT {names(cycle.keys)} FROM {s.table('moved')}" for s in cycle.sides]
-    parts += [f"SELECT {names(cycle.keys)} FROM {s.table('pend')}" for s in cycle.sides]
+    parts = [f"SELECT {names(cycle.keys)} FROM {s.table('pend')}" for s in cycle.sides]
     parts.append(f"SELECT {names(cycle.keys)} FROM open0")
     for table in ("quarantine0", "held0", "decision0"):
         if not cycle.rows(table):
@@ -263,7 +264,9 @@ def _union(cycle: Cycle) -> bool:
             for k in cycle.keys
         )
         parts.append(f"SELECT {', '.join(read)} FROM {table}")
-    cycle.looked = cycle.count(f"CREATE OR REPLACE TABLE scope AS {' UNION '.join(parts)}")
+    cycle.sql(f"CREATE OR REPLACE VIEW left_open AS {' UNION '.join(parts)}")
+    moved = (f"SELECT {names(cycle.keys)} FROM {s.table('moved')}" for s in cycle.sides)
+    cycle.looked = cycle.count(f"CREATE OR REPLACE TABLE scope AS {' UNION '.join((*moved, 'SELECT * FROM left_open'))}")
     if cycle.looked and cycle.count(f"SELECT count(*) FROM scope WHERE {' OR '.join(f'{quote(k)} IS NULL' for k in cycle.keys)}"):
         return False
     return cycle.looked <= max(SMALL, PART * max(cycle.sizes.values(), default=0))

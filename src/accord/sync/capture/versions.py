@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from accord.connectors.types import quote
 from accord.store.folding import REMOVED
-from accord.sync.capture.moved import key_codes, key_columns, note_written
-from accord.sync.cycle import Cycle, Side, names, storage_type
+from accord.sync.capture.moved import key_columns, note_written, paired_keys
+from accord.sync.cycle import Cycle, Side, names
 
 
 def settle_versions(cycle: Cycle, side: Side, back: Side | None) -> None:
@@ -19,18 +19,8 @@ def settle_versions(cycle: Cycle, side: Side, back: Side | None) -> None:
         note_written(cycle, side, cycle.count(f"SELECT count(*) FROM {side.table('done')} WHERE _status = 'done'"))
     if back is None or not back.part or not cycle.has(seen) or not cycle.has(back.table("native")):
         return
-    types = {str(row[0]): str(row[1]) for row in cycle.sql(f"DESCRIBE {back.table('native')}")}
-    codes = key_codes(cycle, side, types)
-    if codes is None:
-        return
     keys = key_columns(cycle, side)
-    canonical = {name: quote(f"key.{name}") for name in cycle.keys}
-    read = ", ".join(f"CAST({c.read} AS {storage_type(cycle.entity, c.name)}) AS {canonical[c.name]}" for c in codes)
-    asked = f"(SELECT {names(keys, 'n')}, {read} FROM {back.table('native')} n)"
-
-    def on(alias: str) -> str:
-        return " AND ".join(f"{alias}.{quote(name)} = a.{column}" for name, column in canonical.items())
-
+    asked, on = paired_keys(cycle, side, back.table("native"))
     same = " AND ".join(f"c.{quote(f)} IS NOT DISTINCT FROM b.{quote(f)}" for f in back.fields if f not in cycle.keys) or "true"
     agreed = f"(SELECT * FROM {side.table('next_base')} WHERE NOT _gone)"
     cycle.sql(f"""

@@ -40,12 +40,17 @@ CONFLICTS = {
 }
 
 
-def load_state(cycle: Cycle) -> None:
-    """Fill ``base_<i>`` of every side and ``golden0`` from the store's segments, of a run over part of the keys only those in ``scope``."""
+def load_state(cycle: Cycle, read: Mapping[Path, str] | None = None) -> None:
+    """Fill ``base_<i>`` of every side and ``golden0`` from the store's segments, of a run over part of the keys only those in ``scope``.
+
+    Args:
+        cycle: with the tables of ``load_waiting``.
+        read: full segments of which a table holds the rows in ``scope`` that are not newer elsewhere.
+    """
     fields = {name: storage_type(cycle.entity, name) for name in cycle.fields}
     roles = [(side.table("stored_base"), base_paths(cycle, side), {**fields, **MARKS}) for side in cycle.sides]
-    roles.append(("stored_golden", _paths(cycle, "golden"), fields))
-    shared = _share(cycle, [paths for _, paths, _ in roles])
+    roles.append(("stored_golden", golden_paths(cycle), fields))
+    shared = {**_share(cycle, [paths for _, paths, _ in roles if not (read and paths and paths[0] in read)]), **(read or {})}
     for table, paths, columns in roles:
         full = shared.get(paths[0], "") if paths else ""
         load_segments(cycle, table, paths, columns, key=cycle.keys, among="scope" if cycle.partial else "", full=full)
@@ -87,9 +92,14 @@ def base_paths(cycle: Cycle, side: Side) -> list[Path]:
     return _paths(cycle, f"base:{side.name}")
 
 
+def golden_paths(cycle: Cycle) -> list[Path]:
+    """The segments of the agreed rows."""
+    return _paths(cycle, "golden")
+
+
 def agreed_rows(cycle: Cycle) -> str:
     """SQL of all agreed rows, also in a run over part of the keys; columns of fields the map gained since may lack."""
-    paths = _paths(cycle, "golden")
+    paths = golden_paths(cycle)
     return f"({folded(paths, cycle.keys)})" if cycle.partial and paths else "golden0"
 
 
@@ -140,7 +150,7 @@ def load_golden(cycle: Cycle, table: str, entity: Entity, columns: Mapping[str, 
 def load_neighbours(cycle: Cycle, fields: Sequence[str]) -> None:
     """Fill ``neighbour`` with the agreed rows outside ``scope`` that share a value of one of ``fields`` with a row of ``merged``."""
     columns = {name: storage_type(cycle.entity, name) for name in cycle.fields}
-    paths = _paths(cycle, "golden") if cycle.partial else []
+    paths = golden_paths(cycle) if cycle.partial else []
     same = " OR ".join(f"{quote(f)} IN (SELECT {quote(f)} FROM merged)" for f in fields)
     rows = f"(SELECT * FROM ({folded(paths, cycle.keys)}) ANTI JOIN scope {cycle.using()} WHERE {same})" if paths and fields else ""
     _fill(cycle, "neighbour", [(rows, frozenset().union(*map(columns_in, paths)))] if rows else [], columns)
