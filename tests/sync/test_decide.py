@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from accord.model.entity import Field
+from accord.model.entity import Field, Rule
 from accord.model.errors import UsageError
 from accord.model.flow import FieldMapping
 from accord.store import Store
@@ -95,6 +95,31 @@ def test_a_second_person_does_not_undo_a_decision_without_a_word(quarrel: Any) -
     assert shown(quarrel) == ["y"] * 3
     with pytest.raises(UsageError, match="no single open conflict"):
         ask(quarrel, decide, task.id, take="a")
+
+
+def test_a_decision_the_contract_refuses_reaches_no_system(make_world: Any) -> None:
+    """It would be written everywhere, and then wait in quarantine everywhere."""
+    fields = [Field("id", required=True), Field("name", required=True, values=("old", "x", "y", "z")), Field("size", "integer")]
+    small = Rule("small", check="name <> 'z' OR size < 5", reason="z is for small things")
+    world = make_world(dict.fromkeys("abc", TABLE), fields, authority={"name": "human"}, rules=[small])
+    world.sql("a", INSERT.replace("1, 'eve'", "9, 'eve'"))
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'x'")
+    world.sql("b", "UPDATE things SET name = 'y'")
+    world.sync()
+    (task,) = open_conflicts(world.store, ["things"])
+
+    for value, why in (("w", "'w' is not one of old, x, y, z"), (None, "required and missing")):
+        with pytest.raises(UsageError, match=why):
+            ask(world, decide, task.id, value=value)
+    ask(world, decide, task.id, value="z")  # only the whole row tells that it may not be
+    waiting = world.sync()
+    kept = shown(world)
+    ask(world, decide, task.id, value="y", force=True)
+    world.sync()
+
+    assert (waiting.waiting, waiting.counts["updated"], kept) == (1, 0, ["x", "y", "old"])
+    assert (shown(world), world.sync().waiting) == (["y"] * 3, 0)
 
 
 def test_an_edit_after_the_decision_opens_the_conflict_again(quarrel: Any) -> None:

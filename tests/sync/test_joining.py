@@ -118,6 +118,24 @@ def test_what_is_no_array_goes_by_the_latest_and_the_loser_is_kept(make_world: A
     assert recorded(world) == [("a", "b", '{"n":3}', "merge")]
 
 
+def test_a_sum_of_edits_that_breaks_the_contract_waits(make_world: Any) -> None:
+    """Each addition keeps it, and the sum is in no system yet that could be judged."""
+    world = three(make_world, Field("v", "integer", maximum="10"))
+    world.sql("a", "INSERT INTO things VALUES ('1', 4)")
+    world.sync()
+    for system, value in (("a", 9), ("b", 8)):
+        world.sql(system, "UPDATE things SET v = ?", value)
+
+    result = world.sync()
+    shown = [world.rows(s)["1"][0] for s in "abc"]
+    world.sql("b", "UPDATE things SET v = 5")
+    world.sync()
+
+    assert (result.waiting, shown) == (1, ["9", "8", "4"])
+    assert world.segments("quarantine") == []
+    assert [world.rows(s) for s in "abc"] == [{"1": ("10",)}] * 3
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(["ONE\ntwo\nthree\n", "one\ntwo\nthree\nfour\n", "one\nTWO\nthree\n"])))
 def test_edits_of_different_places_of_a_text_are_combined(make_world: Any, order: tuple[str, ...]) -> None:
     """Notes are written by everybody; whoever writes last must not be the only one who wrote."""

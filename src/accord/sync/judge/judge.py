@@ -11,6 +11,7 @@ from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, 
 from accord.sync.judge.quarantine import make_waiting
 from accord.sync.judge.validate import accepted_view, count_reported, find_bad, row_json
 from accord.sync.mapping.fields import raw_name
+from accord.sync.merge.merge import AGREED, authority_of
 from accord.sync.state.base import QUARANTINE, load_golden, load_neighbours
 
 
@@ -72,7 +73,8 @@ def judge_merged(cycle: Cycle, references: dict[str, str]) -> None:
     """Hold back merged rows that break the contract though every part of them kept it; table ``bad_merged``.
 
     Two systems may each send an honest half (a start date here, an end date there) that make a bad whole. Such a key keeps its old state
-    everywhere until one of them mends it. Rows taken whole from one side were judged with that side.
+    everywhere until one of them mends it. Rows taken whole from one side were judged with that side; what people decided and what edits of
+    several add up to is from none.
     """
     fields = [f for f in cycle.fields if f not in cycle.keys]
     provided = {n: replace(c, broken="false") for s in cycle.sides for n, c in s.codes.items() if c.readable or n in cycle.keys}
@@ -83,7 +85,12 @@ def judge_merged(cycle: Cycle, references: dict[str, str]) -> None:
         seen = [
             f"CASE WHEN m.{quote(f)} IS NOT NULL THEN m.{w} END" for f, w in zip([f for f in fields if f in provided], winners, strict=True)
         ]
-        mixed = f"(least(NULL, {', '.join(seen)}) IS DISTINCT FROM greatest(NULL, {', '.join(seen)}))" if seen else "false"
+        least, greatest = (f"{word}(NULL, {', '.join(seen)})" for word in ("least", "greatest"))
+        ways = [f"{least} IS DISTINCT FROM {greatest}", f"coalesce({greatest} = {AGREED}, false)"] if seen else []
+        ways += [f"m.{quote(f)} IS DISTINCT FROM g.{quote(f)}" for f in fields if authority_of(cycle, f) == "merge"]
+        if cycle.rows("decision0"):
+            ways.append("m.rowid IN (SELECT _m FROM ruling WHERE outcome = 'applied')")
+        mixed = f"({' OR '.join(ways) or 'false'})"
     changed = " OR ".join(f"m.{quote(f)} IS DISTINCT FROM g.{quote(f)}" for f in fields)
     judged = f"({mixed} AND (g.{quote(cycle.keys[0])} IS NULL OR {changed or 'false'}))"
     rows = (

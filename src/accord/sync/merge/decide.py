@@ -18,6 +18,8 @@ from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.store.database import Rows
 from accord.sync.cycle import Cycle, key_json, storage_type
+from accord.sync.judge.validate import row_checks
+from accord.sync.mapping.fields import FieldCode
 from accord.sync.merge.again import AGAIN, last_agreed
 from accord.sync.merge.conflict_list import LostValue, OpenConflict, lost_values, open_conflicts
 from accord.sync.run import open_cycle
@@ -185,6 +187,13 @@ def _fits(cycle: Cycle, field: str, value: str | None) -> None:
     if value is not None and cycle.sql(f"SELECT TRY_CAST($value AS {kind}) IS NULL", {"value": value})[0][0]:
         type_ = cycle.entity.fields[field].type
         raise UsageError(f"'{value}' is no {type_}, which field '{field}' holds.", expected=f"Expected a {type_}.")
+    codes = {field: FieldCode(field, "", "", "false", "NULL", None, (), readable=True, writable=True)}
+    for check in (c for c in row_checks(cycle.entity, codes) if c.field == field):
+        row = f"(SELECT TRY_CAST($value AS {kind}) AS {quote(field)})"
+        for (reason,) in cycle.sql(f"SELECT {check.reason} FROM {row} WHERE {check.broken}", {"value": value}):
+            raise UsageError(
+                f"the contract refuses that: {reason}.", expected="Give a value that keeps it, or change the contract in the map."
+            )
 
 
 def _shown(cycle: Cycle, key: str, field: str) -> tuple[dict[str, str | None], tuple[str | None] | None]:
