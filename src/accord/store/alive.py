@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from functools import lru_cache
 from typing import Any, Final, Self
 
 import psycopg
@@ -28,9 +29,14 @@ _BY_PID = "SELECT state, wait_event FROM pg_stat_activity WHERE pid = %s"
 _BY_MARK = "SELECT state, wait_event FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND position(%s IN query) > 0 LIMIT 1"
 
 
+@lru_cache(maxsize=64)  # a run asks several times per connection, and taking a string apart costs as much as a question to the server
+def _parts(conninfo: str) -> Mapping[str, Any]:
+    return conninfo_to_dict(conninfo)
+
+
 def place_of(conninfo: str) -> str:
     """The server of a connection string, as suspicion names it."""
-    given = conninfo_to_dict(conninfo)
+    given = _parts(conninfo)
     return f"{given.get('hostaddr') or given.get('host') or ''}:{given.get('port') or ''}"
 
 
@@ -54,9 +60,7 @@ class Doubt:
             pid: of the session on the server; or
             mark: a text in the statement that runs; neither: only whether the server answers is looked at.
         """
-        # A session for replication answers no question with parameters; its server, alive, would be taken for gone.
-        given: dict[str, Any] = {name: value for name, value in conninfo_to_dict(conninfo).items() if name != "replication"}
-        self._conninfo, self._place, self._since = make_conninfo(**given), place_of(conninfo), time.monotonic()
+        self._conninfo, self._place, self._since = conninfo, place_of(conninfo), time.monotonic()
         self._pid, self._mark = pid, mark
         self._strikes = 0
 
@@ -69,8 +73,10 @@ class Doubt:
 
     def _look(self) -> str:
         seconds = connecting(self._place, PROBE_SECONDS)
+        # A session for replication answers no question with parameters; its server, alive, would be taken for gone.
+        given = {name: value for name, value in _parts(self._conninfo).items() if name != "replication"}
         try:
-            with contextlib.closing(_Asking.connect(make_conninfo(self._conninfo, connect_timeout=round(seconds)), autocommit=True)) as db:
+            with contextlib.closing(_Asking.connect(make_conninfo(**given | {"connect_timeout": round(seconds)}), autocommit=True)) as db:
                 db.seconds = seconds
                 connected(self._place)
                 if self._pid is None and not self._mark:
@@ -117,7 +123,7 @@ class Watched(psycopg.Connection[Any]):
             psycopg.Error: as ``psycopg.connect``.
         """
         place = place_of(conninfo)
-        given = float(conninfo_to_dict(conninfo).get("connect_timeout") or "inf")
+        given = float(_parts(conninfo).get("connect_timeout") or "inf")
         if (soon := connecting(place, given)) < given:
             conninfo = make_conninfo(conninfo, connect_timeout=round(soon))
         try:

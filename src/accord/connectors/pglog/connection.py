@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import psycopg
 from psycopg import errors, pq
@@ -67,7 +68,7 @@ class LogSource:
             SystemUnreachable: no answer, or no entry.
         """
         try:
-            db = Watched.open(self._with())
+            db = Watched.open(_conninfo(self))
             try:
                 db.execute(TEXT_SETTINGS.encode())
             except psycopg.Error:
@@ -107,10 +108,13 @@ class LogSource:
             return SystemUnreachable(self.system, self.where, text)
         return DataRefused(text, self.where, "a command the server accepts")
 
-    def _with(self, **more: str) -> str:
-        given = conninfo_to_dict(self.conninfo)
-        base = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "accord", **{name: str(value) for name, value in LINK.items()}}
-        return make_conninfo(self.conninfo, **({k: v for k, v in base.items() if not given.get(k)} | more))
+
+@lru_cache(maxsize=64)
+def _conninfo(source: LogSource, **more: str) -> str:
+    """How to reach it, where the address leaves that open."""
+    given = conninfo_to_dict(source.conninfo)
+    base = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "accord", **{name: str(value) for name, value in LINK.items()}}
+    return make_conninfo(source.conninfo, **({k: v for k, v in base.items() if not given.get(k)} | more))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class ReplicationConnection:
         self._notices: list[str] = []
         try:
             # libpq's own connecting would stop every thread of this process for as long as a silent server lets it wait.
-            self._session = Watched.open(source._with(replication="database"))
+            self._session = Watched.open(_conninfo(source, replication="database"))
         except psycopg.Error as error:
             raise source.translated(error) from None
         self._pg, self._place, self._since = self._session.pgconn, place_of(source.conninfo), time.monotonic()
