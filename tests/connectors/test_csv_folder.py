@@ -57,7 +57,7 @@ def test_latin_1_is_read_when_it_is_declared(opened: Any, rows_of: Any, change: 
         (b"", "", "the file is empty"),
         (b"id,a,a\n1,2,3\n", ":1", "'a' stands twice"),
         (b"id,a\n1,2,3\n2,3,4\n", ":2", "3 columns. Expected 2 columns"),
-        (b"id,a\n1,2\n2", ":3", "1 columns. Expected 2 columns"),
+        (b"id,a\n1,2\n2", ":3", "1 columns in the line with which the file ends, as if it were cut off there. Expected 2 columns"),
         (b'id,a,b\n1,2,3\n2,"open\n3,shut",4,5\n', ":3", "4 columns in a row of 2 lines. Expected 3 columns as in the header, and a quote"),
         (b'id,a\n1,2\n2,"open\n', ":3", "quote"),
         (b"\xff\xfe\n", ":1", "not utf-8"),
