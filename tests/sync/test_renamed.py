@@ -136,6 +136,7 @@ def logged(make_world: Any, tmp_path: Path) -> Any:
     return build
 
 
+@pytest.mark.prove
 def test_the_outbox_of_a_renamed_flow_is_taken_down_and_made_anew(logged: Any, tmp_path: Path) -> None:
     """Its triggers would fill a table that nobody empties, for ever."""
 
@@ -236,7 +237,16 @@ def test_conflicts_keep_their_ids_and_a_value_that_lost_can_be_had_back(two: Any
     two.sync()
     assert two.rows("a") == two.rows("b") == {"1": ("y", 6), "2": ("late", 2)}
 
+
+@pytest.mark.prove
+def test_a_flow_under_a_name_that_another_had_opens_conflicts_of_its_own(two: Any) -> None:
+    """The other's conflict about the same row and field bears the id that its would have."""
+    (flow,) = two.map.flows.values()
+    two.map = replace(two.map, flows={"items": replace(flow, name="items", authority={"name": "human"})})
+    two.flow = "items"
     (items,) = two.map.flows.values()
+    two.sql("a", "INSERT INTO things VALUES ('1', 'Mia', 1)")
+    two.sync()
     two.sql("a", "UPDATE things SET name = 'p' WHERE id = '1'")
     two.sql("b", "UPDATE things SET name = 'q' WHERE id = '1'")
     two.sync()

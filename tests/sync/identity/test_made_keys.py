@@ -166,7 +166,7 @@ def test_a_run_that_dies_once_it_was_told_that_its_number_is_taken_mixes_nobody_
 
 
 @pytest.mark.parametrize("rows", [1, pytest.param(150, marks=pytest.mark.prove)])
-@pytest.mark.parametrize("kind", short("postgresql"))
+@pytest.mark.parametrize("kind", short("sqlite"))
 def test_a_row_like_ours_that_somebody_else_made_under_our_number_is_theirs(firm: Any, kind: str, rows: int) -> None:
     """Two people of the same name: taken for one, they would be one in every system from now on."""
     world = firm(kind)
