@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,3 +65,13 @@ def test_different_json_has_different_canonical_texts(left: str, right: str) -> 
 def test_what_is_no_json_has_no_canonical_text(text: str) -> None:
     """Not an error: the values of systems are what they are."""
     assert canonical_json(text) is None
+
+
+def test_a_file_that_was_read_takes_no_memory_afterwards(tmp_path: Path) -> None:
+    """A watch reads new segments in each run; an engine that kept them would grow for as long as it lives."""
+    con = open_duck()
+    con.execute(f"COPY (SELECT range AS n FROM range(10_000)) TO '{tmp_path}/rows.parquet'")
+
+    con.execute(f"SELECT sum(n) FROM '{tmp_path}/rows.parquet'").fetchall()
+
+    assert con.execute("SELECT count(*) FROM duckdb_external_file_cache()").fetchall() == [(0,)]

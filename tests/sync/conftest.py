@@ -91,8 +91,9 @@ class World:
         return {row[0]: row[1:] for row in self.sql(system, f"SELECT * FROM {table}")}
 
     def segments(self, role: str) -> list[dict[str, Any]]:
-        """Rows of a role of the flow's state."""
-        shas = self.store.flow_state(self.flow).get(role, ())
+        """Rows of a role of the flow's state, or of its records."""
+        records = role in ("changes", "conflicts")
+        shas = self.store.flow_records(self.flow, role) if records else self.store.flow_state(self.flow).get(role, ())
         found: list[dict[str, Any]] = []
         for sha in shas:
             path = self.store.read_segment(sha)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from accord.measure import open_measure
 from accord.model.entity import Field, Rule
 from accord.model.flow import FieldMapping
+from accord.sync.state import late
 
 TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, at TIMESTAMP)"
 MAPPED = {"id": FieldMapping("id"), "name": FieldMapping("name")}
@@ -145,6 +147,40 @@ def test_a_pair_that_failed_and_arrives_later_has_a_second_record_of_the_same_ch
     assert arrived["run"] != failed["run"]
     assert arrived["freshness_seconds"] > 0
     assert measured(world, operation.lower()) == [(True, arrived["freshness_seconds"])]
+
+
+def test_a_run_reads_few_of_the_records_before_it_and_misses_no_pair_that_failed(make_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run leaves records: a flow that runs each minute would else slow down from week to week."""
+    monkeypatch.setattr(late, "BEHIND_MOST", 2)
+    world = make_world({"a": PLAIN, "b": PLAIN}, [Field("id"), Field("name")])
+    world.sql("b", REFUSE.format("INSERT"))
+    world.sql("a", "INSERT INTO things VALUES ('waits', 'x'), ('edited', 'x')")
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'y' WHERE id = 'edited'")
+    read: list[str] = []
+    looked: list[int] = []
+    find = world.store.read_segment
+    monkeypatch.setattr(world.store, "read_segment", lambda sha: read.append(sha) or find(sha))
+
+    def run() -> None:
+        read.clear()
+        world.sync()
+        looked.append(len(set(world.store.flow_records(world.flow, "changes")).intersection(read)))
+
+    for n in range(8):
+        world.sql("a", f"INSERT INTO things VALUES ('{n}', 'n')")
+        run()
+    world.sql("b", "DROP TRIGGER no")
+    world.sql("b", REFUSE.format("UPDATE"))
+    world.sql("a", "UPDATE things SET name = 'x' WHERE id = 'edited'")
+    run()
+    told = world.segments("changes")
+    waits, edited = ([c for c in told if json.loads(c["key"])["id"] == key] for key in ("waits", "edited"))
+
+    assert max(looked) <= 3, "of eleven"
+    assert [c["verified"] for c in waits] == [False, True]
+    assert [c["verified"] for c in edited] == [False, True, False]
+    assert len({c["captured_at"] for c in waits}) == 1
 
 
 def test_a_refused_change_that_its_source_replaced_stays_a_failure(make_world: Any) -> None:

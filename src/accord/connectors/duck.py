@@ -39,6 +39,9 @@ def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.Du
     # What stands at two places is worked out before both, and so also before a TRY around it, where it fails for all rows.
     config["disabled_optimizers"] = "common_subexpressions"
     config["max_expression_depth"] = 20_000  # a comparison of all fields is as deep as there are fields, and tables have up to 4,096
+    # It keeps every file it ever read until most of the machine's memory is full, so that a process grows with each run it makes; what is
+    # read again is in the operating system's cache.
+    config["enable_external_file_cache"] = "false"
     if memory_limit is not None:
         config["memory_limit"] = memory_limit
     con = duckdb.connect(":memory:", config=config)

@@ -40,10 +40,12 @@ class Sources:
     _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def segments(self, flow: str, role: str) -> tuple[Path, ...]:
-        """The Parquet files a flow's state holds for a role; none before its first run.
+        """The Parquet files a flow's state, or its records, hold for a role; none before its first run.
 
         For ``golden`` of a flow that never ran: the rows the last assessment saw in its systems (``entity.observed``).
         """
+        if role == "changes" or role == "conflicts":
+            return tuple(map(self.segment, self.store.flow_records(flow, role)))
         shas = self.store.flow_state(flow).get(role, ())
         if not shas and role == "golden" and flow in self.observed():
             shas = (self.observed()[flow],)

@@ -57,7 +57,13 @@ def columns_in(path: Path) -> frozenset[str]:
     """Names of a segment's columns, as its footer says."""
     import pyarrow.parquet as pq  # as above
 
-    return frozenset(pq.read_schema(path).names)
+    return _once(frozenset(pq.read_schema(path).names))
+
+
+@lru_cache(maxsize=256)
+def _once(columns: frozenset[str]) -> frozenset[str]:
+    """The same for all that are equal: the segments of a flow differ in little else than their rows."""
+    return columns
 
 
 def parquet(paths: Sequence[Path], *, told: bool = False) -> str:

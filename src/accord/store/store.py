@@ -29,6 +29,12 @@ from accord.store.turn import Ahead
 
 _SHA = re.compile(r"[0-9a-f]{64}")
 _DAY_SECONDS = 86_400.0
+# By ranges around the roles that hold records, so that the database passes over those, however many there are.
+_STATE = " UNION ALL ".join(
+    f'SELECT role, sha, "position" FROM flow_state WHERE flow = ? AND {among}'
+    for among in ("role < 'changes'", "role > 'changes' AND role < 'conflicts'", "role > 'conflicts'")
+)
+_STATE = f'SELECT role, sha FROM ({_STATE}) s ORDER BY role, "position"'
 T = TypeVar("T")
 Hook = Callable[[Transaction, Sequence[StoredEvent]], None]
 
@@ -200,11 +206,22 @@ class Store:
         return as_table(self._database, self._projections, projection)
 
     def flow_state(self, flow: str) -> dict[str, tuple[str, ...]]:
-        """Role and segments of the flow's current state; empty before its first run."""
+        """Role and segments of what the flow agreed on last; empty before its first run. Records of what happened are no part of it."""
         state: dict[str, list[str]] = {}
-        for role, sha in self._database.rows('SELECT role, sha FROM flow_state WHERE flow = ? ORDER BY role, "position"', flow):
+        for role, sha in self._database.rows(_STATE, *[flow] * _STATE.count("?")):
             state.setdefault(role, []).append(sha)
         return {role: tuple(shas) for role, shas in state.items()}
+
+    def flow_records(self, flow: str, role: str, *, after: int = 0) -> tuple[str, ...]:
+        """Segments with what happened in a flow, oldest first; each run that did something adds one, so there may be very many.
+
+        Args:
+            flow: its name.
+            role: ``changes`` or ``conflicts``.
+            after: leave out so many of the oldest.
+        """
+        query = 'SELECT sha FROM flow_state WHERE flow = ? AND role = ? AND "position" >= ? ORDER BY "position"'
+        return tuple(str(sha) for (sha,) in self._database.rows(query, flow, role, after))
 
     def pending_intents(self, flow: str, targets: Collection[str] | None = None) -> tuple[StoredEvent, ...]:
         """``flow.intended`` events whose writes may have happened without being taken into the base, oldest first.

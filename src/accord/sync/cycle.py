@@ -150,6 +150,7 @@ class Cycle:
     outcomes: dict[int, dict[str, str | None]] = field(default_factory=dict)  # intent → target → the rows it left; None: not written
     links: list[str] = field(default_factory=list)  # segments of links that a dry run found out and keeps to itself
     made: dict[str, int] = field(default_factory=dict)  # table → the rows it was made with
+    failed: tuple[int, int] | None = None  # how many segments of change records state ``failed`` covers, and table ``failed``, once made
     resumed: bool = False  # ``base_`` and ``golden0`` hold what an unfinished run, or an earlier round, had agreed on
 
     @property

@@ -344,7 +344,7 @@ def _finish(
     cycle.newest = newest_values(cycle, shown)
     cycle.findings += stale_sources(cycle, cycle.newest)
     findings = (*cycle.findings, *contract_findings(cycle, load_references(cycle)), *_refusals(cycle, active=active))
-    changed = any(counts.values()) or any(role != "open" and not role.startswith("digest:") for role in state)
+    changed = any(counts.values()) or any(role not in ("failed", "open") and not role.startswith("digest:") for role in state)
     status = "partial" if counts["refused"] or counts["stale"] else "done"
     result = FlowResult(
         cycle.flow.name,

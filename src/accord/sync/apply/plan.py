@@ -25,7 +25,6 @@ from accord.sync.cycle import Progress
 from accord.sync.result import FlowResult, TargetPlan
 from accord.sync.run import run_flow
 
-_RECORDS = ("conflicts", "changes")  # what happened, not what is agreed
 _SHOWN = 3
 
 
@@ -200,7 +199,7 @@ def state_fingerprint(map: IntegrationMap, flow: Flow, store: Store) -> str:  # 
     """SHA-256 over what is agreed in the flow and in those its references lead to."""
     referenced = {f.references for f in map.entities[flow.entity].fields.values() if f.references}
     golden = {f.name: store.flow_state(f.name).get("golden", ()) for f in map.flows.values() if f.entity in referenced}
-    state = {role: shas for role, shas in store.flow_state(flow.name).items() if role not in _RECORDS}
+    state = {role: shas for role, shas in store.flow_state(flow.name).items() if role != "failed"}  # what happened, not what is agreed
     return hashlib.sha256(repr((sorted(state.items()), sorted(golden.items()))).encode()).hexdigest()
 
 

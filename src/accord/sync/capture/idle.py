@@ -36,7 +36,7 @@ def fingerprint(cycle: Cycle) -> str:
     state = {
         role: shas
         for role, shas in cycle.store.flow_state(cycle.flow.name).items()
-        if role not in ("conflicts", "changes", "open") and not role.startswith("digest:")
+        if role not in ("failed", "open") and not role.startswith("digest:")
     }
     keys = {name: cycle.map.entities[name].key for name in sorted(referenced) if name in cycle.map.entities}
     systems = [s.connector.system for s in cycle.sides]

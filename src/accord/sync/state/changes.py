@@ -11,10 +11,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from accord.connectors.types import literal, quote
-from accord.store.records import CHANGES, change_records
+from accord.store.records import CHANGES
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, storage_type
 from accord.sync.merge.merge import AGREED, authority_of, counts, moment_of
 from accord.sync.state.finish import coarser
+from accord.sync.state.late import load_failed
 
 DUE = {
     "_source": "VARCHAR",
@@ -157,14 +158,14 @@ def _settle_late(cycle: Cycle, shown: dict[str, Side]) -> None:
             f"SELECT {key_json(cycle.keys)} AS _key, rowid AS _m, {names(cycle.keys)}, _exists FROM merged m "
             f"WHERE NOT _held AND NOT _set_{i} AND NOT EXISTS ({named})"
         )
-        if not _load_failed(cycle, f"SELECT _key FROM ({tried})", target.name):
+        if not load_failed(cycle, f"SELECT _key FROM ({tried})", target.name):
             continue
         cycle.sql(
             f"""
             INSERT INTO changes_new
             SELECT {literal(cycle.flow.name)}, $run, h.key, h.source, h.target, h.op, true, true, false, false, h.source_changed_at,
                 h.captured_at, $now, {_LATENESS}
-            FROM failed h JOIN ({tried}) t ON t._key = h.key LEFT JOIN {target.table("want")} w ON w._m = t._m
+            FROM failed_here h JOIN ({tried}) t ON t._key = h.key LEFT JOIN {target.table("want")} w ON w._m = t._m
             LEFT JOIN {target.table("done")} x ON x._m = t._m
             LEFT JOIN ({only_rows(cycle, side)}) z ON {join_on(cycle.keys, "t", "z")}
             WHERE CASE WHEN t._exists THEN h.op <> 'delete' AND {present} AND NOT ({wrong}) ELSE h.op = 'delete' AND NOT {present} END""",
@@ -181,37 +182,16 @@ def _date_released(cycle: Cycle) -> None:
     if not (cycle.rows("quarantine0") and cycle.count(f"SELECT count(*) FROM ({held})")):
         return
     for target in cycle.sides:
-        if target.writable and _load_failed(cycle, held, target.name):
+        if target.writable and load_failed(cycle, held, target.name):
             cycle.sql(
                 f"""
                 UPDATE changes_new n SET captured_at = h.captured_at, source_changed_at = h.source_changed_at,
                     freshness_seconds = CASE WHEN n.verified THEN {_LATENESS} END
-                FROM failed h JOIN due d ON h.key = {key_json(cycle.keys, "d")} AND h.source = d._source AND h.target = d._target
+                FROM failed_here h JOIN due d ON h.key = {key_json(cycle.keys, "d")} AND h.source = d._source AND h.target = d._target
                 WHERE n.key = h.key AND n.source = h.source AND n.target = h.target AND NOT n.source_broken AND NOT d._held
                     AND (d._changed_at IS NULL OR d._changed_at <= h.captured_at)""",
                 {"now": cycle.clock()},
             )
-
-
-def _load_failed(cycle: Cycle, keys: str, target: str) -> int:
-    """Fill ``failed`` with the pairs of these keys and this target whose last record says they did not arrive; returns how many.
-
-    Rows that broke their own source's contract are left out: what is corrected there is another change. The records of all runs are read,
-    but only when there is something to ask, which is when rows were refused or held back.
-    """
-    shas = cycle.store.flow_state(cycle.flow.name).get("changes", ())
-    if not shas or not cycle.count(f"SELECT count(*) FROM ({keys})"):
-        return 0
-    paths = [cycle.store.read_segment(sha) for sha in shas]
-    order = ", ".join(literal(str(path)) for path in paths)
-    cycle.sql(f"""
-        CREATE OR REPLACE TEMP TABLE failed AS
-        SELECT key, source, target, op, source_changed_at, captured_at FROM (
-            SELECT * FROM {change_records(paths)}
-            WHERE target = {literal(target)} AND key IN ({keys})
-            QUALIFY row_number() OVER (PARTITION BY key, source ORDER BY list_position([{order}], filename) DESC, verified DESC) = 1)
-        WHERE NOT verified AND NOT source_broken""")
-    return cycle.count("SELECT count(*) FROM failed")
 
 
 def _same(cycle: Cycle, field: str) -> str:

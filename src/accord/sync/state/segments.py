@@ -14,6 +14,8 @@ from accord.store.folding import REMOVED, folded, is_change, rows_in
 from accord.sync.capture.moved import comparable, key_columns, key_types, young
 from accord.sync.cycle import Cycle, Side, join_on, names
 from accord.sync.state.base import MARKS
+from accord.sync.state.late import ROLE as FAILED
+from accord.sync.state.late import failed_query
 
 APPENDED = {
     "conflicts": ("conflicts_new", "ALL"),
@@ -55,6 +57,8 @@ def move_state(cycle: Cycle, *, active: bool) -> dict[str, list[str]]:
     _leave_open(cycle, active=active)
     if (cycle.rows("open_next") or cycle.rows("open0")) and differs(cycle, "open_next", "open0"):
         state["open"] = [_segment(cycle, f"SELECT * FROM open_next ORDER BY {names(cycle.keys)}")]
+    if query := failed_query(cycle):
+        state[FAILED] = [_segment(cycle, query)]
     for role, (table, order) in APPENDED.items():
         if cycle.count(f"SELECT count(*) FROM {table}"):
             state[role] = [_segment(cycle, f"SELECT * FROM {table} ORDER BY {order}")]
