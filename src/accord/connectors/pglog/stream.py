@@ -232,7 +232,9 @@ def _prepared(connection: ReplicationConnection, capture: LogCapture, after: Pos
     here = slot.confirmed.lsn + slot.lag_bytes
     if after.lsn - (here - slot.kept_bytes) < AGAIN_BYTES:
         return slot.kept_bytes
-    connection.forget(slot.name, format_lsn(after.lsn))
+    # Where it may not, or only for so long, it decodes once more what was read.
+    with contextlib.suppress(errors.InsufficientPrivilege, errors.UndefinedFunction, errors.QueryCanceled):
+        connection.forget(slot.name, format_lsn(after.lsn))
     return check_capture(connection, capture, after).kept_bytes
 
 
