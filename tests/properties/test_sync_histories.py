@@ -532,7 +532,7 @@ class World:
 
     def lost(self) -> set[tuple[str, str, str, Any]]:
         found = set()
-        for sha in self.store.flow_records("things", "conflicts"):
+        for sha in self.store.flow_records("things", "conflicts").values():
             for row in duckdb.sql(f"SELECT * FROM read_parquet('{self.store.read_segment(sha)}')").to_arrow_table().to_pylist():
                 value = row["losing_value"]
                 shown = int(value) if row["field"] in ("size", "hits") and value else value_of(row["field"], value)

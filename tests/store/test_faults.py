@@ -58,7 +58,7 @@ def _check_kills(open_here: OpenStore, url: str, segments: Path, kills: int) -> 
     assert lost == []
     assert len(hashes) % 3 == 0, "half of a batch is in the log"
     assert store.verify_segments() == ()
-    assert {sha for _, _, sha in acknowledged} <= set(store.flow_records("f", "changes"))
+    assert {sha for _, _, sha in acknowledged} <= set(store.flow_records("f", "changes").values())
     assert _everything(store) == grown
 
 

@@ -88,9 +88,9 @@ def test_the_state_of_a_flow_is_replaced_by_role_and_its_records_are_appended(st
     )
 
     assert store.flow_state("f") == {"base:crm": (A,), "golden": (B, C)}
-    assert store.flow_records("f", "changes") == (A, B, C)
-    assert store.flow_records("f", "changes", after=2) == (C,)
-    assert store.flow_records("f", "conflicts") == (A, B)
+    assert store.flow_records("f", "changes") == {0: A, 1: B, 2: C}
+    assert store.flow_records("f", "changes", after=2) == store.flow_records("f", "changes", last=1) == {2: C}
+    assert store.flow_records("f", "conflicts") == {0: A, 1: B}
     assert store.flow_state("g") == store.flow_state("unknown") == {}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -90,10 +90,11 @@ class World:
         """Key: the other columns, read with sqlite3 and nothing of ours."""
         return {row[0]: row[1:] for row in self.sql(system, f"SELECT * FROM {table}")}
 
-    def segments(self, role: str) -> list[dict[str, Any]]:
-        """Rows of a role of the flow's state, or of its records."""
-        records = role in ("changes", "conflicts")
-        shas = self.store.flow_records(self.flow, role) if records else self.store.flow_state(self.flow).get(role, ())
+    def segments(self, role: str, shas: Iterable[str] | None = None) -> list[dict[str, Any]]:
+        """Rows of a role of the flow's state, or of its records; of other segments of that role when they are given."""
+        if shas is None:
+            records = role in ("changes", "conflicts")
+            shas = self.store.flow_records(self.flow, role).values() if records else self.store.flow_state(self.flow).get(role, ())
         found: list[dict[str, Any]] = []
         for sha in shas:
             path = self.store.read_segment(sha)

@@ -45,7 +45,7 @@ class Sources:
         For ``golden`` of a flow that never ran: the rows the last assessment saw in its systems (``entity.observed``).
         """
         if role == "changes" or role == "conflicts":
-            return tuple(map(self.segment, self.store.flow_records(flow, role)))
+            return tuple(map(self.segment, self.store.flow_records(flow, role).values()))
         shas = self.store.flow_state(flow).get(role, ())
         if not shas and role == "golden" and flow in self.observed():
             shas = (self.observed()[flow],)

@@ -212,16 +212,18 @@ class Store:
             state.setdefault(role, []).append(sha)
         return {role: tuple(shas) for role, shas in state.items()}
 
-    def flow_records(self, flow: str, role: str, *, after: int = 0) -> tuple[str, ...]:
-        """Segments with what happened in a flow, oldest first; each run that did something adds one, so there may be very many.
+    def flow_records(self, flow: str, role: str, *, after: int = 0, last: int | None = None) -> dict[int, str]:
+        """Segments with what happened in a flow, by position, oldest first; most runs add one, so there may be very many.
 
         Args:
             flow: its name.
             role: ``changes`` or ``conflicts``.
-            after: leave out so many of the oldest.
+            after: leave out those before this position.
+            last: only so many of the newest.
         """
-        query = 'SELECT sha FROM flow_state WHERE flow = ? AND role = ? AND "position" >= ? ORDER BY "position"'
-        return tuple(str(sha) for (sha,) in self._database.rows(query, flow, role, after))
+        query = 'SELECT "position", sha FROM flow_state WHERE flow = ? AND role = ? AND "position" >= ? ORDER BY "position" DESC'
+        limit = "" if last is None else f" LIMIT {int(last)}"
+        return {int(position): str(sha) for position, sha in reversed(self._database.rows(query + limit, flow, role, after))}
 
     def pending_intents(self, flow: str, targets: Collection[str] | None = None) -> tuple[StoredEvent, ...]:
         """``flow.intended`` events whose writes may have happened without being taken into the base, oldest first.

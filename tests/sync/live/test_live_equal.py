@@ -67,7 +67,7 @@ def twins(pair: Any, rounds: int, seed: int) -> tuple[int, int]:
 def discarded(pair: Any) -> list[tuple[Any, ...]]:
     """Every value that lost, by key."""
     found = []
-    for sha in pair.store.flow_records("items", "conflicts"):
+    for sha in pair.store.flow_records("items", "conflicts").values():
         for row in pq.read_table(pair.store.read_segment(sha)).to_pylist():
             key = int(json.loads(row["key"])["id"])
             found.append((key, key % AWAY, row["field"], row["winner"], str(row["winning_value"]), str(row["losing_value"])))

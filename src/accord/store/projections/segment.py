@@ -28,6 +28,7 @@ def _named(event: Event) -> Iterator[tuple[str, str]]:
         held = mapping(event, "segments" if event.type == "flow.intended" else "state")
         for role, given in held.items():
             yield from ((sha, f"{event.type} {role}") for sha in texts(event, role, given))
+        yield from ((str(fold["sha"]), f"{event.type} {role}") for role, fold in mapping(event, "folded").items())
 
 
 _FLOW = ("flow.intended", "flow.run_finished", *_ONE)

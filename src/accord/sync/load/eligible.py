@@ -49,7 +49,7 @@ def _default(field: dataclasses.Field[Any]) -> object:
 
 def untouched(cycle: Cycle) -> bool:
     """Whether nothing was ever agreed, and nothing written that was not this same load, begun before and broken off."""
-    if cycle.store.flow_state(cycle.flow.name) or cycle.store.flow_records(cycle.flow.name, "changes"):
+    if cycle.store.flow_state(cycle.flow.name) or cycle.store.flow_records(cycle.flow.name, "changes", last=1):
         return False
     return all(FILLS in stored.event.attributes for stored in cycle.store.pending_intents(cycle.flow.name, cycle.flow.bindings))
 

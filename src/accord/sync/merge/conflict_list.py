@@ -66,7 +66,7 @@ def lost_values(store: Store, flows: Sequence[str], *, key: str = "", id: str = 
     """
     found: list[LostValue] = []
     for flow in flows:
-        paths = [str(store.read_segment(sha)) for sha in store.flow_records(flow, "conflicts")]
+        paths = [str(store.read_segment(sha)) for sha in store.flow_records(flow, "conflicts").values()]
         if not paths:
             continue
         with borrowed_duck() as con:

@@ -39,7 +39,7 @@ def _late(notes: Notes, since: datetime | None) -> None:
     What its own source broke is left out: it counts there, and nobody can deliver it.
     """
     cycle = notes.cycle
-    shas = cycle.store.flow_records(cycle.flow.name, "changes")
+    shas = cycle.store.flow_records(cycle.flow.name, "changes").values()
     if not shas:
         return
     records = change_records([cycle.store.read_segment(sha) for sha in shas])

@@ -50,6 +50,13 @@ def load_failed(cycle: Cycle, keys: str, target: str) -> int:
     return cycle.make("failed_here", f"SELECT {_VALUES} FROM {ROLE} WHERE target = {literal(target)} AND key IN ({keys})")
 
 
+def cover_all(cycle: Cycle) -> None:
+    """Let this run write the state anew: it then covers all records there are before those of this run."""
+    _load(cycle)
+    assert cycle.failed is not None
+    cycle.failed = (-BEHIND_MOST, cycle.failed[1])
+
+
 def failed_query(cycle: Cycle) -> str:
     """SELECT of the state to be written; empty when this run did not look, or little came since it was written last."""
     stored, covered = cycle.failed or (0, 0)
@@ -67,7 +74,7 @@ def _load(cycle: Cycle) -> None:
     store, flow = cycle.store, cycle.flow.name
     load_segments(cycle, "failed_stored", [store.read_segment(sha) for sha in store.flow_state(flow).get(ROLE, ())], _COLUMNS)
     covered = cycle.count(f"SELECT max({_COVERED}) FROM failed_stored")
-    paths = [store.read_segment(sha) for sha in store.flow_records(flow, "changes", after=covered)]
+    paths = [store.read_segment(sha) for sha in store.flow_records(flow, "changes", after=covered).values()]
     cycle.failed = (covered, covered + len(paths))
     before = f"SELECT {_VALUES} FROM failed_stored WHERE key IS NOT NULL"
     cycle.make(ROLE, _after(cycle, before, paths) if paths else before)

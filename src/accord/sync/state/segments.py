@@ -14,6 +14,7 @@ from accord.store.folding import REMOVED, folded, is_change, rows_in
 from accord.sync.capture.moved import comparable, key_columns, key_types, young
 from accord.sync.cycle import Cycle, Side, join_on, names
 from accord.sync.state.base import MARKS
+from accord.sync.state.fewer import fold_records
 from accord.sync.state.late import ROLE as FAILED
 from accord.sync.state.late import failed_query
 
@@ -57,6 +58,8 @@ def move_state(cycle: Cycle, *, active: bool) -> dict[str, list[str]]:
     _leave_open(cycle, active=active)
     if (cycle.rows("open_next") or cycle.rows("open0")) and differs(cycle, "open_next", "open0"):
         state["open"] = [_segment(cycle, f"SELECT * FROM open_next ORDER BY {names(cycle.keys)}")]
+    if folded := fold_records(cycle):
+        cycle.notes["folded"] = folded
     if query := failed_query(cycle):
         state[FAILED] = [_segment(cycle, query)]
     for role, (table, order) in APPENDED.items():
