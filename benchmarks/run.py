@@ -18,6 +18,8 @@ COLUMNS = ("name", "value", "unit", "peer", "bar", "met")
 
 
 def load(path: Path) -> Any:
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))  # a benchmark may use another one of its area
     spec = importlib.util.spec_from_file_location(f"benchmarks_{path.parent.name}_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
