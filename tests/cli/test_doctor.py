@@ -84,3 +84,54 @@ def test_who_holds_the_store_is_named_once(small: Any) -> None:
         code, _, told = small.call("sync", str(small.folder))
 
     assert (code, told.count(f"process {os.getpid()}")) == (3, 1)
+
+
+def test_what_a_flow_that_is_gone_from_the_map_left_in_a_system_is_named_and_ended(small: Any) -> None:
+    """Nobody reads it any more, no run would take it down, and it grows until the disk of its system is full."""
+    path, folder = small.folder / "map.yaml", str(small.folder)
+    whole = path.read_text()
+    path.write_text(whole.replace("size: size}}", "size: size}, capture: cdc}"))
+    open_connector(System("a", "sqlite", "a.db"), base=small.folder).open_feed("things", ["id"], name="f1", after=None)  # type: ignore[attr-defined]
+    assert small.call("sync", folder)[0] == 0
+    kept = small.json("doctor", folder)
+    path.write_text(whole.split("flows:")[0])
+    small.sql("a", "UPDATE things SET size = size + 1")
+
+    told = small.json("sync", folder)[1]["findings"]
+    named, answer = small.json("doctor", folder)
+    ended, ending = small.json("doctor", folder, "--drop-feeds")
+
+    def feeds(answer: Any) -> list[tuple[str, str]]:
+        return [(c["status"], c["detail"]) for c in answer["checks"] if c["name"].startswith("feed of")]
+
+    assert (kept[0], [status for status, _ in feeds(kept[1])]) == (0, ["ok"] * 3)
+    assert sorted(f["subject"] for f in told) == ["things/a", "things/b"]
+    assert (named, ended) == (1, 0)
+    left = [detail for status, detail in feeds(answer) if status == "failed"]
+    assert len(left) == 2
+    assert "3 changes kept; left by flow 'things', binding 'a'" in left[0]
+    assert sum("taken down now" in detail for _, detail in feeds(ending)) == 2
+    assert [name for (name,) in small.sql("a", "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '%accord_outbox%'")] == [
+        "_accord_outbox_f1"
+    ]
+    assert not small.sql("b", "SELECT name FROM sqlite_schema WHERE name LIKE '%outbox%'")
+    assert (small.json("sync", folder)[1]["findings"], small.json("doctor", folder)[0]) == ([], 0)
+
+
+def test_a_feed_of_a_system_that_is_gone_from_the_map_is_looked_for_by_hand(small: Any) -> None:
+    """Accord has no address of it any more, but knows the name; told once it is not told again."""
+    path, folder = small.folder / "map.yaml", str(small.folder)
+    path.write_text(path.read_text().replace("size: size}}", "size: size}, capture: cdc}", 1))
+    assert small.call("sync", folder)[0] == 0
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if not line.strip().startswith("a:")))
+    ((outbox,),) = small.sql("a", "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '%accord_outbox%'")
+
+    before = small.json("sync", folder)[1]["findings"]
+    _, answer = small.json("doctor", folder, "--drop-feeds")
+    after = small.json("sync", folder)[1]["findings"]
+
+    (detail,) = [c["detail"] for c in answer["checks"] if c["name"] == "feed of flow things"]
+    name = detail.partition("look for what has ")[2].partition(" in its name")[0]
+    assert name.startswith("accord_")
+    assert name in outbox
+    assert ([f["subject"] for f in before], after) == (["things/a"], [])

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from accord.cli.output import escape, out, table
 from accord.model.errors import AccordError, UnknownName
+from accord.model.figure import Finding
 from accord.model.integration_map import IntegrationMap
 from accord.sync import FlowResult, flow_order
 
@@ -40,7 +41,13 @@ def show_results(results: Sequence[FlowResult], failures: Sequence[tuple[str, Ac
 
 def tell_found(results: Sequence[FlowResult]) -> None:
     """What was found, and what waits for people."""
-    findings = [finding for result in results for finding in result.findings]
+    tell_findings([finding for result in results for finding in result.findings])
+    for sentence in waiting(results):
+        out().print(escape(sentence))
+
+
+def tell_findings(findings: Sequence[Finding]) -> None:
+    """A line for each, as many as somebody reads."""
     for finding in findings[:FINDINGS]:
         style = _STYLE.get(finding.severity)
         word = f"[{style}]{finding.severity}[/{style}]" if style else finding.severity
@@ -48,8 +55,6 @@ def tell_found(results: Sequence[FlowResult]) -> None:
         out().print(f"{word}: {escape(finding.sentence)}{escape(f' For example: {examples}') if examples else ''}")
     if len(findings) > FINDINGS:
         out().print(f"and {len(findings) - FINDINGS:,} more; --json names all of them")
-    for sentence in waiting(results):
-        out().print(escape(sentence))
 
 
 def something_waits(results: Sequence[FlowResult]) -> bool:

@@ -24,6 +24,7 @@ from accord.model.flow import Flow
 from accord.store.store import Lease
 from accord.sync import FlowResult
 from accord.sync.live import Taken
+from accord.sync.state.left_feeds import left_findings
 from accord.sync.watch import FlowReport, Observer, Watch
 from accord.sync.watch.health import serve
 from accord.sync.watch.lineage import Emit, Lineage, Poster, to_file
@@ -64,6 +65,12 @@ class Told:
             if sentence not in before:  # one that stays is no news
                 body = {"kind": finding.kind, "severity": finding.severity, "count": finding.count, "examples": finding.examples}
                 self.say("finding", f"{finding.severity}: {about(flow.name, sentence)}", flow=flow.name, message=sentence, **body)
+
+    def left(self, workspace: Workspace) -> None:
+        """What systems keep for nobody, by the map as it is now."""
+        for finding in left_findings(workspace.map, workspace.store):
+            said = f"{finding.severity}: {finding.sentence}"
+            self.say("finding", said, kind=finding.kind, severity=finding.severity, message=finding.sentence)
 
     def applied(self, flow: Flow, taken: Taken) -> None:
         """What goes the short way is counted in the metrics and stands in the log; a line for each would be noise."""
@@ -200,6 +207,7 @@ def watch(
         told.say("watching", f"watching {', '.join(flows) or 'no flow'}{where}", flows=list(flows), port=port)
         try:
             while True:
+                told.left(workspace)
                 observers: list[Observer] = [told, metrics, telemetry, Starter(workspace.work(), told)]
                 observers += [Lineage(workspace.map, emit)] if emit else []
                 _keep(workspace, flows, lease, observers, following)

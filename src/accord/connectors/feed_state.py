@@ -37,3 +37,7 @@ class KeepsFeeds(Protocol):
             SystemUnreachable: no answer.
         """
         ...
+
+    def feed_called(self, name: str) -> str:
+        """What the system calls the feed that ``Logged.open_feed`` was given this name for: ``FeedState.name``."""
+        ...

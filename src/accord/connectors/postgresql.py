@@ -334,6 +334,12 @@ class PostgresConnector:
 
         return postgresql_feed.states(pglog.LogSource(self.system.name, self._dsn()))
 
+    def feed_called(self, name: str) -> str:
+        """The slot, and the publication."""
+        from accord.connectors.postgresql_feed import slot_name
+
+        return slot_name(name)
+
     def digest_rows(
         self,
         con: duckdb.DuckDBPyConnection,

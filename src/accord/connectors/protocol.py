@@ -248,7 +248,10 @@ class Logged(Protocol):
         ...
 
     def drop_feed(self, resource: str, *, name: str) -> None:
-        """Take down what ``open_feed`` set up in the system; harmless when it is not there."""
+        """Take down what ``open_feed`` set up in the system; harmless when it is not there.
+
+        Where a system keeps something for feeds, it goes by the name alone: the resource may be gone, and empty when nobody knows it.
+        """
         ...
 
     def feed_lag(self, resource: str, *, name: str, after: str | None) -> int | None:

@@ -280,6 +280,10 @@ class SqliteConnector:
         with self._opened() as db, self._errors():
             return sqlite_feed.states(db)
 
+    def feed_called(self, name: str) -> str:
+        """The outbox."""
+        return sqlite_feed.PREFIX + name
+
     def close(self) -> None:
         """Nothing is held open between calls."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
@@ -12,14 +13,14 @@ import typer
 
 from accord import __version__
 from accord.cli import options
+from accord.cli.kept_feeds import Check, KeptFeeds, state_there
 from accord.cli.listed import sentence
 from accord.cli.output import emit_json, escape, table
 from accord.connectors.duck import load_scanner, open_duck
-from accord.connectors.feed_state import KeepsFeeds
 from accord.connectors.protocol import Connector
 from accord.connectors.registry import connector_kinds, open_connector
 from accord.mapfile import load_map
-from accord.model.errors import AccordError
+from accord.model.errors import AccordError, UsageError
 from accord.model.integration_map import IntegrationMap
 from accord.model.system import System, SystemDescription
 from accord.model.task_rows import KIND as OWN_TASKS
@@ -36,10 +37,15 @@ def doctor(
     map_path: Path | None = typer.Argument(None, help="Map whose systems are tested; none: only this machine."),
     data: options.Data = None,
     set_: options.SetVariable = [],
+    root: options.Root = None,
+    store: options.StoreUrl = "",
     json: options.Json = False,
+    drop_feeds: bool = typer.Option(False, "--drop-feeds", help="End the feeds that this workspace left in systems and no flow reads."),
 ) -> int:
     """Show a table of checks; exit code 3 when a system could not be reached, 1 when something else is wrong."""
-    checks = [
+    if drop_feeds and map_path is None:
+        raise UsageError("--drop-feeds ends what the flows of a map left.", expected="Name the map: accord doctor MAP --drop-feeds")
+    checks: list[Check] = [
         ("accord", "ok", __version__),
         ("python", "ok", platform.python_version()),
         ("duckdb", "ok", duckdb.__version__),
@@ -50,25 +56,21 @@ def doctor(
     ]
     unreachable = False
     if map_path is not None:
-        integration_map = load_map(map_path, variables=options.variables(data, set_), known_connectors=known_connectors())
+        values = options.variables(data, set_)
+        integration_map = load_map(map_path, variables=values, known_connectors=known_connectors())
         base = map_path if map_path.is_dir() else map_path.parent
-        for system in integration_map.systems.values():
-            if system.connector == OWN_TASKS:
-                checks.append((f"system {system.name}", "ok", "the tasks and handoffs of this workspace"))
-                continue
-            connector = open_connector(system, base=base)
-            try:
-                described = connector.describe()
-            except AccordError as error:
-                if (place := _to_be_made(integration_map, connector)) is not None:
-                    checks.append((f"system {system.name}", "ok", f"{system.connector}, {place} is not there yet; the first run makes it"))
-                    continue
-                unreachable = unreachable or error.exit_code == 3
-                checks.append((f"system {system.name}", "failed", str(error)))
-            else:
-                checks += _system(system, connector, described, _used(integration_map, system.name))
-            finally:
-                connector.close()
+        with ExitStack() as stack:
+            opened = None
+            if state_there(root or base, store):
+                try:
+                    opened = stack.enter_context(options.workspace(map_path, root, values, store, write=drop_feeds)).store
+                except AccordError as error:
+                    if drop_feeds or error.exit_code == 2:
+                        raise
+                    unreachable = unreachable or error.exit_code == 3
+                    checks.append(("store", "failed", str(error)))
+            found, away = _systems(integration_map, base, KeptFeeds(integration_map, opened, drop=drop_feeds))
+        checks, unreachable = checks + found, unreachable or away
     if json:
         emit_json({"command": "doctor", "checks": [{"name": n, "status": s, "detail": d} for n, s, d in checks]})
     else:
@@ -76,6 +78,31 @@ def doctor(
     if unreachable:
         return 3
     return 1 if any(status == "failed" for _, status, _ in checks) else 0
+
+
+def _systems(integration_map: IntegrationMap, base: Path, feeds: KeptFeeds) -> tuple[list[Check], bool]:
+    """A line for each system and each feed, and whether a system could not be reached."""
+    checks: list[Check] = []
+    unreachable = False
+    for system in integration_map.systems.values():
+        if system.connector == OWN_TASKS:
+            checks.append((f"system {system.name}", "ok", "the tasks and handoffs of this workspace"))
+            continue
+        connector = open_connector(system, base=base)
+        try:
+            described = connector.describe()
+        except AccordError as error:
+            if (place := _to_be_made(integration_map, connector)) is not None:
+                checks.append((f"system {system.name}", "ok", f"{system.connector}, {place} is not there yet; the first run makes it"))
+                continue
+            unreachable = unreachable or error.exit_code == 3
+            checks.append((f"system {system.name}", "failed", str(error)))
+        else:
+            checks.append(_system(system, described, _used(integration_map, system.name)))
+            checks += feeds.checks(connector)
+        finally:
+            connector.close()
+    return checks + feeds.end(reached=not unreachable), unreachable
 
 
 def _used(integration_map: IntegrationMap, system: str) -> set[str]:
@@ -99,8 +126,8 @@ def _to_be_made(integration_map: IntegrationMap, connector: Connector) -> Path |
     return None
 
 
-def _system(system: System, connector: Connector, described: SystemDescription, used: set[str]) -> list[tuple[str, str, str]]:
-    """What a system that answers can do for the map, and the feeds that it keeps."""
+def _system(system: System, described: SystemDescription, used: set[str]) -> Check:
+    """What a system that answers can do for the map."""
     name, rows = f"system {system.name}", sum(r.row_count for r in described.resources)
     shown = f"{described.connector}, {rows:,} rows in {', '.join(r.name for r in described.resources) or 'nothing'}"
     wanted = used | set(system.required) | set(system.resources)
@@ -108,14 +135,8 @@ def _system(system: System, connector: Connector, described: SystemDescription, 
     hidden = [resource for resource in locked if resource in wanted]
     if hidden:
         todo = f"GRANT SELECT ON {', '.join(hidden)} TO the user of 'at:'"
-        checks = [(name, "failed", f"{shown}; no right to read {', '.join(hidden)}, which the map uses. {todo}")]
-    else:
-        checks = [(name, "ok", shown + (f"; no right to read {', '.join(locked)}, which the map does not use" if locked else ""))]
-    for feed in connector.feeds() if isinstance(connector, KeepsFeeds) else ():
-        reader = {None: "", True: ", being read", False: ", nobody reads it now"}[feed.read]
-        detail = f"{feed.name}: {feed.behind:,} {feed.unit} kept{reader}" + (f"; lost: {feed.lost}" if feed.lost else "")
-        checks.append((f"feed of {system.name}", "failed" if feed.lost else "ok", detail))
-    return checks
+        return (name, "failed", f"{shown}; no right to read {', '.join(hidden)}, which the map uses. {todo}")
+    return (name, "ok", shown + (f"; no right to read {', '.join(locked)}, which the map does not use" if locked else ""))
 
 
 def _disk(folder: Path) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from accord.cli import options
-from accord.cli.flows import about, chosen_flows, show_results
+from accord.cli.flows import about, chosen_flows, show_results, tell_findings
 from accord.cli.listed import sentence
 from accord.cli.map_changes import map_state
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress
@@ -14,6 +14,7 @@ from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
 from accord.model.errors import AccordError, UsageError
 from accord.sync import run_flow
+from accord.sync.state.left_feeds import left_findings
 
 
 def register(app: typer.Typer) -> None:
@@ -77,11 +78,13 @@ def sync(
                     raise
                 failures.append((name, error))
         begun = [] if dry_run else started_by(workspace, chosen)
+        left = list(left_findings(workspace.map, workspace.store))
     if json:
         body = {"command": "sync", "run": run, "dry_run": dry_run, "changed": any(r.changed for r in results), "started": plain(begun)}
-        emit_json(body | {"flows": plain(results), "failed": [{"flow": n, "error": str(e)} for n, e in failures]})
+        emit_json(body | {"findings": plain(left), "flows": plain(results), "failed": [{"flow": n, "error": str(e)} for n, e in failures]})
     else:
         show_results(results, failures, title="dry run: nothing was written" if dry_run else "")
+        tell_findings(left)
         for one in begun:
             out().print(escape(one.sentence))
     for name, failure in failures:

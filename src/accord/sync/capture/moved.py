@@ -58,7 +58,12 @@ def feed_name(store: Store, flow: str, binding: str) -> str:
 
     Two stores that shared a feed would take each other's changes away.
     """
-    return f"accord_{hashlib.sha256(f'{named(store)}/{flow}/{binding}'.encode()).hexdigest()[:20]}"
+    return feed_called(named(store), flow, binding)
+
+
+def feed_called(store_name: str, flow: str, binding: str) -> str:
+    """As ``feed_name``, for a store whose name was looked up."""
+    return f"accord_{hashlib.sha256(f'{store_name}/{flow}/{binding}'.encode()).hexdigest()[:20]}"
 
 
 def name_store(cycle: Cycle) -> None:
