@@ -117,7 +117,12 @@ class Binding:
             "doc": "system/resource under which own keys are linked, where system or table was renamed; default: what they are called"
         },
     )
-    where: str = field(default="", metadata={"doc": "SQL condition on the resource's columns: only these rows take part"})
+    where: str = field(
+        default="",
+        metadata={
+            "doc": "SQL condition on the resource's columns: only these rows take part; a row its users take out of it is deleted there"
+        },
+    )
     create: bool = field(default=False, metadata={"doc": "make the table or file when it is not there"})
     marker: bool = field(
         default=True,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pyarrow as pa
 
 from accord.connectors.decide import ROW
@@ -11,8 +9,9 @@ from accord.connectors.protocol import OLD, OP, ChangeBatch
 from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, join_on, names
 from accord.sync.identity.own_key import GIVEN, NEXT, gives_keys
-from accord.sync.mapping.fields import FieldCode, raw_name
+from accord.sync.mapping.fields import FieldCode, column_writes, raw_name
 from accord.sync.mapping.itself import holds_itself, lost, read_back
+from accord.sync.mapping.outside import is_partial, outside_rows
 
 
 def plan_target(cycle: Cycle, side: Side) -> None:
@@ -22,6 +21,9 @@ def plan_target(cycle: Cycle, side: Side) -> None:
     the canonical value (whole hours, days, three decimals) is as equal as it can be, and is not written again and again.
     ``_unfit`` holds why a row cannot be written: a value the column has no room for. Where the column would be left empty for it, that is
     no coarser form of the value: it is wanted all the same, and differs from nothing at all.
+
+    A row that the binding's condition leaves out (table ``out_<i>``) is not made there. One that is left out and would no longer be is
+    made, or, where it stands there as it was last written, updated.
     """
     _make_wants(cycle, side)
     if not side.writable:
@@ -38,7 +40,14 @@ def plan_target(cycle: Cycle, side: Side) -> None:
     editable = f"(_in_{i} OR (_bad_{i} AND NOT _dup_{i} AND _ba_{i}))"
     # In two steps, because what differs is asked many times, and DuckDB plans each repetition anew.
     seen = [f"m.rowid AS _m, {names(keys, 'm')}, m._exists, m._held, _in_{i} AS _in, _bad_{i} AS _bad, _ba_{i} AS _ba"]
-    seen.append(f"{side.leaves(cycle.flow.deletes)} AS _out, {editable} AS _editable")
+    out, again, hidden = side.leaves(cycle.flow.deletes), "false", ""
+    if is_partial(side):
+        cycle.make(side.table("out"), outside_rows(cycle, side, "(SELECT * FROM merged WHERE _exists AND NOT _held)", cycle.fields))
+        known = {"h": side.table("hidden"), "x": side.table("out")}
+        hidden = " ".join(f"LEFT JOIN {table} {alias} ON {join_on(keys, 'm', alias)}" for alias, table in known.items())
+        again = f"(_gone_{i} AND NOT _in_{i} AND NOT _bad_{i} AND coalesce(h._held, false))"
+        out = f"(x.{quote(keys[0])} IS NOT NULL OR ({out} AND h.{quote(keys[0])} IS NULL))"
+    seen.append(f"{out} AS _out, {editable} AS _editable, {again} AS _again")
     for c in key_codes:
         raw = quote(raw_name(c.column))
         seen.append(f"w.{raw} AS {quote('wk:' + c.column)}, r.{raw} AS {quote('rk:' + c.column)}")
@@ -48,25 +57,28 @@ def plan_target(cycle: Cycle, side: Side) -> None:
     for column in columns:
         raw = quote(raw_name(column))
         seen.append(f"w.{raw} AS {quote('w:' + column)}, r.{raw} AS {quote('r:' + column)}")
-    planned = _planned(cycle, written, key_codes, given=gives_keys(side))
+        if hidden:
+            seen.append(f"h.{raw} AS {quote('h:' + column)}")
+    planned = _planned(cycle, written, key_codes, given=gives_keys(side), again=bool(hidden))
     cycle.make(
         side.table("plan"),
         f"""
         SELECT * FROM (SELECT {", ".join(planned)} FROM (
             SELECT {", ".join(seen)} FROM merged m LEFT JOIN {side.table("want")} w ON w._m = m.rowid
             LEFT JOIN {side.table("cap")} r ON r.rowid = coalesce(m._rid_{i}, m._qrid_{i})
-            LEFT JOIN {side.table("base")} b ON {join_on(keys, "m", "b")} LEFT JOIN golden0 g ON {join_on(keys, "m", "g")}
+            LEFT JOIN {side.table("base")} b ON {join_on(keys, "m", "b")} LEFT JOIN golden0 g ON {join_on(keys, "m", "g")} {hidden}
         )) WHERE _op IS NOT NULL""",
     )
 
 
-def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[FieldCode], *, given: bool) -> list[str]:
+def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[FieldCode], *, given: bool, again: bool) -> list[str]:
     """Columns of ``plan_<i>`` over rows as seen: ``_editable`` (may be updated there), ``d:`` differs, ``l:`` lost, ``w:`` wanted,
-    ``r:`` read."""
+    ``r:`` read, ``h:`` last written where it is not shown; ``_again``: to be updated there."""
     fresh = {c.name: f"(NOT _editable OR {quote('d:' + c.name)})" for c in written}
     any_differs = " OR ".join(quote("d:" + c.name) for c in written) or "false"
     op = (
-        "CASE WHEN _held THEN NULL WHEN _exists AND NOT _in AND NOT _bad AND NOT _out THEN 'insert' "
+        "CASE WHEN _held THEN NULL WHEN _exists AND NOT _in AND NOT _bad AND NOT _out "
+        "THEN CASE WHEN _again THEN 'update' ELSE 'insert' END "
         f"WHEN _exists AND _editable AND ({any_differs}) THEN 'update' WHEN NOT _exists AND _in AND _ba THEN 'delete' END"
     )
     unfit = [
@@ -91,18 +103,9 @@ def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[Field
         wanted, read = quote("w:" + column), quote("r:" + column)
         some = " OR ".join(fresh[name] for name in of)
         columns.append(f"CASE WHEN _exists THEN CASE WHEN {some} THEN {wanted} ELSE {read} END END AS {quote('n:' + column)}")
-        columns.append(f"CASE WHEN _editable THEN {read} END AS {quote('o:' + column)}")
+        hidden = f"WHEN _again THEN {quote('h:' + column)} " if again else ""
+        columns.append(f"CASE WHEN _editable THEN {read} {hidden}END AS {quote('o:' + column)}")
     return columns
-
-
-def column_writes(codes: Iterable[FieldCode]) -> dict[str, tuple[str, list[str]]]:
-    """Each column that is written: the SQL of its value, and the fields it holds (a part of)."""
-    found: dict[str, tuple[str, list[str]]] = {}
-    for code in codes:
-        for column, write in ((code.column, code.write or "NULL"), *code.more):
-            if column:
-                found.setdefault(column, (write, []))[1].append(code.name)
-    return found
 
 
 def _differs(side: Side, code: FieldCode) -> str:

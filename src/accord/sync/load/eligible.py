@@ -59,7 +59,7 @@ def pair(cycle: Cycle) -> tuple[Side, Side] | None:
     if len(cycle.sides) != 2:
         return None
     for source, target in (cycle.sides, cycle.sides[::-1]):
-        if source.readable and source.may_exist and target.writable and _is_empty(target):
+        if source.readable and source.may_exist and target.writable and not target.binding.where and _is_empty(target):
             return source, target
     return None
 

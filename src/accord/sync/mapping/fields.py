@@ -6,7 +6,7 @@ Order of reading: column → codes → unit, time zone → canonical type; writi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -167,6 +167,16 @@ def compile_field(field: Field, mapping: FieldMapping, binding: Binding, columns
             written = f"CASE WHEN {quote(field.name)} = TRY_CAST({literal(mapping.value)} AS {sql_type}) THEN {written} END"
     writable = writable and written is not None
     return FieldCode(field.name, column, read, broken, reason, written, needs, readable, writable)
+
+
+def column_writes(codes: Iterable[FieldCode]) -> dict[str, tuple[str, list[str]]]:
+    """Each column that is written: the SQL of its value, and the fields it holds (a part of)."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for code in codes:
+        for column, write in ((code.column, code.write or "NULL"), *code.more):
+            if column:
+                found.setdefault(column, (write, []))[1].append(code.name)
+    return found
 
 
 def _same_column(mapping: FieldMapping, binding: Binding) -> list[FieldMapping]:

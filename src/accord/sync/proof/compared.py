@@ -10,6 +10,7 @@ from accord.sync.judge.once import Proofs
 from accord.sync.judge.validate import find_bad
 from accord.sync.mapping.fields import FieldCode, written_from
 from accord.sync.mapping.itself import holds_itself, read_back
+from accord.sync.mapping.outside import is_partial, outside_rows
 from accord.sync.proof.diff import compare_digests, name_differences
 from accord.sync.result import PairResult
 
@@ -50,6 +51,7 @@ def compare_sides(cycle: Cycle, left: Side, right: Side, quarantined: Mapping[st
         # Rows stay where they are; only keys and digests are made of all of them.
         shown = as_both_show(cycle, left, right, fields, side.table("rows"))
         aside = " ".join(f"ANTI JOIN {s.table('aside')} {cycle.using()}" for s in (left, right) if quarantined[s.name])
+        aside += _left_out(cycle, side, right if side is left else left)
         cycle.sql(f"CREATE OR REPLACE TEMP VIEW {table}_rows AS SELECT * FROM ({shown}) {aside}")
         row = f"hash({names((*cycle.keys, *fields))})"
         cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table}_digests AS SELECT {names(cycle.keys)}, {row} AS _digest FROM {table}_rows")
@@ -61,6 +63,17 @@ def compare_sides(cycle: Cycle, left: Side, right: Side, quarantined: Mapping[st
     start = f"{literal(left.name)}, {literal(right.name)}"
     counted = name_differences(cycle.con, suspects[0], suspects[1], cycle.keys, fields, "differences", start)
     return PairResult(left.name, right.name, digests.both, *counted, digests.left_digest, digests.right_digest, "portable")
+
+
+def _left_out(cycle: Cycle, side: Side, other: Side) -> str:
+    """SQL that takes out rows of a side that the other one's condition leaves out, and that it does not show."""
+    if not is_partial(other):
+        return ""
+    provided = [f for f in side.fields if not side.codes[f].constant]
+    rows = f"(SELECT * FROM {side.table('rows')} ANTI JOIN {other.table('rows')} {cycle.using()})"
+    table = f"left_out_{side.index}_{other.index}"
+    cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table} AS {outside_rows(cycle, other, rows, provided)}")
+    return f" ANTI JOIN {table} {cycle.using()}"
 
 
 def as_both_show(cycle: Cycle, left: Side, right: Side, fields: Sequence[str], rows: str, more: Sequence[str] = ()) -> str:

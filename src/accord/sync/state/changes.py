@@ -13,6 +13,7 @@ from datetime import datetime
 from accord.connectors.types import literal, quote
 from accord.store.records import CHANGES
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, storage_type
+from accord.sync.mapping.outside import is_partial
 from accord.sync.merge.merge import AGREED, authority_of, counts, moment_of
 from accord.sync.state.finish import coarser
 from accord.sync.state.late import load_failed
@@ -60,7 +61,12 @@ def _due_query(cycle: Cycle, source: Side, target: Side) -> str:
     some = " OR ".join(won.values()) or "false"
     edited = " OR ".join(f"r.{quote(f)} IS DISTINCT FROM b.{quote(f)}" for f in shared) or "false"
     deleted = f"(NOT m._exists AND m._deleter = {i + 1} AND (_in_{j} OR _bad_{j}) AND _ba_{j})"
-    changed = f"NOT {target.leaves(cycle.flow.deletes)} AND ({insert} OR (_in_{i} AND ({some})))"
+    out = target.leaves(cycle.flow.deletes)
+    if is_partial(target):
+        key, keys = f"({names(cycle.keys, 'm')})", f"({names(cycle.keys)})"
+        hidden, left_out = (f"{key} IN (SELECT {keys} FROM {target.table(t)})" for t in ("hidden", "out"))
+        out = f"(({out} AND NOT {hidden}) OR {left_out})"
+    changed = f"NOT {out} AND ({insert} OR (_in_{i} AND ({some})))"
     return f"""
         SELECT {names(cycle.keys, "m")}, {literal(source.name)} AS _source, {literal(target.name)} AS _target,
             CASE WHEN NOT m._exists THEN 'delete' WHEN {insert} THEN 'insert' ELSE 'update' END AS _op, {fields} AS _fields,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, join_on, names, only_rows, storage_type
+from accord.sync.mapping.outside import is_partial
 from accord.sync.merge.merge import authority_of
 
 
@@ -80,19 +81,27 @@ def _agreed_base(
             now = f"CASE WHEN {done} AND list_contains(d._set, {literal(f)}) THEN {kept} ELSE {now} END"
         columns.append(f"{now} AS {q}")
     back = f"LEFT JOIN ({only_rows(cycle, read_back)}) z ON {join_on(keys, 'm', 'z')}" if read_back else ""
-    leaves = side.leaves(cycle.flow.deletes)
-    made = f" OR coalesce({done} AND d._op = 'insert', false)" if apply else ""
-    there = f"(_in_{i} OR (_bad_{i} AND _ba_{i}){made})"
+    leaves, hides, left_out = side.leaves(cycle.flow.deletes), "false", ""
+    if is_partial(side):
+        # Left out by the condition: by our own write, or never made for it. Where the map does not tell, what is shown after a write does.
+        left_out = f" LEFT JOIN {side.table('out')} o ON {join_on(keys, 'm', 'o')}"
+        hides = f"(o.{quote(keys[0])} IS NOT NULL AND ({done} OR NOT (_in_{i} OR _bad_{i})))"
+        if read_back:
+            hides = f"({hides} OR ({done} AND z.{quote(keys[0])} IS NULL))"
+    made = f" OR coalesce({done} AND (d._op = 'insert' OR _gone_{i}), false)" if apply else ""
+    there = f"((_in_{i} OR (_bad_{i} AND _ba_{i}){made}) AND NOT {hides})"
+    leaves = f"({leaves} OR {hides})"
     stays = f"CASE WHEN m._exists THEN {there} OR {leaves} ELSE _ba_{i} AND (_in_{i} OR _bad_{i}) AND coalesce({status}, '') <> 'done' END"
     settled = f"m._exists AND NOT _bad_{i} AND coalesce({status}, 'done') = 'done'" if apply else "false"
     gone = f"(m._exists AND {leaves} AND NOT {there})"
     values = ", ".join([names(keys, "m"), *columns, f"{gone} AS _gone, ({settled}) AS _settled"])
     order = names((*cycle.fields, "_gone", "_settled"))
+    base = f"{side.table('base')} b ON {join_on(keys, 'm', 'b')}"
     applied = f"LEFT JOIN {side.table('done')} d ON d._m = m.rowid LEFT JOIN {side.table('want')} w ON w._m = m.rowid" if apply else ""
     return f"""
         SELECT {order} FROM (
             SELECT {values} FROM {merged} m {applied}
-            LEFT JOIN {side.table("cap")} r ON r.rowid = m._rid_{i} LEFT JOIN {side.table("base")} b ON {join_on(keys, "m", "b")} {back}
+            LEFT JOIN {side.table("cap")} r ON r.rowid = m._rid_{i} LEFT JOIN {base} {back}{left_out}
             WHERE NOT m._held AND ({stays}))"""
 
 
