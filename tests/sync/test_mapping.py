@@ -141,6 +141,31 @@ def test_a_value_without_a_code_is_refused_with_the_reason_and_the_row_left_alon
     assert "'paused' does not fit column v" in result.findings[0].sentence
 
 
+def test_a_row_stays_where_the_key_it_has_elsewhere_now_cannot_be_held(make_world: Any) -> None:
+    """As a delete and a new row it would be gone there, with all that only this system knows of it, and nothing in its place."""
+    extra = "CREATE TABLE things (id INTEGER PRIMARY KEY, v TEXT, note TEXT)"
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, v TEXT)"
+    world = make_world({"a": table, "b": extra}, [ID, Field("v")], {"b": mapped(FieldMapping("v"))})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x'), ('2', 'y'), ('3', 'z')")
+    world.sync()
+    world.sql("b", "UPDATE things SET note = 'kept'")
+    world.sql("a", "UPDATE things SET id = 'abc' WHERE id = '1'")
+    world.sql("a", "DELETE FROM things WHERE id = '2'")
+
+    results = [world.sync(), world.sync()]
+    world.sql("a", "UPDATE things SET v = 'edited' WHERE id = 'abc'")
+    results.append(world.sync())
+
+    assert [(r.counts["deleted"], r.counts["refused"], r.status) for r in results] == [(d, 2, "partial") for d in (1, 0, 0)]
+    assert world.rows("b") == {1: ("x", "kept"), 3: ("z", "kept")}
+    (told,) = [f for f in results[-1].findings if f.kind == "refused"]
+    assert told.examples[0] == "id: the key 'abc' does not fit column id"
+    assert told.examples[1].startswith("its key seems to be changed to 'abc'")
+
+    world.sql("a", "UPDATE things SET id = '9' WHERE id = 'abc'")
+    assert (world.sync().counts["deleted"], world.sync().changed, world.rows("b")) == (1, False, {3: ("z", "kept"), 9: ("edited", None)})
+
+
 @pytest.mark.parametrize(
     ("mapping", "first"),
     [

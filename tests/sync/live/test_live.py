@@ -176,6 +176,19 @@ def test_a_row_edited_elsewhere_is_not_deleted_this_way(agreed: Any) -> None:
     assert agreed.rows("b")[1][0] == "mine"
 
 
+def test_keys_that_not_every_system_can_hold_go_the_way_of_runs(pair: Any) -> None:
+    """A row whose key was changed is a delete and a new row there, and the delete must not go alone; other keys in two types may."""
+    pair.db["a"].execute("ALTER TABLE items ALTER COLUMN id TYPE text")
+    pair.sync()
+    pair.open()
+
+    entity = pair.map.entities["item"]
+    texts = dataclasses.replace(entity, fields={**entity.fields, "id": dataclasses.replace(entity.fields["id"], type="text")})
+    pair.map = dataclasses.replace(pair.map, entities={"item": texts})
+    with pytest.raises(AssertionError, match="key 'id' may be one that not every system can hold"):
+        pair.open()
+
+
 def test_a_mass_delete_is_left_to_the_guard_of_a_run(pair: Any) -> None:
     """Also one that comes row by row: what went within an hour is counted together."""
     for number in range(40):

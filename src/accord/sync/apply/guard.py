@@ -34,7 +34,7 @@ def check_deletes(cycle: Cycle) -> None:
                 )
     for side in cycle.sides:
         if side.writable and cycle.rows(side.table("plan")):
-            deletes = cycle.count(f"SELECT count(*) FROM {side.table('plan')} WHERE _op = 'delete'")
+            deletes = cycle.count(f"SELECT count(*) FROM {side.table('plan')} WHERE _op = 'delete' AND _unfit IS NULL")
             _check(
                 cycle,
                 deletes,

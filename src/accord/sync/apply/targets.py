@@ -69,6 +69,33 @@ def plan_target(cycle: Cycle, side: Side) -> None:
             LEFT JOIN {side.table("base")} b ON {join_on(keys, "m", "b")} LEFT JOIN golden0 g ON {join_on(keys, "m", "g")} {hidden}
         )) WHERE _op IS NOT NULL""",
     )
+    if not gives_keys(side):
+        _keep_renamed(cycle, side, key_codes, written)
+
+
+def _keep_renamed(cycle: Cycle, side: Side, key_codes: list[FieldCode], written: tuple[FieldCode, ...]) -> None:
+    """Let no row go for one that cannot take its place: a delete waits while a new row with the same values has a key that does not fit.
+
+    Such a pair is a row whose key was changed elsewhere. Once it waits it does so for as long as some new key does not fit: by then the new
+    row may have been edited.
+    """
+    plan, keys = side.table("plan"), cycle.keys
+    label = f"concat_ws(', ', {', '.join(f'CAST(p.{quote(k)} AS VARCHAR)' for k in keys)})"
+    spoiled = " OR ".join(f"p.{quote('k:' + c.column)} IS NULL" for c in key_codes)
+    coming = f"SELECT p._m, {label} AS label FROM {plan} p WHERE p._op = 'insert' AND ({spoiled})"
+    if not cycle.count(f"SELECT count(*) FROM {plan} WHERE _op = 'delete'") or not cycle.count(f"SELECT count(*) FROM ({coming})"):
+        return
+    going = f"(SELECT _m, {names(keys)} FROM {plan} WHERE _op = 'delete') d"
+    same = " AND ".join(f"w.{quote(c.name)} IS NOT DISTINCT FROM b.{quote(c.name)}" for c in written) or "true"
+    cycle.sql(f"""
+        CREATE OR REPLACE TEMP TABLE kept_rows AS SELECT _m, min(label) AS label FROM (
+            SELECT d._m, w.label FROM {going} JOIN {side.table("base")} b ON {join_on(keys, "d", "b")}
+            JOIN (SELECT * FROM {side.table("want")} JOIN ({coming}) USING (_m)) w ON {same}
+            UNION ALL SELECT d._m, (SELECT min(label) FROM ({coming})) FROM {going} ANTI JOIN golden0 g ON {join_on(keys, "d", "g")}
+        ) GROUP BY _m""")
+    told = f"which column {', '.join(c.column for c in key_codes)} cannot hold: it stays until that row is written or gone"
+    why = f"concat('its key seems to be changed to ', chr(39), left(k.label, 60), chr(39), {literal(f', {told}')})"
+    cycle.sql(f"UPDATE {plan} SET _unfit = {why} FROM kept_rows k WHERE {plan}._m = k._m")
 
 
 def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[FieldCode], *, given: bool, again: bool) -> list[str]:
@@ -88,7 +115,8 @@ def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[Field
         for c in written
     ]
     unfit += [
-        f"CASE WHEN NOT _editable AND {quote('wk:' + c.column)} IS NULL THEN {literal(f'{c.name}: the key cannot be written')} END"
+        f"CASE WHEN NOT _editable AND {quote('wk:' + c.column)} IS NULL THEN concat({literal(f'{c.name}: the key ')}, chr(39), "
+        f"left(CAST({quote(c.name)} AS VARCHAR), 60), chr(39), {literal(f' does not fit column {c.column}')}) END"
         for c in key_codes
         if not given
     ]

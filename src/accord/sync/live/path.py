@@ -31,6 +31,7 @@ from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.apply.guard import ALWAYS_ALLOWED_ROWS, empty_share_of, share_of
+from accord.sync.cycle import storage_type
 from accord.sync.live.agreed import Agreed, Known, Values
 from accord.sync.live.decision import EQUAL, Change, Decider, Decision
 from accord.sync.live.rows import SideRows, Wanted
@@ -405,6 +406,11 @@ def open_live(
                     table.close()
                 return None, f"'{binding.name}' cannot be read and written row by row"
             tables[binding.name] = table
+        for name in entity.key:
+            kinds = {tables[b.name].types[b.fields[name].column or name] for b in flow.bindings.values()}
+            if len(kinds) > 1 and kinds != {"VARCHAR", storage_type(entity, name)}:
+                # Where a row's key becomes one that another column cannot hold, its old row must not go alone: a run sees both.
+                return None, f"key '{name}' may be one that not every system can hold"
         path = LivePath(map_, flow, store, tables, clock, run)
         path.refresh()
         return path, ""
