@@ -124,3 +124,33 @@ def test_people_see_the_list_as_tables(shop: Shop) -> None:
 
     for word in ("open: they wait for a person", "N store", "values that lost", "authority", "kim", "human"):
         assert word in shown
+
+
+def test_what_waits_is_shown_and_decided_before_the_first_run_under_a_new_name(shop: Shop) -> None:
+    """Whoever looks after the map was edited must not read that nothing waits: it stands under the old name until a run takes it over."""
+    shop.sql("store", "INSERT INTO customers VALUES ('', 'nobody', '', 'eve'), (NULL, 'none', '', 'eve')")
+    shop.call("sync")
+    before = {name: shop.call(*name.split()) for name in ("conflicts", "status")}
+    map_ = shop.folder / "map.yaml"
+    map_.write_text(map_.read_text().replace("  customers:\n    entity", "  clients:\n    renamed_from: customers\n    entity"))
+
+    listed, standing = shop.call("conflicts"), shop.call("status")["flows"]
+    shop.capture.readouterr()
+    assert main(["quarantine", "list", str(map_), "--json", "--flow", "clients"]) == 0
+    held = json.loads(shop.capture.readouterr().out)["rows"]
+    assert main(["quarantine", "discard", str(map_), "--json", "--flow", "clients", "--by", "ann"]) == 0
+    assert json.loads(shop.capture.readouterr().out) == {"command": "quarantine discard", "discarded": 1, "waiting": 0}
+    (note,) = [v for v in listed["lost"] if v["field"] == "note" and v["rule"] == "authority"]
+    shop.call("conflicts", "--decide", listed["open"][0]["id"], "--take", "crm", "--by", "ann")
+    shop.call("conflicts", "--restore", note["id"], "--by", "ann")
+
+    def without(rows: list[Any]) -> list[Any]:
+        return [{n: v for n, v in row.items() if n not in ("flow", "lag_seconds")} for row in rows]
+
+    assert {row["flow"] for row in (*listed["open"], *listed["lost"], *standing, *held)} == {"clients"}
+    for part in ("open", "lost"):
+        assert without(listed[part]) == without(before["conflicts"][part]) != []
+    assert (len(held), without(standing)) == (1, without(before["status"]["flows"]))
+    assert shop.call("sync")["flows"][0]["waiting"] == 0
+    for system in ("store", "crm"):
+        assert shop.sql(system, "SELECT name, note FROM customers WHERE id = '7'") == [("N crm", note["losing_value"])]

@@ -14,6 +14,7 @@ from accord.model.errors import UnknownName, UsageError
 from accord.sync import run_flow
 from accord.sync.merge.conflict_list import LostValue, OpenConflict, lost_values, open_conflicts
 from accord.sync.merge.decide import decide, restore
+from accord.sync.state.kept_as import kept_as
 from accord.workspace import Workspace
 
 
@@ -55,8 +56,9 @@ def conflicts(
         if take or null or force or value is not None:
             raise UsageError("--take, --value, --null and --force say how.", expected="Give --decide ID or --restore ID with them.")
         chosen = flow or list(workspace.map.flows)
-        waiting = open_conflicts(workspace.store, chosen, key=key)
-        lost = [] if open_ else lost_values(workspace.store, chosen, key=key, limit=limit)
+        kept = kept_as(workspace.map, workspace.store)
+        waiting = open_conflicts(workspace.store, chosen, key=key, kept=kept)
+        lost = [] if open_ else lost_values(workspace.store, chosen, key=key, limit=limit, kept=kept)
     if json:
         emit_json({"command": "conflicts", "open": waiting, **({} if open_ else {"lost": lost})})
         return 0

@@ -12,6 +12,7 @@ from accord.cli import options
 from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_json, escape, out, table
 from accord.model.integration_map import IntegrationMap
+from accord.sync.state.kept_as import kept_as
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +32,9 @@ def status(
         steps: dict[str, str] = {}
         for stored in workspace.store.read(types=["step.finished"]):
             steps[str(stored.event.attributes["step"])] = stored.event.time.isoformat(timespec="seconds")
-        flows = _flows(workspace.map, workspace.store.table("flow_status").to_pylist(), clock())
+        called = {old: new for new, old in kept_as(workspace.map, workspace.store).items()}
+        rows = [{**row, "flow": called.get(row["flow"], row["flow"])} for row in workspace.store.table("flow_status").to_pylist()]
+        flows = _flows(workspace.map, rows, clock())
         last = [s.event.attributes for s in workspace.store.read(types=["run.finished"])]
     if json:
         emit_json(

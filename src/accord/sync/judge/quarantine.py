@@ -21,6 +21,7 @@ from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.cycle import Cycle, names
 from accord.sync.state.base import QUARANTINE
+from accord.sync.state.kept_as import kept_as
 
 _ROWS_PER_EVENT = 5000
 _SHAPE = "regexp_replace(reason, '''[^'']*''|[0-9]+([.,][0-9]+)*', '…', 'g')"
@@ -111,25 +112,27 @@ def reopen(map: IntegrationMap, store: Store, choice: Choice, *, by: str, now: d
     """Ask about discarded rows again; returns how many those are, 0 when none of the chosen was discarded."""
     rows = list_quarantine(map, store, replace(choice, discarded=True)).rows
     mine = rows.filter(rows.column("discarded"))
-    return _record(store, mine, "quarantine.reopened", by=by, note="", now=now) if mine.num_rows else 0
+    return _record(map, store, mine, "quarantine.reopened", by=by, note="", now=now) if mine.num_rows else 0
 
 
 def _decide(map: IntegrationMap, store: Store, choice: Choice, type_: str, *, by: str, note: str, now: datetime) -> int:  # noqa: A002
     rows = list_quarantine(map, store, choice).rows
     if not rows.num_rows:
         raise UsageError("no row in quarantine is meant by this.", expected="`accord quarantine list` shows what waits.")
-    return _record(store, rows, type_, by=by, note=note, now=now)
+    return _record(map, store, rows, type_, by=by, note=note, now=now)
 
 
-def _record(store: Store, rows: pa.Table, type_: str, *, by: str, note: str, now: datetime) -> int:
+def _record(map: IntegrationMap, store: Store, rows: pa.Table, type_: str, *, by: str, note: str, now: datetime) -> int:  # noqa: A002
     events: list[Event] = []
+    kept = kept_as(map, store)
     for flow in dict.fromkeys(rows.column("flow").to_pylist()):
         mine = [r for r in rows.select(["flow", "binding", "key", "row_hash"]).to_pylist() if r["flow"] == flow]
         for first in range(0, len(mine), _ROWS_PER_EVENT):
             part = [[r["binding"], r["key"] or "", r["row_hash"]] for r in mine[first : first + _ROWS_PER_EVENT]]
             number = store.head().seq + 1 + len(events)
-            body = {"flow": flow, "by": by, "note": note, "rows": part}
-            events.append(Event(f"{type_}:{flow}:{number}", type_, now, f"person:{by}", body, (ObjectRef("flow", flow),)))
+            stands = kept.get(flow, flow)
+            body = {"flow": stands, "by": by, "note": note, "rows": part}
+            events.append(Event(f"{type_}:{flow}:{number}", type_, now, f"person:{by}", body, (ObjectRef("flow", stands),)))
     store.append(events)
     return int(rows.num_rows)
 
@@ -170,13 +173,16 @@ def owners_of(map: IntegrationMap, flow: str) -> dict[str, str]:  # noqa: A002
 def _load(con: duckdb.DuckDBPyConnection, map: IntegrationMap, store: Store) -> None:  # noqa: A002
     """Table ``held_back`` with the quarantine of every flow of the map, and whether each row is discarded."""
     con.execute(f"CREATE TABLE held_back ({', '.join(f'{quote(c)} {t}' for c, t in QUARANTINE.items())})")
+    kept = kept_as(map, store)
     for flow in map.flows:
-        for sha in store.flow_state(flow).get("quarantine", ()):
+        for sha in store.flow_state(kept.get(flow, flow)).get("quarantine", ()):
             source = f"read_parquet({literal(str(store.read_segment(sha)))})"
-            con.execute(f"INSERT INTO held_back SELECT {names(QUARANTINE)} FROM {source}")
+            con.execute(f"INSERT INTO held_back SELECT {names(QUARANTINE)} FROM (SELECT * REPLACE ({literal(flow)} AS flow) FROM {source})")
     con.register("discards", store.table("quarantine_discard"))
     con.execute("CREATE TABLE decided AS SELECT * FROM discards")
     con.unregister("discards")
+    for flow, name in kept.items():
+        con.execute("UPDATE decided SET flow = $now WHERE flow = $before", {"now": flow, "before": name})
 
 
 def _chosen(con: duckdb.DuckDBPyConnection, choice: Choice) -> pa.Table:

@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from accord.connectors.duck import borrowed_duck
 from accord.store import Store
 from accord.sync.state.base import CONFLICTS
 
+_AS_NAMED: Mapping[str, str] = MappingProxyType({})
 _ID_PARTS = ("flow", "key", "field", "loser", "winning_value", "losing_value", "rule", "run")
 
 
@@ -54,7 +56,15 @@ class OpenConflict:
     decided_at: datetime | None = None
 
 
-def lost_values(store: Store, flows: Sequence[str], *, key: str = "", id: str = "", limit: int = 1000) -> list[LostValue]:  # noqa: A002
+def lost_values(
+    store: Store,
+    flows: Sequence[str],
+    *,
+    key: str = "",
+    id: str = "",  # noqa: A002
+    limit: int = 1000,
+    kept: Mapping[str, str] = _AS_NAMED,
+) -> list[LostValue]:
     """Recorded values of flows, newest first.
 
     Args:
@@ -63,10 +73,11 @@ def lost_values(store: Store, flows: Sequence[str], *, key: str = "", id: str = 
         key: only this row: its key as JSON text, or the value of one of its key fields.
         id: only the one whose id begins so.
         limit: at most so many.
+        kept: of ``kept_as``.
     """
     found: list[LostValue] = []
     for flow in flows:
-        paths = [str(store.read_segment(sha)) for sha in store.flow_records(flow, "conflicts").values()]
+        paths = [str(store.read_segment(sha)) for sha in store.flow_records(kept.get(flow, flow), "conflicts").values()]
         if not paths:
             continue
         with borrowed_duck() as con:
@@ -85,15 +96,16 @@ def lost_values(store: Store, flows: Sequence[str], *, key: str = "", id: str = 
     return sorted(found, key=lambda lost: lost.at, reverse=True)[:limit]
 
 
-def open_conflicts(store: Store, flows: Sequence[str], *, key: str = "") -> list[OpenConflict]:
-    """Disagreements that wait for a person, or for the run that carries the decision out; oldest first."""
-    rows = [r for r in store.table("conflict").to_pylist() if r["flow"] in flows and r["kind"] == "human" and r["status"] != "closed"]
+def open_conflicts(store: Store, flows: Sequence[str], *, key: str = "", kept: Mapping[str, str] = _AS_NAMED) -> list[OpenConflict]:
+    """Disagreements that wait for a person, or for the run that carries the decision out; oldest first. ``kept``: of ``kept_as``."""
+    called = {kept.get(flow, flow): flow for flow in flows}
+    rows = [r for r in store.table("conflict").to_pylist() if r["flow"] in called and r["kind"] == "human" and r["status"] != "closed"]
     if key:
         rows = [r for r in rows if key == r["key"] or key in json.loads(r["key"]).values()]
     return [
         OpenConflict(
             r["id"],
-            r["flow"],
+            called[r["flow"]],
             r["key"],
             r["field"],
             r["status"],

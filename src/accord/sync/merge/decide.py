@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from accord.connectors.protocol import Connector
 from accord.connectors.types import quote
 from accord.model.errors import UnknownName, UsageError
 from accord.model.event import Event, ObjectRef
+from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.store.database import Rows
@@ -24,6 +26,7 @@ from accord.sync.merge.again import AGAIN, last_agreed
 from accord.sync.merge.conflict_list import LostValue, OpenConflict, lost_values, open_conflicts
 from accord.sync.run import open_cycle
 from accord.sync.state.base import load_state
+from accord.sync.state.kept_as import kept_as
 
 Found = TypeVar("Found")
 
@@ -63,15 +66,24 @@ def decide(
         UnknownName: the conflict has no value of that binding.
     """
     _somebody(by)
-    task = _one([t for t in open_conflicts(store, list(map.flows)) if t.id.startswith(id)], id, "open conflict")
+    kept = kept_as(map, store)
+    task = _one([t for t in open_conflicts(store, list(map.flows), kept=kept) if t.id.startswith(id)], id, "open conflict")
     if take:
         if take not in task.values:
             raise UnknownName("binding", take, task.values, holder=f"conflict {task.id}")
         value = task.values[take]
     with open_cycle(map, task.flow, connectors, store, run=run, now=now, progress=None) as cycle:
+        cycle.flow = _as_kept(cycle.flow, kept)
         _fits(cycle, task.field, value)
         seen, _ = _shown(cycle, task.key, task.field)
-    body = {"flow": task.flow, "key": task.key, "field": task.field, "value": value, "take": take, "seen": {**seen, **task.values}}
+    body = {
+        "flow": kept.get(task.flow, task.flow),
+        "key": task.key,
+        "field": task.field,
+        "value": value,
+        "take": take,
+        "seen": {**seen, **task.values},
+    }
     _note_decision(store, task, body, by=by, now=now, force=force)
     return task
 
@@ -123,26 +135,29 @@ def restore(
             what is agreed.
     """
     _somebody(by)
-    lost = _one(lost_values(store, list(map.flows), id=id), id, "recorded value")
+    kept = kept_as(map, store)
+    lost = _one(lost_values(store, list(map.flows), id=id, kept=kept), id, "recorded value")
     if not lost.field:
         raise UsageError(
             f"conflict {lost.id} is about a whole row ({lost.rule}).", expected="Make or delete the row in one of its systems."
         )
     with open_cycle(map, lost.flow, connectors, store, run=run, now=now, progress=None) as cycle:
+        cycle.flow = _as_kept(cycle.flow, kept)
         if lost.field not in cycle.fields:
             raise UnknownName("field", lost.field, cycle.fields, holder=f"conflict {lost.id}")
         _fits(cycle, lost.field, lost.losing_value)
         seen, agreed = _shown(cycle, lost.key, lost.field)
         again = last_agreed(cycle, lost) if agreed is None else None
+    stands = kept.get(lost.flow, lost.flow)
     if again is not None:
-        _make_again(store, lost, again, by=by, now=now)
+        _make_again(store, replace(lost, flow=stands), again, by=by, now=now)
         return lost
     if agreed is None:
         raise UsageError(
             f"the row {lost.key} of flow '{lost.flow}' is gone.",
             expected=f"Make it again in one of its systems, with {lost.field} = {lost.losing_value!r}; the next run spreads it.",
         )
-    waiting = {t.id for t in open_conflicts(store, [lost.flow]) if (t.key, t.field) == (lost.key, lost.field)}
+    waiting = {t.id for t in open_conflicts(store, [lost.flow], kept=kept) if (t.key, t.field) == (lost.key, lost.field)}
     if waiting:
         raise UsageError(
             f"the field is in an open conflict ({', '.join(waiting)}).", expected=f"Decide that one: --decide {min(waiting)} --value …"
@@ -154,7 +169,7 @@ def restore(
             f"the value moved since: it lost to {lost.winning_value!r}, and {agreed[0]!r} is agreed now.",
             expected="Use --force to restore it all the same.",
         )
-    body = {"flow": lost.flow, "key": lost.key, "field": lost.field, "value": lost.losing_value, "seen": seen, "force": force}
+    body = {"flow": stands, "key": lost.key, "field": lost.field, "value": lost.losing_value, "seen": seen, "force": force}
     _note(store, "conflict.restored", lost.id, body, by=by, now=now)
     return lost
 
@@ -168,6 +183,10 @@ def _make_again(store: Store, lost: LostValue, row: Mapping[str, str | None], *,
         body: dict[str, object] = {"id": id_, "by": by, **place, "value": value, "seen": {}, AGAIN: True}
         events.append(Event(f"conflict.restored:{id_}:{number}", "conflict.restored", now, by, body, (about, ObjectRef("conflict", id_))))
     store.append(events)
+
+
+def _as_kept(flow: Flow, kept: Mapping[str, str]) -> Flow:
+    return replace(flow, name=kept.get(flow.name, flow.name))
 
 
 def _somebody(by: str) -> None:

@@ -9,6 +9,7 @@ from accord.model.values import Duration
 from accord.store.records import change_records
 from accord.sync.judge.aggregates import newest_values
 from accord.sync.quality.notes import Notes
+from accord.sync.state.kept_as import kept_as
 
 
 def judge_times(notes: Notes, *, since: datetime | None) -> None:
@@ -39,7 +40,8 @@ def _late(notes: Notes, since: datetime | None) -> None:
     What its own source broke is left out: it counts there, and nobody can deliver it.
     """
     cycle = notes.cycle
-    shas = cycle.store.flow_records(cycle.flow.name, "changes").values()
+    kept = kept_as(cycle.map, cycle.store).get(cycle.flow.name, cycle.flow.name)
+    shas = cycle.store.flow_records(kept, "changes").values()
     if not shas:
         return
     records = change_records([cycle.store.read_segment(sha) for sha in shas])

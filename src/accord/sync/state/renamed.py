@@ -21,10 +21,9 @@ from accord.store import Store
 from accord.sync.capture.moved import feed_name
 from accord.sync.cycle import Cycle
 from accord.sync.merge.decisions import load_decisions
+from accord.sync.state.kept_as import KEPT, MINE
 from accord.sync.state.record import RENAMED, last_of
 
-_KEPT: Final = "SELECT flow FROM flow_state UNION SELECT flow FROM live_change UNION SELECT flow FROM intent WHERE closed_seq IS NULL"
-_MINE: Final = f"SELECT 1 FROM ({_KEPT}) kept WHERE flow = ? LIMIT 1"
 # Of the last run's event: what was about that run only, or about feeds, which bear the flow's name.
 _LEFT: Final = frozenset(
     {"flow", "from", "run", "status", "counts", "seconds", "state", "seen", "positions", "live_folded", "live_closed", "limited"}
@@ -38,9 +37,9 @@ def known_as(map: IntegrationMap, flow: Flow, store: Store) -> str:  # noqa: A00
         GuardStopped: nothing is kept under its name, a flow over the same entity and bindings is gone from the map, and the map does not
             say whether they are the same.
     """
-    if store.rows(_MINE, flow.name):
+    if store.rows(MINE, flow.name):
         return ""
-    gone = sorted({str(name) for (name,) in store.rows(_KEPT)} - set(map.flows))
+    gone = sorted({str(name) for (name,) in store.rows(KEPT)} - set(map.flows))
     if flow.renamed_from:
         return flow.renamed_from if flow.renamed_from in gone else ""
     for name in gone:
