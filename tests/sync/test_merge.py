@@ -229,6 +229,26 @@ def test_a_row_deleted_where_that_is_not_allowed_is_made_again(make_world: Any) 
     assert not world.sync().changed
 
 
+@pytest.mark.parametrize("died", ["", "reading back b"])
+def test_a_row_made_again_empties_no_field_that_is_never_written_there(make_world: Any, died: str) -> None:
+    """What stood in the row that was deleted is no longer what the system shows, and nobody emptied it."""
+    mapped = {"id": FieldMapping("id"), "name": FieldMapping("name"), "size": FieldMapping("size", direction="read")}
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, {"b": {"fields": mapped}}, existence=("a",), authority={"*": "b"})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x', 1)")
+    world.sync()
+    world.sql("b", "UPDATE things SET size = 2")
+    world.sync()
+    world.sql("b", "DELETE FROM things")
+    if died:
+        world.crash(died)
+
+    world.sync()
+    result = world.sync()
+
+    assert (world.rows("a"), world.rows("b")) == ({"1": ("x", 2)}, {"1": ("x", None)})
+    assert not result.changed
+
+
 def test_a_row_made_anew_in_one_system_while_another_deletes_it_stays(two: Any) -> None:
     """Making a row is a later decision than the delete that made room for it."""
     two.sql("a", "INSERT INTO things VALUES ('1', 'old', 1)")

@@ -229,8 +229,12 @@ def overlay_intents(cycle: Cycle, side: Side) -> None:
     )
     if rest:
         # Not settled: what stands there now was never compared with what is agreed after this run.
+        # A row that was made once more has nothing in a field that is never written, whatever was agreed of the one before.
+        written = {c.name for c in side.written(cycle.keys)}
         sets = "_settled = false, " + ", ".join(
-            f"{quote(f)} = CASE WHEN e.{quote('ok.' + f)} THEN c.{quote(f)} ELSE b.{quote(f)} END" for f in rest
+            f"{quote(f)} = CASE WHEN e.{quote('ok.' + f)} THEN c.{quote(f)} "
+            f"{'' if f in written else 'WHEN e._insert THEN NULL '}ELSE b.{quote(f)} END"
+            for f in rest
         )
         cycle.sql(
             f"UPDATE {base} b SET {sets} FROM echo e JOIN {cur} c {cycle.using()} WHERE {join_on(cycle.keys, 'b', 'e')} AND NOT b._gone"
