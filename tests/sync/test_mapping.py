@@ -245,6 +245,23 @@ def test_a_constant_is_a_value_of_the_entity_and_never_written(make_world: Any) 
     assert world.rows("b") == {"1": ("A",)}
 
 
+@pytest.mark.parametrize("died", ["", "reading back b", "writing b"])
+def test_a_constant_of_a_system_is_no_edit_of_the_rows_it_was_given(make_world: Any, died: str) -> None:
+    """It tells where a row came from, and a row that came from elsewhere says so already."""
+    tables = {"a": "CREATE TABLE things (id TEXT, origin TEXT, v TEXT)", "b": "CREATE TABLE things (id TEXT, v TEXT)"}
+    world = make_world(tables, [ID, Field("origin"), Field("v")], {"b": mapped(FieldMapping("v"), FieldMapping("origin", value="B"))})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'web', 'x'), ('2', NULL, 'y')")
+    world.sql("b", "INSERT INTO things VALUES ('3', 'z')")
+    if died:
+        world.crash(died)
+
+    world.sync()
+    result = world.sync()
+
+    assert world.rows("a") == {"1": ("web", "x"), "2": (None, "y"), "3": ("B", "z")}
+    assert (set(world.rows("b")), result.changed) == ({"1", "2", "3"}, False)
+
+
 def test_units_convert_exactly_or_not_at_all() -> None:
     """A rate between currencies is data; minutes do not convert to euros."""
     assert factor("min", "h", place=NOWHERE) == Fraction(1, 60)

@@ -218,8 +218,9 @@ def asks_for_keys(cycle: Cycle, side: Side) -> bool:
 def intent_query(cycle: Cycle, side: Side) -> str:
     """SQL of what is about to be written, in canonical values: key, values as they will be read back, ``_op`` and the fields ``_set``."""
     rest = [f for f in cycle.fields if f not in cycle.keys]
-    known = {c.name for c in side.written(cycle.keys)}
-    values = ", ".join(f"w.{quote(f)}" if f in known else f"NULL AS {quote(f)}" for f in rest)
+    known = {c.name: f"w.{quote(c.name)}" for c in side.written(cycle.keys)}
+    known |= {c.name: f"{c.read} AS {quote(c.name)}" for c in side.codes.values() if c.constant}
+    values = ", ".join(known.get(f, f"NULL AS {quote(f)}") for f in rest)
     return (
         f"SELECT {names(cycle.keys, 'p')}{', ' + values if values else ''}, p._op, p._set FROM {side.table('plan')} p "
         f"LEFT JOIN {side.table('want')} w ON w._m = p._m WHERE p._unfit IS NULL ORDER BY {names(cycle.keys, 'p')}"

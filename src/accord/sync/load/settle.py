@@ -29,7 +29,8 @@ def base_list(cycle: Cycle, side: Side, shown: Mapping[str, str] | None) -> str:
         shown: canonical field: column of the stream, of a side that was written; ``None`` for the one that was read.
     """
     held = shown if shown is not None else {n: n for n in side.codes}
-    return f"{_fields(cycle, held)}, false AS _gone, true AS _settled"
+    always = {} if shown is None else {c.name: c.read for c in side.codes.values() if c.constant}
+    return f"{_fields(cycle, held, always)}, false AS _gone, true AS _settled"
 
 
 def golden_list(cycle: Cycle, source: Side) -> str:
@@ -40,10 +41,10 @@ def golden_list(cycle: Cycle, source: Side) -> str:
     return base_list(cycle, source, None)
 
 
-def _fields(cycle: Cycle, held: Mapping[str, str]) -> str:
+def _fields(cycle: Cycle, held: Mapping[str, str], always: Mapping[str, str]) -> str:
     return ", ".join(
         # Cast, since a value that travelled as Arrow may have another type there.
-        f"CAST({quote(held[f]) if f in held else 'NULL'} AS {storage_type(cycle.entity, f)}) AS {quote(f)}"
+        f"CAST({quote(held[f]) if f in held else always.get(f, 'NULL')} AS {storage_type(cycle.entity, f)}) AS {quote(f)}"
         for f in cycle.fields
     )
 

@@ -145,8 +145,10 @@ def _existence(cycle: Cycle) -> str:
 
 
 def _changed(side: Side, field: str) -> str:
-    i = side.index
-    return f"(_in_{i} AND {side.based(field)} AND {quote(f'c{i}.{field}')} IS DISTINCT FROM {quote(f'b{i}.{field}')})"
+    i, now, before = side.index, quote(f"c{side.index}.{field}"), quote(f"b{side.index}.{field}")
+    # What always stands there was edited by nobody; only the map says another value than before.
+    edited = f"{before} IS NOT NULL AND " if side.codes[field].constant else ""
+    return f"(_in_{i} AND {side.based(field)} AND {edited}{now} IS DISTINCT FROM {before})"
 
 
 def _newly(side: Side, field: str) -> str:

@@ -217,6 +217,7 @@ def overlay_intents(cycle: Cycle, side: Side) -> None:
     if cycle.resumed:  # of these rows it is known what became of the write
         pend = f"(SELECT * FROM {pend} ANTI JOIN {side.table('known')} {cycle.using()})"
     rest = [f for f in side.fields if f not in cycle.keys]
+    always = {f: f"c.{quote(f)}" if side.codes[f].constant else "NULL" for f in rest}  # of a field that is never written
     match = [
         f"bool_or(p._op <> 'delete' AND list_contains(p._set, {literal(f)}) AND p.{quote(f)} IS NOT DISTINCT FROM c.{quote(f)}) "
         f"AS {quote('ok.' + f)}"
@@ -233,13 +234,15 @@ def overlay_intents(cycle: Cycle, side: Side) -> None:
         written = {c.name for c in side.written(cycle.keys)}
         sets = "_settled = false, " + ", ".join(
             f"{quote(f)} = CASE WHEN e.{quote('ok.' + f)} THEN c.{quote(f)} "
-            f"{'' if f in written else 'WHEN e._insert THEN NULL '}ELSE b.{quote(f)} END"
+            f"{'' if f in written else f'WHEN e._insert THEN {always[f]} '}ELSE b.{quote(f)} END"
             for f in rest
         )
         cycle.sql(
             f"UPDATE {base} b SET {sets} FROM echo e JOIN {cur} c {cycle.using()} WHERE {join_on(cycle.keys, 'b', 'e')} AND NOT b._gone"
         )
-    values = ", ".join([*(f"e.{quote(k)}" for k in cycle.keys), *(f"CASE WHEN e.{quote('ok.' + f)} THEN c.{quote(f)} END" for f in rest)])
+    values = ", ".join(
+        [*(f"e.{quote(k)}" for k in cycle.keys), *(f"CASE WHEN e.{quote('ok.' + f)} THEN c.{quote(f)} ELSE {always[f]} END" for f in rest)]
+    )
     cycle.sql(f"DELETE FROM {base} b USING echo e WHERE {join_on(cycle.keys, 'b', 'e')} AND b._gone AND e._insert")
     cycle.sql(
         f"INSERT INTO {base} ({names((*cycle.keys, *rest))}, _gone, _settled) SELECT {values}, false, false "

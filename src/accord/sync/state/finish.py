@@ -79,8 +79,9 @@ def _agreed_base(
                 loss = coarser(cycle, f, f"w.{q}", f"z.{q}")
                 kept = f"CASE WHEN w.{q} IS NOT DISTINCT FROM z.{q} THEN w.{q} WHEN {loss} THEN z.{q} ELSE w.{q} END"
             now = f"CASE WHEN {done} AND list_contains(d._set, {literal(f)}) THEN {kept} ELSE {now} END"
-        elif apply:  # a row made there, once more perhaps, has nothing in a field that is never written
-            now = f"CASE WHEN {done} AND d._op = 'insert' THEN NULL ELSE {now} END"
+        elif apply:  # a row made there, once more perhaps, has nothing in a field that is never written but what always stands there
+            always = side.codes[f].read if side.codes[f].constant else "NULL"
+            now = f"CASE WHEN {done} AND d._op = 'insert' THEN {always} ELSE {now} END"
         columns.append(f"{now} AS {q}")
     back = f"LEFT JOIN ({only_rows(cycle, read_back)}) z ON {join_on(keys, 'm', 'z')}" if read_back else ""
     leaves, hides, left_out = side.leaves(cycle.flow.deletes), "false", ""
