@@ -18,8 +18,9 @@ from accord.model.entity import Entity, Field
 from accord.model.errors import MapError, Place, UnknownName
 from accord.model.flow import Binding, FieldMapping, Flow, Join, Lookup, Split
 from accord.model.types import CanonicalType
-from accord.sync.apply.targets import column_writes
-from accord.sync.mapping.fields import compile_field
+from accord.sync.mapping.fields import column_writes, compile_field
+from accord.sync.merge.conflict_list import open_conflicts
+from accord.sync.merge.decide import decide
 
 ID = Field("id", required=True)
 TEXT = st.text(alphabet="abZ ;,|/ü'\"\n", max_size=8)
@@ -189,6 +190,26 @@ def test_a_first_name_with_a_space_is_refused_where_it_could_not_be_told_apart(p
     result = people.sync()
 
     assert (result.status, people.rows("b")) == ("partial", {})
+
+
+def test_a_part_that_waits_for_a_person_is_not_overwritten_with_the_other(make_world: Any) -> None:
+    """The column is written as a whole, and with it what somebody has to decide about."""
+    whole = mapped(FieldMapping("first", column="whole", split=Split(1)), FieldMapping("last", column="whole", split=Split(2)))
+    tables = {"a": "CREATE TABLE things (id TEXT PRIMARY KEY, first TEXT, last TEXT)", "b": "CREATE TABLE things (id TEXT, whole TEXT)"}
+    world = make_world(tables, [ID, Field("first"), Field("last")], {"b": whole}, authority={"*": "a", "last": "human"})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'Ann', 'Old')")
+    world.sync()
+    world.sql("a", "UPDATE things SET first = 'Anna', last = 'Lee'")
+    world.sql("b", "UPDATE things SET whole = 'Ann Fox'")
+
+    world.sync()
+
+    assert (world.rows("a"), world.rows("b")) == ({"1": ("Anna", "Lee")}, {"1": ("Ann Fox",)})
+    assert not world.sync().changed
+    conflict = open_conflicts(world.store, ["things"])[0]
+    decide(world.map, world.connectors, world.store, conflict.id, take="b", by="Ann", run="decided", now=world.now)
+    world.sync()
+    assert (world.rows("a"), world.rows("b")) == ({"1": ("Anna", "Fox")}, {"1": ("Anna Fox",)})
 
 
 def test_several_columns_are_one_field_and_back(make_world: Any) -> None:

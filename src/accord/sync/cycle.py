@@ -110,6 +110,19 @@ class Side:
             cycle.sql(f"CREATE TABLE {self.table('base')} AS SELECT * FROM {self.table('stored_base')}")
             self.overlaid = True
 
+    def contested(self, field: str) -> str:
+        """SQL over ``merged`` (m), the capture (r) and the base (b): this side is party to an open conflict about the field."""
+        if not self.codes[field].readable:
+            return "false"  # it is never believed
+        f = quote(field)
+        edited = f"(({self.based(field)} AND r.{f} IS DISTINCT FROM b.{f}) OR ({self.new(field)} AND r.{f} IS NOT NULL))"
+        return f"(m.{quote('h.' + field)} AND {edited})"
+
+    def sharing(self, field: str) -> tuple[str, ...]:
+        """The fields that are written to a column of this one, itself first."""
+        mine = _columns_of(self.codes[field])
+        return (field, *(c.name for c in self.codes.values() if c.name != field and c.writable and mine & _columns_of(c)))
+
     def written(self, keys: tuple[str, ...]) -> tuple[FieldCode, ...]:
         """The fields that may be written, one per column (or all of a column's, where they write it together), keys left out."""
         found: dict[str, FieldCode] = {}
@@ -118,6 +131,10 @@ class Side:
             if code.writable and code.name not in keys and first.setdefault(code.column, code).write == code.write:
                 found[code.name] = code
         return tuple(found.values())
+
+
+def _columns_of(code: FieldCode) -> set[str]:
+    return {c.lower() for c in (code.column, *(column for column, _ in code.more)) if c}
 
 
 @dataclass(slots=True)

@@ -137,14 +137,16 @@ def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[Field
 
 
 def _differs(side: Side, code: FieldCode) -> str:
-    """SQL: the field of an existing row must be written; of a quarantined row, only what others changed since it was agreed."""
+    """SQL: the field of an existing row must be written; of a quarantined row, only what others changed since it was agreed.
+
+    What waits for a person is not written, nor is a field that shares its column.
+    """
     i, f = side.index, quote(code.name)
-    held = f"m.{quote('h.' + code.name)}" if code.readable else "false"  # a side that is never believed is no party to a conflict
-    edited = f"(({side.based(code.name)} AND r.{f} IS DISTINCT FROM b.{f}) OR ({side.new(code.name)} AND r.{f} IS NOT NULL))"
+    waits = " OR ".join(side.contested(name) for name in side.sharing(code.name))
     # Agreed, verified and not touched since: settled, even where the system shows it in a coarser form than the mapping can predict.
     known = "false" if code.name in side.fresh | side.widened else f"_set_{i}"
     settled = f"({known} AND m._g0 AND m.{f} IS NOT DISTINCT FROM g.{f} AND r.{f} IS NOT DISTINCT FROM b.{f})"
-    accepted = f"w.{f} IS DISTINCT FROM r.{f} AND NOT ({held} AND {edited}) AND NOT {settled}"
+    accepted = f"w.{f} IS DISTINCT FROM r.{f} AND NOT ({waits}) AND NOT {settled}"
     return f"CASE WHEN _in_{i} THEN {accepted} ELSE w.{f} IS DISTINCT FROM b.{f} AND m.{f} IS DISTINCT FROM g.{f} END"
 
 

@@ -67,9 +67,8 @@ def _agreed_base(
         if f not in side.codes:
             columns.append(f"{old} AS {q}")
             continue
-        edited = f"(({side.based(f)} AND {seen} IS DISTINCT FROM {old}) OR ({side.new(f)} AND {seen} IS NOT NULL))"
         # A row that is gone has nothing left to decide: what it lost is recorded, and is no edit any more when the row is made again.
-        held = f"m._exists AND m.{quote('h.' + f)} AND {edited}" if side.codes[f].readable else "false"
+        held = f"m._exists AND {side.contested(f)}"
         now = f"CASE WHEN NOT _in_{i} THEN {old} WHEN {held} THEN CASE WHEN {side.based(f)} THEN {old} END ELSE {seen} END"
         if keep and authority_of(cycle, f) != "merge":
             now = f"CASE WHEN {_plain(cycle)} AND {side.based(f)} THEN {old} ELSE {now} END"
@@ -96,6 +95,9 @@ def _agreed_base(
     leaves = f"({leaves} OR {hides})"
     stays = f"CASE WHEN m._exists THEN {there} OR {leaves} ELSE _ba_{i} AND (_in_{i} OR _bad_{i}) AND coalesce({status}, '') <> 'done' END"
     settled = f"m._exists AND NOT _bad_{i} AND coalesce({status}, 'done') = 'done'" if apply else "false"
+    shared = [side.contested(f) for f in side.codes if f not in keys and len(side.sharing(f)) > 1]
+    if shared:  # of such a column other fields may have to be written once a person has decided
+        settled = f"({settled} AND NOT ({' OR '.join(shared)}))"
     gone = f"(m._exists AND {leaves} AND NOT {there})"
     values = ", ".join([names(keys, "m"), *columns, f"{gone} AS _gone, ({settled}) AS _settled"])
     order = names((*cycle.fields, "_gone", "_settled"))
