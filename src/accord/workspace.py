@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from accord.connectors.protocol import Connector, Logged, Resuming
+from accord.connectors.protocol import Connector, KnownOptions, Logged, Resuming
 from accord.connectors.registry import connector_kind, connector_kinds, open_connector
 from accord.mapfile import load_map
+from accord.mapfile.rules.facts import OptionsByKind
 from accord.model.errors import UnknownName, UsageError
 from accord.model.integration_map import IntegrationMap
 from accord.model.task_rows import KIND as OWN_TASKS
@@ -160,6 +161,27 @@ def known_connectors() -> Mapping[str, tuple[str, ...]]:
     return _Offered()
 
 
+class _Options(OptionsByKind):
+    """The options of each kind that declares them; as above."""
+
+    def __getitem__(self, name: str) -> tuple[Mapping[str, Collection[str]], Mapping[str, Collection[str]]]:
+        found = getattr(None if name == OWN_TASKS else connector_kind(name), "known_options", None)
+        if not isinstance(found, KnownOptions):
+            raise KeyError(name)
+        return found.system, found.resource
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, kind in connector_kinds().items() if hasattr(kind, "known_options"))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def known_options() -> OptionsByKind:
+    """What a map may say under ``options``, of the kinds that declare it."""
+    return _Options()
+
+
 def _check_used(variables: Mapping[str, str], integration_map: IntegrationMap) -> None:
     """Refuse a value for a name the map never mentions: it is most likely misspelled. ``data`` may be given to any map."""
     texts = [Path(name).read_text(encoding="utf-8") for name in integration_map.files]
@@ -199,6 +221,6 @@ def open_workspace(
 
 
 def _loaded(map_path: Path, home: Path, variables: Mapping[str, str]) -> IntegrationMap:
-    found = load_map(map_path, {"workspace": str(home), **variables}, known_connectors=known_connectors())
+    found = load_map(map_path, {"workspace": str(home), **variables}, known_connectors=known_connectors(), known_options=known_options())
     _check_used(variables, found)
     return found

@@ -16,10 +16,10 @@ from accord.connectors.registry import open_connector
 from accord.connectors.rest_client import Answer, Bucket, limited, retry_after
 from accord.connectors.rest_json import Digits
 from accord.connectors.rest_more import fails, goes_on
-from accord.mapfile import load_map
+from accord.mapfile import lint, load_map
 from accord.model.errors import DataRefused, MapError, SystemChanged, SystemUnreachable
 from accord.model.system import Resource, System
-from accord.workspace import known_connectors
+from accord.workspace import known_connectors, known_options
 
 FAST = {"retry_seconds": "0.01", "retries": "3", "timeout_seconds": "2", "page_size": "10", "items": "data"}
 
@@ -534,3 +534,20 @@ def test_a_list_at_another_place_is_told_with_the_members_there_are(rest_api: An
 
     with pytest.raises(DataRefused, match=r"no list of objects at 'results'; the answer has data, link, next, total"):
         ids(api_of(items="results", retries="0"))
+
+
+def test_a_mistyped_option_of_an_api_is_found_before_a_run_asks_for_it(tmp_path: Path) -> None:
+    """A list that is read by the default way of pages may be half a list; which options there are, the connectors say themselves."""
+    head = "name: shop\nsystems:\n  crm:\n    connector: rest\n    at: http://127.0.0.1:9\n"
+    options = "    options:\n      auth: beerer\n      header.X-Tenant: 7\n      rate: 5/s\n      pages: ${env:PAGES}\n"
+    list_ = "    resources:\n      items:\n        key: [id]\n        options:\n          pages: curser\n          cursor_pth: next\n"
+    (tmp_path / "map.yaml").write_text(f"{head}{options}{list_}  files: {{connector: csv, at: ., options: {{seperator: x}}}}\n")
+
+    found = lint(tmp_path / "map.yaml", known_connectors=known_connectors(), known_options=known_options())
+
+    assert [(p.place.line, p.expected.rpartition("Did you mean ")[2]) for p in found] == [
+        (7, "'bearer'?"),
+        (15, "'cursor'?"),
+        (16, "'cursor_path'?"),
+        (17, "'separator'?"),
+    ]

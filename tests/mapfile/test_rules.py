@@ -172,10 +172,14 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("public_url", "timezone: Europe/Berlin\ncurrency", "public_url: http://accord.example\ntimezone: Europe/Berlin\ncurrency", "could use the links in mails", "https://"),
     ("logs", "    case: Case ID\n", "", "log 'helpdesk': 'case' is missing", "column of the csv file"),
     ("logs", "    activity: Activity\n", "    activity: Activity\n    separator: ;;\n", "is not one character", "such as"),
+    ("connector_options", "{compression: none}", "{compresion: none}", "system 'content': option 'compresion' does not exist.", "Did you mean 'compression'?"),
+    ("connector_options", "{compression: none}", "{compression: zip}", "value of 'compression', 'zip' does not exist.", "Did you mean 'gzip'?"),
+    ("connector_options", "key: [item_id], ", "key: [item_id], options: {linse: 3}, ", "system 'content', resource 'items': option 'linse' does not exist.", "Did you mean 'lines'?"),
 ]  # fmt: skip
 KPIS = ("sync_success", "handoff_time", "throughput_time")
 _COMPARED = ("snapshot", "sweep", "cursor")
 KINDS = {"sqlite": (*_COMPARED, "cdc"), "postgresql": (*_COMPARED, "cdc"), "jsonl": _COMPARED, "accord": _COMPARED}
+OPTIONS = {"jsonl": ({"compression": ("none", "gzip"), "x.*": ()}, {"lines": ()})}
 
 
 @pytest.mark.parametrize(("rule", "old", "new", "message", "expected"), CASES, ids=[f"{c[0]}-{i}" for i, c in enumerate(CASES)])
@@ -185,7 +189,7 @@ def test_a_mistake_of_meaning_is_one_problem_with_what_was_expected(
     """One slip is one sentence; more would send people looking in the wrong place."""
     path = changed(old, new)
 
-    problems = lint(path, known_kpis=KPIS, known_connectors=KINDS)
+    problems = lint(path, known_kpis=KPIS, known_connectors=KINDS, known_options=OPTIONS)
 
     found = [p for p in problems if message in p.message]
     assert found, problems

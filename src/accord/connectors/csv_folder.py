@@ -20,7 +20,7 @@ from accord.connectors.duck import open_duck
 from accord.connectors.file_merge import LINE
 from accord.connectors.files import folder_lock, replace_file
 from accord.connectors.folder import Folder
-from accord.connectors.protocol import Capabilities
+from accord.connectors.protocol import Capabilities, KnownOptions
 from accord.connectors.types import literal, path_literal, quote
 from accord.connectors.unreadable import BROKEN, WHY_BROKEN, flags, is_flag, restored
 from accord.model.errors import DataRefused, UsageError
@@ -42,6 +42,7 @@ class CsvConnector(Folder):
 
     kind: ClassVar[str] = "csv"
     capabilities: ClassVar[Capabilities] = Capabilities(formats=("csv",))
+    known_options: ClassVar[KnownOptions] = KnownOptions({"separator": (), "quote": (), "encoding": ()}, {})
     endings = (".csv", ".tsv")
 
     @property

@@ -6,7 +6,7 @@ edited: ``registry.py`` finds it, the map names it, the conformance suite runs i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,6 +124,19 @@ class Connector(Protocol):
     def close(self) -> None:
         """Let go of handles; a closed connector opens again on the next call."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOptions:
+    """What a map may say under ``options`` of a system of some kind, and of a resource of it; a kind declares it as ``known_options``.
+
+    Args:
+        system: option: the values it may have; none: any. ``header.*`` stands for every name that begins so.
+        resource: the same of a resource.
+    """
+
+    system: Mapping[str, Collection[str]]
+    resource: Mapping[str, Collection[str]]
 
 
 @runtime_checkable

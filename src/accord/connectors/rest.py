@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.keys import chosen, taken
-from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch
+from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, KnownOptions
 from accord.connectors.rest_client import Client
 from accord.connectors.rest_kept import Keep, Passing, clear_old, drop_kept
-from accord.connectors.rest_options import RestResource, resource_options, system_options
+from accord.connectors.rest_options import KNOWN, RestResource, resource_options, system_options
 from accord.connectors.rest_pages import Reader
 from accord.connectors.rest_write import write
 from accord.connectors.types import quote
@@ -38,6 +38,7 @@ class RestConnector:
 
     kind: ClassVar[str] = "rest"
     capabilities: ClassVar[Capabilities] = Capabilities(create=False, sparse=True)
+    known_options: ClassVar[KnownOptions] = KNOWN
 
     def __init__(self, system: System, *, base: Path) -> None:
         self.system = system

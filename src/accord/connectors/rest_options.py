@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from accord.connectors.protocol import KnownOptions
 from accord.connectors.rest_json import Path
 from accord.model.errors import UnknownName, UsageError
 from accord.model.system import Resource, System
@@ -23,6 +24,11 @@ _OF_RESOURCE: Final = (
     *("pages", "page_param", "first_page", "offset_param", "size_param", "page_size", "page_limit", "cursor_param", "cursor_path"),
     *("items", "item", "total", "confirm", "updated_since", "ids_param", "ids_size", "version", "error_path", "idempotency_header"),
     *("read", "create", "update", "delete"),
+)
+_VALUES: Final = {"auth": _AUTH, "pages": STYLES, "confirm": ("true", "false")}
+KNOWN: Final = KnownOptions(
+    {name: _VALUES.get(name, ()) for name in (*_OF_SYSTEM, *_OF_RESOURCE, "header.*")},
+    {name: _VALUES.get(name, ()) for name in _OF_RESOURCE},
 )
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|second|m|min|minute|h|hour)")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600}
@@ -180,7 +186,7 @@ def resource_options(system: System, resource: Resource) -> RestResource:
         items=Path.parse(read.text("items", "")),
         item=Path.parse(read.text("item", "")),
         total=Path.parse(found) if (found := read.text("total", "")) else None,
-        confirm=read.choice("confirm", "true", ("true", "false")) == "true",
+        confirm=read.choice("confirm", "true", _VALUES["confirm"]) == "true",
         updated_since=read.text("updated_since", ""),
         ids_param=read.text("ids_param", ""),
         ids_size=max(1, read.number("ids_size", 50)),

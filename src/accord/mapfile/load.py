@@ -11,6 +11,7 @@ from accord.mapfile.build import Builder, default_variables
 from accord.mapfile.content import content_hash
 from accord.mapfile.problems import MapProblems, Problem, tidy
 from accord.mapfile.rules import Facts, check_all
+from accord.mapfile.rules.facts import OptionsByKind
 from accord.mapfile.shapes import sections
 from accord.mapfile.source import Scalar, Table, add, read_file
 from accord.mapfile.variables import Variables
@@ -26,6 +27,7 @@ def load_map(
     *,
     known_kpis: Collection[str] | None = None,
     known_connectors: Mapping[str, Collection[str]] | None = None,
+    known_options: OptionsByKind | None = None,
     as_written: bool = False,
 ) -> IntegrationMap:
     """The map of a file, a folder (its ``*.yaml`` and those of its ``map/`` sub-folder) or several of both.
@@ -35,6 +37,8 @@ def load_map(
         variables: values of ``${name}`` that win over the map's own ``variables:``; ``${map}`` is the folder of the (first) path.
         known_kpis: names of KPIs there are; a reference to another one is a problem. ``None``: not checked.
         known_connectors: kinds of connectors there are, and the ways each can capture changes; as above.
+        known_options: by kind of connector, the options of a system and those of a resource, each with the values it may have (none:
+            any); «header.*» stands for all names that begin so. A kind that is not in it is not checked.
         as_written: leave ``${name}`` in texts as they are, for comparing and writing maps; the checks are the same.
 
     Returns:
@@ -44,7 +48,7 @@ def load_map(
     Raises:
         MapProblems: with every mistake in ``problems``.
     """
-    read = _read(path, variables or {}, known_kpis, known_connectors)
+    read = _read(path, variables or {}, known_kpis, known_connectors, known_options)
     if read.map is None or read.written is None or read.problems:
         raise MapProblems(read.problems)
     return replace(read.written if as_written else read.map, content_hash=content_hash(read.written), files=read.files)
@@ -56,9 +60,10 @@ def lint(
     *,
     known_kpis: Collection[str] | None = None,
     known_connectors: Mapping[str, Collection[str]] | None = None,
+    known_options: OptionsByKind | None = None,
 ) -> list[Problem]:
     """Every mistake in a map, in the order of the files; empty when ``load_map`` would succeed. Arguments as there."""
-    return _read(path, variables or {}, known_kpis, known_connectors).problems
+    return _read(path, variables or {}, known_kpis, known_connectors, known_options).problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ def _read(
     given: Mapping[str, str],
     known_kpis: Collection[str] | None,
     known_connectors: Mapping[str, Collection[str]] | None,
+    known_options: OptionsByKind | None,
 ) -> _Reading:
     paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(p) for p in path]
     problems: list[Problem] = []
@@ -92,7 +98,7 @@ def _read(
     problems += builder.problems
     if not partial:  # with a file missing, every reference into it would be called a mistake
         unread = frozenset(name for name in sections() if not isinstance(root.items.get(name, root), Table))
-        problems += check_all(Facts(built, builder.places, known_kpis=known_kpis, known_connectors=known_connectors, unread=unread))
+        problems += check_all(Facts(built, builder.places, known_kpis, known_connectors, known_options, unread))
     return _Reading(built, written, names, tidy(problems))
 
 

@@ -24,7 +24,7 @@ from accord.model.errors import AccordError, UsageError
 from accord.model.integration_map import IntegrationMap
 from accord.model.system import System, SystemDescription
 from accord.model.task_rows import KIND as OWN_TASKS
-from accord.workspace import known_connectors
+from accord.workspace import known_connectors, known_options
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +57,7 @@ def doctor(
     unreachable = False
     if map_path is not None:
         values = options.variables(data, set_)
-        integration_map = load_map(map_path, variables=values, known_connectors=known_connectors())
+        integration_map = load_map(map_path, variables=values, known_connectors=known_connectors(), known_options=known_options())
         base = map_path if map_path.is_dir() else map_path.parent
         with ExitStack() as stack:
             opened = None

@@ -10,7 +10,7 @@ from accord.cli.output import emit_json, escape, out
 from accord.cli.problems import problem_json
 from accord.mapfile import lint as lint_map
 from accord.measure.discovery import known_kpis
-from accord.workspace import known_connectors
+from accord.workspace import known_connectors, known_options
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,11 @@ def lint(
     """Show all problems; exit code 2 when there are any."""
     folder = map_path if map_path.is_dir() else map_path.parent
     problems = lint_map(
-        map_path, variables=options.variables(data, set_), known_kpis=known_kpis(folder), known_connectors=known_connectors()
+        map_path,
+        variables=options.variables(data, set_),
+        known_kpis=known_kpis(folder),
+        known_connectors=known_connectors(),
+        known_options=known_options(),
     )
     if json:
         emit_json({"command": "lint", "problems": [problem_json(p) for p in problems]})

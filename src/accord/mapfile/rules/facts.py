@@ -11,6 +11,8 @@ from accord.model.errors import Place
 from accord.model.flow import Binding, FieldMapping, Flow
 from accord.model.integration_map import IntegrationMap
 
+OptionsByKind = Mapping[str, tuple[Mapping[str, Collection[str]], Mapping[str, Collection[str]]]]
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -23,6 +25,7 @@ class Facts:
     places: Mapping[tuple[str, ...], Place] = field(default_factory=dict)
     known_kpis: Collection[str] | None = None
     known_connectors: Mapping[str, Collection[str]] | None = None
+    known_options: OptionsByKind | None = None
     unread: frozenset[str] = frozenset()
 
     def place(self, *path: str) -> Place:
