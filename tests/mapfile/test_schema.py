@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from accord.mapfile import json_schema, lint, reference_page, schema_text
+from accord.mapfile import json_schema, lint, load_map, reference_page, schema_text
 from accord.mapfile.shapes import ListShape, RecordShape, TableShape, map_shape
 from accord.mapfile.source import Listing, Node, Scalar, Table, read_text
 
@@ -99,3 +99,17 @@ def test_the_reference_page_is_up_to_date() -> None:
     """docs/map.md is written from the model. To renew it: python -c "from pathlib import Path; from accord.mapfile import reference_page;
     Path('docs/map.md').write_text(reference_page(), encoding='utf-8')"."""
     assert (ROOT / "docs" / "map.md").read_text(encoding="utf-8") == reference_page()
+
+
+def test_one_authority_for_all_fields_may_be_a_text(changed: Changed) -> None:
+    """It is what people write first, and it means one thing only; editors take it, too."""
+    given = 'authority: {"*": planner, status: tracker, budget: latest}'
+    hashes = [load_map(changed(given, f"authority: {said}")).content_hash for said in ('{"*": latest}', "latest")]
+
+    path = changed(given, "authority: latest")
+
+    assert load_map(path).flows["campaigns"].authority == {"*": "latest"}
+    assert hashes[0] == hashes[1]
+    jsonschema.Draft202012Validator(json_schema()).validate(as_editor_sees(path))
+    (wrong,) = lint(changed(given, "authority: latst"))
+    assert "Did you mean 'latest'?" in wrong.expected

@@ -38,6 +38,7 @@ CASES = [
     ("existence: [planner]", "existence: [planner, ~]", "item 2 of the list is empty", "Remove it"),
     ("existence: [planner]", "existence: {planner: 1}", "a mapping stands where a list is needed", "such as [a, b]"),
     ("teams:\n  marketing", "teams: []\nteamz:\n  marketing", "teams: a list stands where a mapping is needed.", "name: value"),
+    ("fields: {id: id, effort: hours, state: state}", "fields: [id, effort]", "binding 'planner', fields: a list stands where a mapping is needed.", "each line, such as id: …."),
     ("status: state\n", "status: [state]\n", "field 'status': a list stands where a mapping is needed", "Expected the keys column"),
     ("options: {compression: none}", "options: {compression: }", "system 'content', options: 'compression' has no value.", "after the colon"),
     ("options: {compression: none}", "options: {compression: [a]}", "options, 'compression': a list stands where a single value", "Expected a text"),

@@ -129,10 +129,13 @@ class Builder:
                 self._problem(node.name_places[name], holder, f"'{name}' is not a key.", alternatives(name, known))
 
     def _table(self, shape: TableShape, node: Node, path: Path, holder: str, default: Any) -> Any:
+        if isinstance(node, Scalar) and shape.shorthand:
+            node = Table(node.place, items={shape.shorthand: node}, name_places={shape.shorthand: node.place})
         if not isinstance(node, Table):
-            self._problem(
-                node.place, holder, f"{_found(node)} stands where a mapping is needed.", "Expected name: value, one on each line."
-            )
+            first = next((n.text for n in node.items if isinstance(n, Scalar) and n.text), "") if isinstance(node, Listing) else ""
+            such = f", such as {_short(first)}: …" if first else ""
+            what = f"{_found(node)} stands where a mapping is needed."
+            self._problem(node.place, holder, what, f"Expected name: value, one on each line{such}.")
             return default
         values = {}
         for name, part in node.items.items():

@@ -75,7 +75,7 @@ def _kind(shape: Shape) -> str:
     if isinstance(shape, RecordShape):
         return shape.cls.__name__
     if isinstance(shape, TableShape):
-        return f"name: {_kind(shape.item)}"
+        return f"name: {_kind(shape.item)}" + (f", or a {_kind(shape.item)} for `{shape.shorthand}`" if shape.shorthand else "")
     if isinstance(shape, ListShape):
         return f"list of {_kind(shape.item)}"
     if isinstance(shape, ChoiceShape):

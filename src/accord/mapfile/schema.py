@@ -62,7 +62,10 @@ def _shape(shape: Shape, definitions: dict[str, Any]) -> dict[str, Any]:
     if isinstance(shape, RecordShape):
         return _reference(shape, definitions)
     if isinstance(shape, TableShape):
-        return {"type": ["object", "null"], "additionalProperties": _shape(shape.item, definitions)}
+        table = {"type": ["object", "null"], "additionalProperties": _shape(shape.item, definitions)}
+        if not shape.shorthand:
+            return table
+        return {"anyOf": [table, {**_SCALARS["text"], "description": f"short for {{'{shape.shorthand}': …}}"}]}
     if isinstance(shape, ListShape):
         return {"type": "array", "items": _shape(shape.item, definitions)}
     if isinstance(shape, ChoiceShape):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
@@ -52,9 +52,10 @@ class ListShape:
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """Names given by the author, each with a value."""
+    """Names given by the author, each with a value; ``shorthand``: the name that a bare text in its place stands for, or «»."""
 
     item: Shape
+    shorthand: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +102,10 @@ def record(cls: type) -> RecordShape:
             named = True
             continue
         default = f.default if f.default is not MISSING else f.default_factory() if f.default_factory is not MISSING else MISSING
-        keys.append(
-            Key(f.name, _shape(hints[f.name]), default is MISSING, None if default is MISSING else default, f.metadata.get("doc", ""))
-        )
+        shape = _shape(hints[f.name])
+        if isinstance(shape, TableShape):
+            shape = replace(shape, shorthand=f.metadata.get("shorthand", ""))
+        keys.append(Key(f.name, shape, default is MISSING, None if default is MISSING else default, f.metadata.get("doc", "")))
     return RecordShape(cls, named, tuple(keys))
 
 

@@ -155,7 +155,10 @@ class Flow:
     owner: str = field(default="", metadata={"doc": "team that answers for it"})
     authority: Mapping[str, str] = field(
         default_factory=dict,
-        metadata={"doc": "field: binding that wins, or latest, merge or human; '*' for the rest; default: the first readable binding"},
+        metadata={
+            "doc": "field: binding that wins, or latest, merge or human; '*' for the rest; default: the first readable binding",
+            "shorthand": "*",
+        },
     )
     existence: tuple[str, ...] = field(default=(), metadata={"doc": "bindings that may create and delete; default: every readable one"})
     contested: Literal["latest", "human"] = field(
