@@ -21,7 +21,7 @@ import pyarrow.parquet
 import pymysql
 import pytest
 
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import ApplyResult, ChangeBatch, Connector
 from accord.connectors.registry import connector_kinds, open_connector
 from accord.model.system import System
@@ -69,10 +69,10 @@ class Bench:
 
     def scan(self, resource: str = "items") -> dict[str, dict[str, Any]]:
         """What our own code reads, as text."""
-        con = open_duck()
-        view = self.connector.scan(con, resource)
-        names = [row[0] for row in con.execute(f"DESCRIBE {view}").fetchall()]
-        rows = con.execute("SELECT " + ", ".join(f'CAST("{n}" AS VARCHAR)' for n in names) + f" FROM {view}").fetchall()
+        with borrowed_duck(threads=2) as con:
+            view = self.connector.scan(con, resource)
+            names = [row[0] for row in con.execute(f"DESCRIBE {view}").fetchall()]
+            rows = con.execute("SELECT " + ", ".join(f'CAST("{n}" AS VARCHAR)' for n in names) + f" FROM {view}").fetchall()
         return {row[names.index("id")]: dict(zip(names, row, strict=True)) for row in rows}
 
     def oracle(self) -> dict[str, tuple[str | None, Decimal | None]]:
@@ -177,6 +177,7 @@ def rest_bench(rest_api: Any, tmp_path: Path) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def duck() -> duckdb.DuckDBPyConnection:
+def duck() -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection as Accord opens it."""
-    return open_duck()
+    with borrowed_duck(threads=2) as con:
+        yield con

@@ -10,7 +10,7 @@ import duckdb
 import psycopg
 import pytest
 
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import Digested, Keyed, Still
 from accord.connectors.registry import open_connector
 from accord.model.errors import SystemChanged, UnknownName, UsageError
@@ -50,7 +50,7 @@ def test_every_way_to_read_shows_the_same_moment(system: Any) -> None:
     """Digests first, single rows later: a change between the two must not be taken for a difference, or hide one."""
     connector, write = system
     assert isinstance(connector, Still)
-    with open_duck() as con:
+    with borrowed_duck(threads=2) as con:
         con.execute("CREATE TABLE keys AS SELECT 2::BIGINT AS id UNION ALL SELECT 3 UNION ALL SELECT 4")
         con.execute("CREATE TABLE many AS SELECT unnest(range(2, 5000)) AS id")
         before = shown(con, connector.scan(con, "t"))
@@ -78,7 +78,7 @@ def test_a_table_that_is_emptied_meanwhile_is_told(system: Any, statement: str) 
         pytest.skip("never: nobody else writes the file meanwhile")
 
     def read() -> None:
-        with open_duck() as con, connector.still(con, ["t"]) as still:
+        with borrowed_duck(threads=2) as con, connector.still(con, ["t"]) as still:
             still.digest_rows(con, "t", ["id"], ["n", "note"])
             write(statement)
             still.scan(con, "t")
@@ -90,7 +90,7 @@ def test_a_table_that_is_emptied_meanwhile_is_told(system: Any, statement: str) 
 def test_a_value_that_is_refused_does_not_end_the_moment(system: Any) -> None:
     """A key that has no place in the column's type is one that no row has."""
     connector, _ = system
-    with open_duck() as con, connector.still(con, ["t"]) as still:
+    with borrowed_duck(threads=2) as con, connector.still(con, ["t"]) as still:
         con.execute("CREATE TABLE keys AS SELECT '99999999999999999999999' AS id UNION ALL SELECT '1'")
 
         assert [row[0] for row in shown(con, still.scan_keys(con, "t", "keys"))] == [1]
@@ -100,7 +100,7 @@ def test_a_value_that_is_refused_does_not_end_the_moment(system: Any) -> None:
 def test_rows_set_aside_have_no_digest(system: Any) -> None:
     """Where the condition is true; where it is null, or cannot be judged alike, is another matter."""
     connector, write = system
-    with open_duck() as con:
+    with borrowed_duck(threads=2) as con:
         plain = dict(shown(con, connector.digest_rows(con, "t", ["id"], ["n", "note"])))
 
         found = dict(shown(con, connector.digest_rows(con, "t", ["id"], ["n", "note"], aside="note = 'c' OR n > 100")))
@@ -117,5 +117,5 @@ def test_rows_set_aside_have_no_digest(system: Any) -> None:
 def test_a_resource_that_is_not_there_is_named(system: Any) -> None:
     """Before anything is held."""
     connector, _ = system
-    with open_duck() as con, pytest.raises(UnknownName, match="nothing"), connector.still(con, ["nothing"]):
+    with borrowed_duck(threads=2) as con, pytest.raises(UnknownName, match="nothing"), connector.still(con, ["nothing"]):
         pass

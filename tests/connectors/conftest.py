@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import ApplyResult, ChangeBatch, Connector
 from accord.connectors.registry import open_connector
 from accord.model.system import System
@@ -33,10 +33,10 @@ def rows_of() -> Callable[..., list[dict[str, Any]]]:
     """Every row of a resource as our own scan gives it."""
 
     def read(connector: Connector, resource: str) -> list[dict[str, Any]]:
-        con = open_duck()
-        found = con.execute(f"SELECT * FROM {connector.scan(con, resource)}")
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        with borrowed_duck(threads=2) as con:
+            found = con.execute(f"SELECT * FROM {connector.scan(con, resource)}")
+            names = [column[0] for column in found.description]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     return read
 
@@ -46,8 +46,8 @@ def types_of() -> Callable[..., dict[str, str]]:
     """The DuckDB type of every column as our own scan gives it."""
 
     def read(connector: Connector, resource: str) -> dict[str, str]:
-        con = open_duck()
-        return {row[0]: row[1] for row in con.execute(f"DESCRIBE {connector.scan(con, resource)}").fetchall()}
+        with borrowed_duck(threads=2) as con:
+            return {row[0]: row[1] for row in con.execute(f"DESCRIBE {connector.scan(con, resource)}").fetchall()}
 
     return read
 

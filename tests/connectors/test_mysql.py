@@ -15,7 +15,7 @@ import pymysql
 import pytest
 
 from accord.connectors import mysql_link
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import ApplyResult, ChangeBatch
 from accord.connectors.registry import open_connector
 from accord.model.errors import DataRefused, SystemChanged, SystemUnreachable, UsageError
@@ -50,13 +50,10 @@ class World:
 
     def scan(self, table: str) -> tuple[dict[str, str], list[dict[str, Any]]]:
         """Types and rows."""
-        con = open_duck()
-        try:
+        with borrowed_duck(threads=2) as con:
             found = con.execute(f"SELECT * FROM {self.connector.scan(con, table)}")
             types = {column[0]: str(column[1]) for column in found.description}
             return types, [dict(zip(types, row, strict=True)) for row in found.fetchall()]
-        finally:
-            con.close()
 
     def apply(self, op: str, table: str, key: str, rows: list[dict[str, Any]], old: list[dict[str, Any]] | None = None) -> ApplyResult:
         columns = tuple(name for name in rows[0] if name != key)
@@ -84,9 +81,8 @@ def world(mysql_url: str) -> Iterator[World]:
 @pytest.fixture
 def duck() -> Iterator[duckdb.DuckDBPyConnection]:
     """As Accord opens it."""
-    con = open_duck()
-    yield con
-    con.close()
+    with borrowed_duck(threads=2) as con:
+        yield con
 
 
 def reasons(result: ApplyResult) -> dict[Any, str]:
@@ -117,15 +113,14 @@ def test_native_types_are_read_in_their_own_without_loss(world: World) -> None:
 def test_native_columns_are_compared_and_written_in_their_own_types(world: World) -> None:
     """What a scan gives is what an update has to expect; otherwise every row is stale for ever."""
     world.run(f"CREATE TABLE n ({NATIVE})", f"INSERT INTO n VALUES ({VALUES})")
-    con = open_duck()
-    rows = con.execute(f"SELECT * EXCLUDE (id) FROM {world.connector.scan(con, 'n')}").to_arrow_table()
+    with borrowed_duck(threads=2) as con:
+        rows = con.execute(f"SELECT * EXCLUDE (id) FROM {world.connector.scan(con, 'n')}").to_arrow_table()
     expected = {"_old_" + name: rows[name] for name in rows.column_names}
     wanted = {name: rows[name] for name in rows.column_names} | {"c": pa.array(["neu"]), "f": pa.array([0.5]), "bits": pa.array([7])}
     batch = pa.table({"_op": ["update"], "id": [1]} | wanted | expected)
 
     result = world.connector.apply(ChangeBatch("n", ("id",), tuple(rows.column_names), batch, "b"))
     repeated = world.connector.apply(ChangeBatch("n", ("id",), tuple(rows.column_names), batch, "b"))
-    con.close()
 
     assert (result.updated, repeated.unchanged) == (1, 1)
     assert world.run("SELECT c, f, bits + 0, hex(bin), s, e FROM n") == [("neu", 0.5, 7, "01000000", "x,y", "b'c")]

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.model.errors import DataRefused, SystemUnreachable, UsageError
 from accord.model.types import CanonicalType
 
@@ -60,7 +60,7 @@ def test_values_are_read_alike_whatever_the_server_is_set_to(db: Any, postgres_u
 
     assert (row["f4"], row["span"], row["all_of"]) == (16777216.0, "1 day 02:00:00", '["2019-12-31T23:30:00+00:00"]')
     assert row["during"] == '["2019-12-31 23:30:00+00",)'
-    with open_duck() as con:
+    with borrowed_duck(threads=2) as con:
         relation = connector.digest_rows(con, "t", ["id"], ["id"], "at >= '2020-01-01'")
         assert con.execute(f"SELECT count(*) FROM {relation}").fetchone() == (0,)
 

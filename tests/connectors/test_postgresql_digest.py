@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import Digested
 from accord.model.errors import UnknownName, UsageError
 
@@ -47,8 +47,8 @@ def db(postgres_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def digests(connector: Any, key: list[str], columns: list[str], where: str = "", resource: str = "t") -> dict[Any, int]:
-    con = open_duck()
-    rows = con.execute(f"SELECT * FROM {connector.digest_rows(con, resource, key, columns, where)}").fetchall()
+    with borrowed_duck(threads=2) as con:
+        rows = con.execute(f"SELECT * FROM {connector.digest_rows(con, resource, key, columns, where)}").fetchall()
     return {row[0] if len(key) == 1 else row[:-1]: row[-1] for row in rows}
 
 
@@ -111,32 +111,32 @@ def test_keys_come_in_the_types_of_a_scan_and_a_condition_is_judged_there(
     db.execute("CREATE TABLE t (id bigint, u numeric(10,2), made timestamptz, active boolean, v text, PRIMARY KEY (id, u, made))")
     db.execute("INSERT INTO t SELECT i, i / 4.0, '2024-01-01', i % 2 = 0, 'v''' || i FROM generate_series(1, 9) i")
     connector = opened("postgresql", postgres_url)
-    con = open_duck()
     key = ["id", "u", "made"]
     where = (
         "active AND (V IN ('v''2', 'v''4', 'v''6') OR id BETWEEN 7 AND 8) AND NOT u >= 1.75 AND made = '2024-01-01 00:00:00Z' AND v <> 'x'"
     )
 
-    relation = connector.digest_rows(con, "t", key, ["v"], where)
-    scanned = connector.scan(con, "t")
+    with borrowed_duck(threads=2) as con:
+        relation = connector.digest_rows(con, "t", key, ["v"], where)
+        scanned = connector.scan(con, "t")
 
-    expected = con.execute(f"SELECT id FROM {scanned} WHERE {where} ORDER BY id").fetchall()
-    assert con.execute(f"SELECT id FROM {relation} ORDER BY id").fetchall() == expected == [(2,), (4,), (6,)]
-    types = [con.execute(f"DESCRIBE SELECT id, u, made FROM {name}").fetchall() for name in (relation, scanned)]
-    assert types[0] == types[1]
-    assert con.execute(f"SELECT typeof(_digest) FROM {relation} LIMIT 1").fetchone() == ("UBIGINT",)
-    for refused in (
-        "lower(v) = 'a'",
-        "v > 'a'",
-        "id / 2 = 1",
-        "nowhere = 1",
-        "id = 'x'",
-        "made = 'yesterday'",
-        "v LIKE 'a%'",
-        "id = ",
-        "1 = 1",
-    ):
-        with pytest.raises(UsageError):
-            connector.digest_rows(con, "t", key, ["v"], refused)
-    with pytest.raises(UnknownName):
-        connector.digest_rows(con, "t", key, ["nowhere"])
+        expected = con.execute(f"SELECT id FROM {scanned} WHERE {where} ORDER BY id").fetchall()
+        assert con.execute(f"SELECT id FROM {relation} ORDER BY id").fetchall() == expected == [(2,), (4,), (6,)]
+        types = [con.execute(f"DESCRIBE SELECT id, u, made FROM {name}").fetchall() for name in (relation, scanned)]
+        assert types[0] == types[1]
+        assert con.execute(f"SELECT typeof(_digest) FROM {relation} LIMIT 1").fetchone() == ("UBIGINT",)
+        for refused in (
+            "lower(v) = 'a'",
+            "v > 'a'",
+            "id / 2 = 1",
+            "nowhere = 1",
+            "id = 'x'",
+            "made = 'yesterday'",
+            "v LIKE 'a%'",
+            "id = ",
+            "1 = 1",
+        ):
+            with pytest.raises(UsageError):
+                connector.digest_rows(con, "t", key, ["v"], refused)
+        with pytest.raises(UnknownName):
+            connector.digest_rows(con, "t", key, ["nowhere"])

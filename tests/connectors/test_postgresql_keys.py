@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from accord.connectors import postgresql_keys
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.model.errors import SystemUnreachable, UnknownName
 
 
@@ -24,11 +24,11 @@ def db(postgres_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 @pytest.fixture
-def con() -> duckdb.DuckDBPyConnection:
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
     """Where rows are read into, with the keys 2 and 3."""
-    opened = open_duck()
-    opened.execute("CREATE TABLE keys AS SELECT unnest([2, 3]) AS id")
-    return opened
+    with borrowed_duck(threads=2) as opened:
+        opened.execute("CREATE TABLE keys AS SELECT unnest([2, 3]) AS id")
+        yield opened
 
 
 def read(con: duckdb.DuckDBPyConnection, connector: Any, keys: str = "keys", resource: str = "t") -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.connectors.registry import open_connector
 from accord.connectors.rest_client import Answer, Bucket, limited, retry_after
 from accord.connectors.rest_json import Digits
@@ -45,11 +45,8 @@ def fill(api: Any, count: int = 35) -> None:
 
 
 def ids(connector: Any) -> list[str]:
-    con = open_duck(threads=1)
-    try:
+    with borrowed_duck() as con:
         return [row[0] for row in con.execute(f"SELECT id FROM {connector.scan(con, 'things')} ORDER BY id").fetchall()]
-    finally:
-        con.close()
 
 
 STYLES = [
@@ -112,11 +109,10 @@ def test_numbers_texts_and_nested_values_come_as_they_were_sent(rest_api: Any, a
     """No double on the way: 1.10 is not 1.1, and 20 digits are 20 digits."""
     rest_api.put_text("things", '{"id": 12345678901234567890, "n": {"a": [1, null, 2.50]}, "d": 1.10, "t": "1.10", "b": true, "z": null}')
     connector = api_of()
-    con = open_duck(threads=1)
 
-    row = con.execute(f"SELECT id, n, d, t, b, z FROM {connector.scan(con, 'things')}").fetchone()
+    with borrowed_duck() as con:
+        row = con.execute(f"SELECT id, n, d, t, b, z FROM {connector.scan(con, 'things')}").fetchone()
 
-    con.close()
     assert row == ("12345678901234567890", '{"a": [1, null, 2.50]}', "1.10", "1.10", "true", None)
 
 
@@ -403,9 +399,8 @@ def test_rows_changed_since_a_time_are_asked_for_alone(rest_api: Any, api_of: An
 @pytest.fixture
 def duck() -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection as Accord opens it."""
-    con = open_duck(threads=1)
-    yield con
-    con.close()
+    with borrowed_duck() as con:
+        yield con
 
 
 def test_the_map_in_the_documentation_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
@@ -522,7 +517,7 @@ def test_a_key_that_is_no_number_among_numbers_is_shown_as_it_is(rest_api: Any, 
     rest_api.put_text("things", '{"id": 7}', f'{{"id": "{odd}"}}', '{"id": null}')
     connector = api_of(columns={"id": "integer"})
 
-    with open_duck(threads=1) as con:
+    with borrowed_duck() as con:
         found = con.execute(f"SELECT CAST(id AS VARCHAR) FROM {connector.scan(con, 'things')}").fetchall()
 
     assert {row[0] for row in found} == {"7", odd, None}

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 import pytest
 
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import Connector
 from accord.connectors.registry import open_connector
 from accord.model.errors import AccordError, DataRefused, SystemChanged, SystemUnreachable
@@ -31,7 +31,7 @@ def opened(url: str, tmp_path: Path) -> Connector:
 
 
 def scan(connector: Connector, resource: str = "items") -> int:
-    with open_duck() as con:
+    with borrowed_duck(threads=2) as con:
         row = con.execute(f"SELECT count(*) FROM {connector.scan(con, resource)}").fetchone()
         return int(row[0]) if row else 0
 

@@ -109,9 +109,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("kind", "drift", "policy"), CASES)
-def test_no_drift_leads_to_a_wrong_write(kind: str, drift: str, policy: Any, tmp_path: Path, postgres_url: str) -> None:
+def test_no_drift_leads_to_a_wrong_write(kind: str, drift: str, policy: Any, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """A column that means something else now must never overwrite what all systems agreed on, unless the map says so (evolve)."""
-    source = Source(kind, tmp_path, postgres_url)
+    source = Source(kind, tmp_path, request.getfixturevalue("postgres_url") if kind == "postgresql" else "")
     target = System("b", "sqlite", "target.db")
     mapped = {n: FieldMapping(n) for n in FIELDS}
     bindings = {"a": Binding("a", "things", mapped, direction="read"), "b": Binding("b", "things", mapped, direction="write", create=True)}

@@ -16,7 +16,7 @@ import pyarrow as pa
 from accord.connectors.column_names import RESERVED, checked
 from accord.connectors.csv_lines import PLACE, Dialect, copy_with_places
 from accord.connectors.decide import Staged
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.connectors.file_merge import LINE
 from accord.connectors.files import folder_lock, replace_file
 from accord.connectors.folder import Folder
@@ -116,21 +116,17 @@ class CsvConnector(Folder):
 
     def add_columns(self, resource: str, columns: Mapping[str, CanonicalType]) -> None:
         """Write a copy of the file with more columns behind the others, and put it in the file's place."""
-        con = open_duck()
-        try:
-            with folder_lock(self._existing_folder()):
-                stamp = self._load(con, resource, "merged")
-                there = {str(row[0]).lower() for row in con.execute("DESCRIBE merged").fetchall()}
-                new = [name for name in columns if name.lower() not in there]
-                if new and BROKEN in there:  # a line with one value too many would become a row
-                    why = con.execute(f"SELECT min_by({WHY_BROKEN}, {LINE}) FROM merged WHERE {BROKEN} IS NOT NULL").fetchone()
-                    raise DataRefused(f"{why[0] if why else ''}", str(self._path(resource)), "only rows where a column is to be added")
-                for name in new:
-                    con.execute(f"ALTER TABLE merged ADD COLUMN {quote(name)} VARCHAR")
-                if new:
-                    replace_file(self._path(resource), self.system.name, lambda aside: self._write(con, aside), expected=stamp)
-        finally:
-            con.close()
+        with borrowed_duck(threads=2) as con, folder_lock(self._existing_folder()):
+            stamp = self._load(con, resource, "merged")
+            there = {str(row[0]).lower() for row in con.execute("DESCRIBE merged").fetchall()}
+            new = [name for name in columns if name.lower() not in there]
+            if new and BROKEN in there:  # a line with one value too many would become a row
+                why = con.execute(f"SELECT min_by({WHY_BROKEN}, {LINE}) FROM merged WHERE {BROKEN} IS NOT NULL").fetchone()
+                raise DataRefused(f"{why[0] if why else ''}", str(self._path(resource)), "only rows where a column is to be added")
+            for name in new:
+                con.execute(f"ALTER TABLE merged ADD COLUMN {quote(name)} VARCHAR")
+            if new:
+                replace_file(self._path(resource), self.system.name, lambda aside: self._write(con, aside), expected=stamp)
 
     def _write(self, con: duckdb.DuckDBPyConnection, target: Path) -> None:
         """Write the table ``merged``."""

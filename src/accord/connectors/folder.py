@@ -13,7 +13,7 @@ from typing import ClassVar
 import duckdb
 
 from accord.connectors.decide import ROW, Staged, decide, result, stage
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.connectors.file_merge import LINE, changes_anything, match, merge, misfits
 from accord.connectors.files import Stamp, existing_file, folder_lock, passable, read_stable, replace_file
 from accord.connectors.protocol import ApplyResult, ChangeBatch
@@ -68,11 +68,8 @@ class Folder(ABC):
     def describe(self) -> SystemDescription:
         """Each file with its columns, exact row count and whether it may be replaced."""
         start = time.perf_counter()
-        con = open_duck()
-        try:
+        with borrowed_duck(threads=2) as con:
             found = tuple(self._describe_one(con, name) for name in self._resources())
-        finally:
-            con.close()
         return SystemDescription(self.system.name, self.kind, found, (time.perf_counter() - start) * 1000)
 
     def scan(self, con: duckdb.DuckDBPyConnection, resource: str) -> str:
@@ -114,29 +111,23 @@ class Folder(ABC):
 
     def apply(self, batch: ChangeBatch) -> ApplyResult:
         """Write the changed rows into a copy of the file and put it in the file's place; unchanged rows stay as they are."""
-        con = open_duck()
-        try:
-            with folder_lock(self._existing_folder()):
-                stamp = self._load(con, batch.resource, "current_rows")
-                columns = self.columns(con, "current_rows", batch.resource)
-                known = {c.name: c.type for c in columns}
-                for name in (*batch.key, *batch.columns):
-                    if name not in known and not self.open_columns:
-                        raise UnknownName("column", name, known, holder=f"the batch for '{self.system.name}.{batch.resource}'")
-                staged = stage(con, batch, known)
-                match(con, staged)
-                decide(con, staged, "matches")
-                refusals = self.refusals(con, staged)
-                con.executemany(
-                    f"UPDATE verdict SET outcome = 'refused' WHERE {ROW} = ?", [[row] for row in refusals]
-                ) if refusals else None
-                if changes_anything(con):
-                    merge(con, staged)
-                    path = self._path(batch.resource)
-                    replace_file(path, self.system.name, lambda aside: self.save(con, path, aside, staged), expected=stamp)
-                return result(con, batch, refusals)
-        finally:
-            con.close()
+        with borrowed_duck(threads=2) as con, folder_lock(self._existing_folder()):
+            stamp = self._load(con, batch.resource, "current_rows")
+            columns = self.columns(con, "current_rows", batch.resource)
+            known = {c.name: c.type for c in columns}
+            for name in (*batch.key, *batch.columns):
+                if name not in known and not self.open_columns:
+                    raise UnknownName("column", name, known, holder=f"the batch for '{self.system.name}.{batch.resource}'")
+            staged = stage(con, batch, known)
+            match(con, staged)
+            decide(con, staged, "matches")
+            refusals = self.refusals(con, staged)
+            con.executemany(f"UPDATE verdict SET outcome = 'refused' WHERE {ROW} = ?", [[row] for row in refusals]) if refusals else None
+            if changes_anything(con):
+                merge(con, staged)
+                path = self._path(batch.resource)
+                replace_file(path, self.system.name, lambda aside: self.save(con, path, aside, staged), expected=stamp)
+            return result(con, batch, refusals)
 
     def close(self) -> None:  # noqa: B027  # an empty method is meant: the formats have nothing to close either
         """Nothing is held open between calls."""

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from accord.connectors.column_names import checked
 from accord.connectors.decide import Staged, type_of
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.connectors.file_merge import LINE
 from accord.connectors.folder import Folder
 from accord.connectors.protocol import Capabilities
@@ -64,12 +64,9 @@ class ParquetConnector(Folder):
 
     def make(self, path: Path, columns: Mapping[str, CanonicalType]) -> None:
         """A file with these columns and no rows."""
-        con = open_duck(threads=1)
-        try:
+        with borrowed_duck() as con:
             selected = ", ".join(f"CAST(NULL AS {duckdb_type(type_)}) AS {quote(name)}" for name, type_ in columns.items())
             con.execute(f"COPY (SELECT {selected} LIMIT 0) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
-        finally:
-            con.close()
 
     def columns(self, con: duckdb.DuckDBPyConnection, table: str, resource: str) -> tuple[ColumnDescription, ...]:
         """Columns with the types of the file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from accord.connectors.duck import open_duck
+from accord.connectors.duck import borrowed_duck
 from accord.connectors.types import quote
 from accord.measure.kpi import Kpi
 from accord.measure.runner import POINTS
@@ -40,7 +40,7 @@ def run_example(kpi: Kpi) -> ExampleResult:
         raise MapError(
             "the example does not say what it gives.", place=kpi.file.place("example"), expected="Expected a last line «expect: number»."
         )
-    with open_duck() as con:
+    with borrowed_duck() as con:
         con.execute(f"CREATE TEMP TABLE clock AS SELECT TIMESTAMPTZ '{_MOMENT}' AS now")
         for text in _inputs(body):
             con.execute(_table(kpi, text))
