@@ -212,6 +212,26 @@ def test_a_part_that_waits_for_a_person_is_not_overwritten_with_the_other(make_w
     assert (world.rows("a"), world.rows("b")) == ({"1": ("Anna", "Fox")}, {"1": ("Anna Fox",)})
 
 
+def test_a_part_edited_in_a_row_that_breaks_the_contract_is_not_overwritten_with_the_other(make_world: Any) -> None:
+    """Nobody else changed it, and its row waits for its users."""
+    whole = mapped(FieldMapping("first", column="whole", split=Split(1)), FieldMapping("last", column="whole", split=Split(2)))
+    tables = {"a": "CREATE TABLE things (id TEXT, first TEXT, last TEXT, n TEXT)", "b": "CREATE TABLE things (id TEXT, whole TEXT, n TEXT)"}
+    whole["fields"]["n"] = FieldMapping("n")
+    world = make_world(tables, [ID, Field("first"), Field("last"), Field("n", "integer")], {"b": whole})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'Ann', 'Old', '1')")
+    world.sync()
+    world.sql("b", "UPDATE things SET whole = 'Ann New', n = 'bad'")
+    world.sql("a", "UPDATE things SET first = 'Anna'")
+    world.sync()
+    waiting = world.rows("b")
+    world.sql("b", "UPDATE things SET n = '2'")
+
+    world.sync()
+
+    assert (waiting, world.rows("b")) == ({"1": ("Ann New", "bad")}, {"1": ("Anna New", "2")})
+    assert world.rows("a") == {"1": ("Anna", "New", "2")}
+
+
 def test_several_columns_are_one_field_and_back(make_world: Any) -> None:
     """The other way around: the system has the parts, everybody else the whole."""
     tables = {

@@ -82,6 +82,22 @@ def test_a_row_gone_bad_keeps_its_old_state_elsewhere_and_takes_what_others_chan
     assert not world.sync().changed
 
 
+def test_an_edit_of_a_row_gone_bad_that_meets_another_one_is_kept(make_world: Any) -> None:
+    """It takes no part while its row waits, and what is written over it is nowhere else."""
+    world = make_world({"a": TEXT, "b": TEXT}, [ID, Field("name"), Field("size", "integer")])
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x', '1')")
+    world.sync()
+    world.sql("b", "UPDATE things SET name = 'mine', size = 'bad'")
+    world.sql("a", "UPDATE things SET name = 'y'")
+
+    world.sync()
+
+    assert world.rows("b") == {"1": ("y", "bad")}
+    assert [(c["loser"], c["losing_value"], c["winner"], c["winning_value"], c["rule"]) for c in world.segments("conflicts")] == [
+        ("b", "mine", "a", "y", "quarantine")
+    ]
+
+
 def test_contradicting_copies_of_a_key_are_all_held_back_and_equal_copies_count_once(make_world: Any) -> None:
     """Choosing one of two contradicting rows would be a guess."""
     world = make_world({"a": TEXT, "b": TEXT}, [ID, Field("name"), Field("size", "integer")])

@@ -147,7 +147,9 @@ def _differs(side: Side, code: FieldCode) -> str:
     known = "false" if code.name in side.fresh | side.widened else f"_set_{i}"
     settled = f"({known} AND m._g0 AND m.{f} IS NOT DISTINCT FROM g.{f} AND r.{f} IS NOT DISTINCT FROM b.{f})"
     accepted = f"w.{f} IS DISTINCT FROM r.{f} AND NOT ({waits}) AND NOT {settled}"
-    return f"CASE WHEN _in_{i} THEN {accepted} ELSE w.{f} IS DISTINCT FROM b.{f} AND m.{f} IS DISTINCT FROM g.{f} END"
+    others = [quote(name) for name in side.sharing(code.name)[1:]]  # what a quarantined row shows in the same column is its users' edit
+    alone = "".join(f" AND r.{other} IS NOT DISTINCT FROM b.{other}" for other in others)
+    return f"CASE WHEN _in_{i} THEN {accepted} ELSE w.{f} IS DISTINCT FROM b.{f} AND m.{f} IS DISTINCT FROM g.{f}{alone} END"
 
 
 def _make_wants(cycle: Cycle, side: Side) -> None:

@@ -19,7 +19,11 @@ def record_conflicts(cycle: Cycle) -> None:
     A conflict that stays open is recorded once. ``conflicts_before`` is what was recorded up to this round.
     """
     cycle.sql("CREATE OR REPLACE TABLE conflicts_before AS SELECT * FROM conflicts_new")
-    parts = [part for side in cycle.sides for part in (*_lost_values(cycle, side), *_lost_deletes(cycle, side))]
+    parts = [
+        part
+        for side in cycle.sides
+        for part in (*_lost_values(cycle, side), *_lost_in_quarantine(cycle, side), *_lost_deletes(cycle, side))
+    ]
     some = cycle.make("losers", " UNION ALL ".join(parts))
     if not (some or cycle.rows("held0") or cycle.rows("decision0")):
         cycle.make_empty("held", HELD)
@@ -97,6 +101,28 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
         SELECT key, v.field, v.winner, {literal(side.name)} AS loser, v.winning_value, v.losing_value, v.base_value, v.rule,
             changed_by, changed_at FROM (SELECT key, changed_by, changed_at, unnest([{rows}]) AS v FROM {found}) WHERE v IS NOT NULL"""
     ]
+
+
+def _lost_in_quarantine(cycle: Cycle, side: Side) -> list[str]:
+    """Edits of rows that break the contract: they took no part, and what another system changed is written over them."""
+    i, plan = side.index, side.table("plan")
+    if not (side.writable and cycle.rows(plan) and cycle.count(f"SELECT count(*) FROM {side.table('qkey')}")):
+        return []
+    called = " ".join(f"WHEN {s.index + 1} THEN {literal(s.name)}" for s in cycle.sides)
+    lost = []
+    for code in side.written(cycle.keys):
+        f = quote(code.name)
+        if not code.readable:
+            continue
+        lost.append(
+            f"SELECT {key_json(cycle.keys, 'm')}, {literal(code.name)}, CASE m.{quote('w.' + code.name)} {called} ELSE 'agreed' END, "
+            f"{literal(side.name)}, CAST(m.{f} AS VARCHAR), CAST(r.{f} AS VARCHAR), CAST(b.{f} AS VARCHAR), 'quarantine', {_who(side)}, "
+            f"{moment_of(side, 'r')} FROM {plan} p JOIN merged m ON m.rowid = p._m JOIN {side.table('cap')} r ON r.rowid = m._qrid_{i} "
+            f"JOIN {side.table('base')} b ON {join_on(cycle.keys, 'm', 'b')} LEFT JOIN {side.table('want')} w ON w._m = p._m "
+            f"WHERE m._bad_{i} AND p._op = 'update' AND p._unfit IS NULL AND list_contains(p._set, {literal(code.name)}) "
+            f"AND r.{f} IS NOT NULL AND r.{f} IS DISTINCT FROM b.{f} AND r.{f} IS DISTINCT FROM w.{f}"
+        )
+    return lost
 
 
 def _lost_deletes(cycle: Cycle, side: Side) -> list[str]:
