@@ -46,6 +46,7 @@ def ordinarily() -> Iterator[None]:
 
 def postgres_world(url: str, folder: Path, world_class: Any, **binding: Any) -> Any:
     fields = {n: Field(n, t, minimum="0" if n == "small" else "") for n, t in TYPES.items()}
+    fields |= {f"{n}_of_others": Field(f"{n}_of_others", t) for n, t in TYPES.items()}  # held by neither
     mapped = {n: FieldMapping(n) for n in TYPES}
     systems = {n: System(n, "postgresql", url) for n in ("a", "b")}
     bindings = {"a": Binding("a", "src", mapped, direction="read"), "b": Binding("b", "tgt", mapped, **{"direction": "both", **binding})}

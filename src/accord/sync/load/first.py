@@ -22,9 +22,10 @@ from accord.sync.capture.moved import version_mark
 from accord.sync.capture.read import capture
 from accord.sync.cycle import Cycle, Side, names
 from accord.sync.load.eligible import FILLS, pair, simple, understood, untouched
+from accord.sync.load.keep import Held, keeper
 from accord.sync.load.pour import OutOfOrdinaryError, Taker, Tally, pour
 from accord.sync.load.query import Shape, needed_columns, shape_of, stream_query
-from accord.sync.load.settle import base_list, finish, golden_list, note_loaded, note_refused
+from accord.sync.load.settle import base_columns, finish, golden_columns, note_loaded, note_refused
 from accord.sync.result import FlowResult
 from accord.sync.state.record import append
 
@@ -47,7 +48,7 @@ class _Plan:
     target: Side
     stream: Stream
     con: duckdb.DuckDBPyConnection
-    shas: dict[str, str]  # select list: segment
+    shas: dict[Held, str]
     shown: tuple[int, int] | None = None  # rows and digest of what the target, still uncommitted, holds
 
 
@@ -116,7 +117,7 @@ def _stream(cycle: Cycle, source: Side, target: Side, stream: Stream, con: duckd
             shape = shape_of(cycle, source, target, stream.natives, fill)
             tally = _pour(cycle, plan, fill, shape)
             _check(cycle, plan, shape, tally)
-        base = plan.shas[base_list(cycle, target, shape.shown)]
+        base = plan.shas[base_columns(cycle, target, shape.shown)]
         cycle.progress(f"{cycle.flow.name}: {tally.accepted} rows are in {target.name}; noting and committing them")
         cycle.intended = True
         written = [c.name for c in target.written(cycle.keys)]
@@ -197,10 +198,8 @@ def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:
         raise OutOfOrdinaryError("there are few rows")
     whole = pa.RecordBatchReader.from_batches(reader.schema, itertools.chain(first, reader))
     cycle.progress(f"{cycle.flow.name}: loading {target.name} from {source.name}")
-    own = tuple(source.codes)
-    lists = {base_list(cycle, source, None): own, golden_list(cycle, source): own}
-    lists[base_list(cycle, target, shape.shown)] = tuple(dict.fromkeys(shape.shown.values()))
-    takers = [Taker(columns, _keep(cycle, plan, fields, uuids)) for fields, columns in lists.items()]
+    lists = dict.fromkeys((base_columns(cycle, source, None), golden_columns(cycle, source), base_columns(cycle, target, shape.shown)))
+    takers = [Taker(tuple(dict.fromkeys(place.column for place in held if place.column)), _keep(cycle, plan, held)) for held in lists]
 
     def send(batches: pa.RecordBatchReader) -> None:
         con = _cursor(plan.con, batches, uuids)
@@ -220,10 +219,11 @@ def _replaced(columns: Sequence[str], kind: str) -> str:
     return f"REPLACE ({', '.join(f'CAST({c} AS {kind}) AS {c}' for c in columns)})" if columns else ""
 
 
-def _keep(cycle: Cycle, plan: _Plan, fields: str, uuids: Sequence[str]) -> Callable[[pa.RecordBatchReader], None]:
+def _keep(cycle: Cycle, plan: _Plan, held: Held) -> Callable[[pa.RecordBatchReader], None]:
+    kept = keeper(cycle, held)
+
     def take(batches: pa.RecordBatchReader) -> None:
-        con = _cursor(plan.con, batches, uuids)
-        plan.shas[fields] = cycle.store.write_segment_from(con, f"SELECT {fields} FROM poured").sha
+        plan.shas[held] = cycle.store.write_segment_batches(kept(batches), cycle.keys).sha
 
     return take
 
@@ -246,7 +246,7 @@ def _check(cycle: Cycle, plan: _Plan, shape: Shape, tally: Tally) -> None:
         OutOfOrdinaryError: else.
     """
     note_refused(cycle, plan.source, plan.target, tally)
-    rows = _segment(cycle, plan.shas[base_list(cycle, plan.source, None)])
+    rows = _segment(cycle, plan.shas[base_columns(cycle, plan.source, None)])
     if not tally.rising:
         keys = names(cycle.keys)
         twice = cycle.count(

@@ -12,6 +12,7 @@ from accord.sync.capture.moved import key_types
 from accord.sync.cycle import Cycle, Side, key_json, names, storage_type
 from accord.sync.judge.judge import contract_findings
 from accord.sync.judge.quarantine import make_waiting
+from accord.sync.load.keep import Held, Place
 from accord.sync.load.pour import Tally
 from accord.sync.load.query import REASONS, ROW, Shape, changes_query
 from accord.sync.result import FlowResult
@@ -20,8 +21,8 @@ from accord.sync.state.changes import note_quarantined
 _COUNTS = ("inserted", "updated", "deleted", "unchanged", "refused", "stale", "quarantined", "released", "conflicts", "changes", "verified")
 
 
-def base_list(cycle: Cycle, side: Side, shown: Mapping[str, str] | None) -> str:
-    """Select list over the stream of a side's base; fields it does not hold are null.
+def base_columns(cycle: Cycle, side: Side, shown: Mapping[str, str] | None) -> Held:
+    """Where in the stream a side's base is; fields it does not hold are null.
 
     Args:
         cycle: the cycle.
@@ -30,23 +31,15 @@ def base_list(cycle: Cycle, side: Side, shown: Mapping[str, str] | None) -> str:
     """
     held = shown if shown is not None else {n: n for n in side.codes}
     always = {} if shown is None else {c.name: c.read for c in side.codes.values() if c.constant}
-    return f"{_fields(cycle, held, always)}, false AS _gone, true AS _settled"
+    return tuple(Place(field, held.get(field), always.get(field, "NULL")) for field in cycle.fields)
 
 
-def golden_list(cycle: Cycle, source: Side) -> str:
-    """Select list over the stream of the agreed rows.
+def golden_columns(cycle: Cycle, source: Side) -> Held:
+    """Where in the stream the agreed rows are.
 
     With the marks of a base, which readers of agreed rows do not ask for, so that one segment can be both.
     """
-    return base_list(cycle, source, None)
-
-
-def _fields(cycle: Cycle, held: Mapping[str, str], always: Mapping[str, str]) -> str:
-    return ", ".join(
-        # Cast, since a value that travelled as Arrow may have another type there.
-        f"CAST({quote(held[f]) if f in held else always.get(f, 'NULL')} AS {storage_type(cycle.entity, f)}) AS {quote(f)}"
-        for f in cycle.fields
-    )
+    return base_columns(cycle, source, None)
 
 
 def note_loaded(cycle: Cycle, target: Side, marks: Mapping[str, str], stamps: Mapping[str, tuple[str, int]]) -> None:
@@ -93,14 +86,14 @@ def note_refused(cycle: Cycle, source: Side, target: Side, tally: Tally) -> None
 
 
 def finish(
-    cycle: Cycle, source: Side, target: Side, shas: Mapping[str, str], shape: Shape, tally: Tally, captured_at: datetime
+    cycle: Cycle, source: Side, target: Side, shas: Mapping[Held, str], shape: Shape, tally: Tally, captured_at: datetime
 ) -> tuple[FlowResult, dict[str, list[str]]]:
     """The result of a load that is committed and proven, and the state it leaves."""
-    base = shas[base_list(cycle, target, shape.shown)]
+    base = shas[base_columns(cycle, target, shape.shown)]
     state = {
-        f"base:{source.name}": [shas[base_list(cycle, source, None)]],
+        f"base:{source.name}": [shas[base_columns(cycle, source, None)]],
         f"base:{target.name}": [base],
-        "golden": [shas[golden_list(cycle, source)]],
+        "golden": [shas[golden_columns(cycle, source)]],
     }
     waiting = cycle.count("SELECT count(*) FROM waiting")
     if tally.refused:
