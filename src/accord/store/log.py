@@ -146,7 +146,8 @@ def read(
     sql, values = _selection(types, about)
     left = last if limit is None else limit
     while after < last and left > 0:
-        rows = database.rows(sql, after, last, *values, min(BATCH, left))
+        among = () if about is None else (after, last)
+        rows = database.rows(sql, after, last, *values, *among, min(BATCH, left))
         events = sealer.decode(database, [body for _, body, _, _ in rows])
         for (seq, _, previous, digest), event in zip(rows, events, strict=True):
             yield StoredEvent(seq, event, previous, digest)
@@ -244,6 +245,7 @@ def _selection(types: Sequence[str] | None, about: ObjectRef | None) -> tuple[st
         values += types
     if about is not None:
         qualified = " AND r.qualifier = ?" if about.qualifier else ""
-        conditions.append(f"e.seq IN (SELECT r.seq FROM relation r WHERE r.type = ? AND r.id = ?{qualified})")
+        # Bounded as well, or all the events that were ever about the object would be gone through to find the last of them.
+        conditions.append(f"e.seq IN (SELECT r.seq FROM relation r WHERE r.type = ? AND r.id = ?{qualified} AND r.seq > ? AND r.seq <= ?)")
         values += [about.type, about.id, *([about.qualifier] if about.qualifier else [])]
     return f"SELECT {_COLUMNS} FROM event e WHERE {' AND '.join(conditions)} ORDER BY e.seq LIMIT ?", values

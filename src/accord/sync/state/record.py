@@ -10,7 +10,7 @@ from accord.store import Store
 from accord.sync.cycle import Cycle
 
 RENAMED = "flow.renamed"
-_LOOK_BACK = 256  # events
+_LOOK_BACK = 8  # events; each that is read of one flow costs as much as all the rest of a look
 
 
 def last_finished(cycle: Cycle) -> Mapping[str, Any]:
@@ -30,7 +30,7 @@ def last_of(store: Store, flow: str) -> Mapping[str, Any]:
                 last = stored.event.attributes
         if last:
             return last
-        end, step = start, step * 8
+        end, step = start, step * 4
     return {}
 
 
