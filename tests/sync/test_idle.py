@@ -12,6 +12,7 @@ import pytest
 
 from accord.connectors.registry import open_connector
 from accord.model.entity import Field
+from accord.model.event import Event, ObjectRef
 from accord.model.system import System
 
 
@@ -132,3 +133,30 @@ def test_a_file_has_no_token_while_its_times_could_still_hide_a_write(tmp_path: 
 
     assert first is not None
     assert folder.change_token("rows") != first  # type: ignore[attr-defined]
+
+
+def test_a_look_costs_the_same_whatever_was_decided_before(two: Any) -> None:
+    """Conflicts of years, all of them closed, and the runs since are nothing that a run has to go through."""
+    _settle(two)
+    database: Any = two.store._database
+    steps: list[None] = []
+
+    def look() -> int:
+        database._connection.set_progress_handler(lambda: steps.append(None), 100)
+        before = len(steps)
+        assert not two.sync().changed
+        database._connection.set_progress_handler(None, 0)
+        return len(steps) - before
+
+    first = look()
+    about = (ObjectRef("flow", "things"),)
+    body = {"flow": "things", "key": '{"id":"1"}', "field": "name", "values": {"a": "x", "b": "y"}}
+    two.store.append(
+        Event(f"{type_}:{n}", type_, two.now, "flow:things", {"id": f"c{n}", **body}, about)
+        for n in range(300)
+        for type_ in ("conflict.opened", "conflict.closed")
+    )
+    for _ in range(9):
+        two.sync()
+
+    assert look() < 2 * first

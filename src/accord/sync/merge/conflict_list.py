@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 from accord.connectors.duck import borrowed_duck
+from accord.connectors.types import quote
 from accord.store import Store
 from accord.sync.state.base import CONFLICTS
 
 _AS_NAMED: Mapping[str, str] = MappingProxyType({})
+# Of those that are closed there may be very many; these stand together in an index.
+_WAITING = ("id", "flow", "kind", "key", "field", "status", "values", "opened_at", "value", "seen", "force", "decided_by", "decided_at")
+_WAITS = f"SELECT {', '.join(map(quote, _WAITING))} FROM conflict WHERE flow = ? AND status IN ('open', 'decided')"
 _ID_PARTS = ("flow", "key", "field", "loser", "winning_value", "losing_value", "rule", "run")
 
 
@@ -97,10 +102,18 @@ def lost_values(
     return sorted(found, key=lambda lost: lost.at, reverse=True)[:limit]
 
 
+def waiting_rows(store: Store, flow: str) -> list[dict[str, Any]]:
+    """What waits in a flow, for a person or for the run that carries a decision out, by id: the columns of the projection ``conflict``."""
+    rows = [dict(zip(_WAITING, row, strict=True)) for row in store.rows(_WAITS, flow)]
+    for row in rows:
+        row |= {name: row[name] and datetime.fromisoformat(row[name]) for name in ("opened_at", "decided_at")}
+    return sorted(rows, key=lambda row: str(row["id"]))
+
+
 def open_conflicts(store: Store, flows: Sequence[str], *, key: str = "", kept: Mapping[str, str] = _AS_NAMED) -> list[OpenConflict]:
     """Disagreements that wait for a person, or for the run that carries the decision out; oldest first. ``kept``: of ``kept_as``."""
     called = {kept.get(flow, flow): flow for flow in flows}
-    rows = [r for r in store.table("conflict").to_pylist() if r["flow"] in called and r["kind"] == "human" and r["status"] != "closed"]
+    rows = [r for name in called for r in waiting_rows(store, name) if r["kind"] == "human"]
     if key:
         rows = [r for r in rows if key == r["key"] or key in json.loads(r["key"]).values()]
     return [

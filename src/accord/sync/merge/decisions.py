@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import pyarrow as pa
@@ -18,9 +18,11 @@ from accord.connectors.types import literal, quote
 from accord.model.event import Event, ObjectRef
 from accord.sync.cycle import Cycle, Side, join_on, key_json, storage_type
 from accord.sync.merge.again import AGAIN, make_again
+from accord.sync.merge.conflict_list import waiting_rows
 from accord.sync.merge.merge import authority_of, believed
 from accord.sync.state.base import load_segments
 
+_TAKEN = "SELECT 1 FROM conflict WHERE id = ? AND flow <> ? AND status <> 'closed'"
 _RULING = "id VARCHAR, key VARCHAR, field VARCHAR, kind VARCHAR, who VARCHAR, value VARCHAR, agreed VARCHAR, outcome VARCHAR, _m BIGINT"
 
 
@@ -31,8 +33,7 @@ def conflict_id(flow: str, key: str, field: str) -> str:
 
 def load_decisions(cycle: Cycle) -> None:
     """Fill ``decision0`` and ``decision_seen`` with what people have decided and no run has carried out."""
-    rows = cycle.store.table("conflict").to_pylist()
-    mine = [r for r in rows if r["flow"] == cycle.flow.name and r["status"] == "decided" and r["field"] in cycle.fields]
+    mine = [r for r in waiting_rows(cycle.store, cycle.flow.name) if r["status"] == "decided" and r["field"] in cycle.fields]
     if not mine:
         cycle.make_empty("decision0", {**dict.fromkeys(("id", "key", "field", "kind", "who", "value"), "VARCHAR"), "force": "BOOLEAN"})
         cycle.make_empty("decision_seen", dict.fromkeys(("id", "binding", "value"), "VARCHAR"))
@@ -145,9 +146,8 @@ def settled_conflicts(cycle: Cycle, state: Mapping[str, object]) -> list[Event]:
 
 
 def _events(cycle: Cycle, open_: Sequence[str]) -> Iterator[Event]:
-    rows = [r for r in cycle.store.table("conflict").to_pylist() if r["status"] != "closed"]
-    known = {r["id"]: r for r in rows if r["flow"] == cycle.flow.name}
-    held = _held(cycle, open_, known, {r["id"] for r in rows if r["flow"] != cycle.flow.name})
+    known = {r["id"]: r for r in waiting_rows(cycle.store, cycle.flow.name)}
+    held = _held(cycle, open_, known)
     ruled: dict[str, str] = {}
     if cycle.rows("decision0") and cycle.has("ruling"):
         broken = "_m IN (SELECT rowid FROM merged WHERE _held)"  # a decided row that breaks the contract waits with it
@@ -163,11 +163,11 @@ def _events(cycle: Cycle, open_: Sequence[str]) -> Iterator[Event]:
             yield _event(cycle, "conflict.closed", id_, {**place, "outcome": ruled.get(id_, "settled")})
 
 
-def _held(cycle: Cycle, segments: Sequence[str], known: Mapping[str, Any], taken: Container[str]) -> dict[str, dict[str, Any]]:
+def _held(cycle: Cycle, segments: Sequence[str], known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Open conflicts of a state: id → key, field and what each system shows.
 
     One that is open has the id it was opened with, also where its flow had another name then. So a flow that has that name now may find
-    the id of one of its own ``taken``.
+    the id of one of its own taken.
     """
     found: dict[str, dict[str, Any]] = {}
     named = {(r["key"], r["field"]): id_ for id_, r in known.items() if r["kind"] == "human"}
@@ -175,7 +175,7 @@ def _held(cycle: Cycle, segments: Sequence[str], known: Mapping[str, Any], taken
         path = str(cycle.store.read_segment(sha))
         for key, field, binding, value in cycle.sql("SELECT key, field, binding, value FROM read_parquet($path)", {"path": path}):
             id_ = named.get((key, field)) or conflict_id(cycle.flow.name, str(key), str(field))
-            while id_ in taken:
+            while id_ not in known and cycle.store.rows(_TAKEN, id_, cycle.flow.name):
                 id_ = conflict_id(id_, str(key), str(field))
             task = found.setdefault(id_, {"key": key, "field": field, "values": {}})
             task["values"][str(binding)] = value
