@@ -645,9 +645,9 @@ def live(folder: Path, seed: int, *, keys: int, turns: int, told: bool = False, 
         world.store.close()
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.prove) for seed in range(3, 6))])
 def test_generated_histories_end_as_the_oracle_says_and_rest(tmp_path: Path, seed: int) -> None:
-    """Sync that is right only in the cases one thought of is wrong; 6 worlds of 60 keys are 360 histories."""
+    """Sync that is right only in the cases one thought of is wrong; 3 worlds of 60 keys are 180 histories."""
     live(tmp_path, seed, keys=60, turns=3)
 
 

@@ -85,7 +85,8 @@ def test_a_kpi_is_one_file(shop: Path, run_accord: Run) -> None:
     (shop / "kpis").mkdir()
     (shop / "kpis" / "cheap_customers.sql").write_text(KPI)
 
-    kpis = {k["name"]: k for k in answer(run_accord("run", shop, "--json"))["kpis"] if not k["dims"]}
+    run_accord("sync", shop)
+    kpis = {k["name"]: k for k in answer(run_accord("measure", shop, "--json"))["kpis"] if not k["dims"]}
 
     assert kpis["cheap_customers"]["value"] == pytest.approx(9 / 60)
     assert kpis["cheap_customers"]["n"] == 60

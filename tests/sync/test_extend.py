@@ -71,12 +71,12 @@ class World:
 
 
 @pytest.fixture
-def make_pair(tmp_path: Path, postgres_url: str) -> Any:
+def make_pair(tmp_path: Path, request: pytest.FixtureRequest) -> Any:
     made: list[World] = []
     with open_store(tmp_path / "store.db", segments=tmp_path / "segments") as store:
 
         def build(kind: str) -> World:
-            made.append(World(tmp_path, store, kind, postgres_url))
+            made.append(World(tmp_path, store, kind, request.getfixturevalue("postgres_url") if kind == "postgresql" else ""))
             return made[-1]
 
         yield build

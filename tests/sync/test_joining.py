@@ -19,11 +19,17 @@ def recorded(world: Any) -> list[tuple[Any, ...]]:
     return sorted((c["winner"], c["loser"], c["losing_value"], c["rule"]) for c in world.segments("conflicts"))
 
 
+def orders(*edits: str) -> list[Any]:
+    """Who makes which edit; the short form has two, in which nobody makes the same."""
+    every = enumerate(itertools.permutations(edits))
+    return [pytest.param(order, marks=() if number in (0, 3) else pytest.mark.prove) for number, order in every]
+
+
 def three(make_world: Any, field: Field, bindings: Any = None, **flow: Any) -> Any:
     return make_world(dict.fromkeys("abc", TABLE), [ID, field], bindings, authority={"v": "merge"}, **flow)
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(["a;b;c;x", "a;c", "b;c;y"])))
+@pytest.mark.parametrize("order", orders("a;b;c;x", "a;c", "b;c;y"))
 def test_a_set_keeps_what_each_side_added_and_drops_what_each_removed(make_world: Any, order: tuple[str, ...]) -> None:
     """Whichever system made which edit, the outcome is the same, and nothing counts as lost."""
     world = three(make_world, TAGS)
@@ -136,7 +142,7 @@ def test_a_sum_of_edits_that_breaks_the_contract_waits(make_world: Any) -> None:
     assert [world.rows(s) for s in "abc"] == [{"1": ("10",)}] * 3
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(["ONE\ntwo\nthree\n", "one\ntwo\nthree\nfour\n", "one\nTWO\nthree\n"])))
+@pytest.mark.parametrize("order", orders("ONE\ntwo\nthree\n", "one\ntwo\nthree\nfour\n", "one\nTWO\nthree\n"))
 def test_edits_of_different_places_of_a_text_are_combined(make_world: Any, order: tuple[str, ...]) -> None:
     """Notes are written by everybody; whoever writes last must not be the only one who wrote."""
     world = three(make_world, Field("v"))

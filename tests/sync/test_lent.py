@@ -93,7 +93,7 @@ def _edit(db: psycopg.Connection[Any], table: str, chance: random.Random) -> Non
             db.execute(f"INSERT INTO {table} VALUES (%s, %s, %s, %s) ON CONFLICT (id) DO {do}".encode(), values)
 
 
-@pytest.mark.parametrize("steps", [8, pytest.param(100, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("steps", [5, pytest.param(100, marks=pytest.mark.prove)])
 def test_lent_rows_are_those_of_the_segment_in_any_history(
     world: tuple[psycopg.Connection[Any], Run], lendings: list[str], steps: int
 ) -> None:

@@ -186,7 +186,7 @@ def hold_against_each_other(make: Any, store: Store, folder: Path, seeds: Sequen
 
 def test_both_ways_say_the_same(make: Any, store: Store, tmp_path: Path) -> None:
     """Of values that are nearly the same, rows there twice or without a key, and rows that break the contract."""
-    found = hold_against_each_other(make, store, tmp_path, (1, 2, 3, 4, 7))
+    found = hold_against_each_other(make, store, tmp_path, (3, 4, 7))
 
     assert sum(p.different for proof in found for p in proof.pairs) > 5
     assert sum(p.missing + p.extra for proof in found for p in proof.pairs) > 5

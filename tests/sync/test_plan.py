@@ -76,9 +76,9 @@ def test_an_applied_plan_writes_exactly_what_it_says(started: Any) -> None:
 @pytest.mark.parametrize(
     ("system", "edit", "said"),
     [
-        ("a", "UPDATE things SET name = 'V' WHERE id = '1'", "otherwise than planned"),
+        pytest.param("a", "UPDATE things SET name = 'V' WHERE id = '1'", "otherwise than planned", marks=pytest.mark.prove),
         ("a", "UPDATE things SET name = 'V' WHERE id = '3'", "not in the plan"),
-        ("a", "UPDATE things SET name = 'x' WHERE id = '1'", "no longer to be written"),
+        pytest.param("a", "UPDATE things SET name = 'x' WHERE id = '1'", "no longer to be written", marks=pytest.mark.prove),
         ("b", "UPDATE things SET size = 9 WHERE id = '1'", "otherwise than planned"),
         ("b", "DELETE FROM things WHERE id = '2'", "no longer to be written"),
     ],

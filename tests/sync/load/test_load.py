@@ -214,8 +214,8 @@ def test_values_without_bounds_arrive_or_are_left_to_the_ordinary_way(
     "change",
     [
         "NEW.name := upper(NEW.name)",
-        "NEW.amount := -NEW.amount",
-        "NEW.doc := jsonb_set(NEW.doc, '{zz}', to_jsonb(-(NEW.doc->>'zz')::int))",
+        pytest.param("NEW.amount := -NEW.amount", marks=pytest.mark.prove),
+        pytest.param("NEW.doc := jsonb_set(NEW.doc, '{zz}', to_jsonb(-(NEW.doc->>'zz')::int))", marks=pytest.mark.prove),
         "NEW.moment := timestamptz '2000-01-01Z' + interval '1 us' * "
         "((extract(epoch FROM NEW.moment - timestamptz '2000-01-01Z') * 1e6)::bigint # 4294967297)",
     ],

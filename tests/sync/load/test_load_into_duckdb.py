@@ -108,10 +108,10 @@ def test_a_first_load_leaves_what_the_ordinary_way_leaves(
     "spoil",
     [
         "UPDATE src SET amount = 'NaN' WHERE id = 200",
-        "UPDATE src SET day = '-infinity' WHERE id = 201",
+        pytest.param("UPDATE src SET day = '-infinity' WHERE id = 201", marks=pytest.mark.prove),
         "INSERT INTO src SELECT * FROM src WHERE id = 200",
         "INSERT INTO src SELECT 200, -1",  # refused, and its key is another row's
-        "INSERT INTO src SELECT 400, -1 FROM generate_series(1, 2)",
+        pytest.param("INSERT INTO src SELECT 400, -1 FROM generate_series(1, 2)", marks=pytest.mark.prove),
     ],
 )
 def test_what_is_more_than_an_insert_is_left_to_the_ordinary_way(

@@ -59,7 +59,7 @@ def run(db: psycopg.Connection[Any], logical_url: str, tmp_path: Path) -> Iterat
     connectors["pg"].close()
 
 
-@pytest.mark.parametrize("when", ["reading the log of right", "loading", "noting and committing"])
+@pytest.mark.parametrize("when", ["loading", "noting and committing", pytest.param("reading the log of right", marks=pytest.mark.prove)])
 def test_an_edit_during_the_load_arrives_with_the_next_run(
     db: psycopg.Connection[Any], run: Run, went_directly: list[bool], when: str
 ) -> None:
