@@ -66,6 +66,7 @@ class Api:
         self.fixed: set[str] = set()  # members that no write changes
         self.in_200 = False  # failures come as 200 with an error
         self.quiet = False  # writes are answered with 204 and nothing more
+        self.shown: dict[str, dict[tuple[str, ...], Item]] | None = None  # what reads show, while they lag behind what was written
         self.token = ""
         self.faults: list[tuple[str, str]] = []  # (method, or part of an address, and the fault), each used once
         self.before: Callable[[str, str], None] = lambda method, path: None
@@ -99,6 +100,11 @@ class Api:
     def remove(self, collection: str, *key: str) -> None:
         with self.lock:
             self.rows[collection].pop(key)
+
+    def lag(self) -> None:
+        """From now on reads show what is there now, whatever is written; until ``shown`` is ``None`` again."""
+        with self.lock:
+            self.shown = {name: {key: dict(item) for key, item in rows.items()} for name, rows in self.rows.items()}
 
     def asked(self, method: str = "", path: str = "") -> int:
         """How many requests came so far."""
@@ -163,6 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _do(self, method: str, name: str, key: tuple[str, ...], query: dict[str, str], body: str) -> tuple[int, Any, dict[str, str]]:
         api = self.api
         rows = api.rows.setdefault(name, {})
+        if method == "GET" and api.shown is not None:
+            rows = api.shown.get(name, {})
         if not key:
             if method == "GET":
                 return self._list(name, list(rows.values()), query)

@@ -11,7 +11,7 @@ import pytest
 
 from accord.connectors.registry import open_connector
 from accord.model.entity import Entity, Field
-from accord.model.errors import SystemUnreachable
+from accord.model.errors import DataRefused, SystemUnreachable
 from accord.model.flow import Binding, FieldMapping, Flow
 from accord.model.integration_map import IntegrationMap
 from accord.model.system import Resource, System
@@ -111,6 +111,50 @@ def test_a_write_that_an_api_did_not_carry_out_is_no_edit_back(make: Any, rest_a
     assert "and yet name stayed as it was" in str(refused[0].findings)
     assert (world.rows("db")[4][0], 6 in world.rows("db"), world.rows("db")[7000][0]) == ("ours", False, "new")
     assert world.sync().counts["refused"] == 0
+    agreed(world, rest_api)
+
+
+@pytest.mark.parametrize("quiet", [False, pytest.param(True, marks=pytest.mark.prove)])
+def test_an_api_that_shows_late_what_it_took_takes_nothing_back(make: Any, rest_api: Any, quiet: bool) -> None:
+    """Read from a copy that lags behind, the old value looked like an edit of the API, and a new row like one that it had deleted."""
+    world = make()
+    world.sync()
+    rest_api.quiet = quiet
+    world.sql("db", "UPDATE things SET name = 'ours', budget = 99.90 WHERE id = 4")
+    world.sql("db", "DELETE FROM things WHERE id = 6")
+    world.sql("db", "INSERT INTO things (id, name) VALUES (7000, 'new')")
+    ours = world.rows("db")
+    rest_api.lag()
+
+    late = world.sync(), world.sync()
+    rest_api.shown = None
+    writes = sum(rest_api.asked(m) for m in ("POST", "PATCH", "DELETE"))
+    after = world.sync(), world.sync()
+
+    assert [(r.status, r.counts["refused"], r.counts["updated"], r.counts["inserted"], r.counts["deleted"]) for r in late] == [
+        ("partial", 3, 0, 0, 0)
+    ] * 2
+    assert quiet or any("does not show it yet" in e for f in late[0].findings for e in (f.sentence, *f.examples))
+    assert world.rows("db") == ours
+    assert [r.status for r in after] == ["done", "done"]
+    assert sum(rest_api.asked(m) for m in ("POST", "PATCH", "DELETE")) == writes
+    assert not after[1].changed
+    agreed(world, rest_api)
+
+
+def test_an_answer_that_is_no_row_is_no_delete(make: Any, rest_api: Any) -> None:
+    """The row asked for by key would be missing, and be deleted everywhere; other answers without one were errors already."""
+    world = make(resource={"updated_since": "since"}, capture="cursor", cursor="updated_at")
+    world.sync()
+    world.sync()
+    world.sql("db", "UPDATE things SET budget = 99.90 WHERE id = 4")
+    rest_api.faults += [("/things/4", "say {}")] * 2
+
+    with pytest.raises(DataRefused, match="an object without a member of the row"):
+        world.sync()
+    rest_api.faults.clear()
+
+    assert (world.sync().counts["updated"], rest_api.rows["things"]["4",]["budget"]) == (1, "99.90")
     agreed(world, rest_api)
 
 

@@ -73,6 +73,7 @@ class Capabilities:
     typed: bool = False
     keys_declared: bool = False
     sparse: bool = False  # a column is missing where no row has a value for it, which is not a change of schema
+    late: bool = False  # what it shows right after a write may be what was there before, and is then nobody's edit
     formats: tuple[str, ...] = field(default=())
 
 

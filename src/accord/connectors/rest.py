@@ -37,7 +37,7 @@ class RestConnector:
     """An API over HTTP; a resource is a collection that the map declares with its key. Nothing is known about it but what it answers."""
 
     kind: ClassVar[str] = "rest"
-    capabilities: ClassVar[Capabilities] = Capabilities(create=False, sparse=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(create=False, sparse=True, late=True)
     known_options: ClassVar[KnownOptions] = KNOWN
 
     def __init__(self, system: System, *, base: Path) -> None:

@@ -148,6 +148,9 @@ class Reader:
                 raise BadJson(f"no object at '{resource.item}'" if resource.item.steps else "no object")
             if not any(name in item for name in resource.key) and (reason := fails(document)):
                 raise BadJson(f"an error in place of a row: {reason}")
+            if not any(name in item for name in self.known(resource)):
+                # A row of which nothing is known would look as if the one that was asked for were gone.
+                raise BadJson("an object without a member of the row")
             self._note(resource, [item], answer)
             return item, answer.headers.get("etag", "")
 

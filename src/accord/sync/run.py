@@ -21,6 +21,7 @@ from accord.sync.apply.guard import check_deletes, check_emptied
 from accord.sync.apply.limit import Limit, keep_held, limit_active, target_plans
 from accord.sync.apply.receipts import ask_targets, to_note
 from accord.sync.apply.targets import intent_query, plan_target
+from accord.sync.apply.unshown import take_back_unshown
 from accord.sync.apply.write import apply_target
 from accord.sync.capture.drift import judge_drift
 from accord.sync.capture.extend import extend_targets
@@ -268,12 +269,14 @@ def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, S
         _add(totals, apply_target(cycle, side, batch, note_round=round_ if side in told else 0))
         if side in told:
             note_applied(cycle, side, round_)
-    statuses = " UNION ALL ".join(f"SELECT _status FROM {s.table('done')}" for s in cycle.sides)
-    totals["refused"] = cycle.count(f"SELECT count(*) FROM ({statuses}) WHERE _status = 'refused'")
     for side in writing:
         cycle.progress(f"{cycle.flow.name}: reading back {side.name}")
         shown[side.name] = read_back(cycle, side)
+        for effect, count in take_back_unshown(cycle, side, shown[side.name]).items():
+            totals[effect] -= count
         resolve_only(cycle, shown[side.name], like=side.index)
+    statuses = " UNION ALL ".join(f"SELECT _status FROM {s.table('done')}" for s in cycle.sides)
+    totals["refused"] = cycle.count(f"SELECT count(*) FROM ({statuses}) WHERE _status = 'refused'")
     stale = [s for s in writing if cycle.count(f"SELECT count(*) FROM {s.table('done')} WHERE _status = 'stale'")]
     if stale and round_ < ROUNDS:
         keep_told(cycle)
