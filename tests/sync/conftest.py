@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,38 @@ def make_world(tmp_path: Path) -> Iterator[Any]:
     yield build
     for store in stores:
         store.close()
+
+
+@pytest.fixture(scope="session")
+def left() -> dict[str, World]:
+    """Worlds as their beginning left them, by its name."""
+    return {}
+
+
+@pytest.fixture
+def begun_once(
+    left: dict[str, World], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, ending: Callable[[Any], Any]
+) -> Callable[[Callable[[], World]], World]:
+    """A world after its beginning, which is played once; every further test gets a copy of the folder, opened anew."""
+
+    def begun(play: Callable[[], World]) -> World:
+        name = f"{play.__module__}.{play.__qualname__}"
+        if name not in left:
+            world = play()
+            world.store.close()
+            for connector in world.connectors.values():
+                connector.close()
+            left[name] = replace(world, folder=tmp_path_factory.mktemp("left"))
+            shutil.copytree(tmp_path, left[name].folder, dirs_exist_ok=True)
+        else:
+            shutil.copytree(left[name].folder, tmp_path, dirs_exist_ok=True)
+        connectors = {name: open_connector(system, base=tmp_path) for name, system in left[name].map.systems.items()}
+        store = open_store(tmp_path / "store.db", segments=tmp_path / "segments")
+        again = replace(left[name], folder=tmp_path, store=store, connectors=connectors, options=dict(left[name].options))
+        opened: World = ending(again)
+        return opened
+
+    return begun
 
 
 @pytest.fixture

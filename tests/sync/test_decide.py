@@ -23,16 +23,20 @@ INSERT = "INSERT INTO things VALUES ('1', 'old', 1, 'eve', '2026-03-01 08:00:00'
 
 
 @pytest.fixture
-def quarrel(make_world: Any) -> Any:
+def quarrel(make_world: Any, begun_once: Any) -> Any:
     """Systems a, b and c; a and b hold different names, which are for a person to decide."""
-    bindings = {s: {"fields": MAPPED, "changed_by": "editor", "cursor": "at"} for s in "abc"}
-    world = make_world(dict.fromkeys("abc", TABLE), FIELDS, bindings, authority={"name": "human"})
-    world.sql("a", INSERT)
-    world.sync()
-    world.sql("a", "UPDATE things SET name = 'x', editor = 'kim', at = '2026-03-01 09:00:00'")
-    world.sql("b", "UPDATE things SET name = 'y', editor = 'lee', at = '2026-03-01 10:00:00'")
-    world.sync()
-    return world
+
+    def play() -> Any:
+        bindings = {s: {"fields": MAPPED, "changed_by": "editor", "cursor": "at"} for s in "abc"}
+        world = make_world(dict.fromkeys("abc", TABLE), FIELDS, bindings, authority={"name": "human"})
+        world.sql("a", INSERT)
+        world.sync()
+        world.sql("a", "UPDATE things SET name = 'x', editor = 'kim', at = '2026-03-01 09:00:00'")
+        world.sql("b", "UPDATE things SET name = 'y', editor = 'lee', at = '2026-03-01 10:00:00'")
+        world.sync()
+        return world
+
+    return begun_once(play)
 
 
 def ask(world: Any, verb: Any, id_: str, **options: Any) -> Any:
@@ -212,15 +216,19 @@ def test_the_list_of_conflicts_can_be_computed_anew_from_the_log(quarrel: Any) -
 
 
 @pytest.fixture
-def lost(make_world: Any) -> Any:
+def lost(make_world: Any, begun_once: Any) -> Any:
     """Systems a, b and c agree on a's name; b's lost."""
-    world = make_world(dict.fromkeys("abc", TABLE), FIELDS, {s: {"fields": MAPPED} for s in "abc"})
-    world.sql("a", INSERT)
-    world.sync()
-    world.sql("a", "UPDATE things SET name = 'mine'")
-    world.sql("b", "UPDATE things SET name = 'yours'")
-    world.sync()
-    return world
+
+    def play() -> Any:
+        world = make_world(dict.fromkeys("abc", TABLE), FIELDS, {s: {"fields": MAPPED} for s in "abc"})
+        world.sql("a", INSERT)
+        world.sync()
+        world.sql("a", "UPDATE things SET name = 'mine'")
+        world.sql("b", "UPDATE things SET name = 'yours'")
+        world.sync()
+        return world
+
+    return begun_once(play)
 
 
 def test_a_restored_value_is_agreed_in_every_system_and_what_it_replaces_is_kept(lost: Any) -> None:
@@ -307,17 +315,21 @@ def test_a_conflict_ends_with_its_row_and_takes_no_part_when_the_row_is_made_aga
 
 
 @pytest.fixture
-def deleted(make_world: Any) -> Any:
+def deleted(make_world: Any, begun_once: Any) -> Any:
     """Systems a, b and c; a deleted a row that b had just edited, and the edit lost."""
-    fields = [Field("id", required=True), Field("name", required=True), Field("size", "integer")]
-    world = make_world(dict.fromkeys("abc", TABLE), fields, {s: {"fields": MAPPED} for s in "abc"})
-    world.sql("a", INSERT)
-    world.sql("a", INSERT.replace("'1'", "'2'"))
-    world.sync()
-    world.sql("a", "DELETE FROM things WHERE id = '1'")
-    world.sql("b", "UPDATE things SET size = 7 WHERE id = '1'")
-    world.sync(allow_deletes=True)
-    return world
+
+    def play() -> Any:
+        fields = [Field("id", required=True), Field("name", required=True), Field("size", "integer")]
+        world = make_world(dict.fromkeys("abc", TABLE), fields, {s: {"fields": MAPPED} for s in "abc"})
+        world.sql("a", INSERT)
+        world.sql("a", INSERT.replace("'1'", "'2'"))
+        world.sync()
+        world.sql("a", "DELETE FROM things WHERE id = '1'")
+        world.sql("b", "UPDATE things SET size = 7 WHERE id = '1'")
+        world.sync(allow_deletes=True)
+        return world
+
+    return begun_once(play)
 
 
 def test_a_value_that_lost_to_a_delete_comes_back_with_its_row_in_every_system(deleted: Any) -> None:

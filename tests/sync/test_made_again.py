@@ -13,13 +13,17 @@ FIELDS = [Field("id", required=True), Field("name"), Field("size", "integer")]
 
 
 @pytest.fixture
-def three(make_world: Any) -> Any:
+def three(make_world: Any, begun_once: Any) -> Any:
     """Systems a, b and c that agree on two rows, of which a has then lost the first."""
-    world = make_world(dict.fromkeys("abc", TABLE), FIELDS, authority={"*": "a"})
-    world.sql("a", "INSERT INTO things VALUES ('1', 'old', 1), ('2', 'other', 2)")
-    world.sync()
-    world.sql("a", "DELETE FROM things WHERE id = '1'")
-    return world
+
+    def play() -> Any:
+        world = make_world(dict.fromkeys("abc", TABLE), FIELDS, authority={"*": "a"})
+        world.sql("a", "INSERT INTO things VALUES ('1', 'old', 1), ('2', 'other', 2)")
+        world.sync()
+        world.sql("a", "DELETE FROM things WHERE id = '1'")
+        return world
+
+    return begun_once(play)
 
 
 @pytest.mark.parametrize(

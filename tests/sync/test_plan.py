@@ -31,14 +31,19 @@ def carry_out(world: Any, plan: Any, **options: Any) -> Any:
 
 
 @pytest.fixture
-def started(two: Any) -> Any:
+def started(request: pytest.FixtureRequest, begun_once: Any) -> Any:
     """Both systems hold 1, 2 and 3; then a changes one, adds one and drops one."""
-    two.sql("a", "INSERT INTO things VALUES ('1', 'x', 1), ('2', 'y', 2), ('3', 'z', 3)")
-    two.sync()
-    two.sql("a", "UPDATE things SET name = 'X' WHERE id = '1'")
-    two.sql("a", "DELETE FROM things WHERE id = '2'")
-    two.sql("a", "INSERT INTO things VALUES ('4', 'w', 4)")
-    return two
+
+    def play() -> Any:
+        two = request.getfixturevalue("two")
+        two.sql("a", "INSERT INTO things VALUES ('1', 'x', 1), ('2', 'y', 2), ('3', 'z', 3)")
+        two.sync()
+        two.sql("a", "UPDATE things SET name = 'X' WHERE id = '1'")
+        two.sql("a", "DELETE FROM things WHERE id = '2'")
+        two.sql("a", "INSERT INTO things VALUES ('4', 'w', 4)")
+        return two
+
+    return begun_once(play)
 
 
 def test_a_plan_names_every_insert_update_and_delete_with_old_and_new_values(started: Any) -> None:

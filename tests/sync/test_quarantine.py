@@ -17,13 +17,17 @@ FIELDS = [Field("id", required=True), Field("name", required=True), Field("size"
 
 
 @pytest.fixture
-def world(make_world: Any) -> Any:
+def world(make_world: Any, begun_once: Any) -> Any:
     """Four bad rows of six, one without a key."""
-    made = make_world({"a": TEXT, "b": TEXT}, FIELDS, owner="desk")
-    rows = "('1','x','1'),('2',NULL,'x'),('3','y','12'),('4','z','11'),(NULL,'w','1'),('6','v','6')"
-    made.sql("a", f"INSERT INTO things VALUES {rows}")
-    made.sync()
-    return made
+
+    def play() -> Any:
+        made = make_world({"a": TEXT, "b": TEXT}, FIELDS, owner="desk")
+        rows = "('1','x','1'),('2',NULL,'x'),('3','y','12'),('4','z','11'),(NULL,'w','1'),('6','v','6')"
+        made.sql("a", f"INSERT INTO things VALUES {rows}")
+        made.sync()
+        return made
+
+    return begun_once(play)
 
 
 def found(world: Any, **choice: Any) -> list[str | None]:
