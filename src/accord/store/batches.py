@@ -6,13 +6,13 @@ differences, texts are compressed with snappy, and all else is left as it is: ha
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
-ROW_GROUP: Final = 122_880  # rows; what DuckDB reads as one unit of work
+_GROUP_ROWS: Final = 49_152  # what waits to be written is still in the caches of the machine
 _DIFFERENCES: Final = "DELTA_BINARY_PACKED"
 _LONG_DIGITS: Final = 18  # decimals of more are no 64-bit number in Parquet
 
@@ -41,10 +41,22 @@ def write_batches(path: Path, batches: pa.RecordBatchReader, told: Collection[st
             store_schema=False,
         ) as writer,
     ):
-        for batch in batches:
-            writer.write_batch(batch, ROW_GROUP)
-            rows += batch.num_rows
+        for group in _groups(batches):
+            writer.write_table(pa.Table.from_batches(group, schema))
+            rows += sum(batch.num_rows for batch in group)
     return rows
+
+
+def _groups(batches: pa.RecordBatchReader) -> Iterator[list[pa.RecordBatch]]:
+    """Batches that make one group of rows."""
+    group: list[pa.RecordBatch] = []
+    for batch in batches:
+        group.append(batch)
+        if sum(held.num_rows for held in group) >= _GROUP_ROWS:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _is_text(type_: pa.DataType) -> bool:

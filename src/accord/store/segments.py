@@ -22,10 +22,11 @@ import pyarrow as pa
 
 from accord.model.errors import DataRefused, SystemUnreachable, UsageError
 from accord.store.aside import ASIDE, aside, clear_dead
-from accord.store.batches import ROW_GROUP, write_batches
+from accord.store.batches import write_batches
 from accord.store.database import quote
 from accord.store.room import no_room
 
+ROW_GROUP = 122_880  # rows; what DuckDB reads as one unit of work
 # As small as with zstd as DuckDB has it, at half the cost of writing: values are told as differences, and a dictionary is given up early.
 _FORM = "COMPRESSION snappy, PARQUET_VERSION V2, DICTIONARY_SIZE_LIMIT 500"
 _SUFFIX = ".parquet"
