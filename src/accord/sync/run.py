@@ -42,7 +42,7 @@ from accord.sync.judge.aggregates import check_aggregates, newest_values, stale_
 from accord.sync.judge.judge import collect_quarantine, contract_findings, judge_merged, judge_none, judge_side, load_references
 from accord.sync.live.fold import fold_live, pend_live
 from accord.sync.mapping.lookups import make_lookups
-from accord.sync.mapping.outside import find_hidden, hide_written, is_partial
+from accord.sync.mapping.outside import find_hidden, hide_written, is_partial, refuse_hidden
 from accord.sync.mapping.remapped import find_remapped
 from accord.sync.merge.conflicts import record_conflicts, record_stale, withdraw_stale
 from accord.sync.merge.decisions import apply_decisions, load_decisions, settled_conflicts
@@ -275,6 +275,8 @@ def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, S
         for effect, count in take_back_unshown(cycle, side, shown[side.name]).items():
             totals[effect] -= count
         resolve_only(cycle, shown[side.name], like=side.index)
+        if is_partial(side):
+            refuse_hidden(cycle, side, shown[side.name])
     statuses = " UNION ALL ".join(f"SELECT _status FROM {s.table('done')}" for s in cycle.sides)
     totals["refused"] = cycle.count(f"SELECT count(*) FROM ({statuses}) WHERE _status = 'refused'")
     stale = [s for s in writing if cycle.count(f"SELECT count(*) FROM {s.table('done')} WHERE _status = 'stale'")]
@@ -313,20 +315,12 @@ def _intend(cycle: Cycle, writing: list[Side], moved: list[Side], told: list[Sid
 
 def _give_up(cycle: Cycle, totals: dict[str, int]) -> None:
     for side in cycle.sides:
-        stale = f"SELECT {names(cycle.keys)} FROM {side.table('done')} WHERE _status = 'stale'"
-        count = cycle.count(f"SELECT count(*) FROM ({stale})")
+        count = cycle.count(f"SELECT count(*) FROM {side.table('done')} WHERE _status = 'stale'")
         if count:
             record_stale(cycle, side)
             totals["stale"] += count
             what = f"{count} rows of '{side.name}' kept changing while they were written"
             sentence = f"flow '{cycle.flow.name}': {what}; they are merged again on the next run."
-            if is_partial(side) and (
-                unseen := cycle.count(f"SELECT count(*) FROM ({stale}) ANTI JOIN {side.table('cur')} {cycle.using()}")
-            ):
-                sentence += (
-                    f" {unseen} of them are not shown by '{side.name}': rows with their keys stand outside of its condition "
-                    f"(where: {side.binding.where}). Let those rows meet it, or delete them there."
-                )
             cycle.findings.append(Finding("stale", f"{side.name}/{side.binding.resource}", sentence, "warning", count))
 
 

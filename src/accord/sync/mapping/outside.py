@@ -61,6 +61,18 @@ def find_hidden(cycle: Cycle, side: Side) -> None:
         cycle.sql(f"UPDATE {base} SET _gone = false, _settled = false WHERE ({keys}) IN ({back})")
 
 
+def refuse_hidden(cycle: Cycle, side: Side, shown: Side) -> None:
+    """Count rows as refused that could not be written because others, which the side does not show, have their keys."""
+    keys, done = names(cycle.keys), side.table("done")
+    why = f"a row with this key stands outside of the condition (where: {side.binding.where}): let it meet that, or delete it there"
+    cycle.sql(
+        f"UPDATE {done} SET _status = 'refused', _reason = $why WHERE _status = 'stale' "
+        f"AND (_op = 'insert' OR ({keys}) IN (SELECT {keys} FROM {side.table('hidden')})) "
+        f"AND ({keys}) NOT IN (SELECT {keys} FROM {shown.table('cap')})",
+        {"why": why},
+    )
+
+
 def hide_written(cycle: Cycle, side: Side) -> None:
     """Count rows that an unfinished run wrote so that they left the condition as left out, and not as deleted there."""
     pend, base, keys = side.table("pend"), side.table("base"), names(cycle.keys)
