@@ -47,8 +47,11 @@ def test_what_a_run_found_is_told_to_people(small: Any) -> None:
 
     code, first, _ = small.call("sync", str(small.folder))
     _, again, _ = small.call("sync", str(small.folder))
+    _, status = small.json("status", str(small.folder))
+    files = [path.stat().st_size for path in small.folder.rglob("segments/*.parquet")]
 
     assert code == 0
+    assert status["segments"] == {"files": len(files), "bytes": sum(files), "let_go": 0}
     assert "1 rows of a/things break the contract" in first
     assert "'XX' does not match" in first
     assert "b/things no longer has 'size'" in first

@@ -94,6 +94,25 @@ def test_the_state_of_a_flow_is_replaced_by_role_and_its_records_are_appended(st
     assert store.flow_state("g") == store.flow_state("unknown") == {}
 
 
+def test_a_segment_is_asked_for_until_every_flow_that_named_it_let_it_go(store: Store, event: MakeEvent) -> None:
+    """Equal rows are one file, whoever wrote them; a name that comes back is asked for again."""
+    state = {"base:crm": [A], "golden": [B]}
+    store.append([event("flow.run_finished", flow=f, run="1", rows_kept=True, state=state) for f in "fg"])
+    store.append([event("flow.renamed", **{"flow": "h", "from": "f", "run": "2"}), event("segment.released", flow="h", segments=[A, B])])
+    assert {(r["sha"], r["flow"]) for r in rows(store, "segment")} == {(A, "g"), (B, "g")}
+
+    store.append([event("segment.released", flow="g", segments=[A]), event("flow.reconciled", flow="g", differences=A)])
+
+    assert {(r["sha"], r["use"], r["passing"]) for r in rows(store, "segment")} == {
+        (A, "flow.reconciled differences", 0),
+        (B, "flow.run_finished golden", 1),
+    }
+    store.append([event("segment.removed", through=3)])
+    assert {r["sha"] for r in rows(store, "released_segment")} == {A, B}
+    store.append([event("segment.removed", through=5)])
+    assert rows(store, "released_segment") == []
+
+
 def test_an_empty_list_empties_a_role(store: Store, event: MakeEvent) -> None:
     """No row is quarantined any more."""
     store.append([event("flow.run_finished", flow="f", run="1", state={"quarantine": [A]})])
@@ -335,6 +354,9 @@ known = st.one_of(
             }
         ),
     ),
+    st.tuples(st.just("segment.released"), st.fixed_dictionaries({"flow": names, "segments": st.lists(shas, max_size=2)})),
+    st.tuples(st.just("segment.removed"), st.fixed_dictionaries({"through": st.integers(0, 25)})),
+    st.tuples(st.just("flow.renamed"), st.fixed_dictionaries({"flow": names, "from": names, "run": names})),
     st.tuples(st.just("flow.reconciled"), st.fixed_dictionaries({"flow": names, "differences": st.none() | shas})),
     st.tuples(st.just("log.imported"), st.fixed_dictionaries({"log": names, "sha": shas})),
     st.tuples(

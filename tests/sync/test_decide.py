@@ -14,6 +14,7 @@ from accord.model.flow import FieldMapping
 from accord.store import Store
 from accord.sync.merge.conflict_list import lost_values, open_conflicts
 from accord.sync.merge.decide import decide, restore
+from accord.sync.state import release
 
 TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER, editor TEXT, at TIMESTAMP)"
 FIELDS = [Field("id", required=True), Field("name"), Field("size", "integer")]
@@ -346,6 +347,33 @@ def test_a_value_that_lost_to_a_delete_comes_back_with_its_row_in_every_system(d
     deleted.sql("c", "DELETE FROM things WHERE id = '1'")
     deleted.sync(allow_deletes=True)
     assert "1" not in deleted.rows("a")
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_row_comes_back_after_the_states_that_held_it_were_let_go(
+    make_world: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, older: bool
+) -> None:
+    """It is recorded with what it lost; an older program did not, and the states it left are kept."""
+    with monkeypatch.context() as patched:
+        if older:
+            patched.setattr("accord.sync.run.ROWS_KEPT", "written_by_an_older_program")
+            patched.setattr("accord.sync.merge.conflicts._last_agreed", lambda cycle: "NULL")
+        world = request.getfixturevalue("deleted")
+    monkeypatch.setattr(release, "FROM", 1)
+    monkeypatch.setattr(release, "READERS_SECONDS", -60.0)
+    for n in range(4):
+        world.sql("a", f"UPDATE things SET size = {n} WHERE id = '2'")
+        world.sync()
+    (value,) = lost_values(world.store, ["things"])
+
+    ask(world, restore, value.id)
+    world.sync()
+
+    assert [world.rows(s)["1"][:2] for s in "abc"] == [("old", 7)] * 3
+    gone = {sha for e in world.store.read(types=["segment.released"]) for sha in e.event.attributes["segments"]}
+    (first,) = world.store.read(types=["flow.run_finished"], limit=1)
+    assert gone.isdisjoint(first.event.attributes["state"]["golden"]) is older
+    assert world.store.verify_segments() == ()
 
 
 def test_a_row_somebody_made_meanwhile_is_not_overwritten_by_the_one_that_comes_back(deleted: Any) -> None:

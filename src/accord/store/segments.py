@@ -124,6 +124,15 @@ class SegmentFolder:
         """Size of a segment in bytes."""
         return self.path(sha).stat().st_size
 
+    def used(self) -> tuple[int, int]:
+        """How many segments are there, and how many bytes they take."""
+        sizes = []
+        for entry in os.scandir(self.folder) if self.folder.is_dir() else ():
+            if entry.name.endswith(_SUFFIX):
+                with contextlib.suppress(FileNotFoundError):  # a run takes some away meanwhile
+                    sizes.append(entry.stat().st_size)
+        return len(sizes), sum(sizes)
+
     def corrupt(self, sha: str) -> bool:
         """Whether the bytes of a segment no longer give its name."""
         return _sha256(self.path(sha)) != sha

@@ -13,10 +13,10 @@ from typing import Literal, Self, TypeVar
 import duckdb
 import pyarrow as pa
 
-from accord.model.errors import AccordError, UsageError
+from accord.model.errors import AccordError, DataRefused, UsageError
 from accord.model.event import Event, Head, ObjectRef, StoredEvent
 from accord.store import lease as leases
-from accord.store import log
+from accord.store import letting_go, log
 from accord.store.database import Database, Row, Rows, Transaction, Value
 from accord.store.group import GroupCommit
 from accord.store.migrate import migrate
@@ -284,13 +284,36 @@ class Store:
     def verify_segments(self) -> tuple[SegmentFault, ...]:
         """Segments the log rests on that are missing, and segments whose bytes changed; reads all of them.
 
-        One that was erased is not missing: the event that says so names the one that stands for it, which must be there.
+        One that was erased is not missing: the event that says so names the one that stands for it, which must be there. One that was
+        let go is not missed, and may be there still.
         """
-        named = {str(sha) for (sha,) in self._database.rows("SELECT DISTINCT sha FROM segment")}
         erased: dict[str, str] = dict(self._database.rows("SELECT sha, replacement FROM erased_segment"))
-        there = self._segments.names()
-        missing = [SegmentFault(sha, "missing") for sha in sorted((named | set(erased.values())) - erased.keys() - there)]
+        there, asked = self._segments.names(), set()
+        for (sha,) in self._database.rows("SELECT DISTINCT sha FROM segment"):
+            while sha not in there and sha in erased:
+                sha = erased[sha]
+            asked.add(str(sha))
+        missing = [SegmentFault(sha, "missing") for sha in sorted(asked - there)]
         return (*missing, *(SegmentFault(sha, "corrupt") for sha in sorted(there) if self._segments.corrupt(sha)))
+
+    def segments_used(self) -> tuple[int, int]:
+        """How many segments are there, and how many bytes they take; looks at each file."""
+        return self._segments.used()
+
+    def spent_segments(self, flow: str, *, at_least: int, at_most: int) -> list[str]:
+        """Segments that ``segment.released`` of the flow may name, but for those of its open intents; none when they are too few."""
+        return letting_go.spent(self._database, flow, at_least=at_least, at_most=at_most)
+
+    def remove_released(self, *, before: datetime, age_seconds: float) -> int:
+        """Take away the files of the oldest ``segment.released``, unless it is younger; returns what ``segment.removed`` has to say."""
+        return letting_go.remove_oldest(self._database, self._segments, before=before, age_seconds=age_seconds)
+
+    def has_segment(self, sha: str) -> bool:
+        """Whether the file of a segment is there, or one that stands for it."""
+        try:
+            return self.read_segment(sha).is_file()
+        except DataRefused:
+            return False
 
     def unused_segments(self) -> tuple[str, ...]:
         """Segments that no event names, in whatever attribute: left by a crash, or just written and about to be named."""

@@ -16,6 +16,7 @@ from accord.model.figure import Finding
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
+from accord.store.projections.segment import ROWS_KEPT
 from accord.store.sealing import PersonalValues
 from accord.sync.apply.guard import check_deletes, check_emptied
 from accord.sync.apply.limit import Limit, keep_held, limit_active, target_plans
@@ -52,6 +53,7 @@ from accord.sync.state.base import load_pending, load_state, load_waiting, overl
 from accord.sync.state.changes import note_due, note_quarantined, settle_due, start_due
 from accord.sync.state.finish import next_base, next_golden
 from accord.sync.state.record import append, last_finished
+from accord.sync.state.release import let_go
 from accord.sync.state.renamed import go_on
 from accord.sync.state.resume import advance, agreement, believe_written, find_moving, keep_told, note_applied, resume
 from accord.sync.state.segments import move_digests, move_state
@@ -106,7 +108,6 @@ def run_flow(
                 fold_live(cycle)
             with going_on(cycle, keep=not dry_run):
                 result = _run(cycle, limit or Limit(), dry_run=dry_run, allow_deletes=allow_deletes, whole=whole, listen=listen)
-            return result if result.flow == name else replace(result, flow=name)
         except AccordError as met:
             error = as_vanished(cycle, met)
             if not cycle.intended and not dry_run:
@@ -118,6 +119,9 @@ def run_flow(
             raise
         finally:
             close_logs(cycle)
+        if not dry_run:
+            let_go(cycle)
+        return result if result.flow == name else replace(result, flow=name)
 
 
 @contextlib.contextmanager
@@ -385,7 +389,7 @@ def _finished(
     *,
     whole: bool = True,
 ) -> None:
-    more = {} if seen is None else {"seen": seen}
+    more: dict[str, object] = {ROWS_KEPT: True} if seen is None else {ROWS_KEPT: True, "seen": seen}
     # A run limited to some keys saw the others and let them be: the next one must not take them for looked at.
     more |= {"captured_at": captured_at.isoformat()} if whole else {"limited": True}
     append(

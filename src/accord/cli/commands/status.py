@@ -35,6 +35,8 @@ def status(
         called = {old: new for new, old in kept_as(workspace.map, workspace.store).items()}
         rows = [{**row, "flow": called.get(row["flow"], row["flow"])} for row in workspace.store.table("flow_status").to_pylist()]
         flows = _flows(workspace.map, rows, clock())
+        files, size = workspace.store.segments_used()
+        released = workspace.store.table("released_segment").num_rows
         last = [s.event.attributes for s in workspace.store.read(types=["run.finished"])]
     if json:
         emit_json(
@@ -43,11 +45,14 @@ def status(
                 "head": {"seq": head.seq, "hash": head.hash, "verified": verify},
                 "steps": steps,
                 "flows": flows,
+                "segments": {"files": files, "bytes": size, "let_go": released},
                 "last_run": last[-1] if last else None,
             }
         )
         return
     out().print(f"log: {head.seq:,} events, head {head.hash[:16]}…{' (chain verified)' if verify else ''}")
+    going = f", {released:,} of them let go" if released else ""
+    out().print(f"segments: {files:,} files, {size / 1e6:,.1f} MB{going}")
     table("", ("step", "last finished"), list(steps.items()))
     if flows:
         table("", ("flow", "state", "last run", "last success", "lag", "reason"), [_shown(row) for row in flows])

@@ -40,4 +40,4 @@ def apply(tx: Transaction, events: Sequence[StoredEvent]) -> None:
             tx.run(_INSERT, flow, role, fold["until"] - 1, fold["sha"], stored.seq)
 
 
-PROJECTION = Projection("flow_state", COLUMNS, KEY, apply, types=("flow.run_finished", "flow.renamed"))
+PROJECTION = Projection("flow_state", COLUMNS, KEY, apply, types=("flow.run_finished", "flow.renamed"), indexes=(("flow", "sha"),))

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from accord.connectors.types import literal, quote
 from accord.store.folding import REMOVED, folded, is_change
+from accord.store.projections.segment import ROWS_KEPT
 from accord.store.records import CHANGES
 from accord.sync.cycle import Cycle, names, storage_type
 from accord.sync.state.record import append, last_finished
@@ -21,7 +22,21 @@ from accord.sync.state.record import append, last_finished
 _APPLIED = "SELECT seq, body FROM live_change WHERE flow = ? AND kind = 'applied' ORDER BY seq, number"
 _INTENDED = "SELECT seq, body FROM live_change WHERE flow = ? AND kind = 'intended' ORDER BY seq, number"
 _MOST_SEGMENTS = 16
-_NOT_KEPT = ("flow", "from", "run", "status", "counts", "seconds", "state", "seen", "live_folded", "live_closed", "limited", "folded")
+_NOT_KEPT = (
+    "flow",
+    "from",
+    "run",
+    "status",
+    "counts",
+    "seconds",
+    "state",
+    "seen",
+    "live_folded",
+    "live_closed",
+    "limited",
+    "folded",
+    ROWS_KEPT,
+)
 
 
 def fold_live(cycle: Cycle) -> int:
@@ -46,7 +61,8 @@ def fold_live(cycle: Cycle) -> int:
     kept = {name: value for name, value in previous.items() if name not in _NOT_KEPT}
     written = sum(len(row["targets"]) for row in rows)
     counts = {"inserted": made, "updated": written - made - gone, "deleted": gone, "changes": written, "verified": written}
-    append(cycle, "flow.run_finished", status="done", counts=counts, seconds=0.0, state=state, live_folded=int(found[-1][0]), **kept)
+    more = {**kept, ROWS_KEPT: True}
+    append(cycle, "flow.run_finished", status="done", counts=counts, seconds=0.0, state=state, live_folded=int(found[-1][0]), **more)
     return len(rows)
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from accord.connectors.types import literal, quote
 from accord.model.event import ObjectRef
+from accord.store.projections.segment import ROWS_KEPT
 from accord.sync.cycle import Cycle, key_json, storage_type
-from accord.sync.merge.conflict_list import LostValue
+from accord.sync.merge.conflict_list import LostValue, lost_row
 from accord.sync.state.base import load_segments
 from accord.sync.state.record import once_called
 
 AGAIN = "again"
 """The kind of a decision that belongs to a row which is made again; there is one for each of its values."""
-_LOOKED = 20  # states; the run that recorded the loss is the one that deleted the row, so the first one will do nearly always
+_LOOKED = (
+    20  # states of an older program; the run that recorded the loss is the one that deleted the row, so the first one will do nearly always
+)
 
 
 def last_agreed(cycle: Cycle, lost: LostValue) -> dict[str, str | None] | None:
@@ -21,7 +24,8 @@ def last_agreed(cycle: Cycle, lost: LostValue) -> dict[str, str | None] | None:
     """
     if lost.rule != "deleted" or any(s.binding.own_key for s in cycle.sides):
         return None
-    row = _found(cycle, lost)
+    kept = lost_row(cycle.store, cycle.flow.name, lost.id)
+    row = _found(cycle, lost) if kept is None else {f: kept.get(f) for f in cycle.fields if f not in cycle.keys}
     if row is None:
         return None
     row[lost.field] = lost.losing_value
@@ -54,13 +58,15 @@ def make_again(cycle: Cycle) -> None:
 
 
 def _found(cycle: Cycle, lost: LostValue) -> dict[str, str | None] | None:
+    """The same of a loss that an older program recorded without the row; the states it left are kept."""
     states: list[list[str]] = []
     runs = ["flow.run_finished", "flow.state_changed"]
     called = [ObjectRef("flow", name) for name in once_called(cycle.store, cycle.flow.name)]
     for stored in (one for about in called for one in cycle.store.read(types=runs, object=about)):
-        if stored.event.attributes["run"] == lost.run:
+        given = stored.event.attributes
+        if given["run"] == lost.run:
             break  # it moved on to a state without the row
-        if golden := (stored.event.attributes.get("state") or {}).get("golden"):
+        if (golden := (given.get("state") or {}).get("golden")) and ROWS_KEPT not in given:
             states.append(list(golden))
     rest = [f for f in cycle.fields if f not in cycle.keys]
     fields = {name: storage_type(cycle.entity, name) for name in cycle.fields}

@@ -9,10 +9,12 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+import duckdb
+
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.types import quote
 from accord.store import Store
-from accord.sync.state.base import CONFLICTS
+from accord.sync.state.base import CONFLICTS, LAST_AGREED
 
 _AS_NAMED: Mapping[str, str] = MappingProxyType({})
 # Of those that are closed there may be very many; these stand together in an index.
@@ -83,18 +85,14 @@ def lost_values(
     """
     found: list[LostValue] = []
     for flow in flows:
-        paths = [str(store.read_segment(sha)) for sha in store.flow_records(kept.get(flow, flow), "conflicts").values()]
-        if not paths:
-            continue
         with borrowed_duck() as con:
-            con.execute(f"CREATE TABLE known ({', '.join(f'{chr(34)}{c}{chr(34)} {t}' for c, t in CONFLICTS.items())})")
-            con.execute("INSERT INTO known BY NAME SELECT * FROM read_parquet($paths, union_by_name = true)", {"paths": paths})
-            packed = ", ".join(f'CAST("{c}" AS VARCHAR)' for c in _ID_PARTS)
+            if not _load(con, store, kept.get(flow, flow)):
+                continue
             # A flow that had another name is asked for, and decided about, by the one it has; the id stays that of the record.
-            columns = ", ".join("$flow" if c == "flow" else f'"{c}"' for c in CONFLICTS)
+            columns = ", ".join("$flow" if c == "flow" else f'"{c}"' for c in CONFLICTS if c != LAST_AGREED)
             rows = con.execute(
-                f"""SELECT * FROM (SELECT left(sha256(CAST(to_json([{packed}]) AS VARCHAR)), 12) AS id, {columns} FROM known
-                WHERE $key = '' OR key = $key OR list_contains(json_extract_string(key, '$.*'), $key)) WHERE starts_with(id, $id)
+                f"""SELECT id, {columns} FROM known WHERE starts_with(id, $id)
+                AND ($key = '' OR key = $key OR list_contains(json_extract_string(key, '$.*'), $key))
                 ORDER BY "at" DESC, key, field, loser, id LIMIT $limit""",
                 {"flow": flow, "key": key, "id": id, "limit": limit},
             ).fetchall()
@@ -108,6 +106,33 @@ def waiting_rows(store: Store, flow: str) -> list[dict[str, Any]]:
     for row in rows:
         row |= {name: row[name] and datetime.fromisoformat(row[name]) for name in ("opened_at", "decided_at")}
     return sorted(rows, key=lambda row: str(row["id"]))
+
+
+def lost_row(store: Store, flow: str, id: str) -> dict[str, str | None] | None:  # noqa: A002
+    """The row a value lost to a delete with, as it was agreed on before; ``None`` where an older program recorded it.
+
+    Args:
+        store: where it is kept.
+        flow: name under which the store keeps what the flow remembers.
+        id: of the recorded value.
+    """
+    with borrowed_duck() as con:
+        if not _load(con, store, flow):
+            return None
+        found = con.execute(f"SELECT {LAST_AGREED} FROM known WHERE id = ? AND {LAST_AGREED} IS NOT NULL", [id]).fetchone()
+    row: dict[str, str | None] | None = json.loads(found[0]) if found else None
+    return row
+
+
+def _load(con: duckdb.DuckDBPyConnection, store: Store, flow: str) -> bool:
+    """Table ``known`` with every recorded value of a flow and its ``id``; false when there are none."""
+    paths = [str(store.read_segment(sha)) for sha in store.flow_records(flow, "conflicts").values()]
+    if paths:
+        con.execute(f"CREATE TABLE recorded ({', '.join(f'{chr(34)}{c}{chr(34)} {t}' for c, t in CONFLICTS.items())})")
+        con.execute("INSERT INTO recorded BY NAME SELECT * FROM read_parquet($paths, union_by_name = true)", {"paths": paths})
+        packed = ", ".join(f'CAST("{c}" AS VARCHAR)' for c in _ID_PARTS)
+        con.execute(f"CREATE VIEW known AS SELECT left(sha256(CAST(to_json([{packed}]) AS VARCHAR)), 12) AS id, * FROM recorded")
+    return bool(paths)
 
 
 def open_conflicts(store: Store, flows: Sequence[str], *, key: str = "", kept: Mapping[str, str] = _AS_NAMED) -> list[OpenConflict]:

@@ -7,7 +7,7 @@ from accord.sync.cycle import Cycle, Side, join_on, key_json, names
 from accord.sync.mapping.fields import raw_name
 from accord.sync.merge.decisions import name_deciders
 from accord.sync.merge.merge import authority_of, counts, moment_of
-from accord.sync.state.base import CONFLICTS, HELD
+from accord.sync.state.base import CONFLICTS, HELD, LAST_AGREED
 
 SAME = "n.key = o.key AND n.field = o.field AND n.loser = o.loser AND n.losing_value IS NOT DISTINCT FROM o.losing_value"
 
@@ -39,12 +39,24 @@ def record_conflicts(cycle: Cycle) -> None:
         f"""
         INSERT INTO conflicts_new ({names(CONFLICTS)})
         SELECT {literal(cycle.flow.name)}, key, field, winner, loser, winning_value, losing_value, base_value, rule, $run, $at,
-            changed_by, coalesce(changed_at, $at) FROM losers n
+            changed_by, coalesce(changed_at, $at), {_last_agreed(cycle)} FROM losers n
         ANTI JOIN conflicts_new o ON {SAME} AND n.winning_value IS NOT DISTINCT FROM o.winning_value
         ANTI JOIN held0 h ON n.rule = 'human' AND n.key = h.key AND n.field = h.field
             AND n.loser = h.binding AND n.losing_value IS NOT DISTINCT FROM h.value""",
         {"run": cycle.run, "at": cycle.now},
     )
+
+
+def _last_agreed(cycle: Cycle) -> str:
+    """SQL: of a value in ``losers`` that lost to a delete, the row as it was agreed on; states before this one are not kept for ever."""
+    if not cycle.count("SELECT count(*) FROM losers WHERE rule = 'deleted'"):
+        return "NULL"
+    values = ", ".join(f"{quote(f)} := CAST({quote(f)} AS VARCHAR)" for f in cycle.fields)
+    gone = f"SELECT {names(cycle.keys)} FROM merged WHERE NOT _exists"
+    packed = f"CAST(to_json(struct_pack({values})) AS VARCHAR)"
+    agreed = f"FROM stored_golden SEMI JOIN ({gone}) {cycle.using()}"
+    cycle.make("last_agreed", f"SELECT {key_json(cycle.keys)} AS key, {packed} AS {LAST_AGREED} {agreed}")
+    return f"CASE WHEN rule = 'deleted' THEN (SELECT any_value({LAST_AGREED}) FROM last_agreed l WHERE l.key = n.key) END"
 
 
 def _lost_values(cycle: Cycle, side: Side) -> list[str]:
@@ -172,7 +184,7 @@ def record_stale(cycle: Cycle, side: Side) -> None:
     """Record rows that kept changing under our hands and were left for the next run."""
     cycle.sql(
         f"INSERT INTO conflicts_new ({names(CONFLICTS)}) SELECT {literal(cycle.flow.name)}, {key_json(cycle.keys)}, "
-        f"'', 'agreed', $loser, NULL, NULL, NULL, 'stale', $run, $at, $loser, $at "
+        f"'', 'agreed', $loser, NULL, NULL, NULL, 'stale', $run, $at, $loser, $at, NULL "
         f"FROM {side.table('done')} WHERE _status = 'stale'",
         {"run": cycle.run, "loser": side.name, "at": cycle.now},
     )

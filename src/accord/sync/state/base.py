@@ -23,6 +23,7 @@ QUARANTINE = {
 STOOD_IN = "_side"  # of a segment of ``keep_standing``: the binding
 MARKS = {"_gone": "BOOLEAN", "_settled": "BOOLEAN"}
 HELD = {"key": "VARCHAR", "field": "VARCHAR", "binding": "VARCHAR", "value": "VARCHAR"}
+LAST_AGREED = "row"  # of what lost to a delete: all fields as text, in JSON, as the row was agreed on before
 CONFLICTS = {
     "flow": "VARCHAR",
     "key": "VARCHAR",
@@ -37,6 +38,7 @@ CONFLICTS = {
     "at": "TIMESTAMPTZ",
     "changed_by": "VARCHAR",
     "changed_at": "TIMESTAMPTZ",
+    LAST_AGREED: "VARCHAR",
 }
 
 
