@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from accord.model.entity import Field
+from accord.model.errors import GuardStopped, MapError
 
 TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, region TEXT, kept INTEGER DEFAULT 1)"
 FIELDS = [Field("id", required=True), Field("name"), Field("region")]
@@ -79,6 +80,25 @@ def test_a_row_whose_condition_no_field_tells_is_left_out_once_it_is_not_shown(m
     world.sync()
 
     assert (world.sync().changed, set(world.rows("a")), world.rows("b")) == (False, {"1"}, {"1": ("Ann", "EU", 0)})
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("regio = 'EU'", r"column 'regio' of 'things' in system 'b' is gone; binding 'b' asks for it in where .* Did you mean 'region'"),
+        (
+            "CAST(name AS INTEGER) > 1",
+            r"binding 'b', where: .* cannot be told of its rows: .*'Bob'.* Expected a condition that holds or not",
+        ),
+    ],
+)
+def test_a_condition_that_cannot_be_asked_says_what_is_wrong(make_world: Any, where: str, said: str) -> None:
+    """It is a mistake of the map, or a column that went away."""
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, {"b": {"where": where}})
+    world.sql("b", "INSERT INTO things VALUES ('2', 'Bob', 'US', 1)")
+
+    with pytest.raises((GuardStopped, MapError), match=said):
+        world.sync()
 
 
 def test_a_key_that_stands_outside_of_the_condition_is_told(regions: Any) -> None:

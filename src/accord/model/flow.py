@@ -166,7 +166,8 @@ class Flow:
         metadata={"doc": "authority merge, two edits of one place of a text: the latest wins, or a person decides"},
     )
     deletes: Literal["propagate", "mark", "ignore"] = field(
-        default="propagate", metadata={"doc": "what a delete does to the other systems"}
+        default="propagate",
+        metadata={"doc": "what a delete does to the other systems: mark keeps the row and sets its field deleted_at, if it has one"},
     )
     delete_guard: str = field(
         default="20%", metadata={"doc": "largest share of rows one run may delete in a system; up to 5 rows it always may"}

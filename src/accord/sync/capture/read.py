@@ -84,7 +84,14 @@ def capture(
     rows = captured_rows(entity, side)
     if among:
         rows = f"SELECT * FROM ({rows}) SEMI JOIN {among} USING ({names(entity.key)})"
-    found = con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS {rows}").fetchone()
+    try:
+        found = con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS {rows}").fetchone()
+    except (duckdb.BinderException, duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+        if not side.binding.where:
+            raise
+        what = f"binding '{side.name}', where: {side.binding.where!r} cannot be told of its rows: {str(error).splitlines()[0].rstrip('.!')}"
+        expected = "Expected a condition that holds or not for whatever its columns may show, such as try_cast(size AS INTEGER) > 1."
+        raise MapError(f"{what}.", place=side.binding.place, expected=expected) from error
     side.rows = int(found[0]) if found else 0
     side.token = token if token == change_token(side.connector, side.binding.resource) else None
 
@@ -111,7 +118,7 @@ def captured_rows(entity: Entity, side: Side) -> str:
     """SQL of what ``cap_<index>`` holds, over the side's relation.
 
     Raises:
-        GuardStopped: the cursor column is gone.
+        GuardStopped: the cursor column is gone, or one that the condition asks for.
     """
     scanned, unread = side.columns, side.unreadable
     canonical = [
@@ -130,6 +137,13 @@ def captured_rows(entity: Entity, side: Side) -> str:
     if side.binding.changed_by and _present(side.binding.changed_by, scanned):
         kept[side.binding.changed_by] = None
     kept |= dict.fromkeys(flag(c) for c in tuple(kept) if c in unread)
+    for asked in expression_columns(side.binding.where) if side.binding.where else ():
+        if not _present(asked, scanned):
+            what = f"column '{asked}' of '{side.binding.resource}' in system '{side.binding.holder}' is gone"
+            why = f"binding '{side.name}' asks for it in where ({side.binding.place})"
+            raise GuardStopped(
+                "schema drift", f"{what}; {why}", f"{alternatives(asked, scanned)} Correct the map, or bring the column back."
+            )
     where = f"WHERE {where_known(side.binding.where, unread)}" if side.binding.where else ""
     if side.broken:
         kept |= dict.fromkeys((BROKEN, WHY_BROKEN))
@@ -164,6 +178,7 @@ def _with_columns(con: duckdb.DuckDBPyConnection, side: Side, relation: str) -> 
         return relation
     there = [row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
     mapped = [c for mapping in side.binding.fields.values() for c in mapped_columns(mapping)]
+    mapped += expression_columns(side.binding.where) if side.binding.where else ()
     columns = list({c.lower(): c for c in (*mapped, *there)}.values())
     empty = f"columnless_{side.index}"
     con.execute(f"CREATE OR REPLACE TABLE {empty} ({', '.join(f'{quote(c)} VARCHAR' for c in columns)})")
