@@ -315,22 +315,23 @@ def test_a_conflict_ends_with_its_row_and_takes_no_part_when_the_row_is_made_aga
     assert not world.sync().changed
 
 
+def row_deleted(make_world: Any) -> Any:
+    """Systems a, b and c; a deleted a row that b had just edited, and the edit lost."""
+    fields = [Field("id", required=True), Field("name", required=True), Field("size", "integer")]
+    world = make_world(dict.fromkeys("abc", TABLE), fields, {s: {"fields": MAPPED} for s in "abc"})
+    world.sql("a", INSERT)
+    world.sql("a", INSERT.replace("'1'", "'2'"))
+    world.sync()
+    world.sql("a", "DELETE FROM things WHERE id = '1'")
+    world.sql("b", "UPDATE things SET size = 7 WHERE id = '1'")
+    world.sync(allow_deletes=True)
+    return world
+
+
 @pytest.fixture
 def deleted(make_world: Any, begun_once: Any) -> Any:
-    """Systems a, b and c; a deleted a row that b had just edited, and the edit lost."""
-
-    def play() -> Any:
-        fields = [Field("id", required=True), Field("name", required=True), Field("size", "integer")]
-        world = make_world(dict.fromkeys("abc", TABLE), fields, {s: {"fields": MAPPED} for s in "abc"})
-        world.sql("a", INSERT)
-        world.sql("a", INSERT.replace("'1'", "'2'"))
-        world.sync()
-        world.sql("a", "DELETE FROM things WHERE id = '1'")
-        world.sql("b", "UPDATE things SET size = 7 WHERE id = '1'")
-        world.sync(allow_deletes=True)
-        return world
-
-    return begun_once(play)
+    """The world of ``row_deleted``."""
+    return begun_once(lambda: row_deleted(make_world))
 
 
 def test_a_value_that_lost_to_a_delete_comes_back_with_its_row_in_every_system(deleted: Any) -> None:
@@ -350,15 +351,13 @@ def test_a_value_that_lost_to_a_delete_comes_back_with_its_row_in_every_system(d
 
 
 @pytest.mark.parametrize("older", [False, True])
-def test_a_row_comes_back_after_the_states_that_held_it_were_let_go(
-    make_world: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, older: bool
-) -> None:
+def test_a_row_comes_back_after_the_states_that_held_it_were_let_go(make_world: Any, monkeypatch: pytest.MonkeyPatch, older: bool) -> None:
     """It is recorded with what it lost; an older program did not, and the states it left are kept."""
     with monkeypatch.context() as patched:
         if older:
             patched.setattr("accord.sync.run.ROWS_KEPT", "written_by_an_older_program")
             patched.setattr("accord.sync.merge.conflicts._last_agreed", lambda cycle: "NULL")
-        world = request.getfixturevalue("deleted")
+        world = row_deleted(make_world)
     monkeypatch.setattr(release, "FROM", 1)
     monkeypatch.setattr(release, "READERS_SECONDS", -60.0)
     for n in range(4):
