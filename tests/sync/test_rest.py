@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from accord.connectors.registry import open_connector
 from accord.model.entity import Entity, Field
 from accord.model.errors import DataRefused, SystemUnreachable
 from accord.model.flow import Binding, FieldMapping, Flow
+from accord.model.identity import Identity
 from accord.model.integration_map import IntegrationMap
 from accord.model.system import Resource, System
 from accord.model.values import Duration
@@ -217,3 +219,36 @@ def test_a_row_that_is_dated_ahead_hides_no_later_change(make: Any, rest_api: An
     world.sync()
 
     assert (world.rows("db")[4][0], world.rows("db")[3][0]) == ("dated ahead", "edited there")
+
+
+def test_a_row_that_the_api_hides_from_its_condition_is_none_that_comes_late(make: Any, rest_api: Any) -> None:
+    """What the API makes of a new row decides whether it meets the condition; waiting for it would be making it again and again."""
+    world = make(where="more = 'kept'")
+    first = world.sync()
+    posts = rest_api.asked("POST")
+
+    assert (first.status, first.counts["refused"], first.counts["inserted"]) == ("done", 0, 41)
+    assert (world.sync().changed, rest_api.asked("POST")) == (False, posts)
+    assert len(world.rows("db")) == 41
+
+
+def test_a_row_under_a_key_of_the_api_is_found_again_after_it_was_made(make: Any, rest_api: Any) -> None:
+    """Whose row a key of its own stands for is known before it is asked whether it is shown."""
+    world = make()
+    rest_api.rows["things"].clear()
+    mapped = {n: FieldMapping(n) for n in FIELDS if n != "id"}
+    fields = {**FIELDS, "id": Field("id", required=True)}
+    bindings = {
+        "db": Binding("db", "things", mapped, own_key="id", new_key="next"),
+        "api": Binding("api", "things", mapped, own_key="id", new_key="next"),
+    }
+    flow = Flow("things", "thing", bindings, authority={"*": "db"})
+    entity = Entity("thing", ("id",), fields, identity=Identity({}))
+    world.map = replace(world.map, entities={"thing": entity}, flows={"things": flow})
+
+    first = world.sync()
+
+    assert (first.status, first.counts["refused"], first.counts["inserted"]) == ("done", 0, 40)
+    world.sql("db", "UPDATE things SET name = 'ours' WHERE id = 4")
+    second = world.sync()
+    assert (second.counts["refused"], second.counts["updated"], world.sync().changed) == (0, 1, False)

@@ -276,9 +276,9 @@ def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, S
     for side in writing:
         cycle.progress(f"{cycle.flow.name}: reading back {side.name}")
         shown[side.name] = read_back(cycle, side)
+        resolve_only(cycle, shown[side.name], like=side.index)
         for effect, count in take_back_unshown(cycle, side, shown[side.name]).items():
             totals[effect] -= count
-        resolve_only(cycle, shown[side.name], like=side.index)
         if is_partial(side):
             refuse_hidden(cycle, side, shown[side.name])
     statuses = " UNION ALL ".join(f"SELECT _status FROM {s.table('done')}" for s in cycle.sides)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from accord.connectors.types import literal, quote
-from accord.sync.cycle import Cycle, Side, join_on, only_rows
+from accord.sync.capture.read import captured_rows
+from accord.sync.cycle import Cycle, Side, join_on, names, only_rows
+from accord.sync.mapping.outside import is_partial
 from accord.sync.state.finish import coarser
 
 _EFFECTS: Final = {"insert": "inserted", "update": "updated", "delete": "deleted"}
@@ -20,7 +23,7 @@ def take_back_unshown(cycle: Cycle, side: Side, shown: Side) -> dict[str, int]:
     """
     if not side.connector.capabilities.late:
         return {}
-    i, keys, done, cap = side.index, cycle.keys, side.table("done"), shown.table("cap")
+    i, keys, done = side.index, cycle.keys, side.table("done")
     there = f"z.{quote(keys[0])} IS NOT NULL"
     written = [c.name for c in side.written(keys) if c.name in side.codes]
     held = {f: f"z.{quote(f)} IS NOT DISTINCT FROM r.{quote(f)}" for f in side.codes if f not in keys}
@@ -35,8 +38,17 @@ def take_back_unshown(cycle: Cycle, side: Side, shown: Side) -> dict[str, int]:
         FROM {done} d JOIN (SELECT rowid AS _row, * FROM merged) m ON m._row = d._m LEFT JOIN {side.table("want")} w ON w._m = d._m
         LEFT JOIN {side.table("cap")} r ON r.rowid = coalesce(m._rid_{i}, m._qrid_{i})
         LEFT JOIN ({only_rows(cycle, shown)}) z ON {join_on(keys, "d", "z")}
-        LEFT JOIN (SELECT DISTINCT {", ".join(map(quote, keys))}, true AS _shown FROM {cap}) a ON {join_on(keys, "d", "a")}
+        LEFT JOIN (SELECT DISTINCT {names(keys)}, true AS _shown FROM {_there(cycle, shown)}) a ON {join_on(keys, "d", "a")}
         WHERE d._status = 'done' AND CASE d._op WHEN 'insert' THEN a._shown IS NULL
             WHEN 'update' THEN {there} AND ({as_it_was}) ELSE {there} AND ({same}) END""")
+    if is_partial(side) and side.binding.own_key:  # whose the rows are that the condition leaves out is not known
+        cycle.sql("DELETE FROM unshown WHERE _op = 'insert'")
     cycle.sql(f"UPDATE {done} SET _status = 'refused', _reason = {literal(_WHY)} FROM unshown u WHERE {done}._m = u._m")
     return {_EFFECTS[str(op)]: int(str(n)) for op, n in cycle.sql("SELECT _op, count(*) FROM unshown GROUP BY _op")}
+
+
+def _there(cycle: Cycle, shown: Side) -> str:
+    """The rows that were read back, those outside of the binding's condition among them: they were made, and have not come late."""
+    if not shown.binding.where:
+        return shown.table("cap")
+    return f"({captured_rows(cycle.entity, replace(shown, binding=replace(shown.binding, where='')))})"
