@@ -264,3 +264,16 @@ def test_a_binding_that_seems_to_be_renamed_is_no_first_contact_without_a_word(t
 def test_a_change_of_type_is_told_by_whether_all_old_values_fit(was: str, is_: str, kind: str) -> None:
     """Only a type that may not hold what it held is a danger."""
     assert [c[3] for c in changed_types({"c": was}, {"c": is_})] == ([kind] if kind else [])
+
+
+def test_who_changed_a_row_is_not_asked_of_a_column_that_is_not_there(make_world: Any) -> None:
+    """A mistyped name would leave every lost value without its author, and nobody would know why."""
+    table = "CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT, editor TEXT)"
+    world = make_world(dict.fromkeys("ab", table), [Field("id", "integer"), Field("name")], {"a": {"changed_by": "edtor"}})
+    world.sql("a", "INSERT INTO things VALUES (1, 'one', 'ann')")
+
+    (found,) = world.sync().findings
+
+    assert (found.kind, found.severity) == ("missing_column", "warning")
+    assert "no column 'edtor', which changed_by names" in found.sentence
+    assert "Did you mean 'editor'?" in found.sentence

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from accord.connectors.protocol import Shaped
 from accord.connectors.types import quote
-from accord.model.errors import GuardStopped, UnknownName
+from accord.model.errors import GuardStopped, UnknownName, alternatives
 from accord.model.figure import Finding
 from accord.sync.capture.read import lost_column, unmapped_columns
 from accord.sync.cycle import Cycle, Side
@@ -101,8 +101,19 @@ def judge_drift(cycle: Cycle, previous: Mapping[str, Any]) -> None:
             what = ", ".join(f"'{c}'" for c in new)
             sentence = f"{subject} has new columns {what}, which no field is mapped to. Map them, or leave them."
             cycle.findings.append(Finding("new_column", subject, sentence, "info", len(new), new))
+        _author_known(cycle, side, subject)
     cycle.shapes = now
     _judge_names(cycle, previous.get("columns"))
+
+
+def _author_known(cycle: Cycle, side: Side, subject: str) -> None:
+    """Whether the column that names who changed a row is there; where columns show with their first value, it may still come."""
+    column = side.binding.changed_by
+    if not column or side.connector.capabilities.sparse or any(c.lower() == column.lower() for c in side.columns):
+        return
+    sentence = f"{subject} has no column '{column}', which changed_by names: who changed a row is told as '{side.name}'."
+    near = alternatives(column, side.columns)
+    cycle.findings.append(Finding("missing_column", subject, f"{sentence} {near}".strip(), "warning", 1, (column,)))
 
 
 def _judge_names(cycle: Cycle, before: object) -> None:
