@@ -15,17 +15,20 @@ def leave_pandas() -> None:
     """
     if "pandas" in sys.modules:
         return
-    sys.meta_path.insert(0, _NoPandas)
+    sys.meta_path.insert(0, NoPandas)
     try:
         pa.array([])
     finally:
-        sys.meta_path.remove(_NoPandas)
+        sys.meta_path.remove(NoPandas)
 
 
-class _NoPandas:
+class NoPandas:
+    """Finds no pandas, as a plain installation holds none."""
+
     __name__: ClassVar = "accord without pandas"
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> None:
+        """Leave all other modules to the finders behind this one."""
         if name == "pandas":
             raise ModuleNotFoundError(name, name=name)

@@ -1,7 +1,7 @@
 """Rows that come as Arrow batches, written as Parquet from where they are, in a form that costs little to write.
 
 DuckDB gathers rows in memory of its own, tries a dictionary for each column and compresses every page. Here numbers are told as
-differences, texts are compressed with snappy, and all else is left as it is: half of the CPU, for files half as large again.
+differences, texts are compressed with snappy, and all else is left as it is: half of the CPU, for files a third larger.
 """
 
 from __future__ import annotations

@@ -389,7 +389,7 @@ def _finished(
     *,
     whole: bool = True,
 ) -> None:
-    more: dict[str, object] = {ROWS_KEPT: True} if seen is None else {ROWS_KEPT: True, "seen": seen}
+    more: dict[str, object] = {ROWS_KEPT: True} | ({} if seen is None else {"seen": seen})
     # A run limited to some keys saw the others and let them be: the next one must not take them for looked at.
     more |= {"captured_at": captured_at.isoformat()} if whole else {"limited": True}
     append(

@@ -33,16 +33,16 @@ def take_back_unshown(cycle: Cycle, side: Side, shown: Side) -> dict[str, int]:
     }
     as_it_was = " AND ".join(f"coalesce(NOT list_contains(d._set, {literal(f)}) OR {late[f]}, false)" for f in written) or "false"
     same = " AND ".join(held.values()) or "true"
+    # Under keys of the system nobody knows whose the rows are that a condition leaves out, and so which of them are missing.
+    missing = "false" if is_partial(side) and side.binding.own_key else "a._shown IS NULL"
     cycle.sql(f"""
         CREATE OR REPLACE TEMP TABLE unshown AS SELECT d._m, d._op
         FROM {done} d JOIN (SELECT rowid AS _row, * FROM merged) m ON m._row = d._m LEFT JOIN {side.table("want")} w ON w._m = d._m
         LEFT JOIN {side.table("cap")} r ON r.rowid = coalesce(m._rid_{i}, m._qrid_{i})
         LEFT JOIN ({only_rows(cycle, shown)}) z ON {join_on(keys, "d", "z")}
         LEFT JOIN (SELECT DISTINCT {names(keys)}, true AS _shown FROM {_there(cycle, shown)}) a ON {join_on(keys, "d", "a")}
-        WHERE d._status = 'done' AND CASE d._op WHEN 'insert' THEN a._shown IS NULL
+        WHERE d._status = 'done' AND CASE d._op WHEN 'insert' THEN {missing}
             WHEN 'update' THEN {there} AND ({as_it_was}) ELSE {there} AND ({same}) END""")
-    if is_partial(side) and side.binding.own_key:  # whose the rows are that the condition leaves out is not known
-        cycle.sql("DELETE FROM unshown WHERE _op = 'insert'")
     cycle.sql(f"UPDATE {done} SET _status = 'refused', _reason = {literal(_WHY)} FROM unshown u WHERE {done}._m = u._m")
     return {_EFFECTS[str(op)]: int(str(n)) for op, n in cycle.sql("SELECT _op, count(*) FROM unshown GROUP BY _op")}
 

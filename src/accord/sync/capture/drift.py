@@ -19,7 +19,7 @@ from accord.connectors.protocol import Shaped
 from accord.connectors.types import quote
 from accord.model.errors import GuardStopped, UnknownName, alternatives
 from accord.model.figure import Finding
-from accord.sync.capture.read import lost_column, unmapped_columns
+from accord.sync.capture.read import lost_column, present, unmapped_columns
 from accord.sync.cycle import Cycle, Side
 from accord.sync.mapping.fields import compile_field, mapped_columns
 
@@ -109,7 +109,7 @@ def judge_drift(cycle: Cycle, previous: Mapping[str, Any]) -> None:
 def _author_known(cycle: Cycle, side: Side, subject: str) -> None:
     """Whether the column that names who changed a row is there; where columns show with their first value, it may still come."""
     column = side.binding.changed_by
-    if not column or side.connector.capabilities.sparse or any(c.lower() == column.lower() for c in side.columns):
+    if not column or side.connector.capabilities.sparse or present(column, side.columns):
         return
     sentence = f"{subject} has no column '{column}', which changed_by names: who changed a row is told as '{side.name}'."
     near = alternatives(column, side.columns)

@@ -67,7 +67,7 @@ def capture(
         mapping = side.binding.fields.get(name)
         if mapping is None or name in side.withheld:
             continue
-        absent = [c for c in mapped_columns(mapping) if not _present(c, scanned)]
+        absent = [c for c in mapped_columns(mapping) if not present(c, scanned)]
         if absent:
             lacking += absent
             if drift == "stop" or name in entity.key:
@@ -125,20 +125,20 @@ def captured_rows(entity: Entity, side: Side) -> str:
         f"CAST({known_read(side.codes[n], unread) if n in side.codes else 'NULL'} AS {storage_type(entity, n)}) AS {quote(n)}"
         for n in entity.fields
     ]
-    kept = dict.fromkeys(c for code in side.codes.values() for c in (*code.needs, code.column) if c and _present(c, scanned))
+    kept = dict.fromkeys(c for code in side.codes.values() for c in (*code.needs, code.column) if c and present(c, scanned))
     if side.binding.cursor:
-        if not _present(side.binding.cursor, scanned):
+        if not present(side.binding.cursor, scanned):
             raise GuardStopped(
                 "schema drift",
                 f"cursor column '{side.binding.cursor}' of '{side.name}' is gone",
                 alternatives(side.binding.cursor, scanned),
             )
         kept[side.binding.cursor] = None
-    if side.binding.changed_by and _present(side.binding.changed_by, scanned):
+    if side.binding.changed_by and present(side.binding.changed_by, scanned):
         kept[side.binding.changed_by] = None
     kept |= dict.fromkeys(flag(c) for c in tuple(kept) if c in unread)
     for asked in expression_columns(side.binding.where) if side.binding.where else ():
-        if not _present(asked, scanned):
+        if not present(asked, scanned):
             what = f"column '{asked}' of '{side.binding.resource}' in system '{side.binding.holder}' is gone"
             why = f"binding '{side.name}' asks for it in where ({side.binding.place})"
             raise GuardStopped(
@@ -240,7 +240,8 @@ def created_columns(entity: Entity, side: Side) -> tuple[dict[str, CanonicalType
     return columns, tuple(key)
 
 
-def _present(column: str, scanned: Mapping[str, str]) -> bool:
+def present(column: str, scanned: Mapping[str, str]) -> bool:
+    """Whether a column is there, in whatever case the map spells it."""
     return column in scanned or column.lower() in {c.lower() for c in scanned}
 
 

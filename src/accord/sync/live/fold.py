@@ -22,21 +22,7 @@ from accord.sync.state.record import append, last_finished
 _APPLIED = "SELECT seq, body FROM live_change WHERE flow = ? AND kind = 'applied' ORDER BY seq, number"
 _INTENDED = "SELECT seq, body FROM live_change WHERE flow = ? AND kind = 'intended' ORDER BY seq, number"
 _MOST_SEGMENTS = 16
-_NOT_KEPT = (
-    "flow",
-    "from",
-    "run",
-    "status",
-    "counts",
-    "seconds",
-    "state",
-    "seen",
-    "live_folded",
-    "live_closed",
-    "limited",
-    "folded",
-    ROWS_KEPT,
-)
+_NOT_KEPT = ("flow", "from", "run", "status", "counts", "seconds", "state", "seen", "live_folded", "live_closed", "limited", "folded")
 
 
 def fold_live(cycle: Cycle) -> int:

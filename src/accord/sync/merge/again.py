@@ -12,9 +12,8 @@ from accord.sync.state.record import once_called
 
 AGAIN = "again"
 """The kind of a decision that belongs to a row which is made again; there is one for each of its values."""
-_LOOKED = (
-    20  # states of an older program; the run that recorded the loss is the one that deleted the row, so the first one will do nearly always
-)
+# States of an older program; the run that recorded the loss is the one that deleted the row, so the first one will do nearly always.
+_LOOKED = 20
 
 
 def last_agreed(cycle: Cycle, lost: LostValue) -> dict[str, str | None] | None:
