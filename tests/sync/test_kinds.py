@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import psycopg
 
 from accord.connectors.registry import open_connector
@@ -136,3 +138,57 @@ def test_a_value_that_a_system_cannot_hold_is_refused_there_and_stays_elsewhere(
     assert [(r.counts["inserted"], r.counts["updated"], r.counts["refused"]) for r in results] == [(2, 0, 1), (0, 0, 1), (0, 0, 2)]
     assert any("SQLite has no NaN" in f.sentence for f in results[0].findings)
     assert held == {"1": "NaN", "2": "NaN", "3": "-Infinity"}
+
+
+def test_a_workbook_shows_numbers_and_dates_where_a_cell_holds_all_of_them(tmp_path: Path) -> None:
+    """Texts that look like numbers do not sum; a number with more digits than Excel has would come back as another one."""
+    kinds = {
+        "id": "text", "n": "integer", "amount": "number(12,2)", "long": "number(30,2)", "d": "double", "due": "date", "at": "timestamp",
+        "done": "boolean", "code": "text", "label": "number(9,3)",
+    }  # fmt: skip
+    rows = [
+        ("007", 5, "12.50", "12345678901234.50", 0.1 + 0.2, "2024-02-29", "2024-02-29 10:00:00", 1, "00123", "1.5"),
+        ("2", 9007199254740993, "0.10", "1234567890123456.70", 3.0, "1890-01-01", "2024-02-29 23:59:59.123456", 0, "12.50", "2"),
+        ("3", None, "-1000000.00", "1000000000000000000.00", -1e300, "9999-12-31", "1999-12-31 00:00:00", None, "2024-01-01", None),
+    ]
+    with sqlite3.connect(tmp_path / "l.db") as db:
+        db.execute(
+            "CREATE TABLE things (id TEXT PRIMARY KEY, n, amount TEXT, long TEXT, d DOUBLE, due TEXT, at TEXT, done, code TEXT, label TEXT)"
+        )
+        db.executemany(f"INSERT INTO things VALUES ({', '.join('?' * len(kinds))})", rows)
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "things"
+    sheet.append(list(kinds))
+    sheet.append(["007", 5, None, None, 1.1, *[None] * 4, "1"])
+    sheet["I2"].number_format, sheet["J2"].number_format, sheet["C2"].number_format = "yyyy-mm-dd", "@", "yyyy-mm-dd"
+    other = book.create_sheet("other")
+    other.append([0, 0])
+    other["A1"]._value, other["B1"]._value = "0.30000000000000004", "12345678901234567"  # as other programs write them
+    book.save(tmp_path / "b.xlsx")
+    columns = {"n": "integer", "done": "boolean"}
+    systems = {
+        "lite": System("lite", "sqlite", "l.db", resources={"things": Resource("things", columns=columns)}),
+        "book": System("book", "xlsx", "b.xlsx", resources={"things": Resource("things", key=("id",))}),
+    }
+    fields = {n: Field(n, kind) for n, kind in kinds.items()}
+    bindings = {n: Binding(n, "things", {f: FieldMapping(f) for f in fields}) for n in systems}
+    entity = Entity("thing", ("id",), fields)
+    map_ = IntegrationMap("test", systems=systems, entities={"thing": entity}, flows={"things": Flow("things", "thing", bindings)})
+    connectors: dict[str, Any] = {n: open_connector(s, base=tmp_path) for n, s in systems.items()}
+
+    with open_store(tmp_path / "store.db", segments=tmp_path / "segments") as store:
+        results = [run_flow(map_, "things", connectors, store, run=f"r{n}", now=NOW, whole=True) for n in (1, 2)]
+        proof = reconcile(map_, "things", connectors, store, run="r3", now=NOW)
+
+    after = openpyxl.load_workbook(tmp_path / "b.xlsx")
+    cells = [list(row) for row in after["things"].iter_rows(min_row=2, values_only=True)]
+    assert cells == [
+        ["007", 5, 12.5, 12345678901234.5, 0.1 + 0.2, datetime(2024, 2, 29), datetime(2024, 2, 29, 10), True, "00123", "1.500"],
+        ["2", "9007199254740993", 0.1, "1234567890123456.70", 3, "1890-01-01", "2024-02-29T23:59:59.123456Z", False, "12.50", "2.000"],
+        ["3", None, -1000000, 1e18, -1e300, datetime(9999, 12, 31), datetime(1999, 12, 31), None, "2024-01-01", None],
+    ]
+    assert [cell.value for cell in after["other"][1]] == [0.1 + 0.2, 12345678901234567]
+    assert [r.counts["verified"] for r in results] == [3, 0]
+    assert not any(results[1].counts.values())
+    assert proof.agrees, proof.differences.to_pylist()

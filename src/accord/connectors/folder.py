@@ -61,6 +61,10 @@ class Folder(ABC):
         found = [row[0] for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0] != LINE and not is_flag(row[0])]
         return tuple(ColumnDescription(name, "text", CanonicalType.parse(given.get(name, "text"))) for name in found)
 
+    def compared(self, con: duckdb.DuckDBPyConnection, table: str, batch: ChangeBatch) -> dict[str, CanonicalType]:
+        """The columns of the file, and as what the values of each are compared with those of a batch."""
+        return {c.name: c.type for c in self.columns(con, table, batch.resource)}
+
     def refusals(self, con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[int, str]:
         """Rows of the batch that this format cannot hold, each with the reason."""
         return misfits(con, staged)
@@ -113,8 +117,7 @@ class Folder(ABC):
         """Write the changed rows into a copy of the file and put it in the file's place; unchanged rows stay as they are."""
         with borrowed_duck(threads=2) as con, folder_lock(self._existing_folder()):
             stamp = self._load(con, batch.resource, "current_rows")
-            columns = self.columns(con, "current_rows", batch.resource)
-            known = {c.name: c.type for c in columns}
+            known = self.compared(con, "current_rows", batch)
             for name in (*batch.key, *batch.columns):
                 if name not in known and not self.open_columns:
                     raise UnknownName("column", name, known, holder=f"the batch for '{self.system.name}.{batch.resource}'")

@@ -32,7 +32,7 @@ class ChangeBatch:
     and the batch does not name are left alone. With ``gives`` the system itself gives that key column its value, in rows to insert that
     have none; only a connector that is ``Giving`` is asked to. With ``free`` the rows to insert have keys that were nobody's: a row that
     stands under one all the same is somebody else's whatever it shows, so that the insert is *stale*; not so for a connector that cannot
-    tell its own tries from others'.
+    tell its own tries from others'. ``types`` says of columns whose values come as text, because the system has no types, what they are.
     """
 
     resource: str
@@ -42,6 +42,7 @@ class ChangeBatch:
     batch_id: str
     gives: str = ""
     free: bool = False
+    types: Mapping[str, CanonicalType] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from accord.connectors.decide import ROW, Staged
 from accord.connectors.file_merge import LINE
 from accord.connectors.files import Stamp, existing_file, replace_file
 from accord.connectors.folder import Folder
-from accord.connectors.protocol import Capabilities
+from accord.connectors.protocol import Capabilities, ChangeBatch
 from accord.connectors.types import quote
 from accord.connectors.xlsx_cells import as_cell, cannot_hold, cell_text
 from accord.model.errors import DataRefused, SystemUnreachable, UnknownName
@@ -48,6 +48,8 @@ _DAMAGED = (
     NotImplementedError,
     OverflowError,
 )
+_GENERAL: Final = "General"
+_AS_TEXT: Final = "@"
 _EXPECTED = "an Excel workbook (.xlsx)"
 _PROLOG_BYTES = 64_000  # a definition of entities stands before the first element
 _ASIDE = re.compile(rb"<!--.*?-->|<\?.*?\?>|^[\xef\xbb\xbf\xfe\xff]+", re.DOTALL)
@@ -55,8 +57,10 @@ _NO_ELEMENT = re.compile(rb"\s*(<!DOCTYPE|[^<\s]|<[^A-Za-z_])")
 
 
 class XlsxConnector(Folder):
-    """One workbook. Numbers are text with every digit Excel has, dates ISO 8601, formulas the value last calculated.
+    """One workbook. Numbers are read as text with every digit Excel has, dates as ISO 8601, formulas as the value last calculated.
 
+    Written are numbers, dates and booleans where the field is one and a cell holds all of it: a decimal of more than 15 digits, a time with
+    less than milliseconds and everything in a column that is formatted as text stay text. Times are in UTC, or in the binding's time zone.
     A workbook with charts, pictures, pivot tables or macros can be read; it is not written, because they would be lost.
     """
 
@@ -115,15 +119,12 @@ class XlsxConnector(Folder):
             sheet = book[self._sheet(staged.batch.resource)]
             header = self._header([cell.value for cell in sheet[1]], staged.batch.resource)
             place = {name: header.index(name) + 1 for name in names}
-            example = {name: _example(sheet, column) for name, column in place.items()}
+            examples = {name: _example(sheet, column) for name, column in place.items()}
             free = last[0] + 1 if last else 2
             for line, is_new, *values in changed:
                 row, free = (free, free + 1) if is_new else (line, free)
                 for name, value in zip(names, values, strict=True):
-                    cell = sheet.cell(row, place[name])
-                    cell.value = as_cell(value, staged.given[name], example[name])
-                    if isinstance(cell.value, str):
-                        cell.data_type = "s"  # text that begins with = is no formula
+                    _fill(sheet.cell(row, place[name]), value, staged.types[name], examples[name])
             for (line,) in deleted:
                 sheet.delete_rows(line)
             _save(book, target)
@@ -146,6 +147,11 @@ class XlsxConnector(Folder):
             _save(book, aside)
 
         replace_file(self.workbook, self.system.name, write, expected=Stamp.of(self.workbook) if self.workbook.exists() else None)
+
+    def compared(self, con: duckdb.DuckDBPyConnection, table: str, batch: ChangeBatch) -> dict[str, CanonicalType]:
+        """By value, since 12.50 comes back from a number as 12.5."""
+        known = super().compared(con, table, batch)
+        return {name: batch.types.get(name, type_) if type_.name == "text" else type_ for name, type_ in known.items()}
 
     def refusals(self, con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[int, str]:
         """Texts that a cell cannot hold."""
@@ -223,6 +229,11 @@ class XlsxConnector(Folder):
 
 
 def _save(book: Any, target: Path) -> None:
+    for sheet in book.worksheets:
+        for cell in sheet._cells.values():
+            value = cell.value
+            if type(value) in (int, float) and float(f"{value:.16g}") != value:
+                cell._value = repr(value)  # openpyxl writes 16 digits of a number; a text in its place goes out as it is
     # By way of memory: openpyxl leaves the archive open when the disk is full, and its end would then complain by itself.
     buffer = io.BytesIO()
     book.save(buffer)
@@ -230,9 +241,21 @@ def _save(book: Any, target: Path) -> None:
 
 
 def _example(sheet: Any, column: int) -> Any:
-    """The first value of a column that is not empty."""
-    values = sheet.iter_rows(min_row=2, min_col=column, max_col=column, values_only=True)
-    return next((row[0] for row in values if row[0] is not None), None)
+    """The first cell of a column that is not empty."""
+    cells = sheet.iter_rows(min_row=2, min_col=column, max_col=column)
+    return next((row[0] for row in cells if row[0].value is not None), None)
+
+
+def _fill(cell: Any, value: str | None, type_: CanonicalType, example: Any) -> None:
+    """Put a value into a cell, in the format its column has."""
+    if example is not None and cell.number_format == _GENERAL:
+        cell.number_format = example.number_format
+    as_text = cell.number_format == _AS_TEXT  # what its users made a column of texts stays one
+    cell.value = value if as_text else as_cell(value, type_, example.value if example is not None else None)
+    if isinstance(cell.value, str):
+        cell.data_type = "s"  # text that begins with = is no formula
+    elif isinstance(cell.value, (int, float)) and cell.is_date:
+        cell.number_format = _GENERAL  # it would be read as a date
 
 
 def _refuse_definitions(path: Path, archive: zipfile.ZipFile) -> None:

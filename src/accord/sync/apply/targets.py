@@ -7,11 +7,14 @@ import pyarrow as pa
 from accord.connectors.decide import ROW
 from accord.connectors.protocol import OLD, OP, ChangeBatch
 from accord.connectors.types import literal, quote
+from accord.model.types import CanonicalType
 from accord.sync.cycle import Cycle, Side, join_on, names
 from accord.sync.identity.own_key import GIVEN, NEXT, gives_keys
-from accord.sync.mapping.fields import FieldCode, column_writes, raw_name
+from accord.sync.mapping.fields import FieldCode, column_writes, raw_name, written_type
 from accord.sync.mapping.itself import holds_itself, lost, read_back
 from accord.sync.mapping.outside import is_partial, outside_rows
+
+_KEYS_ALIKE = frozenset({"integer", "date", "uuid"})  # of which a key's text stays the same when it is held as one
 
 
 def plan_target(cycle: Cycle, side: Side) -> None:
@@ -198,7 +201,21 @@ def make_batch(cycle: Cycle, side: Side, batch_id: str) -> ChangeBatch | None:
         f"SELECT {', '.join(picked)} FROM {side.table('plan')} WHERE _unfit IS NULL ORDER BY {names(cycle.keys)}"
     ).to_arrow_table()
     free = side.binding.new_key == NEXT
-    return ChangeBatch(side.binding.resource, key, columns, rows, batch_id, _given_column(side), free) if rows.num_rows else None
+    if not rows.num_rows:
+        return None
+    return ChangeBatch(side.binding.resource, key, columns, rows, batch_id, _given_column(side), free, _text_types(cycle, side))
+
+
+def _text_types(cycle: Cycle, side: Side) -> dict[str, CanonicalType]:
+    """What the texts that are written to columns of texts are, where the mapping does not make other texts of them."""
+    found = {}
+    for name in (*cycle.keys, *(c.name for c in side.written(cycle.keys))):
+        mapping, column = side.binding.fields.get(name), side.codes[name].column
+        if mapping is not None and _type(side, column) == "VARCHAR":
+            type_ = written_type(cycle.entity.fields[name], mapping)
+            if type_.name != "text" and (name not in cycle.keys or type_.name in _KEYS_ALIKE):
+                found[column] = type_
+    return found
 
 
 def _given_column(side: Side) -> str:

@@ -169,6 +169,15 @@ def compile_field(field: Field, mapping: FieldMapping, binding: Binding, columns
     return FieldCode(field.name, column, read, broken, reason, written, needs, readable, writable)
 
 
+def written_type(field: Field, mapping: FieldMapping) -> CanonicalType:
+    """What the values written to the mapping's column are; ``text`` where the map makes texts of its own of them."""
+    type_ = CanonicalType.parse(field.type)
+    other = (mapping.codes, mapping.lookup, mapping.split, mapping.join, mapping.read, mapping.write, mapping.value, mapping.format)
+    if any(other) or mapping.separator or field.separator:
+        return CanonicalType("text")
+    return CanonicalType("integer") if type_.name == "timestamp" and mapping.unit in _EPOCHS else type_
+
+
 def column_writes(codes: Iterable[FieldCode]) -> dict[str, tuple[str, list[str]]]:
     """Each column that is written: the SQL of its value, and the fields it holds (a part of)."""
     found: dict[str, tuple[str, list[str]]] = {}
