@@ -162,23 +162,24 @@ def known_connectors() -> Mapping[str, tuple[str, ...]]:
 
 
 class _Options(OptionsByKind):
-    """The options of each kind that declares them; as above."""
+    """The options of each kind, none where it declares none; as above."""
 
     def __getitem__(self, name: str) -> tuple[Mapping[str, Collection[str]], Mapping[str, Collection[str]]]:
-        found = getattr(None if name == OWN_TASKS else connector_kind(name), "known_options", None)
-        if not isinstance(found, KnownOptions):
+        kind = _own_tasks() if name == OWN_TASKS else connector_kind(name)
+        if kind is None:
             raise KeyError(name)
+        found = getattr(kind, "known_options", KnownOptions({}, {}))
         return found.system, found.resource
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, kind in connector_kinds().items() if hasattr(kind, "known_options"))
+        return iter(_Offered())
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(_Offered())
 
 
 def known_options() -> OptionsByKind:
-    """What a map may say under ``options``, of the kinds that declare it."""
+    """What a map may say under ``options``, by kind of system."""
     return _Options()
 
 

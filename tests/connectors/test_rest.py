@@ -536,13 +536,19 @@ def test_a_mistyped_option_of_an_api_is_found_before_a_run_asks_for_it(tmp_path:
     head = "name: shop\nsystems:\n  crm:\n    connector: rest\n    at: http://127.0.0.1:9\n"
     options = "    options:\n      auth: beerer\n      header.X-Tenant: 7\n      rate: 5/s\n      pages: ${env:PAGES}\n"
     list_ = "    resources:\n      items:\n        key: [id]\n        options:\n          pages: curser\n          cursor_pth: next\n"
-    (tmp_path / "map.yaml").write_text(f"{head}{options}{list_}  files: {{connector: csv, at: ., options: {{seperator: x}}}}\n")
+    files = "  files: {connector: csv, at: ., options: {seperator: x}, resources: {a: {options: {quote: x}}}}\n"
+    none = "  {0}: {{connector: {0}, at: x, options: {{lag: 1m}}, resources: {{a: {{options: {{b: c}}}}}}}}\n"
+    kinds = ("accord", "duckdb", "jsonl", "mysql", "parquet", "postgresql", "sqlite", "xlsx")
+    (tmp_path / "map.yaml").write_text(head + options + list_ + files + "".join(none.format(kind) for kind in kinds))
 
     found = lint(tmp_path / "map.yaml", known_connectors=known_connectors(), known_options=known_options())
 
-    assert [(p.place.line, p.expected.rpartition("Did you mean ")[2]) for p in found] == [
+    assert [(p.place.line, p.expected.rpartition("Did you mean ")[2]) for p in found if p.place.line < 18] == [
         (7, "'bearer'?"),
         (15, "'cursor'?"),
         (16, "'cursor_path'?"),
+        (17, "It is one of the system: write it under the system's own options:."),
         (17, "'separator'?"),
     ]
+    others = [(p.place.line, p.expected) for p in found if p.place.line > 17]
+    assert others == [(18 + n, f"Connector '{kind}' takes no options here: leave it out.") for n, kind in enumerate(kinds) for _ in (1, 2)]

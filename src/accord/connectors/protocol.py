@@ -132,6 +132,8 @@ class Connector(Protocol):
 class KnownOptions:
     """What a map may say under ``options`` of a system of some kind, and of a resource of it; a kind declares it as ``known_options``.
 
+    Of a kind that declares nothing a map may say nothing there: what no connector reads would be a word without effect.
+
     Args:
         system: option: the values it may have; none: any. ``header.*`` stands for every name that begins so.
         resource: the same of a resource.
