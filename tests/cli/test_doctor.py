@@ -118,6 +118,25 @@ def test_what_a_flow_that_is_gone_from_the_map_left_in_a_system_is_named_and_end
     assert (small.json("sync", folder)[1]["findings"], small.json("doctor", folder)[0]) == ([], 0)
 
 
+def test_the_feeds_of_another_map_on_the_same_store_are_not_left(small: Any) -> None:
+    """Ended by a map that knows nothing of them, they would make every row of the other one's flows be compared anew."""
+    path, folder = small.folder / "map.yaml", str(small.folder)
+    path.write_text(path.read_text().replace("size: size}}", "size: size}, capture: cdc}"))
+    assert small.call("sync", folder)[0] == 0
+    second = small.folder / "second" / "map.yaml"
+    second.parent.mkdir()
+    head = path.read_text().split("flows:")[0].replace("name: small", "name: second").replace("at: ", f"at: {folder}/")
+    second.write_text(head)
+
+    told = small.json("sync", str(second), "--workspace", folder)[1]["findings"]
+    code, answer = small.json("doctor", str(second), "--workspace", folder, "--drop-feeds")
+
+    feeds = [(c["status"], c["detail"]) for c in answer["checks"] if c["name"].startswith("feed of")]
+    assert (told, code) == ([], 0)
+    assert [(status, "of map 'small'" in detail) for status, detail in feeds] == [("ok", True)] * 2
+    assert len(small.sql("a", "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '%accord_outbox%'")) == 1
+
+
 def test_a_feed_of_a_system_that_is_gone_from_the_map_is_looked_for_by_hand(small: Any) -> None:
     """Accord has no address of it any more, but knows the name; told once it is not told again."""
     path, folder = small.folder / "map.yaml", str(small.folder)

@@ -73,6 +73,9 @@ class KeptFeeds:
         of = f"flow '{own.flow}', binding '{own.binding}'"
         if is_read(self._map, own, system):
             return name, "failed" if feed.lost else "ok", f"{detail}; of {of}"
+        if own.map:
+            todo = "accord doctor says more with that map; drop it by hand if that map is no more"
+            return name, "failed" if feed.lost else "ok", f"{detail}; of {of} of map '{own.map}': {todo}"
         self._missed.pop(own.name, None)
         if not self._drop or not isinstance(connector, Logged):
             todo = "Take it down with --drop-feeds, before it fills the disk"

@@ -403,6 +403,7 @@ def _finished(
         covers=list(cycle.flow.covers),
         columns=columns,
         shapes=shapes or {},
+        map=cycle.map.name,
         contract={"entity": cycle.entity.name, "version": cycle.entity.version},
         **cycle.notes,
         **more,

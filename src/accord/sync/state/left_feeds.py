@@ -2,6 +2,7 @@
 
 A flow or binding that is gone from the map has no run that could take its feed down, and the map no longer says in which system it is. But
 feeds bear names that are made of the store, the flow and the binding, so that in every system those of this store are known, and no other.
+Several maps may share a store: what a flow of another map reads is not left, though this map knows nothing of it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class OwnFeed:
     name: str
     flow: str
     binding: str
+    map: str = ""  # the other map whose flow it is; empty: the one at hand
 
 
 def own_feeds(map: IntegrationMap, store: Store) -> tuple[OwnFeed, ...]:  # noqa: A002 - the word of the glossary
@@ -41,7 +43,8 @@ def own_feeds(map: IntegrationMap, store: Store) -> tuple[OwnFeed, ...]:  # noqa
     bindings = {b for flow in map.flows.values() for b in flow.bindings}
     bindings |= {b for flow in flows for b in last_of(store, flow).get("positions", {})}
     bindings |= {str(role).partition(":")[2] for (role,) in store.rows("SELECT DISTINCT role FROM flow_state WHERE role LIKE 'base:%'")}
-    return tuple(OwnFeed(feed_called(store_name, flow, b), flow, b) for flow in sorted(flows) for b in sorted(bindings))
+    others = {flow: _other_map(map, store, flow) for flow in flows}
+    return tuple(OwnFeed(feed_called(store_name, flow, b), flow, b, others[flow]) for flow in sorted(flows) for b in sorted(bindings))
 
 
 def is_read(map: IntegrationMap, feed: OwnFeed, system: str) -> bool:  # noqa: A002
@@ -60,7 +63,7 @@ def left_feeds(map: IntegrationMap, store: Store) -> tuple[OwnFeed, ...]:  # noq
     for flow in _known(store) if store_name else ():
         now = map.flows.get(flow)
         places = {b: p for b, p in last_of(store, flow).get("positions", {}).items() if not (now and b in now.bindings)}
-        if not places or any(f.renamed_from == flow for f in map.flows.values()):
+        if not places or _other_map(map, store, flow) or any(f.renamed_from == flow for f in map.flows.values()):
             continue
         dropped: dict[str, str] = {}
         for stored in store.read(types=[DROPPED], object=ObjectRef("flow", flow)):
@@ -88,6 +91,12 @@ def note_dropped(store: Store, feeds: Iterable[OwnFeed], *, now: datetime) -> No
         body = {"flow": flow, "bindings": bindings, "positions": {b: positions[b] for b in bindings if b in positions}}
         id_ = f"{flow}:{DROPPED}:{store.head().seq + 1}"
         store.append([Event(id_, DROPPED, now, f"flow:{flow}", body, (ObjectRef("flow", flow),))])
+
+
+def _other_map(map: IntegrationMap, store: Store, flow: str) -> str:  # noqa: A002
+    """The map by which a flow ran last, where it is another one; the name stands in its last run."""
+    ran_by = "" if flow in map.flows else str(last_of(store, flow).get("map", ""))
+    return "" if ran_by == map.name else ran_by
 
 
 def _known(store: Store) -> list[str]:
