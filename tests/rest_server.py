@@ -67,6 +67,7 @@ class Api:
         self.in_200 = False  # failures come as 200 with an error
         self.quiet = False  # writes are answered with 204 and nothing more
         self.shown: dict[str, dict[tuple[str, ...], Item]] | None = None  # what reads show, while they lag behind what was written
+        self.late_lists_only = False  # single rows show what is there
         self.token = ""
         self.faults: list[tuple[str, str]] = []  # (method, or part of an address, and the fault), each used once
         self.before: Callable[[str, str], None] = lambda method, path: None
@@ -169,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _do(self, method: str, name: str, key: tuple[str, ...], query: dict[str, str], body: str) -> tuple[int, Any, dict[str, str]]:
         api = self.api
         rows = api.rows.setdefault(name, {})
-        if method == "GET" and api.shown is not None:
+        if method == "GET" and api.shown is not None and not (key and api.late_lists_only):
             rows = api.shown.get(name, {})
         if not key:
             if method == "GET":

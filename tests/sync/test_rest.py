@@ -144,6 +144,30 @@ def test_an_api_that_shows_late_what_it_took_takes_nothing_back(make: Any, rest_
     agreed(world, rest_api)
 
 
+def test_a_list_that_lags_behind_single_rows_takes_nothing_back(make: Any, rest_api: Any) -> None:
+    """A write that was read back is agreed; the list of the next run would undo it, and with it what people wrote in the other system."""
+    world = make(resource={"late_lists": "true"})
+    world.sync()
+    world.sql("db", "UPDATE things SET name = 'ours', budget = 99.90 WHERE id = 4")
+    world.sql("db", "DELETE FROM things WHERE id = 6")
+    world.sql("db", "INSERT INTO things (id, name) VALUES (7000, 'new')")
+    ours = world.rows("db")
+    rest_api.lag()
+    rest_api.late_lists_only = True
+    first = world.sync()
+    asked = rest_api.asked("GET", "things/")
+
+    late = world.sync()
+    single = rest_api.asked("GET", "things/") - asked
+    rest_api.put("things", [{**rest_api.rows["things"]["4",], "name": "edited there"}])
+    rest_api.shown = None
+    world.sync()
+
+    assert (first.status, late.status, late.changed, single) == ("done", "done", False, 3)
+    assert {**ours, 4: ("edited there", *ours[4][1:])} == world.rows("db")
+    agreed(world, rest_api)
+
+
 def test_an_answer_that_is_no_row_is_no_delete(make: Any, rest_api: Any) -> None:
     """The row asked for by key would be missing, and be deleted everywhere; other answers without one were errors already."""
     world = make(resource={"updated_since": "since"}, capture="cursor", cursor="updated_at")

@@ -192,6 +192,15 @@ class Keyed(Protocol):
         ...
 
 
+@runtime_checkable
+class Lagging(Keyed, Protocol):
+    """A connector whose lists may show what was there before a write, while a row that is asked for by key shows what is there now."""
+
+    def asked_at_once(self, resource: str) -> int:
+        """How many keys ``scan_keys`` asks for one by one; 0 where the map does not say that the list lags."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class KeyChanges:
     """What a feed has seen: which rows may have changed, up to a position.

@@ -80,6 +80,12 @@ class RestConnector:
         items = self._by_key(known, [dict(zip(asked.names, row, strict=True)) for row in asked.few or ()], by_ids=by_ids)
         return chosen(con, self._relation(con, known, reader.table_of(known, items)), asked)
 
+    def asked_at_once(self, resource: str) -> int:
+        """As many as are not better read with the whole list; 0 unless the map says ``late_lists: true``."""
+        known = self._known(resource)
+        by_ids = bool(known.ids_param) and len(known.key) == 1
+        return FEW * (known.ids_size if by_ids else 1) if known.late_lists else 0
+
     def scan_since(self, con: duckdb.DuckDBPyConnection, resource: str, moment: str) -> str | None:
         """As ``scan``, but only rows the API says were changed since; ``None`` where the map names no parameter for that."""
         known = self._known(resource)

@@ -23,9 +23,9 @@ _OF_SYSTEM: Final = (
 _OF_RESOURCE: Final = (
     *("pages", "page_param", "first_page", "offset_param", "size_param", "page_size", "page_limit", "cursor_param", "cursor_path"),
     *("items", "item", "total", "confirm", "updated_since", "ids_param", "ids_size", "version", "error_path", "idempotency_header"),
-    *("read", "create", "update", "delete"),
+    *("late_lists", "read", "create", "update", "delete"),
 )
-_VALUES: Final = {"auth": _AUTH, "pages": STYLES, "confirm": ("true", "false")}
+_VALUES: Final = {"auth": _AUTH, "pages": STYLES, "confirm": ("true", "false"), "late_lists": ("true", "false")}
 KNOWN: Final = KnownOptions(
     {name: _VALUES.get(name, ()) for name in (*_OF_SYSTEM, *_OF_RESOURCE, "header.*")},
     {name: _VALUES.get(name, ()) for name in _OF_RESOURCE},
@@ -102,6 +102,7 @@ class RestResource:
     version: str
     error_path: Path | None
     idempotency_header: str
+    late_lists: bool
     read: Verb | None
     create: Verb | None
     update: Verb | None
@@ -193,6 +194,7 @@ def resource_options(system: System, resource: Resource) -> RestResource:
         version=read.text("version", ""),
         error_path=Path.parse(found) if (found := read.text("error_path", "")) else None,
         idempotency_header=read.text("idempotency_header", "Idempotency-Key"),
+        late_lists=_late(read, resource),
         read=read.verb("read", "GET", item, resource.key),
         create=read.verb("create", "POST", path, resource.key),
         update=read.verb("update", "PATCH", item, resource.key),
@@ -246,6 +248,14 @@ class _Options:
             expected = f"Expected a method and a path such as '{method} {path}', with key columns in braces, or none."
             raise UsageError(what, place=self.system.place, expected=expected)
         return Verb(given.upper(), template)
+
+
+def _late(read: _Options, resource: Resource) -> bool:
+    late = read.choice("late_lists", "false", _VALUES["late_lists"]) == "true"
+    if late and read.text("read", "GET") in ("", "none") and not read.text("ids_param", ""):
+        what = f"{read.holder}: late_lists: true needs a way to ask for single rows."
+        raise UsageError(what, place=resource.place, expected="Expected the option read or ids_param, or late_lists: false.")
+    return late
 
 
 def _authorization(read: _Options) -> dict[str, str]:

@@ -24,6 +24,7 @@ from accord.sync.apply.receipts import ask_targets, to_note
 from accord.sync.apply.targets import intent_query, plan_target
 from accord.sync.apply.unshown import take_back_unshown
 from accord.sync.apply.write import apply_target
+from accord.sync.capture.asked_again import ask_again
 from accord.sync.capture.drift import judge_drift
 from accord.sync.capture.extend import extend_targets
 from accord.sync.capture.idle import same_as, seen_now
@@ -197,6 +198,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     note_since(cycle)
     judge_drift(cycle, previous)
     find_remapped(cycle, previous)
+    ask_again(cycle)
     resume(cycle)
     identify(cycle)
     initial = {s.name for s in cycle.sides if not (cycle.partial or cycle.rows(s.table("stored_base")))}
