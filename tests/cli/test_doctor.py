@@ -81,7 +81,7 @@ def test_a_file_that_the_first_run_makes_is_no_failure(small: Any, kind: str, at
 def test_who_holds_the_store_is_named_once(small: Any) -> None:
     """Its process number stood there twice, once as part of the holder's name."""
     with options.workspace(small.folder / "map.yaml", None, {}, ""):
-        code, _, told = small.call("sync", str(small.folder))
+        code, _, told = small.call("sync", str(small.folder), "--wait", "0")
 
     assert (code, told.count(f"process {os.getpid()}")) == (3, 1)
 

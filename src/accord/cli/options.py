@@ -13,10 +13,14 @@ from typing import Annotated, Any
 
 import typer
 
+from accord.cli.output import emit_note
 from accord.cli.pandas_left import leave_pandas
 from accord.model.errors import UsageError
+from accord.store.handover import lease_in_turn
+from accord.store.store import Lease, Store
 from accord.workspace import Workspace, open_workspace
 
+WAIT_SECONDS = 30.0
 MapPath = Annotated[Path, typer.Argument(help="Map: a YAML file, or a folder whose YAML files are the map.", show_default="this folder")]
 # The folder one stands in: `cd my-map; accord run`.
 HERE = Path()
@@ -25,6 +29,10 @@ SetVariable = Annotated[list[str], typer.Option("--set", help="name=value, fille
 Root = Annotated[Path | None, typer.Option("--workspace", help="Folder for state and deliverables; default: the map's folder.")]
 StoreUrl = Annotated[
     str, typer.Option("--store", help="PostgreSQL URL of the store; default: SQLite in the workspace.", envvar="ACCORD_STORE")
+]
+Wait = Annotated[
+    float,
+    typer.Option("--wait", min=0, help="Seconds to wait while another command works on the store.", envvar="ACCORD_WAIT"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -42,14 +50,15 @@ class Where:
     set_: list[str] = field(default_factory=list)
     root: Path | None = None
     store: str = ""
+    wait: float = WAIT_SECONDS
 
     def opened(self, *, write: bool = True) -> AbstractContextManager[Workspace]:
         """The workspace; see ``workspace``."""
-        return workspace(self.map_path, self.root, variables(self.data, self.set_), self.store, write=write)
+        return workspace(self.map_path, self.root, variables(self.data, self.set_), self.store, write=write, wait_seconds=self.wait)
 
 
 WHERE = Where()
-_LOCATION: Mapping[str, Any] = {"map_path": MapPath, "data": Data, "set_": SetVariable, "root": Root, "store": StoreUrl}
+_LOCATION: Mapping[str, Any] = {"map_path": MapPath, "data": Data, "set_": SetVariable, "root": Root, "store": StoreUrl, "wait": Wait}
 
 
 def at_map(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -150,7 +159,15 @@ def moment(option: str, text: str) -> datetime | None:
 
 
 @contextmanager
-def workspace(map_path: Path, root: Path | None, values: Mapping[str, str], store_url: str, *, write: bool = True) -> Iterator[Workspace]:
+def workspace(
+    map_path: Path,
+    root: Path | None,
+    values: Mapping[str, str],
+    store_url: str,
+    *,
+    write: bool = True,
+    wait_seconds: float = WAIT_SECONDS,
+) -> Iterator[Workspace]:
     """An opened workspace; with ``write``, under the store's lease, so that two processes cannot write at once."""
     leave_pandas()
     opened = open_workspace(map_path, root=root, variables=values, store_url=store_url)
@@ -158,5 +175,14 @@ def workspace(map_path: Path, root: Path | None, values: Mapping[str, str], stor
         if not write:
             yield opened
             return
-        with opened.store.lease("accord"):
+        with leased(opened.store, "accord", wait_seconds):
             yield opened
+
+
+def leased(store: Store, holder: str, wait_seconds: float = WAIT_SECONDS) -> AbstractContextManager[Lease]:
+    """The store's lease; who waits for another process is told on standard error."""
+
+    def tell(other: str) -> None:
+        emit_note(f"the store is in use by {other}; waiting up to {wait_seconds:g} s for it")
+
+    return lease_in_turn(store, holder, wait_seconds=wait_seconds, tell=tell)

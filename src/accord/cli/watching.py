@@ -13,7 +13,8 @@ from typing import Any
 import typer
 
 from accord.cli.flows import about, chosen_flows, counted
-from accord.cli.map_changes import State, noticing
+from accord.cli.map_changes import map_state, noticing
+from accord.cli.options import Where, leased
 from accord.cli.output import clock, plain, visible
 from accord.cli.stopping import ended_by_signals
 from accord.govern.reviews import note_due
@@ -21,6 +22,7 @@ from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import AccordError
 from accord.model.figure import Finding
 from accord.model.flow import Flow
+from accord.store.handover import asking, lease_again
 from accord.store.store import Lease
 from accord.sync import FlowResult
 from accord.sync.live import Taken
@@ -35,6 +37,7 @@ from accord.work.starts import start_from_entities
 from accord.workspace import Workspace
 
 NOTE_EVERY = timedelta(hours=1)
+_WATCH = "watch"
 
 
 class Told:
@@ -44,6 +47,7 @@ class Told:
         self._json = as_json
         self._states: dict[str, str] = {}
         self._findings: dict[str, dict[str, Finding]] = {}
+        self._ways: dict[str, str] = {}
 
     def say(self, event: str, sentence: str, **body: Any) -> None:
         """One line on standard output."""
@@ -76,7 +80,10 @@ class Told:
         """What goes the short way is counted in the metrics and stands in the log; a line for each would be noise."""
 
     def short_way(self, flow: Flow, reason: str) -> None:
-        """Why changes take a whole run."""
+        """Why changes take a whole run; once, and not again after another command had the store."""
+        if self._ways.get(flow.name) == reason:
+            return
+        self._ways[flow.name] = reason
         said = f"{flow.name}: every change takes a run: {reason}" if reason else f"{flow.name}: single changes go the short way"
         self.say("short_way", said, flow=flow.name, open=not reason, reason=reason)
 
@@ -166,28 +173,32 @@ class Following:
             self._next = fresh, flows
         self.halt()
 
+    def asked(self, who: str) -> bool:
+        """Whether the present loop is to make room for another command, which is told."""
+        if who:
+            self._told.say("making_room", f"making room for {who}; going on when it has ended", asking=who)
+        return bool(who)
+
     @property
     def waits(self) -> bool:
         """Whether the present loop is to end."""
         return self.stop.is_set() or self._next is not None
 
     def taken(self) -> tuple[Workspace, list[str]] | None:
-        """The next workspace with its flows; ``None`` when the watch is to end."""
+        """The next workspace with its flows; ``None`` when the watch is to end, or goes on by the present one."""
         with self._turn:
             found, self._next = self._next, None
         return None if self.stop.is_set() else found
 
 
-def watch(
-    workspace: Workspace, given: Sequence[str], lease: Lease, since: State, *, as_json: bool, metrics_port: int | None, lineage: str
-) -> int:
+def watch(where: Where, given: Sequence[str], *, as_json: bool, metrics_port: int | None, lineage: str) -> int:
     """Keep the flows until SIGTERM or Ctrl-C, each run by the map as it is then; the present run is finished first.
 
+    Another command that asks for the store gets it after the present run; the watch goes on when that has ended.
+
     Args:
-        workspace: under the caller's leases.
+        where: the map and its store.
         given: the flows that are meant; empty: all of the map.
-        lease: of the watch.
-        since: how the files of the map were before it was read.
         as_json: print objects.
         metrics_port: where ``/metrics`` is served.
         lineage: where OpenLineage events go.
@@ -195,37 +206,47 @@ def watch(
     Returns:
         The exit code.
     """
-    told, metrics = Told(as_json), Metrics()
-    following, flows = Following(workspace, given, told), chosen_flows(workspace.map, given)
+    told, metrics, since = Told(as_json), Metrics(), map_state(where.map_path)
     with contextlib.ExitStack() as stack:
+        workspace = stack.enter_context(where.opened(write=False))
+        store = workspace.store
+        alone = stack.enter_context(store.lease_named(_WATCH, _WATCH))  # two of them would only ever make room for each other
+        following, flows = Following(workspace, given, told), chosen_flows(workspace.map, given)
+        with leased(store, _WATCH, where.wait):
+            note_due(workspace.map, store, now=clock())
         send_telemetry()
         telemetry, emit = Telemetry(), _emitter(lineage, stack) if lineage else None
         stack.enter_context(ended_by_signals(following.stop, following.end))
         port = stack.enter_context(serve(metrics, metrics_port)) if metrics_port is not None else None
         stack.enter_context(noticing(workspace.map_path, following.changed, since=since))
-        where = f"; metrics at http://127.0.0.1:{port}/metrics" if port is not None else ""
-        told.say("watching", f"watching {', '.join(flows) or 'no flow'}{where}", flows=list(flows), port=port)
-        try:
-            while True:
-                told.left(workspace)
-                observers: list[Observer] = [told, metrics, telemetry, Starter(workspace.work(), told)]
-                observers += [Lineage(workspace.map, emit)] if emit else []
-                _keep(workspace, flows, lease, observers, following)
-                found = following.taken()
-                if found is None:
-                    break
+        at = f"; metrics at http://127.0.0.1:{port}/metrics" if port is not None else ""
+        told.say("watching", f"watching {', '.join(flows) or 'no flow'}{at}", flows=list(flows), port=port)
+        told.left(workspace)
+        while not following.stop.is_set():
+            with lease_again(store, _WATCH, stop=following.stop, meanwhile=alone.renew) as lease:
+                if lease is not None:
+                    observers: list[Observer] = [told, metrics, telemetry, Starter(workspace.work(), told)]
+                    observers += [Lineage(workspace.map, emit)] if emit else []
+                    with metrics.holding():
+                        _keep(workspace, flows, (lease, alone), observers, following)
+            found = following.taken()
+            if found is not None:
                 workspace.close_connectors()
                 workspace, flows = found
                 stack.callback(workspace.close_connectors)
                 told.say("map", f"the map has changed; watching {', '.join(flows) or 'no flow'} by the new one", flows=list(flows))
-        finally:
-            metrics.ended()
+                told.left(workspace)
         told.say("stopped", "stopped; everything committed stands")
     return 0
 
 
-def _keep(workspace: Workspace, flows: Sequence[str], lease: Lease, observers: Sequence[Observer], following: Following) -> None:
-    """Until the watch is to end or to go on by another map."""
+def _keep(workspace: Workspace, flows: Sequence[str], leases: Sequence[Lease], observers: Sequence[Observer], following: Following) -> None:
+    """Until the watch is to end, to go on by another map, or to make room for another command."""
+
+    def renew() -> None:
+        for lease in leases:
+            lease.renew()
+
     loop = Watch(
         workspace.map,
         flows,
@@ -233,7 +254,8 @@ def _keep(workspace: Workspace, flows: Sequence[str], lease: Lease, observers: S
         workspace.store,
         new_run=new_run_id,
         clock=clock,
-        renew=lease.renew,
+        renew=renew,
+        asked=lambda: following.asked(asking(workspace.store)),
         observers=observers,
     )
     following.halt = loop.end

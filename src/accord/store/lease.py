@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from accord.model.errors import LeaseHeld
-from accord.store.database import Transaction
+from accord.store.database import Row, Rows, Transaction
 
 DEFAULT_SECONDS = 300
 WRITER = "writer"
@@ -86,15 +86,25 @@ def take(tx: Transaction, holder: str, own: ProcessId, *, now: datetime, seconds
         LeaseHeld: another process, or another part of this one, has it.
     """
     token = 1
-    for held_by, pid, host, process, last_token, expires_at in tx.rows(_ROW, name):
-        token = last_token + 1
-        holding = ProcessId(pid, host, process)
-        gone = True if holding == own and not _held[name, last_token] else holding.gone()
-        free = not held_by or (datetime.fromisoformat(expires_at) <= now if gone is None else gone)
-        if not free:
-            raise LeaseHeld(f"'{held_by}' (process {pid} on {host.partition(' ')[0]})", where)
+    for row in tx.rows(_ROW, name):
+        token = row[4] + 1
+        if held_by := _living(row, own, now=now, name=name):
+            raise LeaseHeld(held_by, where)
     tx.run(_TAKE, name, holder, own.pid, own.host, own.process, token, _stamp(now, seconds))
     return token
+
+
+def holder_of(rows: Rows, own: ProcessId, *, now: datetime, name: str = WRITER) -> str:
+    """Who has the lease, as an error would say it; ``""`` when it can be taken."""
+    return next((_living(row, own, now=now, name=name) for row in rows.rows(_ROW, name)), "")
+
+
+def _living(row: Row, own: ProcessId, *, now: datetime, name: str) -> str:
+    held_by, pid, host, process, token, expires_at = row
+    holding = ProcessId(pid, host, process)
+    gone = True if holding == own and not _held[name, token] else holding.gone()
+    free = not held_by or (datetime.fromisoformat(expires_at) <= now if gone is None else gone)
+    return "" if free else f"'{held_by}' (process {pid} on {host.partition(' ')[0]})"
 
 
 def check(tx: Transaction, token: int, *, where: str, name: str = WRITER) -> None:

@@ -424,6 +424,10 @@ class Store:
             with contextlib.suppress(AccordError):
                 self._give_back(name, token)
 
+    def holder(self, name: str = leases.WRITER) -> str:
+        """Who holds a lease now, for a sentence; ``""`` when nobody does."""
+        return leases.holder_of(self._database, leases.ProcessId.own(), now=self._clock(), name=name)
+
     def _take(self, name: str, holder: str, seconds: float) -> int:
         token = 0
         try:

@@ -56,6 +56,26 @@ def test_one_watch_has_the_store_until_a_service_manager_ends_it(place: Any) -> 
     assert first.end(signal.SIGINT) == 0
 
 
+def test_other_commands_work_beside_a_watch_which_goes_on_afterwards(place: Any) -> None:
+    """Proofs, plans and what people decide are for every day: nobody should have to stop the service for them."""
+    place.sql("a", ADD, "1", "one", 1)
+    watcher = place.start("--metrics-port", "0")
+    port = watcher.until("watching")["port"]
+    watcher.until("run", status="done")
+
+    proof = place.accord("reconcile")
+    place.wait(lambda: "accord_lease_held 1.0" in get(port, "/metrics")[1])
+    refused = place.accord("reconcile", "--wait", "0")
+    place.sql("b", "UPDATE things SET name = 'uno'")
+
+    assert proof.returncode == 0, proof.stderr
+    assert "waiting up to 30 s" in proof.stderr
+    assert refused.returncode == 3
+    assert watcher.until("making_room")["asking"].startswith("'accord' (process")
+    place.wait(lambda: place.sql("a", "SELECT name FROM things") == [("uno",)])
+    assert watcher.end() == 0
+
+
 def test_a_flow_that_waits_for_people_is_parked_and_the_others_go_on(place: Any) -> None:
     """A lost column must not be hammered, and must not hold up what has nothing to do with it. The catalog hears of it too."""
     text = (place.folder / "map.yaml").read_text()

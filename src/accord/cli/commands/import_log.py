@@ -39,7 +39,7 @@ def run(
         what = f"the workspace {home} cannot hold the folder .accord: {error.strerror}."
         raise UsageError(what, expected="Name a folder that can be written with --workspace.") from error
     now = clock()
-    with open_store(store or str(state / "store.db"), segments=state / "segments") as opened, opened.lease("import-log"):
+    with open_store(store or str(state / "store.db"), segments=state / "segments") as opened, options.leased(opened, "import-log"):
         result = import_log(log, opened, base=Path.cwd(), now=now, run=new_run_id(now))
         kpis = {n: k for n, k in discover_kpis(integration_map).items() if k.applies_to(integration_map)}
         with open_measure(integration_map, opened, now=now) as measure:

@@ -7,7 +7,6 @@ import typer
 from accord.cli import options
 from accord.cli.flows import about, chosen_flows, show_results, tell_findings
 from accord.cli.listed import sentence
-from accord.cli.map_changes import map_state
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress
 from accord.govern.reviews import note_due
 from accord.lifecycle.run_id import new_run_id
@@ -43,17 +42,16 @@ def sync(
         raise UsageError("--watch goes on by itself.", expected="Use --dry-run, --allow-deletes and --whole with a single `accord sync`.")
     if metrics_port is not None and not watch:
         raise UsageError("--metrics-port serves the figures of --watch.", expected="Add --watch, or leave it out.")
-    results, failures, since = [], [], map_state(where.map_path)
+    if watch:
+        from accord.cli import watching  # it brings metrics and tracing along, which a single run has no use for
+
+        return watching.watch(where, flow, as_json=json, metrics_port=metrics_port, lineage=lineage)
+    results, failures = [], []
     with where.opened() as workspace, progress(json) as bar:
         chosen = chosen_flows(workspace.map, flow)
-        if not dry_run:
-            note_due(workspace.map, workspace.store, now=clock())
-        if watch:
-            from accord.cli import watching  # it brings metrics and tracing along, which a single run has no use for
-
-            with workspace.store.lease("watch") as lease:
-                return watching.watch(workspace, flow, lease, since, as_json=json, metrics_port=metrics_port, lineage=lineage)
         now = clock()
+        if not dry_run:
+            note_due(workspace.map, workspace.store, now=now)
         run = new_run_id(now)
         bar.begin("sync", len(chosen))
         for name in chosen:

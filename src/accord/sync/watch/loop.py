@@ -26,7 +26,8 @@ from accord.sync.watch.short import ShortWay
 _RENEW_SECONDS = 60.0
 _REPORT_SECONDS = 1.0
 _SAMPLE_SECONDS = 10.0
-_LONGEST_SLEEP_SECONDS = 5.0
+_LONGEST_SLEEP_SECONDS = 1.0
+_ASKED_SECONDS = 0.5
 _QUIET_SECONDS = 0.05  # without changes, after which what was agreed goes into the log by itself, and not together with the next intent
 _SWITCH_SECONDS = 0.0005  # how long a thread that computes keeps one waiting whose answer has come
 _STRETCH_SECONDS = 0.5  # single changes without end must not keep a run that is due waiting for ever
@@ -48,6 +49,7 @@ class Watch:
         new_run: makes the id of a run from the time.
         clock: the time, aware, in UTC.
         renew: renews the lease.
+        asked: whether another process asks for the store; the loop ends then, after the present run.
         observers: told of runs and states.
         seed: of the jitter after failures.
     """
@@ -59,6 +61,7 @@ class Watch:
     new_run: Callable[[datetime], str]
     clock: Callable[[], datetime]
     renew: Callable[[], None]
+    asked: Callable[[], bool] = lambda: False
     observers: Sequence[Observer] = ()
     seed: int | None = None
     stop: threading.Event = field(default_factory=threading.Event)
@@ -70,7 +73,7 @@ class Watch:
         self._held = self._feeds.connectors(self.connectors)
         self._short = ShortWay(self.map, self._held, self.store, self._feeds, self.clock, self.new_run)
         self._rng = random.Random(self.seed)  # noqa: S311 - spreads retries, nothing secret
-        self._renewed = self._sampled = self._reported = time.monotonic()
+        self._renewed = self._sampled = self._reported = self._looked = time.monotonic()
         self._schedules = {name: FlowSchedule(name, interval_seconds(self.map.flows[name])) for name in self.flows}
         for row in self.store.table("flow_status").to_pylist():
             if row["flow"] in self._schedules and row["last_success_at"] is not None:  # also of a flow that no run will take up now
@@ -85,7 +88,7 @@ class Watch:
         self._wake.set()
 
     def run(self) -> None:
-        """Keep the flows until told to stop.
+        """Keep the flows until told to stop, or asked for the store.
 
         Raises:
             LeaseHeld: the lease was taken over by another process; nothing more was written.
@@ -98,6 +101,8 @@ class Watch:
                 self._wake.clear()
                 now = time.monotonic()
                 self._renew_lease(now)
+                if self._makes_room(now):
+                    return
                 while self._go_short() and time.monotonic() - now < _STRETCH_SECONDS:
                     pass  # what came meanwhile goes the same way, and into the log together with this
                 self._mark_alerts()
@@ -147,6 +152,12 @@ class Watch:
         if now - self._renewed >= _RENEW_SECONDS:
             self._renewed = now
             self.renew()
+
+    def _makes_room(self, now: float) -> bool:
+        if now - self._looked < _ASKED_SECONDS:
+            return False
+        self._looked = now
+        return self.asked()
 
     def _mark_alerts(self) -> None:
         for schedule in self._schedules.values():

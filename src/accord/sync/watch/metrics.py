@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
@@ -17,7 +18,7 @@ from accord.sync.watch.observe import FlowReport
 
 _STATES = ("waiting", "running", "backing_off", "parked")
 _APPLIED = ("inserted", "updated", "deleted")
-_SILENT_SECONDS = 15.0  # between two reports of a flow; a loop with nothing to do makes one every five seconds
+_SILENT_SECONDS = 15.0  # between two reports of a flow; a loop with nothing to do makes one every second
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
@@ -51,7 +52,6 @@ class Metrics:
             registry=self.registry,
             buckets=_BUCKETS_SECONDS,
         )
-        self._lease.set(1)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -119,6 +119,11 @@ class Metrics:
     def _lag_now(self, flow: str) -> float:
         return self.lag_seconds(flow) or 0.0
 
-    def ended(self) -> None:
-        """The lease is given back, or was lost."""
-        self._lease.set(0)
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """While the block runs, this process holds the store."""
+        self._lease.set(1)
+        try:
+            yield
+        finally:
+            self._lease.set(0)
