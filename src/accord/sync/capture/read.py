@@ -16,6 +16,7 @@ from accord.model.types import CanonicalType
 from accord.sync.cycle import Side, names, storage_type
 from accord.sync.identity.own_key import own_key_code
 from accord.sync.mapping.fields import compile_field, expression_columns, mapped_columns, raw_name
+from accord.sync.mapping.spelling import as_spelled
 from accord.sync.mapping.unreadable import known_read, where_known, with_unreadable
 
 
@@ -59,6 +60,7 @@ def capture(
     side.broken = BROKEN in scanned
     unread, scanned = flagged(scanned), {c: t for c, t in scanned.items() if not is_flag(c)}
     side.columns, side.relation = scanned, relation
+    side.binding = as_spelled(side.binding, scanned)
     side.codes, lacking, side.doubled = {}, [], None
     for name, field in entity.fields.items():
         if side.binding.own_key and name in entity.key:
@@ -76,7 +78,7 @@ def capture(
                     todo = "bring the column back: without its key no row is known"
                 raise lost_column(side, absent[0], mapping, todo)
             continue
-        side.codes[name] = compile_field(field, mapping, side.binding, _spelled(mapping.column or name, scanned))
+        side.codes[name] = compile_field(field, mapping, side.binding, scanned)
     side.lacking = tuple(lacking)
     side.unreadable = unread
     if unread:
@@ -243,14 +245,6 @@ def created_columns(entity: Entity, side: Side) -> tuple[dict[str, CanonicalType
 def present(column: str, scanned: Mapping[str, str]) -> bool:
     """Whether a column is there, in whatever case the map spells it."""
     return column in scanned or column.lower() in {c.lower() for c in scanned}
-
-
-def _spelled(column: str, scanned: Mapping[str, str]) -> dict[str, str]:
-    """The scanned types, and under the map's own spelling when it differs only in case."""
-    spelled = dict(scanned)
-    if column not in spelled:
-        spelled |= {column: t for c, t in scanned.items() if c.lower() == column.lower()}  # noqa: B035 - one at most
-    return spelled
 
 
 def unmapped_columns(side: Side) -> tuple[str, ...]:

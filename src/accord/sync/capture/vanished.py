@@ -7,13 +7,16 @@ from typing import Any
 
 from accord.model.errors import AccordError, SystemUnreachable, UnknownName, alternatives
 from accord.sync.cycle import Cycle
+from accord.sync.mapping.spelling import as_spelled
 from accord.sync.state.record import last_finished
 
 
 def note_known(cycle: Cycle, previous: Mapping[str, Any]) -> None:
-    """Mark the sides that the flow's last run read."""
+    """Mark the sides that the flow's last run read, and call their columns as they were called then."""
+    columns = previous.get("columns", {})
     for side in cycle.sides:
-        side.known = side.name in previous.get("columns", {})
+        side.known = side.name in columns
+        side.binding = as_spelled(side.binding, columns.get(side.name) or ())
 
 
 def as_vanished(cycle: Cycle, error: AccordError) -> AccordError:

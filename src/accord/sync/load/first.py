@@ -180,7 +180,7 @@ def _describe(cycle: Cycle, source: Side, stream: Stream) -> None:
     shown = replace(source, connector=cast(Connector, _Columns(stream.columns)))  # capture asks it for nothing else
     capture(cycle.con, cycle.entity, shown, drift="evolve", may_create=True)
     source.codes, source.columns, source.lacking = shown.codes, shown.columns, shown.lacking
-    source.relation = shown.relation
+    source.relation, source.binding = shown.relation, shown.binding
     for name, code in source.codes.items():
         if code.column in stream.canonical and code.read == f"canonical_json({quote(code.column)})":
             source.codes[name] = replace(code, read=quote(stream.canonical[code.column]))
