@@ -71,6 +71,8 @@ def test_postgresql_csv_json_lines_and_xlsx_agree_and_rest(tmp_path: Path, postg
     assert (third.counts["updated"], fourth.changed) == (3, False)
     assert {r["id"]: r["name"] for r in rows} == {"1": "two\nlines", "2": "", "3": "changed"}
     assert {r["id"]: r["name"] for r in lines} == {"1": "two\nlines", "2": None, "3": "changed"}
+    values = {r["id"]: (r["budget"], r["done"], r["extra"]) for r in lines}
+    assert values == {"1": (12.3, True, {"a": 2, "b": 1}), "2": (None, None, None), "3": (7, False, None)}  # not as texts
 
 
 def test_what_a_calendar_has_no_four_digits_for_stays_what_it_is(tmp_path: Path, postgres_url: str) -> None:

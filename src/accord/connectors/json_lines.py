@@ -97,7 +97,7 @@ def value_text(value: str | None, kind: str, example: str | None) -> str:
 
     Args:
         value: as text; ``None`` is null.
-        kind: DuckDB type the value came in.
+        kind: DuckDB type of the value.
         example: JSON text of another value of the same column, where there is one.
     """
     if value is None:
@@ -111,7 +111,7 @@ def value_text(value: str | None, kind: str, example: str | None) -> str:
     elif kind == "JSON":
         plain = _is_json(value)
     elif kind == "BOOLEAN":
-        plain = True
+        plain = value in ("true", "false")
     else:
         numeric = kind.endswith("INT") or kind.startswith(("INTEGER", "DECIMAL", "DOUBLE", "FLOAT"))
         plain = numeric and _NUMBER.fullmatch(value) is not None

@@ -15,7 +15,7 @@ from accord.connectors.decide import ROW, Staged
 from accord.connectors.file_merge import LINE
 from accord.connectors.folder import Folder
 from accord.connectors.protocol import Capabilities
-from accord.connectors.types import quote
+from accord.connectors.types import duckdb_type, quote
 from accord.connectors.unreadable import BROKEN, CUT_OFF, MARK, WHY_BROKEN, flags, is_flag, restored
 from accord.model.errors import DataRefused
 from accord.model.types import CanonicalType
@@ -83,21 +83,21 @@ class JsonLinesConnector(Folder):
         there = {row[0] for row in con.execute("DESCRIBE merged").fetchall()}
         broken = con.execute(f"SELECT {LINE} FROM merged WHERE {BROKEN} IS NOT NULL").fetchall() if BROKEN in there else []
         examples = _examples(source, names, {row[0] for row in broken})
+        kinds = {**staged.given, **{name: duckdb_type(type_) for name, type_ in staged.batch.types.items()}}
         with target.open("wb") as file:
             position = 0
             for position, (_, line) in enumerate(json_lines.records(source), 1):
                 if position in changed:
                     values = json_lines.members(line)
                     for name in staged.batch.columns:
-                        values[name] = json_lines.value_text(changed[position][name], staged.given[name], examples.get(name))
+                        values[name] = json_lines.value_text(changed[position][name], kinds[name], examples.get(name))
                     file.write(restored(json_lines.joined(values)))
                 elif position in kept:
                     file.write(restored(line if line.endswith("\n") else line + "\n"))
             for line_number, row in changed.items():
                 if line_number > position:
-                    file.write(
-                        restored(json_lines.joined({n: json_lines.value_text(v, staged.given[n], examples.get(n)) for n, v in row.items()}))
-                    )
+                    values = {n: json_lines.value_text(v, kinds[n], examples.get(n)) for n, v in row.items()}
+                    file.write(restored(json_lines.joined(values)))
 
     def make(self, path: Path, columns: Mapping[str, CanonicalType]) -> None:
         """An empty file."""
