@@ -137,6 +137,21 @@ def test_the_feeds_of_another_map_on_the_same_store_are_not_left(small: Any) -> 
     assert len(small.sql("a", "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '%accord_outbox%'")) == 1
 
 
+def test_a_system_under_two_names_keeps_its_feeds(small: Any) -> None:
+    """Each name shows the feeds of the other. Taken for left behind, they would be ended while the map reads them."""
+    path, folder = small.folder / "map.yaml", str(small.folder)
+    text = path.read_text().replace("size: size}}", "size: size}, capture: cdc}")
+    path.write_text(text.replace("systems:\n", "systems:\n  again: {connector: sqlite, at: a.db}\n"))
+    assert small.call("sync", folder)[0] == 0
+
+    code, answer = small.json("doctor", folder, "--drop-feeds")
+
+    feeds = {c["name"]: c["detail"] for c in answer["checks"] if c["name"].startswith("feed of")}
+    assert (code, sorted(feeds)) == (0, ["feed of a", "feed of again", "feed of b"])
+    assert feeds["feed of again"].endswith("of flow 'things', binding 'a'")
+    assert len(small.sql("a", "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '%accord_outbox%'")) == 1
+
+
 def test_a_feed_of_a_system_that_is_gone_from_the_map_is_looked_for_by_hand(small: Any) -> None:
     """Accord has no address of it any more, but knows the name; told once it is not told again."""
     path, folder = small.folder / "map.yaml", str(small.folder)

@@ -48,10 +48,13 @@ def own_feeds(map: IntegrationMap, store: Store) -> tuple[OwnFeed, ...]:  # noqa
 
 
 def is_read(map: IntegrationMap, feed: OwnFeed, system: str) -> bool:  # noqa: A002
-    """Whether the map reads this feed, from this system."""
+    """Whether the map reads this feed, from this system or from another name of the same one."""
     flow = map.flows.get(feed.flow)
     binding = flow.bindings.get(feed.binding) if flow else None
-    return binding is not None and binding.capture == "cdc" and binding.holder == system
+    if binding is None or binding.capture != "cdc":
+        return False
+    reader, shown = map.systems.get(binding.holder), map.systems.get(system)
+    return reader is not None and shown is not None and (reader.connector, reader.at) == (shown.connector, shown.at)
 
 
 def left_feeds(map: IntegrationMap, store: Store) -> tuple[OwnFeed, ...]:  # noqa: A002
