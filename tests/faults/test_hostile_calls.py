@@ -190,3 +190,21 @@ def test_sigterm_ends_a_run_like_ctrl_c(organization: Callable[..., Path]) -> No
     assert process.returncode in (0, 1), said
     assert process.returncode == 0 or "interrupted" in said
     assert "Traceback" not in said
+
+
+def test_ctrl_c_in_the_middle_of_a_query_is_no_defect() -> None:
+    """DuckDB ends its query with an error of its own then, which was told as ours, with a trace to report."""
+    program = """
+import duckdb, os, signal, threading
+import accord.cli.main as main
+def long(asked):
+    def run(*given, **options):
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        duckdb.sql("SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = 3").fetchall()
+    return run
+main.command_line = long
+raise SystemExit(main.main(["sync"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stderr.split(";")[0]) == (1, "error: interrupted")

@@ -187,7 +187,7 @@ def test_two_runs_at_once_are_refused_with_the_holder(shop: Path, run_accord: Ru
             time.sleep(0.01)
             assert process.poll() is None
             os.kill(process.pid, signal.SIGSTOP)
-        result = run_accord("sync", shop)
+        result = run_accord("sync", shop, "--wait", "0")
         assert_clear(result, 3, str(process.pid))
     finally:
         process.kill()

@@ -90,11 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         if code == _INTERRUPTED:
             raise KeyboardInterrupt
     except (Abort, KeyboardInterrupt):
-        emit_error("Interrupted", "interrupted; what was committed stands, the same command goes on from there.", as_json=as_json, code=1)
-        # An interrupt that passed through a library's own evaluation of Python stays noted in the interpreter, which would end the
-        # process by the signal instead of with our code; running any code at top level clears the note.
-        ctypes.pythonapi.PyRun_SimpleString(b"pass")
-        code = 1
+        code = _interrupted(as_json)
     except TyperException as error:
         # Called without arguments, the help was shown already.
         if given:
@@ -111,12 +107,24 @@ def main(arguments: list[str] | None = None) -> int:
         message = f"{where}{error.strerror or error}. Check that the path is right, and that this user may read and write there."
         emit_error("SystemError", message, as_json=as_json, code=1)
         code = 1
-    except Exception as error:  # noqa: BLE001  # a defect of ours: the trace goes to a file, so that it can be reported
-        emit_error(type(error).__name__, f"a defect in Accord: {error}. The trace is in {_keep_trace()}.", as_json=as_json, code=1)
-        code = 1
+    except Exception as error:  # noqa: BLE001
+        if isinstance(error.__cause__, KeyboardInterrupt):  # DuckDB has an error of its own for a query that was interrupted
+            code = _interrupted(as_json)
+        else:  # a defect of ours: the trace goes to a file, so that it can be reported
+            emit_error(type(error).__name__, f"a defect in Accord: {error}. The trace is in {_keep_trace()}.", as_json=as_json, code=1)
+            code = 1
     if arguments is None:
         sys.exit(code)
     return code
+
+
+def _interrupted(as_json: bool) -> int:
+    """Say so; returns the exit code."""
+    emit_error("Interrupted", "interrupted; what was committed stands, the same command goes on from there.", as_json=as_json, code=1)
+    # An interrupt that passed through a library's own evaluation of Python stays noted in the interpreter, which would end the
+    # process by the signal instead of with our code; running any code at top level clears the note.
+    ctypes.pythonapi.PyRun_SimpleString(b"pass")
+    return 1
 
 
 def _usage(error: TyperException) -> str:
