@@ -68,14 +68,15 @@ class KeptFeeds:
         system = connector.system.name
         name, reader = f"feed of {system}", {None: "", True: ", being read", False: ", nobody reads it now"}[feed.read]
         detail = f"{feed.name}: {feed.behind:,} {feed.unit} kept{reader}" + (f"; lost: {feed.lost}" if feed.lost else "")
+        status = "failed" if feed.lost else "ok"
         if own is None:
-            return name, "failed" if feed.lost else "ok", detail
+            return name, status, detail
         of = f"flow '{own.flow}', binding '{own.binding}'"
         if is_read(self._map, own, system):
-            return name, "failed" if feed.lost else "ok", f"{detail}; of {of}"
+            return name, status, f"{detail}; of {of}"
         if own.map:
             todo = "accord doctor says more with that map; drop it by hand if that map is no more"
-            return name, "failed" if feed.lost else "ok", f"{detail}; of {of} of map '{own.map}': {todo}"
+            return name, status, f"{detail}; of {of} of map '{own.map}': {todo}"
         self._missed.pop(own.name, None)
         if not self._drop or not isinstance(connector, Logged):
             todo = "Take it down with --drop-feeds, before it fills the disk"

@@ -107,10 +107,10 @@ def main(arguments: list[str] | None = None) -> int:
         message = f"{where}{error.strerror or error}. Check that the path is right, and that this user may read and write there."
         emit_error("SystemError", message, as_json=as_json, code=1)
         code = 1
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - not swallowed: a defect of ours is told, and its trace kept so that it can be reported
         if isinstance(error.__cause__, KeyboardInterrupt):  # DuckDB has an error of its own for a query that was interrupted
             code = _interrupted(as_json)
-        else:  # a defect of ours: the trace goes to a file, so that it can be reported
+        else:
             emit_error(type(error).__name__, f"a defect in Accord: {error}. The trace is in {_keep_trace()}.", as_json=as_json, code=1)
             code = 1
     if arguments is None:

@@ -16,6 +16,7 @@ from accord.store.store import Lease, Store
 
 _ASKING: Final = "asking"
 _LOOK_SECONDS: Final = 0.1
+_MEANWHILE_SECONDS: Final = 60.0
 _GRACE_SECONDS: Final = 10.0  # for a holder on another host, by whose clock the wait of this one ends
 
 
@@ -33,31 +34,32 @@ def lease_in_turn(store: Store, holder: str, *, wait_seconds: float, tell: Calla
         LeaseHeld: it was not given back within that time.
     """
     with contextlib.ExitStack() as held:
-        with contextlib.ExitStack() as request:
-            lease = _taken(store, holder, time.monotonic() + wait_seconds, tell, held, request)
+        try:
+            lease = held.enter_context(store.lease(holder))
+        except LeaseHeld as other:
+            if wait_seconds <= 0:
+                raise
+            tell(other.holder)
+            lease = _waited_for(store, holder, time.monotonic() + wait_seconds, held)
         yield lease
 
 
-def _taken(
-    store: Store, holder: str, deadline: float, tell: Callable[[str], None], held: contextlib.ExitStack, request: contextlib.ExitStack
-) -> Lease:
-    told = asked = False
-    while True:
-        try:
-            return held.enter_context(store.lease(holder))
-        except LeaseHeld as other:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise
-            if not told:
-                tell(other.holder)
-                told = True
-        if not asked:
-            with contextlib.suppress(LeaseHeld):  # another one asks already: the room made for it is there for this one next
-                request.enter_context(store.lease_named(_ASKING, holder, seconds=left + _GRACE_SECONDS))
-                asked = True
-        while store.holder() and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
+def _waited_for(store: Store, holder: str, deadline: float, held: contextlib.ExitStack) -> Lease:
+    with contextlib.ExitStack() as request:
+        asked = False
+        while True:
+            if not asked:
+                with contextlib.suppress(LeaseHeld):  # another one asks already: the room made for it is there for this one next
+                    seconds = deadline - time.monotonic() + _GRACE_SECONDS
+                    request.enter_context(store.lease_named(_ASKING, holder, seconds=seconds))
+                    asked = True
+            while store.holder() and time.monotonic() < deadline:
+                time.sleep(_LOOK_SECONDS)
+            try:
+                return held.enter_context(store.lease(holder))
+            except LeaseHeld:
+                if time.monotonic() >= deadline:
+                    raise
 
 
 def asking(store: Store) -> str:
@@ -73,13 +75,16 @@ def lease_again(store: Store, holder: str, *, stop: threading.Event, meanwhile: 
         store: not held by this process.
         holder: what to call this process to others.
         stop: ends the wait.
-        meanwhile: called again and again.
+        meanwhile: called once a minute; it may write to the store, which somebody else is using.
     """
+    called = time.monotonic()
     with contextlib.ExitStack() as held:
         lease = None
         while lease is None and not stop.is_set():
             if asking(store) or store.holder():
-                meanwhile()
+                if time.monotonic() - called >= _MEANWHILE_SECONDS:
+                    called = time.monotonic()
+                    meanwhile()
                 stop.wait(_LOOK_SECONDS)
                 continue
             with contextlib.suppress(LeaseHeld):  # somebody was faster
