@@ -65,6 +65,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("authority", "status: tracker, budget", "launched_at: tracker, budget", "binding 'tracker' does not map this field", "planner"),
     ("authority", "    covers: [S2]\n", "    covers: [S2]\n    authority: {state: planner}\n", "binding 'planner' is only written to", "both or read"),
     ("authority", "          updated_at: {column: updated_at, direction: read}\n", "", "latest, but binding 'tracker' has no time of change", "cursor:"),
+    ("authority", "          updated_at: {column: updated_at, direction: read}\n", "          launched_at: {column: updated_at, direction: read}\n", "latest, but binding 'tracker' has no time of change", "updated_at mapped there"),
     ("existence", "existence: [planner]", "existence: [plan]", "existence: binding 'plan' does not exist", "Did you mean 'planner'?"),
     ("existence", "    covers: [S2]\n", "    covers: [S2]\n    existence: [planner]\n", "binding 'planner' is only written to", "both or read"),
     ("existence", "delete_guard: 10%", "delete_guard: 0.1", "delete_guard '0.1' is no share", "0% to 100%"),

@@ -97,19 +97,53 @@ def test_latest_goes_by_the_cursor_column(make_world: Any) -> None:
     assert conflicts(world) == [("name", "a", "b", "b", "latest"), ("name", "b", "a", "a", "latest")]
 
 
+def test_latest_reads_the_cursor_as_the_map_says_the_column_is_written(make_world: Any) -> None:
+    """21:30 in Tokyo is before 13:00 in UTC, and a German date is a date; read as UTC, the wrong edit would be overwritten."""
+    text = DATED.replace("TIMESTAMP", "TEXT")
+    tokyo, german = FieldMapping("at", timezone="Asia/Tokyo"), FieldMapping("at", format="%d.%m.%Y %H:%M")
+    mapped = {n: {"fields": {f: FieldMapping(f) for f in ("id", "name")}, "cursor": "at"} for n in "abc"}
+    mapped["b"]["fields"]["at"], mapped["c"]["fields"]["at"] = tokyo, german
+    world = make_world(dict.fromkeys("abc", text), [*FIELDS[:2], Field("at", "timestamp")], mapped, authority={"name": "latest", "at": "b"})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'old', NULL), ('2', 'old', NULL)")
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'a', at = '2026-03-01T13:00:00'")
+    world.sql("b", "UPDATE things SET name = 'b', at = '2026-03-01T21:30:00'")
+    world.sql("c", "UPDATE things SET name = 'c', at = '01.03.2026 13:30' WHERE id = '2'")
+
+    world.sync()
+
+    assert [{k: v[0] for k, v in world.rows(s).items()} for s in "abc"] == [{"1": "a", "2": "c"}] * 3
+
+
 def test_a_counter_under_merge_adds_what_each_side_added(make_world: Any) -> None:
     """Two sides that each book something must not overwrite each other."""
     world = make_world({"a": TABLE, "b": TABLE}, FIELDS, authority={"size": "merge"})
-    world.sql("a", "INSERT INTO things VALUES ('1', NULL, 10)")
+    world.sql("a", "INSERT INTO things VALUES ('1', NULL, 10), ('emptied', NULL, 10)")
     world.sync()
-    world.sql("a", "UPDATE things SET size = 13")
-    world.sql("b", "UPDATE things SET size = 14")
+    world.sql("a", "UPDATE things SET size = CASE id WHEN '1' THEN 13 END")
+    world.sql("b", "UPDATE things SET size = 14 WHERE id = '1'")
 
     world.sync()
 
-    assert world.rows("a") == world.rows("b") == {"1": (None, 17)}
+    assert world.rows("a") == world.rows("b") == {"1": (None, 17), "emptied": (None, None)}
     assert conflicts(world) == []
     assert not world.sync().changed
+
+
+@pytest.mark.parametrize(("of_a", "agreed"), [(99, "99.00"), (None, None)])
+def test_counters_that_have_no_sum_go_by_the_latest_and_the_loser_is_kept(make_world: Any, of_a: int | None, agreed: str | None) -> None:
+    """A sum that no column can hold would end every run of the flow; one with nothing is no sum."""
+    world = make_world({"a": TABLE, "b": TABLE}, [FIELDS[0], Field("size", "number(4,2)")], authority={"size": "merge"})
+    world.sql("a", "INSERT INTO things VALUES ('1', NULL, 50)")
+    world.sync()
+    world.sql("a", "UPDATE things SET size = ?", of_a)
+    world.sql("b", "UPDATE things SET size = 80")
+
+    result = world.sync()
+
+    assert (result.status, world.rows("a")["1"][1], world.rows("b")["1"][1]) == ("done", of_a, of_a)
+    assert conflicts(world) == [("size", "a", "b", "80.00", "merge")]
+    assert world.segments("conflicts")[0]["winning_value"] == agreed
 
 
 def test_a_conflict_for_a_person_stays_open_untouched_and_is_recorded_once(make_world: Any) -> None:

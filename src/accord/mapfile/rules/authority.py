@@ -46,16 +46,18 @@ def _binding(facts: Facts, flow: Flow, field: str, winner: str, path: tuple[str,
 
 def _latest(facts: Facts, flow: Flow, entity: Entity | None, field: str) -> Iterator[Problem]:
     for binding in flow.bindings.values():
-        holds = field == "*" or field in binding.fields
-        if holds and can_read(binding, binding.fields.get(field)) and not binding.cursor and not _has_time(binding, entity):
+        holds = (field == "*" or field in binding.fields) and can_read(binding, binding.fields.get(field))
+        lacks = not binding.cursor and binding.capture != "cursor"  # which is told for itself
+        if holds and lacks and not _has_time(binding, entity):
             yield facts.problem(
                 ("flows", flow.name, "authority", field),
                 f"flow '{flow.name}', authority of '{field}': latest, but binding '{binding.name}' has no time of change.",
-                f"Expected cursor: in '{binding.name}', or a timestamp field mapped there.",
+                f"Expected cursor: in '{binding.name}', or the timestamp field updated_at mapped there.",
             )
 
 
 def _has_time(binding: Binding, entity: Entity | None) -> bool:
     if entity is None:
         return True
-    return any(name in binding.fields and field.type == "timestamp" for name, field in entity.fields.items())
+    field = entity.fields.get("updated_at")
+    return field is not None and field.type == "timestamp" and field.name in binding.fields

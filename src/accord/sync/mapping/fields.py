@@ -188,6 +188,22 @@ def column_writes(codes: Iterable[FieldCode]) -> dict[str, tuple[str, list[str]]
     return found
 
 
+def read_moment(value: str, raw: str, mapping: FieldMapping) -> str:
+    """SQL of the moment that a column shows, in the form and zone the map gives for it; null where it shows none.
+
+    Args:
+        value: SQL of the column's value.
+        raw: the column's DuckDB type; empty where it is not known.
+        mapping: of the field it holds, or one that says nothing more.
+    """
+    raw = raw.upper()
+    if raw == "VARCHAR":
+        value = f"nullif(trim({value}), '')"
+    elif not raw.startswith("TIMESTAMP") and raw != "DATE" and not mapping.format and mapping.unit not in _EPOCHS:
+        return "CAST(NULL AS TIMESTAMPTZ)"  # a number that only grows
+    return _read_time(value, raw, CanonicalType("timestamp"), mapping)
+
+
 def _same_column(mapping: FieldMapping, binding: Binding) -> list[FieldMapping]:
     """The mappings that hold a part of the same column, in the order of their parts."""
     column = (mapping.column or mapping.name).lower()

@@ -6,7 +6,7 @@ from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names
 from accord.sync.mapping.fields import raw_name
 from accord.sync.merge.decisions import name_deciders
-from accord.sync.merge.merge import authority_of, counts, moment_of
+from accord.sync.merge.merge import authority_of, moment_of
 from accord.sync.state.base import CONFLICTS, HELD, LAST_AGREED
 
 SAME = "n.key = o.key AND n.field = o.field AND n.loser = o.loser AND n.losing_value IS NOT DISTINCT FROM o.losing_value"
@@ -77,9 +77,8 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
         moved = edited
         if rule == "merge" and code.readable:
             # Joined edits are all in the value: nothing of them is lost, while there is a row to hold it.
-            counted = f"(g.{column} IS NOT NULL AND r.{column} IS NOT NULL AND b.{column} IS NOT NULL)"
-            joined = counted if counts(cycle, f) else f"m.{quote('j.' + f)} > 0"
-            edited, first = f"({edited} AND NOT {joined})", f"({first} AND m.{quote('j.' + f)} < 2)"
+            joined = f"m.{quote('j.' + f)}"
+            edited, first = f"({edited} AND {joined} = 0)", f"({first} AND {joined} < 2)"
         contested = literal(rule if rule in ("latest", "merge") else "authority")
         x, m, r, b, h, w = (quote(p + f) for p in ("x:", "m:", "r:", "b:", "h:", "w:"))
         new, based = ("true", "false") if f in side.fresh else ("_new", "_ba")
@@ -104,7 +103,7 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
         f"""
         SELECT * FROM (SELECT {", ".join(seen)} FROM merged m JOIN {side.table("cap")} r ON r.rowid = m._rid_{i}
             LEFT JOIN {side.table("base")} b ON {join_on(cycle.keys, "m", "b")} LEFT JOIN {side.table("want")} w ON w._m = m.rowid
-            LEFT JOIN golden0 g ON {join_on(cycle.keys, "m", "g")} WHERE NOT m._held) WHERE {" OR ".join(x for x, _ in lost)}""",
+            WHERE NOT m._held) WHERE {" OR ".join(x for x, _ in lost)}""",
     ):
         return [_nothing()]
     rows = ", ".join(f"CASE WHEN {x} THEN {row} END" for x, row in lost)

@@ -7,9 +7,12 @@ time has no base to have changed from; it joins by authority and does not overru
 
 from __future__ import annotations
 
+import re
+
 from accord.connectors.types import literal, quote
+from accord.model.flow import FieldMapping
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, storage_type
-from accord.sync.mapping.fields import raw_name
+from accord.sync.mapping.fields import raw_name, read_moment
 from accord.sync.merge.again import keys_again
 from accord.sync.merge.sets import holds_set, set_stages, set_value
 from accord.sync.merge.weave import weave, weaves
@@ -70,6 +73,9 @@ def merge(cycle: Cycle) -> None:
     joined = [f for f in merged_fields if authority_of(cycle, f) == "merge"]
     if sets := [f for f in joined if holds_set(cycle, f)]:
         stages += [", ".join(parts) for parts in zip(*(set_stages(cycle, f, believed(cycle, f)) for f in sets), strict=True)]
+    if counters := [f for f in joined if counts(cycle, f)]:
+        stages.append(", ".join(f"{_sum(cycle, f)} AS {quote('sum.' + f)}" for f in counters))
+        stages.append(", ".join(f"CASE WHEN {quote('sum.' + f)} IS NULL THEN 0 ELSE 1 END AS {quote('j.' + f)}" for f in counters))
     query = stages[0]
     for stage in stages[1:]:
         query = f"SELECT *, {stage} FROM ({query})"
@@ -81,7 +87,7 @@ def merge(cycle: Cycle) -> None:
     picked = [names((*cycle.keys, "_exists", "_g0", "_deleted", "_created", "_deleter", *per_side))]
     for f in merged_fields:
         picked += [f"{_value(cycle, f)} AS {quote(f)}", f"{quote('w.' + f)}", f"{quote('h.' + f)}"]
-    picked += [quote("j." + f) if f in sets else f"0 AS {quote('j.' + f)}" for f in joined]
+    picked += [quote("j." + f) if f in (*sets, *counters) else f"0 AS {quote('j.' + f)}" for f in joined]
     cycle.sql(f"CREATE OR REPLACE TABLE merged AS SELECT {', '.join(picked)}, false AS _held FROM ({query})")
     for f in joined:
         if weaves(cycle, f):
@@ -118,16 +124,9 @@ def moment_of(side: Side, alias: str) -> str:
 def _moment(side: Side, alias: str) -> str:
     column = side.binding.cursor
     if column:
-        kind = next((t for c, t in side.columns.items() if c.lower() == column.lower()), "").upper()
-        value = f"{alias}.{quote(raw_name(column))}"
-        mapping = next((m for m in side.binding.fields.values() if (m.column or m.name).lower() == column.lower()), None)
-        zone = literal(mapping.timezone if mapping and mapping.timezone else "UTC")
-        if kind == "TIMESTAMP WITH TIME ZONE":
-            return value
-        if kind.startswith("TIMESTAMP") or kind == "DATE":
-            return f"(CAST({value} AS TIMESTAMP) AT TIME ZONE {zone})"
-        if kind == "VARCHAR":
-            return f"TRY_CAST({value} AS TIMESTAMPTZ)"
+        kind = next((t for c, t in side.columns.items() if c.lower() == column.lower()), "")
+        named = (m for m in side.binding.fields.values() if (m.column or m.name).lower() == column.lower())
+        return read_moment(f"{alias}.{quote(raw_name(column))}", kind, next(named, FieldMapping(column)))
     if "updated_at" in side.codes:
         return f"TRY_CAST({alias}.updated_at AS TIMESTAMPTZ)"
     return "CAST(NULL AS TIMESTAMPTZ)"
@@ -221,11 +220,7 @@ def _value(cycle: Cycle, field: str) -> str:
     value = _pick(sides, field, quote("w." + field))
     kind = storage_type(cycle.entity, field)
     if authority_of(cycle, field) == "merge" and counts(cycle, field):
-        delta = " + ".join(
-            f"CASE WHEN {_changed(s, field)} THEN coalesce({quote(f'c{s.index}.{field}')} - {quote(f'b{s.index}.{field}')}, 0) ELSE 0 END"
-            for s in sides
-        )
-        value = f"CASE WHEN {quote('g.' + field)} IS NOT NULL THEN {quote('g.' + field)} + {delta or '0'} ELSE {value} END"
+        value = f"CASE WHEN {quote('j.' + field)} > 0 THEN {quote('sum.' + field)} ELSE {value} END"
     elif authority_of(cycle, field) == "merge" and holds_set(cycle, field):
         value = set_value(cycle, field, value)
     if field == MARK_FIELD and cycle.flow.deletes == "mark":
@@ -233,6 +228,17 @@ def _value(cycle: Cycle, field: str) -> str:
         marked = f"coalesce({quote('g.' + field)}, {moment})"
         value = f"CASE WHEN _deleted AND NOT _created THEN {marked} WHEN _created AND _g0 THEN NULL ELSE {value} END"
     return f"CAST({value} AS {kind})"
+
+
+def _sum(cycle: Cycle, field: str) -> str:
+    """SQL of a counter with every side's difference; null where an edit is no number, or the sum is none that the field can hold."""
+    kind = storage_type(cycle.entity, field)
+    wide = {"BIGINT": "DECIMAL(38,0)"}.get(kind, re.sub(r"\(\d+", "(38", kind))
+    parts = [f"CAST({quote('g.' + field)} AS {wide})"]
+    for s in believed(cycle, field):
+        now, before = (f"CAST({quote(f'{letter}{s.index}.{field}')} AS {wide})" for letter in "cb")
+        parts.append(f"CASE WHEN {_changed(s, field)} THEN {now} - {before} ELSE 0 END")
+    return f"TRY(TRY_CAST({' + '.join(parts)} AS {kind}))"
 
 
 def counts(cycle: Cycle, field: str) -> bool:

@@ -14,7 +14,7 @@ from accord.connectors.types import literal, quote
 from accord.store.records import CHANGES
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, storage_type
 from accord.sync.mapping.outside import is_partial
-from accord.sync.merge.merge import AGREED, authority_of, counts, moment_of
+from accord.sync.merge.merge import authority_of, moment_of
 from accord.sync.state.finish import coarser
 from accord.sync.state.late import load_failed
 
@@ -83,9 +83,8 @@ def _has_part(cycle: Cycle, source: Side, field: str) -> str:
     i, q, w, j = source.index, quote(field), f"m.{quote('w.' + field)}", f"m.{quote('j.' + field)}"
     if authority_of(cycle, field) != "merge":
         return f"{w} = {i + 1}"
-    joined = f"{w} <> {AGREED}" if counts(cycle, field) else f"{j} > 0"
     edited = f"(_in_{i} AND {source.based(field)} AND r.{q} IS DISTINCT FROM b.{q})"
-    return f"({w} = {i + 1} OR ({joined} AND {edited}) OR ({j} = 2 AND {source.new(field)} AND r.{q} IS NOT NULL))"
+    return f"({w} = {i + 1} OR ({j} > 0 AND {edited}) OR ({j} = 2 AND {source.new(field)} AND r.{q} IS NOT NULL))"
 
 
 def _bits(cycle: Cycle, target: Side) -> dict[str, int]:
