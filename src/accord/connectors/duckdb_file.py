@@ -78,7 +78,7 @@ class DuckdbConnector:
     """A DuckDB database file; a resource is ``table`` or ``schema.table``. DuckDB lets one process write, or several read."""
 
     kind: ClassVar[str] = "duckdb"
-    capabilities: ClassVar[Capabilities] = Capabilities(transactions=True, typed=True, keys_declared=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(transactions=True, typed=True, keys_declared=True, appends=True)
 
     def __init__(self, system: System, *, base: Path) -> None:
         self.system = system

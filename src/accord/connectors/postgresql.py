@@ -76,7 +76,7 @@ class PostgresConnector:
     """
 
     kind: ClassVar[str] = "postgresql"
-    capabilities: ClassVar[Capabilities] = Capabilities(transactions=True, typed=True, keys_declared=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(transactions=True, typed=True, keys_declared=True, appends=True)
 
     def __init__(self, system: System, *, base: Path) -> None:
         self._at = system.at

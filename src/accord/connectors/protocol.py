@@ -74,6 +74,7 @@ class Capabilities:
     typed: bool = False
     keys_declared: bool = False
     sparse: bool = False  # a column is missing where no row has a value for it, which is not a change of schema
+    appends: bool = False  # a table's new columns come after all others
     late: bool = False  # what it shows right after a write may be what was there before, and is then nobody's edit
     formats: tuple[str, ...] = field(default=())
 

@@ -48,7 +48,7 @@ class SqliteConnector:
     """One SQLite file; a resource is a table or view. The file is never created by reading."""
 
     kind: ClassVar[str] = "sqlite"
-    capabilities: ClassVar[Capabilities] = Capabilities(transactions=True, typed=True, keys_declared=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(transactions=True, typed=True, keys_declared=True, appends=True)
 
     def __init__(self, system: System, *, base: Path) -> None:
         self.system = system

@@ -56,6 +56,7 @@ class Side:
     unreadable: frozenset[str] = frozenset()  # columns of ``relation`` that cannot be read in some row
     broken: bool = False  # ``relation`` has lines that are no rows
     withheld: tuple[str, ...] = ()  # fields not read or written for now, because their column is another than before
+    taken: tuple[str, ...] = ()  # columns that are others than at the last run, which had these names
     token: str | None = None  # the resource's change token, when it was the same before and after the capture
     swept: bool = False  # read whole in a run over part of the keys
     known: bool = False  # the flow's last run read its resource
@@ -97,6 +98,11 @@ class Side:
     def table(self, kind: str) -> str:
         """The name of one of this side's tables."""
         return f"{kind}_{self.index}"
+
+    @property
+    def known_columns(self) -> list[str]:
+        """Its columns as the next run knows them: without those that took another's name, which were then not there."""
+        return sorted(set(self.columns) - set(self.taken))
 
     @property
     def fields(self) -> tuple[str, ...]:

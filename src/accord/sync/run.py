@@ -181,7 +181,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     if not (previous or dry_run or whole) and limit == Limit() and (loaded := first_load(cycle)) is not None:
         judge_drift(cycle, previous)
         find_remapped(cycle, previous)
-        columns = {s.name: sorted(s.columns) for s in cycle.sides}
+        columns = {s.name: s.known_columns for s in cycle.sides}
         _finished(cycle, loaded.result, loaded.state, loaded.captured_at, columns, None, cycle.shapes)
         return loaded.result
     load_pending(cycle)
@@ -375,7 +375,7 @@ def _finish(
         cycle.count(f"SELECT count(*) FROM (SELECT DISTINCT key, field FROM {'held' if active else 'held0'})"),
     )
     seen = None if shown or limit != Limit() else seen_now(cycle, result)
-    columns = {s.name: sorted(s.columns) for s in cycle.sides}
+    columns = {s.name: s.known_columns for s in cycle.sides}
     _finished(cycle, result, state, captured_at, columns, seen, cycle.shapes, whole=limit.keys is None)
     return result
 

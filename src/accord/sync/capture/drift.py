@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from accord.connectors.protocol import Shaped
@@ -20,8 +19,9 @@ from accord.connectors.types import quote
 from accord.model.errors import GuardStopped, UnknownName, alternatives
 from accord.model.figure import Finding
 from accord.sync.capture.read import lost_column, present, unmapped_columns
+from accord.sync.capture.renamed import renamed_away, taken_names
 from accord.sync.cycle import Cycle, Side
-from accord.sync.mapping.fields import compile_field, mapped_columns
+from accord.sync.mapping.fields import mapped_columns
 
 _TYPE: Final = re.compile(r"([a-z_][a-z0-9_ ]*)(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)([a-z\[\] ]*))?")
 # Within a group every type holds all values of those before it.
@@ -33,7 +33,6 @@ _ALIAS: Final = {
     "bool": "boolean",
     "timestamptz": "timestamp with time zone", "timestamp without time zone": "timestamp",
 }  # fmt: skip
-ENOUGH: Final = 0.8  # share of equal values from which a new column is taken for the renamed old one
 
 
 def shapes_of(cycle: Cycle) -> dict[str, Any]:
@@ -81,12 +80,19 @@ def judge_drift(cycle: Cycle, previous: Mapping[str, Any]) -> None:
         subject = f"{side.binding.holder}/{side.binding.resource}"
         last = known.get(side.name) or {}
         old: Mapping[str, str] = last.get("columns") or {}
-        if side.lacking:
-            _gone(cycle, side, subject, old)
-        shown: dict[str, str] = now[side.name]["columns"]
         accepted = not old or last.get("accepted") != now[side.name]["accepted"]
+        noted = {} if accepted else last.get("renamed") or {}
+        now[side.name]["renamed"] = {}
+        if side.lacking:
+            now[side.name]["renamed"] |= _gone(cycle, side, subject, old, noted)
+        if not accepted:
+            now[side.name]["renamed"] |= _taken(cycle, side, subject, old, noted)
+        shown: dict[str, str] = now[side.name]["columns"]
         for column, was, is_, kind in changed_types(old, shown):
             fields = fields_of_column(side, column)
+            if column in side.taken:
+                shown[column] = was
+                continue
             if kind != "widened" and fields and not accepted:
                 _changed(cycle, side, subject, column, (was, is_), kind, fields)
                 if cycle.flow.drift == "quarantine":
@@ -135,10 +141,11 @@ def _judge_names(cycle: Cycle, before: object) -> None:
         cycle.findings.append(Finding("renamed_binding", f"{cycle.flow.name}:{side.name}", sentence, "warning"))
 
 
-def _gone(cycle: Cycle, side: Side, subject: str, old: Mapping[str, str]) -> None:
-    """Mapped columns that are gone: the run ends, or goes on without their fields."""
+def _gone(cycle: Cycle, side: Side, subject: str, old: Mapping[str, str], noted: Mapping[str, str]) -> dict[str, str]:
+    """Mapped columns that are gone: the run ends, or goes on without their fields; returns what those are called now that were renamed."""
     what = ", ".join(f"'{c}'" for c in side.lacking)
-    hints = list(_renames(cycle, side, old))
+    renamed = list(renamed_away(cycle, side, old, noted))
+    hints = [r.hint for r in renamed]
     if cycle.flow.drift == "stop":
         column = side.lacking[0]
         field = next(m for m in side.binding.fields.values() if column in mapped_columns(m))
@@ -149,6 +156,24 @@ def _gone(cycle: Cycle, side: Side, subject: str, old: Mapping[str, str]) -> Non
     sentence = f"{subject} no longer has {what}; its fields keep their agreed values. "
     sentence += " ".join(hints) or "Correct the map or bring the column back."
     cycle.findings.append(Finding("missing_column", subject, sentence, "problem", len(side.lacking), side.lacking))
+    return {r.column: r.now for r in renamed}
+
+
+def _taken(cycle: Cycle, side: Side, subject: str, old: Mapping[str, str], noted: Mapping[str, str]) -> dict[str, str]:
+    """Mapped columns whose name another column has now: the run ends, or goes on without their fields; returns what they are called now."""
+    renamed = list(taken_names(cycle, side, old, noted))
+    for r in renamed:
+        what = f"column '{r.column}' of {subject} is another one than at the last run"
+        todo = f"{r.hint} If the values in '{r.column}' are meant, any edit of the binding or the contract takes the column as it is."
+        if cycle.flow.drift == "stop" or r.field in cycle.keys:
+            place = side.binding.fields[r.field].place
+            raise GuardStopped("schema drift", f"{what}; field '{r.field}' is mapped to it{f' ({place})' if place else ''}", todo)
+        sentence = f"flow '{cycle.flow.name}': {what}; nothing is read from it or written to it until that is settled. {todo}"
+        cycle.findings.append(Finding("renamed_column", f"{subject}:{r.column}", sentence, "problem", 1, (f"{r.column} → {r.now}",)))
+    taken = {r.column: r.now for r in renamed}
+    _leave_out(cycle, side, tuple(f for c in taken for f in fields_of_column(side, c)))
+    side.taken = tuple(taken)
+    return taken
 
 
 def _changed(cycle: Cycle, side: Side, subject: str, column: str, types: tuple[str, str], kind: str, fields: tuple[str, ...]) -> None:
@@ -225,36 +250,3 @@ def _parsed(text: str) -> tuple[str, tuple[int, ...]] | None:
         return None
     name = f"{found[1].strip()} {(found[4] or '').strip()}".strip()
     return _ALIAS.get(name, name), tuple(int(n) for n in (found[2], found[3]) if n)
-
-
-def _renames(cycle: Cycle, side: Side, old: Mapping[str, str]) -> Iterator[str]:
-    """Sentences that name the new column which holds what a missing one held: most agreed values stand in it."""
-    new = [c for c in unmapped_columns(side) if c not in old]
-    if not (new and side.relation and all(k in side.codes for k in cycle.keys)):
-        return
-    for name, mapping in side.binding.fields.items():
-        gone = [c for c in mapped_columns(mapping) if c in side.lacking]
-        if not gone or mapping.read or name in side.codes:
-            continue
-        shares = {c: _equal_share(cycle, side, name, c) for c in new}
-        best = max(shares, key=lambda c: shares[c])
-        if shares[best] >= ENOUGH:
-            yield (
-                f"'{gone[0]}' seems to be called '{best}' now: {shares[best]:.0%} of the agreed values of '{name}' stand there. "
-                f"Map '{name}' to '{best}'."
-            )
-
-
-def _equal_share(cycle: Cycle, side: Side, name: str, column: str) -> float:
-    """How many of the agreed values of a field stand in a column, among the rows that have one."""
-    mapping = replace(side.binding.fields[name], column=column)
-    code = compile_field(cycle.entity.fields[name], mapping, side.binding, side.columns)
-    keys = ", ".join(f"{side.codes[k].read} AS {quote(k)}" for k in cycle.keys)
-    rows = f"SELECT {keys}, {code.read} AS value FROM {side.relation}"
-    field = quote(name)
-    found = cycle.sql(
-        f"SELECT count(*), count(*) FILTER (WHERE r.value IS NOT DISTINCT FROM b.{field}) FROM {side.table('stored_base')} b "
-        f"JOIN ({rows}) r {cycle.using()} WHERE b.{field} IS NOT NULL AND NOT b._gone"
-    )
-    total, equal = (int(str(v)) for v in found[0])
-    return equal / total if total else 0.0
