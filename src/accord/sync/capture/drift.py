@@ -2,7 +2,8 @@
 
 ``flow.run_finished`` keeps the columns of each side with the types the system declares (``shapes``), and a fingerprint of the binding and
 the contract they were accepted for. A column whose type changed is judged against that record: ``stop`` refuses the run, ``quarantine``
-lets the run go on without the field, so that every system keeps its agreed value, ``evolve`` goes on. Editing the binding or the
+lets the run go on without the field, so that every system keeps its agreed value, ``evolve`` goes on. A narrower type is another type: what
+the system cut off to make its values fit is nobody's edit. Editing the binding or the
 contract accepts the columns as they are now, and so does one run with ``drift: evolve``. Values that cannot be read as the field's type
 are quarantined by the contract under every policy.
 """
@@ -19,8 +20,8 @@ from accord.connectors.types import quote
 from accord.model.errors import GuardStopped, UnknownName, alternatives
 from accord.model.figure import Finding
 from accord.sync.capture.read import lost_column, present, unmapped_columns
-from accord.sync.capture.renamed import renamed_away, taken_names
-from accord.sync.cycle import Cycle, Side
+from accord.sync.capture.renamed import agreed_with, renamed_away, taken_names
+from accord.sync.cycle import Cycle, Side, join_on
 from accord.sync.mapping.fields import mapped_columns
 
 _TYPE: Final = re.compile(r"([a-z_][a-z0-9_ ]*)(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)([a-z\[\] ]*))?")
@@ -184,12 +185,21 @@ def _changed(cycle: Cycle, side: Side, subject: str, column: str, types: tuple[s
     held = [f for f in fields if f in cycle.keys]
     if cycle.flow.drift == "stop" or (cycle.flow.drift == "quarantine" and held):
         raise GuardStopped("schema drift", what, todo)
-    said = "it goes on being read"
-    if cycle.flow.drift == "quarantine" and kind == "retyped":
-        said = "nothing is read from it or written to it until that is settled"
+    if cycle.flow.drift == "quarantine":
         _leave_out(cycle, side, fields)
-    sentence = f"flow '{cycle.flow.name}': {what}; {said}. {todo}"
+        said = f"nothing is read from it or written to it until that is settled. {todo}"
+    else:
+        said = f"it goes on being read, as drift: evolve says. {_others(cycle, side, fields)}".strip()
+    sentence = f"flow '{cycle.flow.name}': {what}; {said}"
     cycle.findings.append(Finding(f"{kind}_column", f"{subject}:{column}", sentence, "problem", 1, (f"{was} → {is_}",)))
+
+
+def _others(cycle: Cycle, side: Side, fields: tuple[str, ...]) -> str:
+    """How many agreed values of some fields are others in the capture, as a sentence; empty where none is."""
+    differ = " OR ".join(f"c.{quote(f)} IS DISTINCT FROM b.{quote(f)}" for f in fields)
+    rows = f"{agreed_with(cycle, side)} b JOIN {side.table('cap')} c ON {join_on(cycle.keys, 'b', 'c')}"
+    count = cycle.count(f"SELECT count(*) FROM {rows} WHERE NOT b._gone AND ({differ})")
+    return f"In {count} rows it holds another value than was agreed, which counts as an edit." if count else ""
 
 
 def _leave_out(cycle: Cycle, side: Side, fields: tuple[str, ...]) -> None:
