@@ -155,7 +155,7 @@ DIFFERENCES = [
     ("owner: Ana, ", "", "team 'marketing': owner is no longer given (was Ana)"),
     ("version: 1.0", "version: 1.1", "the map: version changes from 1.0 to 1.1"),
     ("freshness: 15m", "freshness: 1h", "flow 'campaigns': freshness changes from 15m to 1h"),
-    ("deletes: mark", "deletes: ignore", "flow 'campaigns': deletes changes from mark to ignore"),
+    ("deletes: ignore", "deletes: propagate", "flow 'campaigns': deletes changes from ignore to propagate"),
     ("when: status <> 'cancelled'", "when: status = 'active'", "entity 'campaign', event 'campaign.launched': when changes from"),
     ("    events:\n", "    events:\n      - {type: campaign.ended, time: updated_at}\n", "entity 'campaign' gains event 'campaign.ended'"),
     ("{between: resource, ", "{between: team, ", "process 'support', handoffs: between changes from resource to team"),

@@ -68,6 +68,8 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("authority", "          updated_at: {column: updated_at, direction: read}\n", "          launched_at: {column: updated_at, direction: read}\n", "latest, but binding 'tracker' has no time of change", "updated_at mapped there"),
     ("existence", "existence: [planner]", "existence: [plan]", "existence: binding 'plan' does not exist", "Did you mean 'planner'?"),
     ("existence", "    covers: [S2]\n", "    covers: [S2]\n    existence: [planner]\n", "binding 'planner' is only written to", "both or read"),
+    ("existence", "deletes: ignore", "deletes: mark", "binding 'tracker' writes no deleted_at", "a flag with read: and write:"),
+    ("existence", "    covers: [S2]\n", "    covers: [S2]\n    deletes: mark\n", "entity 'asset' has no field deleted_at", "type timestamp"),
     ("existence", "delete_guard: 10%", "delete_guard: 0.1", "delete_guard '0.1' is no share", "0% to 100%"),
     ("existence", "delete_guard: 10%", "delete_guard: 101%", "delete_guard '101%' is no share", "0% to 100%"),
     ("existence", "delete_guard: 10%", "empty_guard: some", "empty_guard 'some' is no share", "0% to 100%"),

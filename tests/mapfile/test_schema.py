@@ -64,7 +64,7 @@ def test_the_schema_accepts_the_maps_that_ship() -> None:
     ("old", "new"),
     [
         ("flows:\n", "flws:\n"),
-        ("deletes: mark", "deletes: marks"),
+        ("deletes: ignore", "deletes: marks"),
         ("priority: 2", "priority: two"),
         ("existence: [planner]", "existence: planner"),
         ("{connector: sqlite, at", "{at"),

@@ -31,7 +31,7 @@ CASES = [
     ("freshness: 15m", "freshness: 15 minutes", "'15 minutes' is not a duration.", "90s, 15m, 4h, 2d or 1w"),
     ("freshness: 15m", "freshness: -15m", "'-15m' is not a duration.", "90s, 15m"),
     ("required: true, pattern", "required: yes, pattern", "entity 'campaign', field 'id', required: 'yes' is not true or false.", "Did you mean true?"),
-    ("deletes: mark", "deletes: marks", "flow 'campaigns', deletes: 'marks' is not possible here.", "propagate, mark or ignore. Did you mean 'mark'?"),
+    ("deletes: ignore", "deletes: marks", "flow 'campaigns', deletes: 'marks' is not possible here.", "propagate, mark or ignore. Did you mean 'mark'?"),
     ("kind: decision", "kind: ''", "kind: '' is not possible here", "human, auto"),
     ("existence: [planner]", "existence: planner", "the text 'planner' stands where a list is needed", "such as [planner]"),
     ("existence: [planner]", "existence: [planner, ]", None, None),
@@ -62,7 +62,7 @@ def test_a_mistake_of_form_is_named_with_its_line(changed: Changed, old: str, ne
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line"), [("deletes: mark", "deletes: marks", "marks"), ("at_least: 0.95", "at_least: x", "at_least: x")]
+    ("old", "new", "line"), [("deletes: ignore", "deletes: marks", "marks"), ("at_least: 0.95", "at_least: x", "at_least: x")]
 )
 def test_the_line_is_the_one_that_was_changed(changed: Changed, old: str, new: str, line: str) -> None:
     """A wrong line is worse than none."""

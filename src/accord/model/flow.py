@@ -167,7 +167,7 @@ class Flow:
     )
     deletes: Literal["propagate", "mark", "ignore"] = field(
         default="propagate",
-        metadata={"doc": "what a delete does to the other systems: mark keeps the row and sets its field deleted_at, if it has one"},
+        metadata={"doc": "what a delete does to the other systems: mark keeps the row and sets its field deleted_at"},
     )
     delete_guard: str = field(
         default="20%", metadata={"doc": "largest share of rows one run may delete in a system; up to 5 rows it always may"}

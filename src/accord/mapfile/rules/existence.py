@@ -1,4 +1,4 @@
-"""Existence names bindings of the flow that are read, and the guards of deletes and emptied fields are percentages."""
+"""Existence names bindings that are read, deletes: mark has a field to mark with, and guards of deletes and emptied fields are shares."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from accord.mapfile.problems import Problem
-from accord.mapfile.rules.facts import Facts, can_read
+from accord.mapfile.rules.facts import Facts, can_read, can_write
+from accord.model.flow import Flow
 
+_MARK: Final = "deleted_at"
 _PERCENT: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})? ?%")
 
 
@@ -24,6 +26,8 @@ def check(facts: Facts) -> Iterator[Problem]:
                 yield facts.problem(
                     path, f"{holder}, existence: binding '{name}' is only written to.", "Expected a binding with direction: both or read."
                 )
+        if flow.deletes == "mark":
+            yield from _marked(facts, flow)
         for name, guard in (("delete_guard", flow.delete_guard), ("empty_guard", flow.empty_guard or "0%")):
             if not _PERCENT.fullmatch(guard) or float(guard.rstrip("% ")) > 100:
                 yield facts.problem(
@@ -32,4 +36,26 @@ def check(facts: Facts) -> Iterator[Problem]:
         if flow.freshness.seconds <= 0:
             yield facts.problem(
                 ("flows", flow.name, "freshness"), f"{holder}: freshness is zero.", "Expected a duration above zero, such as 15m."
+            )
+
+
+def _marked(facts: Facts, flow: Flow) -> Iterator[Problem]:
+    """Deletes that would leave no trace: nobody could tell a row that was deleted elsewhere from one that is there."""
+    path, holder, entity = ("flows", flow.name, "deletes"), f"flow '{flow.name}', deletes: mark", facts.entity_of(flow)
+    if entity is None:
+        return
+    field = entity.fields.get(_MARK)
+    if field is None or field.type not in ("timestamp", "date"):
+        what = f"entity '{entity.name}' has no field {_MARK} that holds when" if field is None else f"field {_MARK} is a {field.type}"
+        yield facts.problem(path, f"{holder}: {what}.", f"Expected a field {_MARK} of type timestamp, or deletes: propagate or ignore.")
+        return
+    deleters = [b.name for b in flow.bindings.values() if can_read(b) and b.name in (flow.existence or flow.bindings)]
+    for binding in flow.bindings.values():
+        mapping = binding.fields.get(_MARK)
+        marks = mapping is not None and can_write(binding, mapping)
+        if can_write(binding) and not marks and any(name != binding.name for name in deleters):
+            yield facts.problem(
+                ("flows", flow.name, "bindings", binding.name, "fields"),
+                f"{holder}: binding '{binding.name}' writes no {_MARK}, so rows that were deleted elsewhere would stand there as before.",
+                f"Expected {_MARK} mapped to a column (a flag with read: and write:), or deletes: propagate or ignore.",
             )
