@@ -140,6 +140,20 @@ def test_what_this_user_may_not_do_is_said(db: Any, postgres_url: str, opened: A
         db.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
+def test_names_that_differ_in_capitals_are_refused_and_read_through_a_view(db: Any, postgres_url: str, opened: Any, rows_of: Any) -> None:
+    """The engine that reads them takes them for one column; the server was said not to be reached."""
+    db.execute("""CREATE TABLE people (id text PRIMARY KEY, "Name" text, name text)""")
+    db.execute("""CREATE VIEW v AS SELECT id, "Name" AS full_name, name FROM people""")
+    db.execute("INSERT INTO people VALUES ('1', 'Ann Lee', 'Ann')")
+    connector = opened("postgresql", postgres_url)
+
+    with pytest.raises(DataRefused, match=r"people.: the columns 'Name', 'name' differ in capitals only.* a view"):
+        rows_of(connector, "people")
+
+    assert "people" in {r.name for r in connector.describe().resources}
+    assert rows_of(connector, "v") == [{"id": "1", "full_name": "Ann Lee", "name": "Ann"}]
+
+
 @pytest.mark.parametrize(
     "at", ["postgresql://ana:hunter2@127.0.0.1:1/x", "host=127.0.0.1 port=1 user=ana password=hunter2", "postgresql://[hunter2"]
 )

@@ -51,6 +51,7 @@ WIDE = ",".join(f"c{i}" for i in range(100_000))
         ("items.parquet", GOOD_PARQUET[:-60] + b"\xff" * 40 + GOOD_PARQUET[-20:], "items.parquet"),
         ("items.parquet", GOOD_PARQUET[:-20], "items.parquet"),
         ("items.parquet", parquet(pa.table({"name": ["a"], "NAME": ["b"]})), "differ in capitals only"),
+        ("items.jsonl", b'{"id": "K0", "name": "a"}\n{"id": "K1", "Name": "b"}\n', "items.jsonl:2: the columns 'Name', 'name' differ"),
         ("items.parquet", parquet(pa.table({"id": ["a"], "_accord_line": [1]})), "_accord_line"),
     ],
 )
@@ -63,13 +64,6 @@ def test_a_file_that_cannot_be_kept_whole_is_refused_with_its_place(name: str, d
 
     assert says in str(caught.value)
     assert str(tmp_path / name) in str(caught.value)
-
-
-def test_names_that_differ_in_capitals_are_two_members_of_json_lines(tmp_path: Path) -> None:
-    """JSON knows capitals, and lines are written back as they were."""
-    (tmp_path / "items.jsonl").write_text('{"id": "K0", "Name": "a", "name": "b"}\n')
-
-    assert rows("jsonl", ".", tmp_path) == [("K0", "a", "b")]
 
 
 @pytest.mark.parametrize("name", ["items*", "items[1]", "i?ems"])

@@ -38,7 +38,8 @@ class JsonLinesConnector(Folder):
         something else: both are refused with the line's number.
         """
         declared = self._resource(resource)
-        names = dict.fromkeys((*declared.key, *declared.columns, *self._made.get(path, ())))
+        expected = (*declared.key, *declared.columns, *self._made.get(path, ()))
+        names: dict[str, None] = {}
         chunks: list[list[dict[str, str | None]]] = [[]]
         marked, good, refused = False, 0, None
         for number, line in json_lines.records(path):
@@ -57,8 +58,10 @@ class JsonLinesConnector(Folder):
             marked = marked or MARK in line or ("\\u" in line and any(MARK in value for value in row.values() if value))
             if not row.keys() <= names.keys():
                 names.update(dict.fromkeys(row))
-                checked(tuple(names), f"{path}:{number}", capitals=False)
+                checked(tuple(names), f"{path}:{number}", expected="one spelling of each member in all lines")
             chunks[-1].append(row)
+        spelled = {name.casefold(): name for name in names}
+        names = dict.fromkeys((*(spelled.get(name.casefold(), name) for name in expected), *names))
         if refused:
             if not good:
                 raise refused

@@ -41,7 +41,7 @@ from accord.connectors.postgresql_errors import LOCK_SECONDS, translated
 from accord.connectors.postgresql_keys import Shape
 from accord.connectors.postgresql_link import FORMS, Link
 from accord.connectors.postgresql_scan import listening
-from accord.connectors.postgresql_types import PgColumn, columns_of, in_bytes, without_encoding
+from accord.connectors.postgresql_types import PgColumn, columns_of, in_bytes, told_apart, without_encoding
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
 from accord.connectors.text_values import readable_types
 from accord.connectors.types import literal, quote
@@ -103,7 +103,7 @@ class PostgresConnector:
         """One statement on the server reads the table, so it is one snapshot of it."""
         with self._opened() as db:
             table = self._table(db, resource)
-            columns = columns_of(db, table)
+            columns = told_apart(columns_of(db, table), table)
         return self._scanned(con, postgresql_keys.read_all(Shape(table, columns, "")), columns)
 
     def scan_keys(self, con: duckdb.DuckDBPyConnection, resource: str, keys: str) -> str:
@@ -282,7 +282,7 @@ class PostgresConnector:
         with self._opened() as db:
             table = self._table(db, resource)
             watch = listening(Doubt(self._dsn()), self._link.peer)
-            columns = [c for c in columns_of(db, table) if not (c.read_as_bytes and without_encoding(db))]
+            columns = [c for c in told_apart(columns_of(db, table), table) if not (c.read_as_bytes and without_encoding(db))]
             documents = postgresql_json.shapes(db, table, columns)
             return postgresql_bulk.PgStream(con, self._dsn(), db.info.server_version, table, columns, watch, documents)
 

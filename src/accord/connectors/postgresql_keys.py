@@ -15,7 +15,7 @@ from psycopg import errors
 
 from accord.connectors.bulk import VERSION
 from accord.connectors.keys import Keys
-from accord.connectors.postgresql_types import PgColumn, columns_with
+from accord.connectors.postgresql_types import PgColumn, columns_with, told_apart
 from accord.connectors.text_values import readable_types
 from accord.connectors.types import duckdb_type, literal, quote
 
@@ -53,7 +53,7 @@ def shape_of(db: psycopg.Connection[Any], table: str) -> Shape:
     """
     # The mark is of the statement's snapshot, and a type's name may be newer than that: then a later statement finds another mark.
     columns, found = columns_with(db, table, mark(table))
-    return Shape(table, columns, str(found))
+    return Shape(table, told_apart(columns, table), str(found))
 
 
 def wanted(keys: Keys, shape: Shape, *, as_texts: bool = False) -> str:

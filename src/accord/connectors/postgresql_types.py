@@ -8,7 +8,9 @@ from typing import Any
 
 import psycopg
 
+from accord.connectors.column_names import doubles
 from accord.connectors.types import literal, quote
+from accord.model.errors import DataRefused
 from accord.model.types import CanonicalType
 
 _CANONICAL = {
@@ -151,3 +153,14 @@ def columns_with(db: psycopg.Connection[tuple[object, ...]], table: str, more: s
     rows = db.execute(query.encode(), {"table": table}, prepare=True).fetchall()
     columns = tuple(PgColumn(*row[:-1]) for row in rows)  # type: ignore[arg-type]  # catalog rows
     return columns, rows[0][-1] if rows else None
+
+
+def told_apart(columns: tuple[PgColumn, ...], table: str) -> tuple[PgColumn, ...]:
+    """The columns themselves, when each is one of its own to the engine that reads them.
+
+    Raises:
+        DataRefused: two differ in capitals only.
+    """
+    if twice := doubles([column.name for column in columns]):
+        raise DataRefused(twice, f"table {table}", "columns with different names; a view of the table to be read can give them")
+    return columns
