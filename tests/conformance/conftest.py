@@ -7,6 +7,7 @@ import json
 import sqlite3
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -75,6 +76,14 @@ class Bench:
             rows = con.execute("SELECT " + ", ".join(f'CAST("{n}" AS VARCHAR)' for n in names) + f" FROM {view}").fetchall()
         return {row[names.index("id")]: dict(zip(names, row, strict=True)) for row in rows}
 
+    def sql(self, statement: str) -> None:
+        """Done in the database as any other program does it."""
+        _SQL[self.kind](self.at, statement)
+
+    @property
+    def has_sql(self) -> bool:
+        return self.kind in _SQL
+
     def oracle(self) -> dict[str, tuple[str | None, Decimal | None]]:
         """Name and amount by id as any other program reads them."""
         return {str(key): (name, None if amount is None else Decimal(str(amount))) for key, name, amount in _READERS[self.kind](self.at)}
@@ -91,6 +100,34 @@ def _sqlite(at: str) -> list[tuple[Any, ...]]:
 def _postgresql(at: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(at) as db:
         return db.execute("SELECT id, name, amount FROM items").fetchall()
+
+
+def _of_duckdb(at: str, statement: str) -> None:
+    with duckdb.connect(at) as db:
+        db.execute(statement)
+
+
+def _of_sqlite(at: str, statement: str) -> None:
+    with closing(sqlite3.connect(at, isolation_level=None)) as db:
+        db.execute(statement)
+
+
+def _of_postgresql(at: str, statement: str) -> None:
+    with psycopg.connect(at) as db:
+        db.execute(statement.encode())
+
+
+def _of_mysql(at: str, statement: str) -> None:
+    with _mysql_opened(at) as db, db.cursor() as cursor:
+        cursor.execute(statement)
+
+
+_SQL: dict[str, Callable[[str, str], None]] = {
+    "sqlite": _of_sqlite,
+    "postgresql": _of_postgresql,
+    "mysql": _of_mysql,
+    "duckdb": _of_duckdb,
+}
 
 
 def _csv(at: str) -> list[tuple[Any, ...]]:
@@ -119,10 +156,15 @@ def _duckdb(at: str) -> list[tuple[Any, ...]]:
         return db.execute("SELECT id, name, amount FROM items").fetchall()
 
 
-def _mysql(at: str) -> list[tuple[Any, ...]]:
+def _mysql_opened(at: str) -> pymysql.Connection[Any]:
     parts = urlsplit(at)
-    where = parse_qs(parts.query)["unix_socket"][0]
-    with pymysql.connect(unix_socket=where, user=parts.username, database=parts.path[1:]) as db, db.cursor() as cursor:
+    return pymysql.connect(
+        unix_socket=parse_qs(parts.query)["unix_socket"][0], user=parts.username, database=parts.path[1:], autocommit=True
+    )
+
+
+def _mysql(at: str) -> list[tuple[Any, ...]]:
+    with _mysql_opened(at) as db, db.cursor() as cursor:
         cursor.execute("SELECT id, name, amount FROM items")
         return list(cursor.fetchall())
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from accord.connectors.protocol import ChangeBatch
 from accord.connectors.roundtrip import VALUES, self_test
-from accord.model.errors import AccordError, SystemUnreachable, UnknownName
+from accord.model.errors import AccordError, DataRefused, SystemUnreachable, UnknownName
 from accord.model.types import CanonicalType
 
 AT = datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=UTC)
@@ -237,6 +237,22 @@ def test_a_column_that_is_not_there_is_refused_before_anything_is_written(bench:
         bench.connector.apply(ChangeBatch("items", ("id",), ("name", "amuont", "at"), renamed, "b"))
 
     assert list(bench.oracle()) == ["1"]
+
+
+def test_a_column_that_the_system_computes_is_named_with_what_the_map_should_say(bench: Any) -> None:
+    """Nobody can write it, and a map that maps it both ways is only found out by trying."""
+    if not bench.has_sql:
+        never("it computes no columns")
+    form = "VIRTUAL" if bench.kind == "duckdb" else "STORED"
+    bench.sql(
+        f"CREATE TABLE items (id varchar(9) PRIMARY KEY, amount decimal(12,2), name varchar(9) GENERATED ALWAYS AS (upper(id)) {form})"
+    )
+
+    with pytest.raises(DataRefused, match=r"generated column|DEFAULT") as caught:
+        bench.apply("insert", [{"id": "1", "name": "x"}], columns=("name", "amount"))
+
+    assert "direction: read" in caught.value.expected
+    assert bench.oracle() == {}
 
 
 def test_typed_systems_are_read_in_their_types(bench: Any, duck: duckdb.DuckDBPyConnection) -> None:

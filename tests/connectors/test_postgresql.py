@@ -113,17 +113,20 @@ def test_rows_the_server_refuses_are_named_and_the_others_go_in(db: Any, postgre
 def test_tables_of_other_schemas_and_views_are_resources(db: Any, postgres_url: str, opened: Any, rows_of: Any) -> None:
     """``schema.table``; a view is read and not offered for writing."""
     db.execute('CREATE SCHEMA "Sales"; CREATE TABLE "Sales"."Order" (a int, b int, PRIMARY KEY (b, a)); CREATE VIEW v AS SELECT id FROM t')
-    db.execute('INSERT INTO "Sales"."Order" VALUES (1, 2)')
+    db.execute('INSERT INTO "Sales"."Order" VALUES (1, 2); CREATE TABLE "Sales"."of.2026" (a int); CREATE TABLE "old.list" (a int)')
     connector = opened("postgresql", postgres_url)
 
     found = {r.name: r for r in connector.describe().resources}
 
     assert {name: (r.key, r.row_count, r.writable) for name, r in found.items()} == {
         "Sales.Order": (("b", "a"), 1, True),
+        "Sales.of.2026": ((), 0, True),
+        "old.list": ((), 0, True),
         "t": (("id",), 0, True),
         "v": ((), 0, False),
     }
     assert rows_of(connector, "Sales.Order") == [{"a": 1, "b": 2}]
+    assert rows_of(connector, "Sales.of.2026") == rows_of(connector, "old.list") == []
 
 
 def test_what_this_user_may_not_do_is_said(db: Any, postgres_url: str, opened: Any, change: Any) -> None:

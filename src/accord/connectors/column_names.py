@@ -1,4 +1,4 @@
-"""What the names of a file's columns must be, so that no column is lost or taken for another."""
+"""What columns must be like: names by which none is lost or taken for another, and values that can be written."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from accord.model.errors import DataRefused
 # Databases end at 1,600 (PostgreSQL) and 2,000 (SQLite); far more is a file of something else.
 MAX_COLUMNS: Final = 2_000
 RESERVED: Final = "_accord_"
+# Where a database says that it computes a column by itself.
+COMPUTED: Final = "direction: read for the field of a generated column in the map; nobody can write it"
 _EXPECTED = "a header line with different column names"
 
 

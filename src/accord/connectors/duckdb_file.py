@@ -19,6 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from accord.connectors import decide, duckdb_bulk, duckdb_write
+from accord.connectors.column_names import COMPUTED
 from accord.connectors.condition import translated
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.files import passable
@@ -356,6 +357,8 @@ class DuckdbConnector:
             return DataRefused("it is no DuckDB database", where, "a file made by DuckDB")
         if isinstance(error, duckdb.IOException):
             return SystemUnreachable(self.system.name, where, text)
+        if "generated column" in text:
+            return DataRefused(text.rstrip(".!"), where, COMPUTED)
         return DataRefused(text, where, "a statement DuckDB accepts")
 
 

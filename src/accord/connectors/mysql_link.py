@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from accord.connectors import mysql_patience
+from accord.connectors.column_names import COMPUTED
 from accord.model.errors import AccordError, DataRefused, StorageFull, SystemChanged, SystemUnreachable, UsageError
 from accord.model.system import System
 from accord.store.suspicion import connected, connecting, fell_silent
@@ -47,7 +48,8 @@ _NOT_WRITABLE = (1288, 1347, 1348, 1394, 1395, 1471)
 _LOCKED = (1205, 3572)
 _CONFLICT = (1213, 1412, 1020)
 _FULL = (1021, 1114, 3, 28)
-_STATEMENT = (1054, 1064, 1146, 1267, 1270, 1271, 1366, 1906, 3105)
+_COMPUTED = (1906, 3105)
+_STATEMENT = (1054, 1064, 1146, 1267, 1270, 1271, 1366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,8 @@ class Link:
             return DataRefused(reason, where, _MAKE_IT_SO)
         if code in _NOT_WRITABLE:
             return DataRefused(f"it is a view, which cannot be written ({reason})", where, "a table, or direction: read for it in the flow")
+        if code in _COMPUTED:
+            return DataRefused(reason, where, COMPUTED)
         if code in _FULL:
             return StorageFull(where, reason)
         if type(error).__name__ in ("ProgrammingError", "DataError", "IntegrityError", "NotSupportedError") or code in _STATEMENT:

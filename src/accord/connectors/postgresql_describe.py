@@ -24,9 +24,11 @@ _RESOURCES = """
 # As above, of one name: a server may hold thousands of tables.
 _PLACE = """
     SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relname = %(name)s AND n.nspname = coalesce(nullif(%(schema)s, ''), current_schema())
+    WHERE c.relname = ANY(%(names)s)
+        AND (n.nspname || '.' || c.relname = %(path)s OR (n.nspname = current_schema() AND c.relname = %(path)s))
         AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
-        AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%%'"""
+        AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%%'
+    ORDER BY c.relname = %(path)s"""
 _KEY = """
     SELECT array_agg(a.attname ORDER BY k.position)
     FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, position)
@@ -45,9 +47,7 @@ def describe(db: psycopg.Connection[Any], system: System) -> tuple[ResourceDescr
 
 def split(system: System, resource: str) -> tuple[str, str]:
     """Schema, empty where none is named, and name of a resource as the map spells it."""
-    given = system.resources.get(resource)
-    path = given.path if given and given.path else resource
-    schema, _, name = path.rpartition(".")
+    schema, _, name = _path(system, resource).rpartition(".")
     return schema, name
 
 
@@ -57,12 +57,19 @@ def located(db: psycopg.Connection[Any], system: System, resource: str) -> tuple
     Raises:
         UnknownName: there is none.
     """
-    schema, name = split(system, resource)
-    found = db.execute(_PLACE, {"schema": schema, "name": name}, prepare=True).fetchone()
+    path = _path(system, resource)
+    parts = path.split(".")  # a name may hold dots itself
+    names = [".".join(parts[at:]) for at in range(len(parts))]
+    found = db.execute(_PLACE, {"path": path, "names": names}, prepare=True).fetchone()
     if found is not None:
         return str(found[0]), str(found[1])
     known = [row[0] for row in db.execute(_RESOURCES).fetchall()]
     raise UnknownName("resource", resource, known, place=system.place, holder=f"system '{system.name}'")
+
+
+def _path(system: System, resource: str) -> str:
+    given = system.resources.get(resource)
+    return given.path if given and given.path else resource
 
 
 def _view(db: psycopg.Connection[Any], system: System, row: tuple[Any, ...]) -> ResourceDescription | None:

@@ -172,7 +172,8 @@ class PostgresTable:
             made = {n: self._columns[n].from_text(_slot("n", self._place[n]), to_write=True) for n in change.new}
             if change.op == "insert":
                 named = ", ".join(map(_quoted, made))
-                text = f"INSERT INTO {_plain(self._table)} AS t ({named}) VALUES ({', '.join(made.values())}) ON CONFLICT DO NOTHING"
+                given = f"OVERRIDING SYSTEM VALUE VALUES ({', '.join(made.values())})"
+                text = f"INSERT INTO {_plain(self._table)} AS t ({named}) {given} ON CONFLICT DO NOTHING"
             else:
                 same = [
                     self._columns[n].same(f"t.{_quoted(n)}", self._columns[n].from_text(_slot("o", self._place[n]), to_write=False))

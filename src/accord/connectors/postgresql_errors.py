@@ -7,6 +7,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
+from accord.connectors.column_names import COMPUTED
 from accord.model.errors import AccordError, DataRefused, StorageFull, SystemChanged, SystemUnreachable
 from accord.model.system import System
 
@@ -39,6 +40,8 @@ def translated(error: Exception, system: System, conninfo: str, at: str) -> Acco
     no_lock = isinstance(error, errors.FeatureNotSupported) and "FOR UPDATE" in text  # of a view that groups or joins
     if no_lock or isinstance(error, errors.ObjectNotInPrerequisiteState):
         return DataRefused("it is a view, which cannot be written", where, "a table, or direction: read for it in the flow")
+    if isinstance(error, errors.GeneratedAlways):
+        return DataRefused(text, where, COMPUTED)
     if isinstance(error, errors.DiskFull):
         return StorageFull(where, text)
     if isinstance(error, errors.InsufficientPrivilege):

@@ -144,8 +144,8 @@ def _statement(key: Columns, columns: Columns, shape: Shape) -> str:
         f"d AS (DELETE FROM {table} t USING s WHERE {on} AND s.op = 'delete' AND ({expected}) RETURNING s.row)",
         f"u AS ({update})" if assigned else "u AS (SELECT 0::bigint AS row WHERE false)",
         # Stands here for every batch: without a unique index of the key the server refuses, and rows are not judged one by one.
-        f"i AS (INSERT INTO {table} ({', '.join(map(quote, inserted))}) SELECT {', '.join(inserted.values())} FROM s WHERE op = 'insert' "
-        f"ORDER BY row ON CONFLICT ({', '.join(map(quote, key))}) DO NOTHING RETURNING 1)",
+        f"i AS (INSERT INTO {table} ({', '.join(map(quote, inserted))}) OVERRIDING SYSTEM VALUE SELECT {', '.join(inserted.values())} "
+        f"FROM s WHERE op = 'insert' ORDER BY row ON CONFLICT ({', '.join(map(quote, key))}) DO NOTHING RETURNING 1)",
     ]
     chosen = (
         f"SELECT {mark(table)}, (SELECT array_agg(row) FROM d), (SELECT array_agg(row) FROM u), (SELECT count(*) FROM i), "

@@ -53,7 +53,7 @@ def _prepared(table: str, batch: ChangeBatch, typed: str) -> tuple[str, ...]:
     shorts = ", ".join(f"k{i}" for i in range(len(batch.key)))
     return (
         # Planned and not done: without a unique index of the key the server refuses here, before it has written anything.
-        f"EXPLAIN INSERT INTO {table} ({key}) SELECT {shorts} FROM accord_typed ON CONFLICT ({key}) DO NOTHING",
+        f"EXPLAIN INSERT INTO {table} ({key}) OVERRIDING SYSTEM VALUE SELECT {shorts} FROM accord_typed ON CONFLICT ({key}) DO NOTHING",
         f"INSERT INTO accord_typed SELECT row, op{typed} FROM accord_stage",
         f"ANALYZE accord_typed (row, op, {shorts})",
     )
@@ -88,7 +88,8 @@ def _statements(table: str, batch: ChangeBatch, of: Mapping[str, PgColumn]) -> t
         f"WITH u AS ({update} RETURNING s.row) INSERT INTO accord_verdict SELECT row, 'update' FROM u" if assigned else "",
         f"WITH d AS (DELETE FROM {table} t USING accord_typed s WHERE {on} AND s.op = 'delete' AND ({expected}) RETURNING s.row) "
         "INSERT INTO accord_verdict SELECT row, 'delete' FROM d",
-        f"WITH i AS (INSERT INTO {table} ({', '.join(map(quote, inserted))}) SELECT {', '.join(inserted.values())} FROM accord_typed "
+        f"WITH i AS (INSERT INTO {table} ({', '.join(map(quote, inserted))}) OVERRIDING SYSTEM VALUE "
+        f"SELECT {', '.join(inserted.values())} FROM accord_typed "
         f"WHERE op = 'insert' ORDER BY row ON CONFLICT ({key}) DO NOTHING RETURNING {key}) "
         f"INSERT INTO accord_verdict SELECT s.row, 'insert' FROM i JOIN accord_typed s ON {back} WHERE s.op = 'insert'",
     ]

@@ -28,7 +28,8 @@ _CANONICAL = {
     "jsonb": "json",
     "bytea": "binary",
 }
-_WITHOUT_EQUALITY = {"point", "xml", "polygon", "box", "line", "lseg", "path", "circle"}
+_WITHOUT_EQUALITY = {"point", "xml", "polygon", "box", "line", "lseg", "path", "circle", "jsonpath", "_bit"}
+_CUTTING = {"character": "bpchar", "bit": "varbit"}  # without a length, these names mean a length of one
 _COLUMNS = """
     WITH RECURSIVE base AS (
         SELECT a.attnum, t.oid, t.typname, t.typtype, t.typbasetype, t.typcategory, coalesce(nullif(a.atttypmod, -1), t.typtypmod) AS typmod
@@ -38,7 +39,7 @@ _COLUMNS = """
         SELECT b.attnum, t.oid, t.typname, t.typtype, t.typbasetype, t.typcategory, coalesce(nullif(b.typmod, -1), t.typtypmod)
         FROM base b JOIN pg_type t ON t.oid = b.typbasetype WHERE b.typtype = 'd'
     )
-    SELECT a.attname, format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, NULL), b.typname, b.typcategory = 'A', b.typmod,
+    SELECT a.attname, format_type(a.atttypid, a.atttypmod), format_type(b.oid, NULL), b.typname, b.typcategory = 'A', b.typmod,
         NOT a.attnotnull{more}
     FROM pg_attribute a JOIN base b ON b.attnum = a.attnum AND b.typtype <> 'd'
     WHERE a.attrelid = %(table)s::regclass
@@ -47,7 +48,7 @@ _COLUMNS = """
 
 @dataclass(frozen=True, slots=True)
 class PgColumn:
-    """A column: ``native`` as declared, ``cast`` its type without length, ``base`` the type's own name beneath any domain."""
+    """A column: ``native`` as declared; beneath any domain and without length, its type is ``base`` in the catalog and ``cast`` in SQL."""
 
     name: str
     native: str
@@ -76,6 +77,8 @@ class PgColumn:
             return f"to_json({column})::text"
         if self.base == "float4":
             return f"{column}::text::float8"  # 0.1 stays 0.1 and does not become 0.10000000149
+        if self.base == "inet":
+            return f"abbrev({column})::text"  # as the server shows it; its cast gives a single address a mask
         if self.base in ("int2", "int4"):
             return f"{column}::bigint"
         plain = {"int8", "float8", "bool", "date", "timestamp", "timestamptz", "uuid", "bytea"}
@@ -94,16 +97,24 @@ class PgColumn:
     def from_text(self, text: str, *, to_write: bool) -> str:
         """SQL on the server that makes a value of a staged text; an error for one to be written that would be rounded.
 
-        Lengths are left to the assignment, which refuses where a cast would cut.
+        Lengths and domains are left to the assignment, which refuses where a cast would cut.
         """
         if to_write and self.base == "numeric" and self.typmod >= 4:
             refused = f"({text} || ' does not fit ' || {literal(self.native)})::numeric"
             return f"CASE WHEN {text}::numeric <> {text}::{self.native} THEN {refused} ELSE {text}::numeric END"
         if self.base == "bytea":
             return f"decode({text}, 'hex')"
-        if self.is_array:
-            return f"CASE WHEN {text} IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text({text}::jsonb))::{self.cast} END"
-        return f"{text}::{'bpchar' if self.cast == 'character' else self.cast}"
+        name = self.cast.removesuffix("[]")
+        cast = _CUTTING.get(name, name)
+        if not self.is_array:
+            return f"{text}::{cast}"
+        json, items = f"{text}::jsonb", "jsonb_array_elements_text"
+        rows = f"ARRAY(SELECT ARRAY(SELECT {items}(r)) FROM jsonb_array_elements({json}) AS r)"
+        return (
+            f"CASE WHEN jsonb_typeof({json} #> '{{0,0}}') = 'array' THEN ({text} || ' has more than two dimensions')::{cast}[] "
+            f"WHEN jsonb_typeof({json} -> 0) = 'array' THEN {rows}::{cast}[] "
+            f"WHEN {text} IS NOT NULL THEN ARRAY(SELECT {items}({json}))::{cast}[] END"
+        )
 
     def same(self, stored: str, staged: str) -> str:
         """SQL on the server: whether two values are the same; nulls are."""

@@ -152,10 +152,9 @@ def _statements(table: str, staged: Staged, of: Mapping[str, PgColumn], typed: s
             f"UPDATE accord_typed s SET {short} = {default} FROM accord_verdict v "
             f"WHERE v.row = s.row AND v.outcome = 'insert' AND s.{short} IS NULL AND {part}"
         )
-    system = "OVERRIDING SYSTEM VALUE " if default else ""
     statements.append(
-        f"INSERT INTO {table} ({', '.join(inserted)}) {system}SELECT {', '.join(f's.{short}' for short in inserted.values())} "
-        f"FROM {chosen} = 'insert' WHERE {part} ORDER BY s.row"
+        f"INSERT INTO {table} ({', '.join(inserted)}) OVERRIDING SYSTEM VALUE "
+        f"SELECT {', '.join(f's.{short}' for short in inserted.values())} FROM {chosen} = 'insert' WHERE {part} ORDER BY s.row"
     )
     return tuple(statements)
 

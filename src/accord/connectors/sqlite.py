@@ -18,6 +18,7 @@ from typing import ClassVar
 import duckdb
 
 from accord.connectors import decide, sqlite_bulk, sqlite_feed, sqlite_keys, sqlite_marker, sqlite_write
+from accord.connectors.column_names import COMPUTED
 from accord.connectors.duck import borrowed_duck, load_scanner
 from accord.connectors.feed_state import FeedState
 from accord.connectors.files import passable
@@ -401,6 +402,8 @@ class SqliteConnector:
         if named := _VIEW.search(text):
             what = f"'{named[1]}' is a view, which cannot be written"
             return DataRefused(what, where, "a table, or direction: read for this system in the flow")
+        if "generated column" in text:
+            return DataRefused(text, where, COMPUTED)
         if "readonly" in text:
             expected = "the right to write the file and its folder, or direction: read for this system in the flow"
             return DataRefused(f"it may not be written ({text})", where, expected)
