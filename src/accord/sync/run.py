@@ -42,6 +42,7 @@ from accord.sync.identity.own_key import assign_keys
 from accord.sync.identity.resolve import identify, resolve_only, restore_unmerged
 from accord.sync.judge.aggregates import check_aggregates, newest_values, stale_sources
 from accord.sync.judge.judge import collect_quarantine, contract_findings, judge_merged, judge_none, judge_side, load_references
+from accord.sync.judge.key_changes import KEPT, keep_deletes
 from accord.sync.live.fold import fold_live, pend_live
 from accord.sync.mapping.lookups import make_lookups
 from accord.sync.mapping.outside import find_hidden, hide_written, is_partial, refuse_hidden
@@ -230,6 +231,7 @@ def _decide(cycle: Cycle, limit: Limit) -> int:
     """Validate, merge and plan from the present captures; returns how many keys had to be looked at."""
     cycle.progress(f"{cycle.flow.name}: validating and merging")
     references = load_references(cycle)
+    cycle.make_empty("kept", KEPT)
     for side in cycle.sides:
         judge_side(cycle, side, references)
         believe_written(cycle, side)
@@ -246,6 +248,7 @@ def _decide(cycle: Cycle, limit: Limit) -> int:
     restore_unmerged(cycle)
     apply_decisions(cycle)
     judge_merged(cycle, references)
+    keep_deletes(cycle)
     assign_keys(cycle)
     for side in cycle.sides:
         plan_target(cycle, side)

@@ -71,7 +71,8 @@ def _fill(store: Store, map_: IntegrationMap) -> None:
     both = pa.table({"id": ["c1", "c2"], "name": ["Xanthippe", "Bert"], "size": [1, 2]})
     orders = pa.table({"number": ["o1", "o2"], "customer": ["c1", "c2"], "wish": ["violet harp", "green drum"]})
     lost = pa.table({"flow": ["customers"] * 2, "key": ['{"id":"c1"}', '{"id":"c2"}'], "losing_value": ["Xanthippe", "Berta"]})
-    shas = [store.write_segment(t).sha for t in (both, lost, both.slice(1), orders, orders.slice(1))]
+    waits = pa.table({"flow": ["customers"] * 2, "key": ['{"id":"x1"}', '{"id":"x2"}'], "keeps": [['{"id":"c1"}'], ['{"id":"c2"}']]})
+    shas = [store.write_segment(t).sha for t in (both, lost, both.slice(1), orders, orders.slice(1), waits)]
 
     def ran(number: int, flow: str, **state: list[str]) -> Event:
         body = {"flow": flow, "run": f"r{number}", "status": "done", "state": state}
@@ -87,7 +88,7 @@ def _fill(store: Store, map_: IntegrationMap) -> None:
         Event(f"live{n}", "flow.live_applied", NOW, "flow:orders", {"flow": "orders", "run": "r", "intent": f"i{n}", "rows": [given]})
         for n, given in enumerate((row, unknown))
     ]
-    store.append([ran(1, "customers", golden=[shas[0]], conflicts=[shas[1]]), ran(2, "orders", golden=[shas[3]])])
+    store.append([ran(1, "customers", golden=[shas[0]], conflicts=[shas[1]], quarantine=[shas[5]]), ran(2, "orders", golden=[shas[3]])])
     store.append([Event(f"s{n}", "process.started", NOW, "process:call", body) for n, body in enumerate(started)])
     store.append([*live, ran(3, "customers", golden=[shas[2]]), ran(4, "orders", golden=[shas[4]])])
 
@@ -129,7 +130,7 @@ def test_nothing_of_the_person_is_left_and_others_lose_nothing(
     _fill(store, map_)
     head = store.head()
     before = Erasure(map_, store, "c1", entity="customer").find()
-    assert (before.events, before.segments and sum(before.segments.values()), before.present) == (3, 3, {})
+    assert (before.events, before.segments and sum(before.segments.values()), before.present) == (3, 4, {})
 
     left = _erase(store, map_)
 
@@ -152,7 +153,7 @@ def test_a_segment_that_was_erased_reads_as_its_other_rows_and_is_not_missed(
 
     assert duckdb.sql(f"SELECT id FROM read_parquet('{store.read_segment(first)}')").fetchall() == [("c2",)]
     assert store.verify_segments() == ()
-    assert store.table("erased_segment").num_rows == 3
+    assert store.table("erased_segment").num_rows == 4
     store.read_segment(first).unlink()
     assert {fault.fault for fault in store.verify_segments()} == {"missing"}
     again = store.write_segment(pa.table({"id": ["c1", "c2"], "name": ["Xanthippe", "Bert"], "size": [1, 2]}))

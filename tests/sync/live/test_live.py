@@ -165,6 +165,30 @@ def test_a_delete_arrives_and_is_agreed(agreed: Any) -> None:
     assert {row[0] for row in agreed.store.rows("SELECT count(*) FROM live_change")} == {0}
 
 
+def test_a_delete_does_not_go_ahead_of_a_new_row_that_is_left(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two may be one row whose key was changed: a run sees that the one waits with the other, and from then on it is a run's."""
+    entity = pair.map.entities["item"]
+    low = dataclasses.replace(entity, fields={**entity.fields, "id": dataclasses.replace(entity.fields["id"], maximum="99")})
+    pair.map = dataclasses.replace(pair.map, entities={"item": low})
+    for number in (1, 2, 3):
+        pair.db["a"].execute(ADD, (number, f"n{number}", "1.50", "open", AT))
+    pair.sync()
+    pair.open()
+    pair.db["a"].execute("UPDATE items SET id = 100 WHERE id = 1")
+
+    taken = pair.take("a", 1, 100)
+    pair.sync()
+    pair.live.refresh()
+
+    assert (taken.deleted, sorted(taken.left)) == (0, [("1",), ("100",)])
+    assert 1 in pair.rows("b")
+    assert pair.take("a", 1).why == {"the row waits for something else": 1}
+
+    monkeypatch.setattr("accord.sync.live.path._CHUNK_KEYS", 1)
+    pair.db["a"].execute("UPDATE items SET id = 101 WHERE id = 2")
+    assert pair.take("a", 2, 101).deleted == 0
+
+
 def test_a_row_edited_elsewhere_is_not_deleted_this_way(agreed: Any) -> None:
     """Whether the edit or the delete holds is for a run to say, which records what is lost."""
     agreed.db["b"].execute("UPDATE items SET title = 'mine' WHERE no = 1")

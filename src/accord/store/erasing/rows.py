@@ -152,6 +152,9 @@ class PersonRows:
             said = ", ".join(f"json_extract_string(key, {place})" for place in places)
             parts.append(f"CASE WHEN json_valid(key) THEN ({said}) IN {wanted} END")
             parts += [f"key IN (SELECT k0 FROM {table})"] if len(keys) == 1 else []
+            if "keeps" in held:  # keys of other rows that wait with this one
+                others = ", ".join(f"json_extract_string(other, {place})" for place in places)
+                parts.append(f"EXISTS (SELECT 1 FROM (SELECT unnest(keeps) AS other) WHERE ({others}) IN {wanted})")
         if held.get("row") == "VARCHAR" and "row" not in entity.key and entity.person:
             columns = sorted({entity.person, *(f"raw.{c}" for c in self._columns_of(entity, entity.person)), f"raw.{entity.person}"})
             places = [_literal('$."' + column + '"') for column in columns]

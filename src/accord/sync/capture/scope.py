@@ -259,11 +259,12 @@ def _union(cycle: Cycle) -> bool:
     for table in ("quarantine0", "held0", "decision0"):
         if not cycle.rows(table):
             continue
+        waits = "(SELECT key FROM quarantine0 UNION SELECT unnest(keeps) FROM quarantine0)" if table == "quarantine0" else table
         read = (
             f"TRY_CAST(json_extract_string(key, {literal(f'$.{chr(34)}{k}{chr(34)}')}) AS {storage_type(cycle.entity, k)}) AS {quote(k)}"
             for k in cycle.keys
         )
-        parts.append(f"SELECT {', '.join(read)} FROM {table}")
+        parts.append(f"SELECT {', '.join(read)} FROM {waits}")
     cycle.sql(f"CREATE OR REPLACE VIEW left_open AS {' UNION '.join(parts)}")
     moved = (f"SELECT {names(cycle.keys)} FROM {s.table('moved')}" for s in cycle.sides)
     cycle.looked = cycle.count(f"CREATE OR REPLACE TABLE scope AS {' UNION '.join((*moved, 'SELECT * FROM left_open'))}")

@@ -146,14 +146,16 @@ def collect_quarantine(cycle: Cycle, shown: Mapping[str, Side]) -> int:
             f"SELECT {literal(side.name)} AS binding, CASE WHEN {present} THEN {label} END AS key, x.reasons, {body} AS row "
             f"FROM {cap} c JOIN {side.table('bad')} x ON x.rid = c.rowid {back}WHERE x.reasons IS NOT NULL"
         )
-    merged = ", ".join(f"{quote(raw_name(f))} := CAST(c.{quote(f)} AS VARCHAR)" for f in cycle.fields)
-    parts.append(f"SELECT '', {label}, c.reasons, CAST(to_json(struct_pack({merged})) AS VARCHAR) FROM bad_merged c")
+    parts.append(f"SELECT '', {label}, c.reasons, {merged_json(cycle, 'c')} FROM bad_merged c")
     cycle.make(
         "quarantine",
         f"""
-        SELECT {literal(cycle.flow.name)} AS flow, n.binding, n.key, n.reasons, n.row, md5(n.row) AS row_hash,
-            coalesce(o.since, $now) AS since
-        FROM ({" UNION ALL ".join(parts)}) n LEFT JOIN (SELECT binding, key, row_hash, min(since) AS since FROM quarantine0 GROUP BY ALL) o
+        SELECT {literal(cycle.flow.name)} AS flow, n.binding, n.key, list_concat(n.reasons, {_kept_with(cycle)}) AS reasons, n.row,
+            md5(n.row) AS row_hash, coalesce(o.since, $now) AS since, n.keeps
+        FROM (SELECT n.*, {_keeps(cycle)} AS keeps FROM ({" UNION ALL ".join(parts)}) n
+            LEFT JOIN (SELECT binding, key, list(stays ORDER BY stays) AS stays FROM kept GROUP BY ALL) k USING (binding, key)
+            LEFT JOIN (SELECT binding, key, any_value(keeps) AS keeps FROM quarantine0 GROUP BY ALL) b USING (binding, key)) n
+        LEFT JOIN (SELECT binding, key, row_hash, min(since) AS since FROM quarantine0 GROUP BY ALL) o
         ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key AND o.row_hash = md5(n.row)""",
         {"now": cycle.now},
     )
@@ -162,6 +164,28 @@ def collect_quarantine(cycle: Cycle, shown: Mapping[str, Side]) -> int:
         "SELECT count(*) FROM waiting n ANTI JOIN quarantine0 o "
         "ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key AND o.row_hash = n.row_hash"
     )
+
+
+def merged_json(cycle: Cycle, alias: str) -> str:
+    """SQL giving a row of ``bad_merged`` as JSON text, every value as text."""
+    packed = ", ".join(f"{quote(raw_name(f))} := CAST({alias}.{quote(f)} AS VARCHAR)" for f in cycle.fields)
+    return f"CAST(to_json(struct_pack({packed})) AS VARCHAR)"
+
+
+def _keeps(cycle: Cycle) -> str:
+    """SQL over ``kept`` (k) and the last run's (b): the keys of deleted rows that wait with a row; null while more may turn out to."""
+    if cycle.limited:  # it has not looked at all of them
+        known = "coalesce(b.keeps, k.stays) IS NOT NULL"  # of two nulls an empty list would be made
+        return f"CASE WHEN {known} THEN list_sort(list_distinct(list_concat(b.keeps, k.stays))) END"
+    later = ", ".join(literal(s.name) for s in cycle.sides if s.binding.capture == "cursor")  # there a row that went shows later
+    return f"coalesce(k.stays, CASE WHEN n.binding NOT IN ({later}) THEN [] END)" if later else "coalesce(k.stays, [])"
+
+
+def _kept_with(cycle: Cycle) -> str:
+    """SQL: what people are told about the rows that wait with one in quarantine."""
+    value = "json_extract_string(x, '$.*')[1]" if len(cycle.keys) == 1 else "x"
+    said = literal(" is gone and seems to be this one: elsewhere it stays until this one is corrected or discarded")
+    return f"list_transform(coalesce(n.keeps, []), lambda x: concat('row ', chr(39), {value}, chr(39), {said}))"
 
 
 def contract_findings(cycle: Cycle, references: Mapping[str, str]) -> list[Finding]:

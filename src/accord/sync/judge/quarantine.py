@@ -19,6 +19,7 @@ from accord.model.errors import UnknownName, UsageError
 from accord.model.event import Event, ObjectRef
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
+from accord.store.folding import columns_in
 from accord.sync.cycle import Cycle, names
 from accord.sync.state.base import QUARANTINE
 from accord.sync.state.kept_as import kept_as
@@ -139,19 +140,22 @@ def _record(map: IntegrationMap, store: Store, rows: pa.Table, type_: str, *, by
 
 def make_waiting(cycle: Cycle) -> None:
     """Make the view ``waiting``: rows of ``quarantine`` that nobody has discarded as they are."""
-    decided = []
-    if cycle.rows("quarantine"):
-        decided = [r for r in cycle.store.table("quarantine_discard").to_pylist() if r["flow"] == cycle.flow.name]
+    load_discarded(cycle, some=bool(cycle.rows("quarantine")))
+    cycle.sql(
+        "CREATE OR REPLACE VIEW waiting AS SELECT q.* FROM quarantine q ANTI JOIN discarded d "
+        "ON d.binding = q.binding AND d.key = coalesce(q.key, '') AND d.row_hash = q.row_hash"
+    )
+
+
+def load_discarded(cycle: Cycle, *, some: bool = True) -> None:
+    """Fill table ``discarded`` with what people put aside in this flow; with ``some`` false it stays empty."""
+    decided = [r for r in cycle.store.table("quarantine_discard").to_pylist() if r["flow"] == cycle.flow.name] if some else []
     cycle.sql("CREATE OR REPLACE TABLE discarded (binding VARCHAR, key VARCHAR, row_hash VARCHAR)")
     if decided:
         rows = pa.table({c: pa.array([r[c] for r in decided], pa.string()) for c in ("binding", "key", "row_hash")})
         cycle.con.register("decided", rows)
         cycle.sql("INSERT INTO discarded SELECT * FROM decided")
         cycle.con.unregister("decided")
-    cycle.sql(
-        "CREATE OR REPLACE VIEW waiting AS SELECT q.* FROM quarantine q ANTI JOIN discarded d "
-        "ON d.binding = q.binding AND d.key = coalesce(q.key, '') AND d.row_hash = q.row_hash"
-    )
 
 
 def _known(map: IntegrationMap, choice: Choice) -> None:  # noqa: A002
@@ -176,8 +180,10 @@ def _load(con: duckdb.DuckDBPyConnection, map: IntegrationMap, store: Store) -> 
     kept = kept_as(map, store)
     for flow in map.flows:
         for sha in store.flow_state(kept.get(flow, flow)).get("quarantine", ()):
-            source = f"read_parquet({literal(str(store.read_segment(sha)))})"
-            con.execute(f"INSERT INTO held_back SELECT {names(QUARANTINE)} FROM (SELECT * REPLACE ({literal(flow)} AS flow) FROM {source})")
+            path = store.read_segment(sha)
+            held = names(c for c in QUARANTINE if c in columns_in(path))  # one of an older program may lack some
+            source = f"SELECT * REPLACE ({literal(flow)} AS flow) FROM read_parquet({literal(str(path))})"
+            con.execute(f"INSERT INTO held_back ({held}) SELECT {held} FROM ({source})")
     con.register("discards", store.table("quarantine_discard"))
     con.execute("CREATE TABLE decided AS SELECT * FROM discards")
     con.unregister("discards")

@@ -13,7 +13,7 @@ import duckdb
 from accord.connectors.types import literal, quote
 from accord.model.entity import Entity
 from accord.store import Store
-from accord.store.folding import REMOVED, folded, is_change
+from accord.store.folding import REMOVED, columns_in, folded, is_change
 from accord.sync.cycle import storage_type
 
 Values = list[str | None]
@@ -94,6 +94,8 @@ class Agreed:
             listed = ", ".join(f"CAST({quote(k)} AS VARCHAR)" for k in keys)
         else:
             listed = ", ".join(f"json_extract_string(key, {literal('$.' + json.dumps(k))})" for k in keys)
+        if role == "quarantine" and "keeps" in columns_in(path):
+            source = f"(SELECT key FROM {source} UNION SELECT unnest(keeps) FROM {source})"
         query = f"SELECT DISTINCT CAST(to_json([{listed}]) AS VARCHAR) FROM {source}" + ("" if role == "open" else " WHERE key IS NOT NULL")
         found = con.execute(query)
         while part := found.fetchmany(_FETCH):

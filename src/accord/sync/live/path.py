@@ -47,7 +47,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Taken:
-    """What became of some keys: rows of targets written; ``equal``: nothing to do; ``left``: for the next run; ``why``: reason → keys."""
+    """What became of some keys: rows of targets written; ``equal``: nothing to do; ``left``: for the next run; ``why``: reason → keys.
+
+    ``parted``: too many for one transaction.
+    """
 
     inserted: int = 0
     updated: int = 0
@@ -56,6 +59,7 @@ class Taken:
     left: list[Key] = field(default_factory=list)
     why: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+    parted: bool = False
 
     def leave(self, flow: str, key: Key, reason: str) -> None:
         """Leave a key to the next run."""
@@ -131,7 +135,7 @@ class LivePath:
         Raises:
             SystemUnreachable, SystemChanged, DataRefused: from a system; close this path, the next run sorts out what was begun.
         """
-        began, taken = time.monotonic(), Taken()
+        began, taken = time.monotonic(), Taken(parted=len(keys) > _CHUNK_KEYS)
         for start in range(0, len(keys), _CHUNK_KEYS):
             self._take(binding, keys[start : start + _CHUNK_KEYS], unseen if start == 0 or logged else (), logged or {}, taken)
         taken.seconds = time.monotonic() - began
@@ -213,7 +217,7 @@ class LivePath:
                     self._remember(source, key, rows[key])
             else:
                 decisions.append(decision)
-        decisions = self._spared(self._guarded(decisions, taken), taken)
+        decisions = self._spared(self._guarded(self._alone(decisions, taken), taken), taken)
         return self._carry_out(source, decisions, rows, taken, unseen) if decisions else set()
 
     def _believed(self, name: str, key: Key, known: Known | None) -> Texts | None:
@@ -222,6 +226,15 @@ class LivePath:
             return None
         row = self._rows.get((name, key))
         return row if row is not None else self._sides[name].as_stored(known.sides[name])
+
+    def _alone(self, decisions: list[Decision], taken: Taken) -> list[Decision]:
+        """Without the deletes, where a new row was left or may yet be: the two may be one whose key was changed, and a run sees both."""
+        doomed = [d for d in decisions if d.op == "delete"]
+        if not doomed or not (taken.parted or any((known := self._agreed.of(key)) is None or known.golden is None for key in taken.left)):
+            return decisions
+        for decision in doomed:
+            taken.leave(self.flow.name, decision.key, "a deleted row beside a new one that is left")
+        return [d for d in decisions if d.op != "delete"]
 
     def _guarded(self, decisions: list[Decision], taken: Taken) -> list[Decision]:
         """Without the deletes, when these and those of the last hour are more than one run would be allowed."""

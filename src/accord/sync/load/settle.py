@@ -74,11 +74,12 @@ def note_refused(cycle: Cycle, source: Side, target: Side, tally: Tally) -> None
         cycle.make(side.table("bad"), f"SELECT rowid AS rid, {REASONS} AS reasons, false AS ambiguous FROM refused WHERE {held}")
     present = " AND ".join(f"{quote(k)} IS NOT NULL" for k in cycle.keys)
     told = f"{literal(cycle.flow.name)} AS flow, {literal(source.name)} AS binding"
+    looked = "NULL" if source.binding.capture == "cursor" else "[]"  # none of them took the place of a row that was agreed
     cycle.make(
         "quarantine",
         f"""
         SELECT {told}, CASE WHEN {present} THEN {key_json(cycle.keys)} END AS key, {REASONS} AS reasons, {ROW} AS row,
-            md5({ROW}) AS row_hash, $now::TIMESTAMPTZ AS since
+            md5({ROW}) AS row_hash, $now::TIMESTAMPTZ AS since, {looked}::VARCHAR[] AS keeps
         FROM refused""",
         {"now": cycle.now},
     )

@@ -19,6 +19,7 @@ QUARANTINE = {
     "row": "VARCHAR",
     "row_hash": "VARCHAR",
     "since": "TIMESTAMPTZ",
+    "keeps": "VARCHAR[]",  # keys of deleted rows that wait with it, as it seems to be theirs; null: nobody has looked yet
 }
 STOOD_IN = "_side"  # of a segment of ``keep_standing``: the binding
 MARKS = {"_gone": "BOOLEAN", "_settled": "BOOLEAN"}

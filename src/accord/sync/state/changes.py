@@ -119,9 +119,10 @@ def _settle(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, previou
     if previous_at:
         values["previous"] = previous_at
     again = ""
-    if cycle.rows("quarantine0") and cycle.count("SELECT count(*) FROM quarantine0 WHERE binding = ''"):
+    before = "SELECT key AS _key FROM quarantine0 WHERE binding = '' UNION SELECT unnest(keeps) FROM quarantine0"
+    if cycle.rows("quarantine0") and cycle.count(f"SELECT count(*) FROM ({before})"):
         held = f"CASE WHEN n._held THEN {key_json(cycle.keys, 'n')} END"
-        again = f"ANTI JOIN (SELECT key AS _key FROM quarantine0 WHERE binding = '') q ON q._key = {held}"
+        again = f"ANTI JOIN ({before}) q ON q._key = {held}"
     for target in cycle.sides:
         if not target.writable:
             continue
