@@ -170,6 +170,20 @@ def test_duplicates_missing_parents_and_triggers_are_refused_by_row(world: World
     assert "not this one" in reasons(result)[52]
 
 
+def test_rows_that_exchange_unique_values_are_written_together(world: World) -> None:
+    """One by one each is refused for ever; a value that really is another row's is refused all the same, with who waits for it."""
+    world.run("CREATE TABLE u (id int PRIMARY KEY, code varchar(4) NOT NULL UNIQUE, n int UNIQUE, more varchar(9) DEFAULT 'kept')")
+    world.run("INSERT INTO u (id, code, n) VALUES " + ", ".join(f"({i}, 'u{i}', {i})" for i in range(1, 10)))
+    turned = {1: 2, 2: 1, 3: 9, 4: 3, 5: 6, 6: 7, 7: 5}
+    old, rows = ([{"id": k, "code": f"u{v}", "n": v} for k, v in t.items()] for t in ({k: k for k in turned}, turned))
+
+    result = world.apply("update", "u", "id", rows, old)
+
+    assert (result.updated, sorted(reasons(result))) == (5, [3, 4])
+    found = world.run("SELECT n FROM u WHERE code = concat('u', n) AND more = 'kept' ORDER BY id")
+    assert [n for (n,) in found] == [2, 1, 3, 4, 6, 7, 5, 8, 9]
+
+
 def test_keys_that_a_collation_calls_equal_are_two_keys(world: World, duck: duckdb.DuckDBPyConnection) -> None:
     """«a» and «A» are one to most databases of MySQL; another system may hold both, and an update of one must not hit the other."""
     world.run("CREATE TABLE ci (id varchar(9) COLLATE utf8mb4_general_ci PRIMARY KEY, v varchar(9))", "INSERT INTO ci VALUES ('A', 'old')")

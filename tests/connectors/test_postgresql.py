@@ -110,6 +110,21 @@ def test_rows_the_server_refuses_are_named_and_the_others_go_in(db: Any, postgre
     assert db.execute("SELECT count(*) FROM t").fetchone() == (793,)
 
 
+def test_rows_that_exchange_unique_values_are_written_together(db: Any, postgres_url: str, opened: Any, change: Any) -> None:
+    """One by one each is refused for ever; a value that really is another row's is refused all the same, with who waits for it."""
+    db.execute("CREATE TABLE u (id text PRIMARY KEY, code varchar(4) NOT NULL UNIQUE, n int UNIQUE, guid uuid UNIQUE, more text)")
+    guid = "00000000-0000-0000-0000-00000000000"
+    db.execute(f"INSERT INTO u SELECT i, 'u' || i, i, ('{guid}' || i)::uuid, 'kept' FROM generate_series(1, 9) i")
+    turned = {"1": "2", "2": "1", "3": "9", "4": "3", "5": "6", "6": "7", "7": "5"}
+    old, rows = ([{"id": k, "code": f"u{v}", "n": v, "guid": guid + v} for k, v in t.items()] for t in ({k: k for k in turned}, turned))
+
+    result = change(opened("postgresql", postgres_url), "u", "update", rows, old)
+
+    assert (result.updated, result.refused.column("id").to_pylist()) == (5, ["3", "4"])
+    found = db.execute("SELECT n FROM u WHERE code = 'u' || n AND right(guid::text, 1) = n::text AND more = 'kept' ORDER BY id").fetchall()
+    assert [n for (n,) in found] == [2, 1, 3, 4, 6, 7, 5, 8, 9]
+
+
 def test_tables_of_other_schemas_and_views_are_resources(db: Any, postgres_url: str, opened: Any, rows_of: Any) -> None:
     """``schema.table``; a view is read and not offered for writing."""
     db.execute('CREATE SCHEMA "Sales"; CREATE TABLE "Sales"."Order" (a int, b int, PRIMARY KEY (b, a)); CREATE VIEW v AS SELECT id FROM t')

@@ -121,6 +121,23 @@ def test_rows_the_table_refuses_are_named_and_the_others_go_in(db: Any, opened: 
     assert db.execute("SELECT count(*) FROM t").fetchone() == (997,)
 
 
+def test_rows_that_exchange_unique_values_are_written_together(db: Any, opened: Any, change: Any) -> None:
+    """One by one each is refused for ever; a value that really is another row's is refused all the same, with who waits for it."""
+    db.execute("CREATE TABLE t (id TEXT PRIMARY KEY, u TEXT NOT NULL UNIQUE, n INTEGER UNIQUE, more TEXT)")
+    db.execute("CREATE TABLE child (u TEXT REFERENCES t (u) ON UPDATE CASCADE)")
+    db.executemany("INSERT INTO t VALUES (?, ?, ?, 'kept')", [(f"{i}", f"u{i}", i) for i in range(1, 10)])
+    db.execute("INSERT INTO child VALUES ('u1')")
+    old = [{"id": f"{i}", "u": f"u{i}", "n": f"{i}"} for i in range(1, 8)]
+    turned = {"1": "2", "2": "1", "3": "9", "4": "3", "5": "6", "6": "7", "7": "5"}
+    rows = [{"id": key, "u": f"u{to}", "n": to} for key, to in turned.items()]
+
+    result = change(opened("sqlite", "s.db"), "t", "update", rows, old)
+
+    assert (result.updated, result.refused.column("id").to_pylist()) == (5, ["3", "4"])
+    assert [n for (n,) in db.execute("SELECT n FROM t WHERE u = 'u' || n AND more = 'kept' ORDER BY id")] == [2, 1, 3, 4, 6, 7, 5, 8, 9]
+    assert db.execute("SELECT t.id FROM child JOIN t USING (u)").fetchall() == [("1",)]
+
+
 def test_declared_references_hold(db: Any, opened: Any, change: Any) -> None:
     """SQLite checks foreign keys only when asked to; we ask."""
     db.execute("CREATE TABLE p (id TEXT PRIMARY KEY); ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from accord.connectors.mysql_link import run
 from accord.connectors.mysql_read import fetch
 from accord.connectors.mysql_types import MyColumn
 from accord.connectors.protocol import OP, ApplyResult, ChangeBatch
+from accord.connectors.taken import Taken, fresh, pass_on
 from accord.connectors.types import quote
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ _GIVEN: Final = "given"  # an insert in which the server gives the key
 # What the server says about a row, as opposed to about itself or about us: duplicate, null, out of range, too long, wrong value,
 # no default, foreign key, check, no JSON, a trigger's own word.
 _REFUSALS = {1048, 1062, 1169, 1216, 1217, 1263, 1264, 1265, 1292, 1364, 1366, 1367, 1369, 1406, 1411, 1416, 1451, 1452, 1526, 1557}
+_TAKEN: Final = (1062, 1169, 1586)
 _REFUSALS |= {1586, 1644, 1690, 1748, 3140, 3156, 3157, 3819, 3903, 4025, 4038}
 
 
@@ -63,9 +66,13 @@ def write(
             lacking = f"SELECT {ROW} FROM given WHERE {quote(own)} IS NULL"
             con.execute(f"UPDATE verdict SET outcome = '{_GIVEN}' WHERE outcome = 'insert' AND {ROW} IN ({lacking})")
         _send_verdict(db, con, refusals)
-        statements = _statements(table, staged.batch.key, staged.batch.columns, _on(staged.batch.key, columns))
+        on = _on(staged.batch.key, columns)
+        statements = _statements(table, staged.batch.key, staged.batch.columns, on)
         for outcome, statement in [*statements, *([(_GIVEN, _giving(table, staged.batch))] if own else [])]:
-            refusals |= _carry_out(db, con, statement, outcome, refusals, given if outcome == _GIVEN else None)
+            refused = _carry_out(db, con, statement, outcome, refusals, given if outcome == _GIVEN else None)
+            if outcome == "update" and refused and (given_up := _giving_up(db, table, staged.batch, columns, on)):
+                pass_on(refused, lambda part, update=statement, free=given_up: _together(db, part, free, update))  # type: ignore[misc]
+            refusals |= refused
         con.execute(f"UPDATE verdict SET outcome = 'insert' WHERE outcome = '{_GIVEN}'")
         written = result(con, staged.batch, refusals, given)
         before_commit(written)
@@ -205,6 +212,30 @@ def _carry_out(
     return dict(apply_in_halves(numbers, attempt))
 
 
+def _giving_up(db: pymysql.Connection[Any], table: str, batch: ChangeBatch, columns: Mapping[str, MyColumn], on: str) -> str:
+    """SQL that sets each column of the batch which is unique to a value nobody has; empty where there is none."""
+    found = {str(row[4]) for row in fetched(db, f"SHOW INDEX FROM {table} WHERE Non_unique = 0")}
+    text, given_up = f"MD5(CONCAT('{fresh()}', s.{ROW}))", []
+    for column in (columns[name] for name in batch.columns if name in found and name not in batch.key):
+        if column.charset:
+            length = re.search(r"\((\d+)\)", column.native)
+            given_up.append(f"t.{quote(column.name)} = LEFT({text}, {length[1] if length else 32})")
+        elif column.type.name == "integer":
+            given_up.append(f"t.{quote(column.name)} = -s.{ROW}")
+    chosen = f"{_STAGE} s JOIN {_VERDICT} v ON v.{ROW} = s.{ROW} STRAIGHT_JOIN {table} t ON {on}"
+    return f"UPDATE {chosen} SET {', '.join(given_up)} WHERE v.outcome = 'update'" if given_up else ""
+
+
+def _together(db: pymysql.Connection[Any], rows: Sequence[int], given_up: str, update: str) -> Sequence[int]:
+    run(db, "SAVEPOINT accord_together")
+    if _attempt(db, f"{given_up} AND s.{ROW} IN ({', '.join(map(str, rows))})") is not None:
+        return rows
+    still = [row for row in rows if _attempt(db, f"{update} AND s.{ROW} = {row}") is not None]
+    if still:
+        run(db, "ROLLBACK TO SAVEPOINT accord_together")
+    return still
+
+
 def _attempt(db: pymysql.Connection[Any], statement: str) -> str | None:
     """Run a statement that changes rows; the reason when the server refuses one of them, with none of them changed."""
     import pymysql
@@ -216,6 +247,6 @@ def _attempt(db: pymysql.Connection[Any], statement: str) -> str | None:
         if not error.args or error.args[0] not in _REFUSALS:
             raise
         run(db, "ROLLBACK TO SAVEPOINT accord_part")
-        return str(error.args[1])
+        return (Taken if error.args[0] in _TAKEN else str)(error.args[1])
     run(db, "RELEASE SAVEPOINT accord_part")
     return None

@@ -18,9 +18,14 @@ from accord.connectors.decide import ROW, Staged, result
 from accord.connectors.postgresql_many import write_many
 from accord.connectors.postgresql_types import PgColumn
 from accord.connectors.protocol import OLD, OP, ApplyResult, ChangeBatch
+from accord.connectors.taken import Taken, fresh, pass_on
 from accord.connectors.types import quote
 
 _CHUNK_ROWS = 50_000
+_JUDGED = 4  # that many statements say what is to become of rows; the others do it
+_UNIQUE = """
+    SELECT DISTINCT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+    WHERE i.indrelid = %(table)s::regclass AND i.indisunique"""
 _DEFAULT = """
     SELECT CASE WHEN a.attidentity <> '' THEN format('nextval(%%L::regclass)', pg_get_serial_sequence(%(table)s, %(column)s))
         ELSE pg_get_expr(d.adbin, d.adrelid) END
@@ -60,8 +65,29 @@ def write(
                 for statement in _statements(table, staged, of, typed, f"s.row BETWEEN {rows[0]} AND {rows[-1]}", default):
                     _run(db, statement)
         except _REFUSALS as error:
-            return error.diag.message_primary or str(error)
+            return (Taken if isinstance(error, errors.UniqueViolation) else str)(error.diag.message_primary or error)
         return None
+
+    def together(rows: Sequence[int]) -> Sequence[int]:
+        still: list[int] = []
+        try:
+            with db.transaction() as all_of_them:
+                part = f"s.row IN ({', '.join(map(str, rows))})"
+                statements = _statements(table, staged, of, typed, part, default)
+                for statement in (*statements[:_JUDGED], f"{given_up} AND {part}"):
+                    _run(db, statement)
+                for row in rows:
+                    try:
+                        with db.transaction():
+                            for statement in _statements(table, staged, of, typed, f"s.row = {row}", default)[_JUDGED:]:
+                                _run(db, statement)
+                    except _REFUSALS:
+                        still.append(row)
+                if still:
+                    raise psycopg.Rollback(all_of_them)
+        except _REFUSALS:
+            return rows
+        return still
 
     easily = not (unstorable or batch.gives) and write_many(db, table, batch, of, typed)
     if not easily:  # its statements are about parts of the batch, down to a single row
@@ -70,6 +96,8 @@ def write(
             "ALTER TABLE accord_verdict ADD PRIMARY KEY (row); ALTER TABLE accord_stage ADD PRIMARY KEY (row); ANALYZE accord_stage (row)",
         )
     refusals = {} if easily else dict(apply_in_halves(range(1, batch.rows.num_rows + 1), attempt))
+    if refusals and not batch.gives and (given_up := _giving_up(db, table, staged, columns)):
+        pass_on(refusals, together)
     given = _given(db, batch) if batch.gives else None
     verdicts = db.execute("SELECT row, outcome FROM accord_verdict").fetchall()
     con.execute(f"CREATE OR REPLACE TEMP TABLE verdict ({ROW} BIGINT, outcome VARCHAR)")
@@ -157,6 +185,28 @@ def _statements(table: str, staged: Staged, of: Mapping[str, PgColumn], typed: s
         f"SELECT {', '.join(f's.{short}' for short in inserted.values())} FROM {chosen} = 'insert' WHERE {part} ORDER BY s.row"
     )
     return tuple(statements)
+
+
+def _giving_up(db: psycopg.Connection[Any], table: str, staged: Staged, columns: Mapping[str, PgColumn]) -> str:
+    """SQL that sets each column of the batch which is unique, of the rows judged last, to a value nobody has; empty where there is none."""
+    batch, text = staged.batch, f"md5('{fresh()}' || s.row)"
+    found = {str(name) for (name,) in db.execute(_UNIQUE, {"table": table}).fetchall()}
+    given_up = []
+    for name in batch.columns:
+        column = columns[name]
+        if name not in found or name in batch.key or column.is_array:
+            continue
+        if column.base in ("text", "varchar", "bpchar"):
+            given_up.append(f"{quote(name)} = left({text}, {column.typmod - 4 if column.typmod > 4 else 32})")
+        elif column.base == "uuid":
+            given_up.append(f"{quote(name)} = {text}::uuid")
+        elif column.base in ("int2", "int4", "int8", "numeric"):
+            given_up.append(f"{quote(name)} = -s.row")
+    if not given_up:
+        return ""
+    on = " AND ".join(f"t.{quote(name)} = s.k{i}" for i, name in enumerate(batch.key))
+    chosen = "accord_typed s JOIN accord_verdict v ON v.row = s.row AND v.outcome = 'update'"
+    return f"UPDATE {table} t SET {', '.join(given_up)} FROM {chosen} WHERE {on}"
 
 
 def _run(db: psycopg.Connection[Any], statement: str) -> None:

@@ -11,14 +11,16 @@ import pyarrow as pa
 
 from accord.connectors.bisect import apply_in_halves
 from accord.connectors.decide import ROW, Staged, decide, of, result
-from accord.connectors.protocol import ApplyResult
+from accord.connectors.protocol import ApplyResult, ChangeBatch
 from accord.connectors.sqlite_text import as_marked
 from accord.connectors.sqlite_types import as_text
+from accord.connectors.taken import Taken, fresh, pass_on
 from accord.connectors.timestamp_style import sniff
 from accord.connectors.types import quote
 
 _CHUNK_ROWS = 20_000
 NO_NAN = "SQLite has no NaN"
+_TAKEN = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
 _OUTCOMES = ("delete", "update", "insert")
 
 
@@ -160,18 +162,49 @@ def _carry_out(
             db.executemany(statement, (row[:-1] for row in rows))
         except sqlite3.IntegrityError as error:
             db.execute("ROLLBACK TO part")
-            return str(error)
+            return (Taken if error.sqlite_errorname in _TAKEN else str)(error)
         finally:
             if db.in_transaction:
                 db.execute("RELEASE part")
         return None
 
     refusals: dict[int, str] = {}
+    refused: dict[int, tuple[Any, ...]] = {}
     selected = ", ".join([*map(quote, names), ROW])
     for chunk in _chunks(con, f"SELECT {selected} FROM {of('encoded', outcome)} ORDER BY {ROW}"):
         wanted = [row for row in chunk if row[-1] not in besides] if besides else chunk
-        refusals |= {row[-1]: reason for row, reason in apply_in_halves(wanted, attempt)}
+        for row, reason in apply_in_halves(wanted, attempt):
+            refusals[row[-1]], refused[row[-1]] = reason, row
+    if outcome == "update" and refusals and (unique := _unique(db, table, batch)):
+        given_up = f"UPDATE {target} SET {', '.join(f'{quote(name)} = ?' for name in unique)} WHERE {keyed}"
+
+        def together(rows: Sequence[int]) -> Sequence[int]:
+            free = ([fresh(number=number) for number in unique.values()] for _ in rows)
+            db.execute("SAVEPOINT together")
+            try:
+                db.executemany(
+                    given_up, ((*values, *refused[row][len(batch.columns) : -1]) for row, values in zip(rows, free, strict=True))
+                )
+                still = [row for row in rows if attempt([refused[row]]) is not None]
+            except sqlite3.IntegrityError:
+                still = list(rows)
+            if still:
+                db.execute("ROLLBACK TO together")
+            db.execute("RELEASE together")
+            return still
+
+        pass_on(refusals, together)
     return refusals
+
+
+def _unique(db: sqlite3.Connection, table: str, batch: ChangeBatch) -> dict[str, bool]:
+    """Columns of the batch, besides its key, whose values are unique, and whether those are numbers."""
+    found = db.execute(
+        "SELECT DISTINCT c.name, upper(c.type) FROM pragma_index_list(?, 'main') l, pragma_index_info(l.name, 'main') i, "
+        "pragma_table_info(?, 'main') c ON c.name = i.name WHERE l.\"unique\"",
+        (table, table),
+    ).fetchall()
+    return {name: "INT" in declared for name, declared in found if name in batch.columns and name not in batch.key}
 
 
 def _chunks(con: duckdb.DuckDBPyConnection, query: str) -> list[list[tuple[Any, ...]]]:

@@ -1,0 +1,44 @@
+"""Rows that pass unique values on to one another: two that exchange theirs, or a ring of them.
+
+A database looks at each row by itself, and each finds its new value with another row that is to give it up. So the values of all of them
+are first set to others that nobody has, within the same transaction, and then to what they shall be.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+_MOST: Final = 1_000  # rows that are looked at one by one for it; what refuses more than that is no exchange
+
+
+class Taken(str):
+    """Why a row is refused where another row has its value of a unique column."""
+
+    __slots__ = ()
+
+
+def pass_on(refusals: dict[int, str], attempt: Callable[[Sequence[int]], Sequence[int]]) -> None:
+    """Write those of the refused rows that only wait for one another, and take them out of ``refusals``.
+
+    Args:
+        refusals: number of a row: why it is refused alone; ``Taken`` where a value of it is another's.
+        attempt: gives the values of some rows up and then writes each row; those that are still refused, and when there are any, with
+            nothing done.
+    """
+    waiting = sorted(row for row, reason in refusals.items() if isinstance(reason, Taken))
+    if len(waiting) > _MOST:
+        return
+    while len(waiting) > 1:
+        still = set(attempt(waiting))
+        if not still:
+            for row in waiting:
+                del refusals[row]
+            return
+        waiting = [row for row in waiting if row not in still]  # theirs stays with them, so others may be refused next
+
+
+def fresh(*, number: bool = False) -> Any:
+    """A value nobody has: 32 hexadecimal digits, or a whole number far below zero."""
+    return -secrets.randbits(62) if number else secrets.token_hex(16)
