@@ -115,6 +115,24 @@ def test_latest_reads_the_cursor_as_the_map_says_the_column_is_written(make_worl
     assert [{k: v[0] for k, v in world.rows(s).items()} for s in "abc"] == [{"1": "a", "2": "c"}] * 3
 
 
+def test_a_number_that_only_grows_is_no_time_of_change(make_world: Any) -> None:
+    """Who asked for the latest edit must hear that the first system wins instead, or that updated_at is what counts."""
+    mapped = {"fields": {n: FieldMapping(n) for n in ("id", "name")}, "cursor": "size"}
+    dated = {"fields": {n: FieldMapping(n) for n in ("id", "name", "updated_at")}, "cursor": "size"}
+    table = TABLE.replace("size INTEGER", "size INTEGER, updated_at TEXT")
+    fields = [*FIELDS[:2], Field("updated_at", "timestamp")]
+    world = make_world(dict.fromkeys("ab", table), fields, {"a": mapped, "b": dated}, authority={"name": "latest"})
+    world.sql("a", "INSERT INTO things VALUES ('1', 'old', 1, NULL)")
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'a', size = 9")
+    world.sql("b", "UPDATE things SET name = 'b', size = 2, updated_at = '2026-03-01T10:00:00Z'")
+
+    result = world.sync()
+
+    assert (world.rows("a")["1"][0], world.rows("b")["1"][0]) == ("b", "b")
+    assert [f.subject for f in result.findings if f.kind == "no_time"] == ["a/things"]
+
+
 def test_a_counter_under_merge_adds_what_each_side_added(make_world: Any) -> None:
     """Two sides that each book something must not overwrite each other."""
     world = make_world({"a": TABLE, "b": TABLE}, FIELDS, authority={"size": "merge"})

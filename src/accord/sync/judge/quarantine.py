@@ -25,6 +25,7 @@ from accord.sync.state.base import QUARANTINE
 from accord.sync.state.kept_as import kept_as
 
 _ROWS_PER_EVENT = 5000
+_DISCARDED = 'SELECT binding, "key", row_hash FROM quarantine_discard WHERE flow = ?'
 _SHAPE = "regexp_replace(reason, '''[^'']*''|[0-9]+([.,][0-9]+)*', '…', 'g')"
 
 
@@ -149,10 +150,11 @@ def make_waiting(cycle: Cycle) -> None:
 
 def load_discarded(cycle: Cycle, *, some: bool = True) -> None:
     """Fill table ``discarded`` with what people put aside in this flow; with ``some`` false it stays empty."""
-    decided = [r for r in cycle.store.table("quarantine_discard").to_pylist() if r["flow"] == cycle.flow.name] if some else []
+    decided = cycle.store.rows(_DISCARDED, cycle.flow.name) if some else []
     cycle.sql("CREATE OR REPLACE TABLE discarded (binding VARCHAR, key VARCHAR, row_hash VARCHAR)")
     if decided:
-        rows = pa.table({c: pa.array([r[c] for r in decided], pa.string()) for c in ("binding", "key", "row_hash")})
+        columns = zip(("binding", "key", "row_hash"), zip(*decided, strict=True), strict=True)
+        rows = pa.table({name: pa.array(values, pa.string()) for name, values in columns})
         cycle.con.register("decided", rows)
         cycle.sql("INSERT INTO discarded SELECT * FROM decided")
         cycle.con.unregister("decided")

@@ -189,7 +189,7 @@ def column_writes(codes: Iterable[FieldCode]) -> dict[str, tuple[str, list[str]]
 
 
 def read_moment(value: str, raw: str, mapping: FieldMapping) -> str:
-    """SQL of the moment that a column shows, in the form and zone the map gives for it; null where it shows none.
+    """SQL of the moment that a column shows, in the form and zone the map gives for it; empty where it is a number that only grows.
 
     Args:
         value: SQL of the column's value.
@@ -200,7 +200,7 @@ def read_moment(value: str, raw: str, mapping: FieldMapping) -> str:
     if raw == "VARCHAR":
         value = f"nullif(trim({value}), '')"
     elif not raw.startswith("TIMESTAMP") and raw != "DATE" and not mapping.format and mapping.unit not in _EPOCHS:
-        return "CAST(NULL AS TIMESTAMPTZ)"  # a number that only grows
+        return ""
     return _read_time(value, raw, CanonicalType("timestamp"), mapping)
 
 

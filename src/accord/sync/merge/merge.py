@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from accord.connectors.types import literal, quote
+from accord.model.figure import Finding
 from accord.model.flow import FieldMapping
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, storage_type
 from accord.sync.mapping.fields import raw_name, read_moment
@@ -68,6 +69,7 @@ def merge(cycle: Cycle) -> None:
     per side ``_in_ _rid_ _bad_ _dup_ _ba_ _gone_ _del_ _new_``; per field ``w.<f>`` (winner) and ``h.<f>`` (an open conflict for a person);
     per field under ``merge`` ``j.<f>``: 0, or 1 where the value joins all edits, 2 where it joins newcomers too.
     """
+    _tell_timeless(cycle)
     merged_fields = [f for f in cycle.fields if f not in cycle.keys]
     stages = [_flags(cycle, merged_fields), _existence(cycle), _changed_winners(cycle, merged_fields), _all_winners(cycle, merged_fields)]
     joined = [f for f in merged_fields if authority_of(cycle, f) == "merge"]
@@ -122,14 +124,29 @@ def moment_of(side: Side, alias: str) -> str:
 
 
 def _moment(side: Side, alias: str) -> str:
-    column = side.binding.cursor
+    return _said(side, alias) or "CAST(NULL AS TIMESTAMPTZ)"
+
+
+def _said(side: Side, alias: str) -> str:
+    column, moment = side.binding.cursor, ""
     if column:
         kind = next((t for c, t in side.columns.items() if c.lower() == column.lower()), "")
         named = (m for m in side.binding.fields.values() if (m.column or m.name).lower() == column.lower())
-        return read_moment(f"{alias}.{quote(raw_name(column))}", kind, next(named, FieldMapping(column)))
-    if "updated_at" in side.codes:
-        return f"TRY_CAST({alias}.updated_at AS TIMESTAMPTZ)"
-    return "CAST(NULL AS TIMESTAMPTZ)"
+        moment = read_moment(f"{alias}.{quote(raw_name(column))}", kind, next(named, FieldMapping(column)))
+    return moment or (f"TRY_CAST({alias}.updated_at AS TIMESTAMPTZ)" if "updated_at" in side.codes else "")
+
+
+def _tell_timeless(cycle: Cycle) -> None:
+    """Say which systems cannot win by ``latest``: the map gives them a cursor, and it is no time."""
+    asked = [f for f in cycle.fields if f not in cycle.keys and authority_of(cycle, f) == "latest"]
+    for side in cycle.sides:
+        subject = f"{side.binding.holder}/{side.binding.resource}"
+        known = any(f.kind == "no_time" and f.subject == subject for f in cycle.findings)
+        if known or _said(side, "c") or not any(f in side.codes and side.codes[f].readable for f in asked):
+            continue
+        what = f"flow '{cycle.flow.name}': the cursor '{side.binding.cursor}' of {subject} is a number and no time of change"
+        todo = "so by authority: latest every edit with a time wins over its edits. Name a column with a time, or map updated_at."
+        cycle.findings.append(Finding("no_time", subject, f"{what}, {todo}", "warning"))
 
 
 def _existence(cycle: Cycle) -> str:
