@@ -143,6 +143,14 @@ def test_a_value_that_no_two_rows_may_share_tells_the_row_whose_other_values_cha
     assert world.rows("b") == {"1": ("x", "p")}
     assert waiting(world) == {'{"id":"X"}': [WAITS], '{"id":"Y"}': []}
 
+    world.sql("a", "UPDATE things SET v = 'xx' WHERE id = 'X'")
+    world.sql("a", "INSERT INTO things VALUES ('7', 'x', 'p')")
+    world.sync()
+
+    assert world.rows("b") == {"7": ("x", "p")}
+    assert waiting(world) == {'{"id":"X"}': [], '{"id":"Y"}': []}
+    assert not world.sync().changed
+
 
 def test_a_row_that_breaks_the_contract_only_once_merged_is_waited_for_too(make_world: Any) -> None:
     """Its new key is one under which somebody else knows something that does not go with it."""
@@ -173,7 +181,7 @@ def test_a_plan_says_it_and_a_run_of_other_keys_keeps_it(world: Any) -> None:
 
     world.sync(limit=Limit(('{"id":"2"}',)))
     world.sync()
-    world.sync(limit=Limit(('{"id":"3"}',)))
+    world.sync(limit=Limit(('{"id":"1"}',)))
     world.sync()
 
     assert (world.rows("b")["1"], world.rows("b")["2"]) == (("x", "p", "n1"), ("yy", "q", "n2"))
@@ -199,6 +207,22 @@ def test_where_only_what_moved_is_looked_at_it_waits_and_goes_as_well(make_world
     assert world.rows("b").keys() == {str(n) for n in range(2, 10)}
     assert not world.sync().changed
     assert world.reconcile().agrees
+
+
+def test_where_a_row_that_went_shows_later_it_is_looked_for_then(make_world: Any) -> None:
+    """A cursor tells of the new row at once, and of the old one in the next sweep."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, v TEXT, w TEXT, at TEXT)"
+    world = make_world({"a": table, "b": table}, FIELDS, {"a": {"capture": "cursor", "cursor": "at"}})
+    world.sql("a", "INSERT INTO things (id, v, w) VALUES ('1', 'x', 'p'), ('2', 'y', 'q')")
+    world.sync()
+    world.sql("a", "INSERT INTO things (id, v, w) VALUES ('X', 'x', 'p')")
+    world.sync()
+    world.sql("a", "DELETE FROM things WHERE id = '1'")
+
+    world.sync()
+
+    assert world.rows("b").keys() == {"1", "2"}
+    assert waiting(world) == {'{"id":"X"}': [WAITS]}
 
 
 def test_under_a_flow_that_marks_the_marks_wait_and_are_no_mass_delete(make_world: Any) -> None:

@@ -21,7 +21,7 @@ def keep_deletes(cycle: Cycle) -> None:
     The two belong together when one went and the other came between two runs, and the values are the same, or one that no two rows may
     share. Of several rows with the same values each that came stands for one that went. Once that is noted (``keeps`` of ``quarantine0``)
     it holds for as long as the row waits under that key: its values may be edited until they are right. A row that a person discarded is
-    not waited for.
+    not waited for, and none stays whose unique value is another row's by now.
     """
     going = "FROM merged WHERE _deleted AND NOT _created AND NOT _held"
     sides = [s for s in cycle.sides if s.may_exist and (cycle.rows(s.table("bad")) or cycle.rows("bad_merged"))]
@@ -39,6 +39,9 @@ def keep_deletes(cycle: Cycle) -> None:
             ON q.binding = c._binding AND q.key = c._key""")
         noted = "SELECT c._binding, c._key, w._key FROM (SELECT *, unnest(_keeps) AS _stays FROM came) c JOIN went w ON w._key = c._stays"
         cycle.sql(f"INSERT INTO kept {' UNION '.join((noted, *_alike(cycle, side)))}")
+    for f in (quote(name) for name, field in cycle.entity.fields.items() if field.unique):
+        taken = f"golden0 g JOIN merged m ON m.{f} = g.{f} WHERE m._exists AND NOT m._held"
+        cycle.sql(f"DELETE FROM kept WHERE stays IN (SELECT {key_json(cycle.keys, 'g')} FROM {taken})")
     cycle.sql(f"UPDATE merged SET _held = true WHERE {key_json(cycle.keys)} IN (SELECT stays FROM kept)")
 
 
