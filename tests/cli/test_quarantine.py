@@ -51,15 +51,21 @@ def test_a_row_is_listed_discarded_and_back_once_corrected(tmp_path: Path, capsy
     listed = answered(capsys, "quarantine", "list", here)
     put_aside = answered(capsys, "quarantine", "discard", here, "--key", "2", "--note", "known")
     again = answered(capsys, "quarantine", "retry", here, code=1)
-    sql(tmp_path / "a.db", "UPDATE things SET size = '1'")
+    sql(tmp_path / "a.db", "UPDATE things SET size = id")
     mended = answered(capsys, "quarantine", "retry", here)
     wrong = main(["quarantine", "discard", str(here), "--key", "7"])
 
     assert (listed["waiting"], [r["reason"] for r in listed["reasons"]]) == (2, ["size: … is above …", "size: … is no whole number"])
-    assert put_aside == {"command": "quarantine discard", "discarded": 1, "waiting": 1}
+    assert put_aside == {"command": "quarantine discard", "discarded": 1, "waiting": 1, "deletes": 0}
     assert (again["meant"], again["waiting"]) == (1, 1)
     assert (mended["released"], mended["waiting"]) == (2, 0)
     assert wrong == 2
+
+    sql(tmp_path / "a.db", "UPDATE things SET id = '1' WHERE id = '3'")
+    answered(capsys, "sync", here)
+    twice = answered(capsys, "quarantine", "discard", here, "--key", "1")
+    assert (twice["discarded"], twice["deletes"]) == (2, 1)
+    assert answered(capsys, "sync", here)["flows"][0]["counts"]["deleted"] == 1
 
 
 def test_a_retry_tells_of_the_rows_that_were_meant_whatever_they_wait_for_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import typer
 
 from accord.cli import options
@@ -118,10 +119,18 @@ def discard_(
     """Record the decision. No system is asked or changed."""
     with where.opened() as workspace:
         choice = Choice(flow, binding, reason, tuple(key))
+        before = _kept(list_quarantine(workspace.map, workspace.store).rows)
         count = discard(workspace.map, workspace.store, choice, by=options.person(by), note=note, now=clock())
-        left = list_quarantine(workspace.map, workspace.store).rows.num_rows
+        rows = list_quarantine(workspace.map, workspace.store).rows
+        left, freed = rows.num_rows, len(before - _kept(rows))
     if json:
-        emit_json({"command": "quarantine discard", "discarded": count, "waiting": left})
+        emit_json({"command": "quarantine discard", "discarded": count, "waiting": left, "deletes": freed})
     else:
-        out().print(f"{count:,} rows discarded as they are; {left:,} still wait")
+        deletes = f"; the next run carries out {counted(freed, 'delete')} that waited with them" if freed else ""
+        out().print(f"{count:,} rows discarded as they are; {left:,} still wait{deletes}")
     return 0
+
+
+def _kept(rows: pa.Table) -> set[tuple[str, str]]:
+    """Flow and key of every deleted row that waits with one of these."""
+    return {(row["flow"], key) for row in rows.select(["flow", "keeps"]).to_pylist() for key in row["keeps"] or ()}
