@@ -159,11 +159,13 @@ def test_a_list_that_lags_behind_single_rows_takes_nothing_back(make: Any, rest_
 
     late = world.sync()
     single = rest_api.asked("GET", "things/") - asked
+    proof = world.reconcile()
     rest_api.put("things", [{**rest_api.rows["things"]["4",], "name": "edited there"}])
     rest_api.shown = None
     world.sync()
 
     assert (first.status, late.status, late.changed, single) == ("done", "done", False, 3)
+    assert (proof.differences.num_rows, proof.rows) == (0, {"db": 41, "api": 41})
     assert {**ours, 4: ("edited there", *ours[4][1:])} == world.rows("db")
     agreed(world, rest_api)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from accord.connectors.protocol import Lagging
-from accord.connectors.types import quote
+from accord.connectors.types import literal, quote
 from accord.model.errors import SystemChanged
 from accord.model.figure import Finding
 from accord.sync.capture.moved import make_native
 from accord.sync.capture.read import capture
-from accord.sync.cycle import Cycle, Side, names
+from accord.sync.cycle import Cycle, Side, key_json, names
 
 _ASKED = 2000  # added to a side's index for the tables of what was asked for
 
@@ -24,21 +24,57 @@ def ask_again(cycle: Cycle) -> None:
         SystemChanged: the single rows have other columns than those of the list.
     """
     for side in cycle.sides:
-        connector, base = side.connector, side.table("stored_base")
-        if not isinstance(connector, Lagging) or side.binding.own_key or not cycle.rows(base):
-            continue
-        most = connector.asked_at_once(side.binding.resource)
-        if not most or not _doubted(cycle, side, base):
+        base = side.table("stored_base")
+        if not cycle.rows(base) or not (most := _at_once(cycle, side)) or not _doubted(cycle, side, base):
             continue
         cycle.progress(f"{cycle.flow.name}: asking {side.name} for single rows")
-        for start in range(0, cycle.rows("doubted"), most):
-            cycle.make("doubted_part", f"SELECT * FROM doubted ORDER BY ALL LIMIT {most} OFFSET {start}")
-            if not _replace(cycle, side):
-                subject = f"{side.binding.holder}/{side.binding.resource}"
-                why = "late_lists is without effect, because by this mapping a key may stand for several keys there"
-                cycle.findings.append(Finding("late_lists", subject, f"flow '{cycle.flow.name}': {subject}: {why}. Map the key as it is."))
-                break
+        _ask(cycle, side, most)
         side.rows, side.doubled = cycle.count(f"SELECT count(*) FROM {side.table('cap')}"), None
+
+
+def ask_about_differences(cycle: Cycle) -> bool:
+    """The same for what a proof is about to call a difference; false where no list is known to lag behind, or nothing differs.
+
+    Raises:
+        SystemChanged: the single rows have other columns than those of the list.
+    """
+    asked, shown = False, " UNION ".join(f"SELECT {names(cycle.keys)} FROM {side.table('cap')}" for side in cycle.sides)
+    for side in cycle.sides:
+        most, cap = _at_once(cycle, side), side.table("cap")
+        about = f'SELECT key FROM differences WHERE {literal(side.name)} IN ("left", "right")'
+        if not most or not cycle.make("doubted", f"SELECT * FROM ({shown}) WHERE {key_json(cycle.keys)} IN ({about})"):
+            continue
+        cycle.progress(f"{cycle.flow.name}: asking {side.name} for single rows")
+        before = cycle.count(f"SELECT count(*) FROM {cap}")
+        _ask(cycle, side, most)
+        side.rows += cycle.count(f"SELECT count(*) FROM {cap}") - before
+        asked = True
+    return asked
+
+
+def _at_once(cycle: Cycle, side: Side) -> int:
+    """How many rows may be asked for at once; 0 where the list counts as it is."""
+    connector = side.connector
+    most = connector.asked_at_once(side.binding.resource) if isinstance(connector, Lagging) else 0
+    if most and side.binding.own_key:
+        _without_effect(cycle, side, "the flow knows its rows by own_key. Without it a late list may undo what was just written")
+        return 0
+    return most
+
+
+def _ask(cycle: Cycle, side: Side, most: int) -> None:
+    for start in range(0, cycle.rows("doubted"), most):
+        cycle.make("doubted_part", f"SELECT * FROM doubted ORDER BY ALL LIMIT {most} OFFSET {start}")
+        if not _replace(cycle, side):
+            _without_effect(cycle, side, "by this mapping a key may stand for several keys there. Map the key as it is")
+            break
+
+
+def _without_effect(cycle: Cycle, side: Side, why: str) -> None:
+    subject = f"{side.binding.holder}/{side.binding.resource}"
+    cycle.findings.append(
+        Finding("late_lists", subject, f"flow '{cycle.flow.name}': {subject}: late_lists is without effect, because {why}.")
+    )
 
 
 def _doubted(cycle: Cycle, side: Side, base: str) -> int:

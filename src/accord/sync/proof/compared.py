@@ -24,11 +24,9 @@ def accept_rows(cycle: Cycle, side: Side, references: dict[str, str]) -> tuple[i
     cap, bad = side.table("cap"), side.table("bad")
     proofs = find_bad(cycle.con, cycle.entity, side.codes, cap, bad, references)
     without = f"ANTI JOIN {bad} x ON x.rid = c.rowid" if cycle.count(f"SELECT count(*) FROM {bad}") else ""
-    cycle.sql(f"CREATE VIEW {side.table('rows')} AS SELECT c.* FROM {cap} c {without}")
-    cycle.sql(
-        f"CREATE TABLE {side.table('aside')} AS SELECT DISTINCT {names(cycle.keys, 'c')} FROM {cap} c JOIN {bad} x ON x.rid = c.rowid "
-        "WHERE x.reasons IS NOT NULL"
-    )
+    cycle.sql(f"CREATE OR REPLACE VIEW {side.table('rows')} AS SELECT c.* FROM {cap} c {without}")
+    held = f"SELECT DISTINCT {names(cycle.keys, 'c')} FROM {cap} c JOIN {bad} x ON x.rid = c.rowid WHERE x.reasons IS NOT NULL"
+    cycle.sql(f"CREATE OR REPLACE TABLE {side.table('aside')} AS {held}")
     return cycle.count(f"SELECT count(*) FROM {bad} WHERE reasons IS NOT NULL"), proofs
 
 
@@ -40,7 +38,7 @@ def compared_fields(cycle: Cycle, left: Side, right: Side) -> list[str]:
 def make_differences(cycle: Cycle) -> None:
     """Make the empty table ``differences``."""
     columns = ", ".join(f"{quote(c)} VARCHAR" for c in ("left", "right", "key", "kind", "field", "left_value", "right_value"))
-    cycle.sql(f"CREATE TABLE differences ({columns})")
+    cycle.sql(f"CREATE OR REPLACE TABLE differences ({columns})")
 
 
 def compare_sides(cycle: Cycle, left: Side, right: Side, quarantined: Mapping[str, int]) -> PairResult:

@@ -15,6 +15,7 @@ from accord.model.event import Event, ObjectRef
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
+from accord.sync.capture.asked_again import ask_about_differences
 from accord.sync.capture.read import capture, open_side
 from accord.sync.cycle import Cycle, Progress
 from accord.sync.identity.resolve import resolve_only
@@ -65,12 +66,9 @@ def reconcile(
         if alike is None:
             alike = _read(cycle, read_all=read_all)
         references = load_references(cycle)
-        quarantined = {side.name: accept_rows(cycle, side, references)[0] for side in cycle.sides}
-        make_differences(cycle)
-        pairs = []
-        for left, right in combinations(cycle.sides, 2):
-            cycle.progress(f"{cycle.flow.name}: comparing {left.name} and {right.name}")
-            pairs.append(compare_sides(cycle, left, right, quarantined))
+        quarantined, pairs = _compared(cycle, references)
+        if ask_about_differences(cycle):
+            quarantined, pairs = _compared(cycle, references)
         if alike is not None:
             pairs = [alike.and_suspects(pair) for pair in pairs]
             quarantined = {name: count + alike.keyless[name] for name, count in quarantined.items()}
@@ -88,6 +86,16 @@ def _read(cycle: Cycle, *, read_all: bool) -> Alike | None:
         capture(cycle.con, cycle.entity, side, drift=cycle.flow.drift, may_create=False, relation=relation)
         resolve_only(cycle, side)
     return alike
+
+
+def _compared(cycle: Cycle, references: dict[str, str]) -> tuple[dict[str, int], list[PairResult]]:
+    quarantined = {side.name: accept_rows(cycle, side, references)[0] for side in cycle.sides}
+    make_differences(cycle)
+    pairs = []
+    for left, right in combinations(cycle.sides, 2):
+        cycle.progress(f"{cycle.flow.name}: comparing {left.name} and {right.name}")
+        pairs.append(compare_sides(cycle, left, right, quarantined))
+    return quarantined, pairs
 
 
 def _conclude(cycle: Cycle, pairs: tuple[PairResult, ...], quarantined: dict[str, int]) -> Reconciliation:
