@@ -105,7 +105,7 @@ def read_few(con: duckdb.DuckDBPyConnection, db: psycopg.Connection[Any], keys: 
             rows = cursor.execute(statement.encode(), parameters, prepare=True).fetchall()
     except (psycopg.DataError, errors.CheckViolation) as error:  # of a domain, whatever its check says
         raise Unusual from error
-    except (errors.UndefinedColumn, errors.UndefinedTable):
+    except (errors.UndefinedColumn, errors.UndefinedTable, errors.UndefinedFunction):  # of an operator: a key has another type now
         return None
     except errors.FeatureNotSupported as error:
         if "cached plan" in str(error):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
@@ -103,3 +103,20 @@ class Reconciliation:
     def agrees(self) -> bool:
         """Whether every pair agrees and nothing waits in quarantine."""
         return all(p.agrees for p in self.pairs) and not any(self.quarantined.values())
+
+
+def kept_finding(finding: Finding) -> dict[str, object]:
+    """What an event keeps of a finding of a run, so that a later run can tell it again."""
+    return {
+        "kind": finding.kind,
+        "subject": finding.subject,
+        "sentence": finding.sentence,
+        "severity": finding.severity,
+        "count": finding.count,
+        "examples": list(finding.examples),
+    }
+
+
+def told_again(kept: Mapping[str, Any]) -> Finding:
+    """The finding that ``kept_finding`` kept."""
+    return Finding(**{**kept, "examples": tuple(kept["examples"])})

@@ -25,7 +25,7 @@ from accord.sync.apply.targets import intent_query, plan_target
 from accord.sync.apply.unshown import take_back_unshown
 from accord.sync.apply.write import apply_target
 from accord.sync.capture.asked_again import ask_again
-from accord.sync.capture.drift import judge_drift
+from accord.sync.capture.drift import judge_drift, unsettled
 from accord.sync.capture.extend import extend_targets
 from accord.sync.capture.idle import same_as, seen_now
 from accord.sync.capture.read import capture
@@ -421,7 +421,7 @@ def _quiet(cycle: Cycle, previous: Mapping[str, Any]) -> FlowResult:
     cycle.progress(f"{cycle.flow.name}: nothing moved since the last run")
     counts = dict.fromkeys((*_EFFECTS, "refused", "stale", "quarantined", "released", "conflicts", "changes", "verified"), 0)
     rows = {s.name: 0 for s in cycle.sides}
-    result = FlowResult(cycle.flow.name, cycle.run, "done", counts, tuple(cycle.findings), cycle.seconds, False, rows)
+    result = FlowResult(cycle.flow.name, cycle.run, "done", counts, (*cycle.findings, *unsettled(previous)), cycle.seconds, False, rows)
     seen = seen_now(cycle, result)  # its tokens were taken before anything was asked
     _finished(cycle, result, move_digests(cycle), cycle.clock(), previous["columns"], seen, previous.get("shapes"))
     return result

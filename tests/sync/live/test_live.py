@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from accord.model.errors import GuardStopped
+from accord.sync.live import open_live
 
 ADD = "INSERT INTO items VALUES (%s, %s, %s, %s, %s, NULL)"
 AT = datetime(2026, 7, 1, 10, 0, tzinfo=UTC)
@@ -49,6 +50,24 @@ def test_what_it_did_is_agreed_for_the_next_run(agreed: Any) -> None:
     assert result.counts["conflicts"] == 0
     assert agreed.reconcile().agrees
     assert not agreed.sync().changed
+
+
+def test_a_column_that_is_left_out_closes_it(agreed: Any) -> None:
+    """It knows columns by name, and would read and write the one that took the name of another; and every run says what is left out."""
+    agreed.map = dataclasses.replace(agreed.map, flows={"items": dataclasses.replace(agreed.map.flows["items"], drift="evolve")})
+    agreed.sync()
+    agreed.db["a"].execute("ALTER TABLE items RENAME name TO full_name")
+    agreed.db["a"].execute("ALTER TABLE items ADD name text DEFAULT 'new'")
+    agreed.db["b"].execute("UPDATE items SET cents = 300 WHERE no = 1")
+    agreed.sync()
+
+    quiet = agreed.sync()
+
+    assert [f.kind for f in quiet.findings] == ["renamed_column"]
+    flow = agreed.map.flows["items"]
+    path, reason = open_live(agreed.map, flow, agreed.connectors, agreed.store, clock=lambda: AT, run="live")
+    assert path is None
+    assert "a column is left out" in reason
 
 
 def test_its_own_write_is_no_change(agreed: Any) -> None:

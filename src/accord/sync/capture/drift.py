@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from accord.connectors.protocol import Shaped
 from accord.connectors.types import quote
@@ -23,6 +23,7 @@ from accord.sync.capture.read import lost_column, present, unmapped_columns
 from accord.sync.capture.renamed import agreed_with, renamed_away, taken_names
 from accord.sync.cycle import Cycle, Side, join_on
 from accord.sync.mapping.fields import mapped_columns
+from accord.sync.result import kept_finding, told_again
 
 _TYPE: Final = re.compile(r"([a-z_][a-z0-9_ ]*)(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)([a-z\[\] ]*))?")
 # Within a group every type holds all values of those before it.
@@ -34,6 +35,7 @@ _ALIAS: Final = {
     "bool": "boolean",
     "timestamptz": "timestamp with time zone", "timestamp without time zone": "timestamp",
 }  # fmt: skip
+UNSETTLED: Final = "unsettled"  # note of a run: the findings of ``unsettled``
 
 
 def shapes_of(cycle: Cycle) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def fingerprint(cycle: Cycle, side: Side) -> str:
 def judge_drift(cycle: Cycle, previous: Mapping[str, Any]) -> None:
     """Compare every side with its columns at the last run; findings, or the end of the run, before anything is written.
 
-    Fills ``cycle.shapes``, which the run's last event keeps.
+    Fills ``cycle.shapes``, and ``UNSETTLED`` of ``cycle.notes``, which the run's last event keeps.
 
     Raises:
         GuardStopped: a mapped column is gone, or its type is another or narrower one, or a binding seems to be renamed, and the flow says
@@ -76,7 +78,7 @@ def judge_drift(cycle: Cycle, previous: Mapping[str, Any]) -> None:
     """
     before = previous.get("shapes")
     known = before if isinstance(before, Mapping) else {}
-    now = shapes_of(cycle)
+    now, told = shapes_of(cycle), len(cycle.findings)
     for side in cycle.sides:
         subject = f"{side.binding.holder}/{side.binding.resource}"
         last = known.get(side.name) or {}
@@ -110,7 +112,17 @@ def judge_drift(cycle: Cycle, previous: Mapping[str, Any]) -> None:
             cycle.findings.append(Finding("new_column", subject, sentence, "info", len(new), new))
         _author_known(cycle, side, subject)
     cycle.shapes = now
+    cycle.notes[UNSETTLED] = [kept_finding(f) for f in cycle.findings[told:] if f.severity == "problem"]
     _judge_names(cycle, previous.get("columns"))
+
+
+def unsettled(last: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """What a run found about columns that are left out until somebody settles it; a later run that reads nothing has to say it, too.
+
+    Args:
+        last: attributes of the flow's last finished run.
+    """
+    return tuple(told_again(found) for found in last.get(UNSETTLED, ()))
 
 
 def _author_known(cycle: Cycle, side: Side, subject: str) -> None:
@@ -185,13 +197,15 @@ def _changed(cycle: Cycle, side: Side, subject: str, column: str, types: tuple[s
     held = [f for f in fields if f in cycle.keys]
     if cycle.flow.drift == "stop" or (cycle.flow.drift == "quarantine" and held):
         raise GuardStopped("schema drift", what, todo)
+    severity: Literal["problem", "warning"] = "warning"
     if cycle.flow.drift == "quarantine":
+        severity = "problem"
         _leave_out(cycle, side, fields)
         said = f"nothing is read from it or written to it until that is settled. {todo}"
     else:
         said = f"it goes on being read, as drift: evolve says. {_others(cycle, side, fields)}".strip()
     sentence = f"flow '{cycle.flow.name}': {what}; {said}"
-    cycle.findings.append(Finding(f"{kind}_column", f"{subject}:{column}", sentence, "problem", 1, (f"{was} → {is_}",)))
+    cycle.findings.append(Finding(f"{kind}_column", f"{subject}:{column}", sentence, severity, 1, (f"{was} → {is_}",)))
 
 
 def _others(cycle: Cycle, side: Side, fields: tuple[str, ...]) -> str:

@@ -19,12 +19,11 @@ import duckdb
 
 from accord import __version__
 from accord.connectors.protocol import change_token
-from accord.model.figure import Finding
 from accord.sync.cycle import Cycle
 from accord.sync.identity.links import identity_print
 from accord.sync.judge.aggregates import stale_sources
 from accord.sync.mapping.lookups import lookup_state
-from accord.sync.result import FlowResult
+from accord.sync.result import FlowResult, kept_finding, told_again
 
 
 def fingerprint(cycle: Cycle) -> str:
@@ -61,14 +60,7 @@ def seen_now(cycle: Cycle, result: FlowResult) -> dict[str, Any] | None:
         "counts": dict(result.counts),
         "newest": {side: {field: moment.isoformat() for field, moment in fields.items()} for side, fields in cycle.newest.items()},
         "findings": [
-            {
-                "kind": f.kind,
-                "subject": f.subject,
-                "sentence": f.sentence,
-                "severity": f.severity,
-                "count": f.count,
-                "examples": list(f.examples),
-            }
+            kept_finding(f)
             for f in result.findings
             if f.kind not in ("new_column", "not_fresh")  # told once, by the run that saw it first; told anew, by the clock of each
         ],
@@ -91,7 +83,7 @@ def same_as(cycle: Cycle, previous: Mapping[str, Any]) -> FlowResult | None:
     newest = {
         side: {field: datetime.fromisoformat(moment) for field, moment in fields.items()} for side, fields in seen.get("newest", {}).items()
     }
-    findings = tuple(Finding(**{**f, "examples": tuple(f["examples"])}) for f in seen["findings"])
+    findings = tuple(told_again(f) for f in seen["findings"])
     findings += tuple(stale_sources(cycle, newest))
     return FlowResult(
         cycle.flow.name,

@@ -44,7 +44,21 @@ if TYPE_CHECKING:
 
 PART = 0.25  # of the agreed rows: with more keys than that to look at, reading everything is cheaper
 SMALL = 1000  # keys that are looked at one by one whatever their share
-CARRIED = ("mapped", "since", "positions", "basis", "sizes", "key_types", "leaned", "swept_at", "marks", "fills", "sums", "written")
+CARRIED = (
+    "mapped",
+    "since",
+    "positions",
+    "basis",
+    "sizes",
+    "key_types",
+    "leaned",
+    "swept_at",
+    "marks",
+    "fills",
+    "sums",
+    "written",
+    "unsettled",
+)
 
 
 def begin_notes(cycle: Cycle, previous: Mapping[str, Any]) -> None:

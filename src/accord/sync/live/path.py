@@ -31,11 +31,13 @@ from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.apply.guard import ALWAYS_ALLOWED_ROWS, empty_share_of, share_of
+from accord.sync.capture.drift import unsettled
 from accord.sync.cycle import storage_type
 from accord.sync.live.agreed import Agreed, Known, Values
 from accord.sync.live.decision import EQUAL, Change, Decider, Decision
 from accord.sync.live.rows import SideRows, Wanted
 from accord.sync.live.simple import why_not
+from accord.sync.state.record import last_of
 
 MOST_KEYS = 2000  # more at once are quicker in a run
 _MOST_REMEMBERED = 10_000  # rows
@@ -406,6 +408,8 @@ def open_live(
         return None, reason
     if store.pending_intents(flow.name, flow.bindings):
         return None, "a run that was broken off has not been taken up yet"
+    if unsettled(last_of(store, flow.name)):
+        return None, "a column is left out until somebody settles what became of it"
     entity = map_.entities[flow.entity]
     tables: dict[str, DirectTable] = {}
     path: LivePath | None = None

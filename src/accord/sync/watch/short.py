@@ -12,7 +12,9 @@ from accord.model.errors import AccordError
 from accord.model.flow import Binding, Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
+from accord.sync.capture.drift import unsettled
 from accord.sync.live.path import MOST_KEYS, LivePath, Taken, open_live
+from accord.sync.state.record import last_of
 from accord.sync.watch.feeds import CHANGED_AT, EPOCH, Batch, HeldFeed, HeldFeeds
 from accord.sync.watch.schedule import ends_watch
 
@@ -44,7 +46,7 @@ class ShortWay:
             self.closed[flow.name] = "no source tells of its changes"
             return
         try:
-            if flow.name in self._paths:
+            if flow.name in self._paths and not unsettled(last_of(self._store, flow.name)):
                 self._paths[flow.name].refresh()
                 return
             run = self._new_run(self._clock())
@@ -55,7 +57,7 @@ class ShortWay:
             self._close(flow.name, str(error))
             return
         if path is None:
-            self.closed[flow.name] = reason
+            self._close(flow.name, reason)
         else:
             self._paths[flow.name] = path
             self.closed.pop(flow.name, None)
