@@ -126,8 +126,8 @@ def test_links_are_a_function_and_one_to_one_within_a_system(registers: Any) -> 
 
 
 @pytest.mark.prove
-def test_a_trained_model_finds_them_as_well(registers: Any) -> None:
-    """The optional model weighs what rules of thumb cannot; it must work with the library as it is."""
+def test_a_trained_model_finds_them_as_well(registers: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """The optional model weighs what rules of thumb cannot; it must work with the library as it is, and say nothing of its own."""
     rule = MatchRule("model", model="splink", normalized=("born",), fuzzy={"name": "jaro_winkler 0.88"}, block=("postcode",))
     world, truth = registers(2500, RULES[0], rule)
 
@@ -136,6 +136,7 @@ def test_a_trained_model_finds_them_as_well(registers: Any) -> None:
     precision, recall = measured(found_pairs(world), truth)
     assert precision >= 0.98
     assert recall >= 0.85
+    assert not [r.getMessage() for r in caplog.records if r.name.startswith("splink")]
 
 
 def test_a_model_is_trained_only_where_there_is_somebody_to_weigh(registers: Any) -> None:

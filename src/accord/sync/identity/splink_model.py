@@ -43,7 +43,7 @@ def weighed_pairs(cycle: Cycle, rule: MatchRule, blocks: int) -> None:
     except ImportError as error:
         what = f"match rule '{rule.name}' asks for splink, which is not installed."
         raise TerminalError(f"{what} Install it with: pip install 'accord[identity]'") from error
-    logging.getLogger("splink").setLevel(logging.WARNING)
+    logging.getLogger("splink").setLevel(logging.ERROR)  # what it advises is about settings that are ours
     measures = [Measure.parse(text, place=rule.place) for text in rule.fuzzy.values()]
     compared: list[Any] = [comparison_library.ExactMatch(f"c{i}") for i in range(plain)]
     for i, measure in enumerate(measures, plain):
@@ -56,7 +56,7 @@ def weighed_pairs(cycle: Cycle, rule: MatchRule, blocks: int) -> None:
         own.register("rows", rows)
         own.execute("CREATE TABLE people AS SELECT * FROM rows")
         settings = splink.SettingsCreator(link_type="dedupe_only", comparisons=compared, blocking_rules_to_generate_predictions=within)
-        linker = splink.Linker("people", settings, db_api=splink.DuckDBAPI(connection=own))
+        linker = splink.Linker("people", settings, db_api=splink.DuckDBAPI(connection=own), set_up_basic_logging=False)
         every = [f"c{i}" for i in range(len(compared))]
         try:
             linker.training.estimate_probability_two_random_records_match([splink.block_on(*every)], recall=0.7)
