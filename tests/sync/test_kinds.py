@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import psycopg
+import pytest
 
 from accord.connectors.registry import open_connector
 from accord.model.entity import Entity, Field
@@ -193,4 +195,50 @@ def test_a_workbook_shows_numbers_and_dates_where_a_cell_holds_all_of_them(tmp_p
     assert [cell.value for cell in after["other"][1]] == [0.1 + 0.2, 12345678901234567]
     assert [r.counts["verified"] for r in results] == [3, 0]
     assert not any(results[1].counts.values())
+    assert proof.agrees, proof.differences.to_pylist()
+
+
+CHANGING: dict[str, tuple[Any, ...]] = {
+    "text": ("plain", "007", "=1+1", None),
+    "integer": (0, 9007199254740993, None, 5),
+    "number(12,2)": ("0.10", "9999999999.99", "-1.00", None),
+    "double": (0.1, None, 1e300, 1 / 3),
+    "boolean": (1, 0, None, 1),
+    "date": ("2024-02-29", None, "1899-12-31", "2026-01-01"),
+    "timestamp": ("2024-02-29T23:59:59.123456Z", "1999-12-31T00:00:00Z", None, "2024-03-31T01:30:00.5Z"),
+    "uuid": ("c0ffee00-1234-4321-abcd-0123456789ab", None, "00000000-0000-0000-0000-000000000000", None),
+    "json": ('"1"', '{"a": [1, 2.50]}', "null", '"two words"'),
+    "binary": (b"\x00\xff", b"abc", None, b"\x01"),
+}
+
+STORED = {"integer": "INTEGER", "boolean": "INTEGER", "double": "DOUBLE", "binary": "BLOB"}  # in SQLite; all else as text
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "xlsx", "parquet"])
+def test_a_value_of_any_type_can_be_changed_again_and_again(tmp_path: Path, kind: str) -> None:
+    """What a system shows of a value we wrote is what the next change expects there, and no edit that goes back."""
+    columns = {f"c{i}": type_ for i, type_ in enumerate(CHANGING)}
+    with closing(sqlite3.connect(tmp_path / "l.db", isolation_level=None)) as db:
+        db.execute(f"CREATE TABLE things (id TEXT PRIMARY KEY, {', '.join(c + ' ' + STORED.get(t, 'TEXT') for c, t in columns.items())})")
+        db.execute("INSERT INTO things (id) VALUES ('1')")
+        systems = {
+            "lite": System("lite", "sqlite", "l.db"),
+            "other": System("other", kind, f"there.{kind}", resources={"things": Resource("things", key=("id",))}),
+        }
+        fields = {"id": Field("id")} | {n: Field(n, t) for n, t in columns.items()}
+        bindings = {n: Binding(n, "things", {f: FieldMapping(f) for f in fields}, create=n == "other") for n in systems}
+        flows = {"things": Flow("things", "thing", bindings)}
+        map_ = IntegrationMap("test", systems=systems, entities={"thing": Entity("thing", ("id",), fields)}, flows=flows)
+        connectors: dict[str, Any] = {n: open_connector(s, base=tmp_path) for n, s in systems.items()}
+
+        with open_store(tmp_path / "store.db", segments=tmp_path / "segments") as store:
+            for number, values in enumerate(zip(*CHANGING.values(), strict=True)):
+                db.execute(f"UPDATE things SET {', '.join(f'{c} = ?' for c in columns)}", values)
+                changed, quiet = (run_flow(map_, "things", connectors, store, run=f"r{number}{n}", now=NOW) for n in "ab")
+                assert not changed.findings
+                assert changed.counts["verified"] == changed.counts["changes"] == 1
+                assert not any(quiet.counts.values())
+                assert db.execute("SELECT * FROM things").fetchall() == [("1", *values)]
+            proof = reconcile(map_, "things", connectors, store, run="end", now=NOW)
+
     assert proof.agrees, proof.differences.to_pylist()

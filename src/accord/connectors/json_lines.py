@@ -109,7 +109,8 @@ def value_text(value: str | None, kind: str, example: str | None) -> str:
             or (example[0] in "[{" and value[:1] in ("[", "{") and _is_json(value))
         )
     elif kind == "JSON":
-        plain = _is_json(value)
+        # A text is read as the document that stands in it, so a document that is a text, or null, has to stand in one.
+        plain = value[:1] not in ('"', "n") and _is_json(value)
     elif kind == "BOOLEAN":
         plain = value in ("true", "false")
     else:

@@ -32,7 +32,8 @@ class ChangeBatch:
     and the batch does not name are left alone. With ``gives`` the system itself gives that key column its value, in rows to insert that
     have none; only a connector that is ``Giving`` is asked to. With ``free`` the rows to insert have keys that were nobody's: a row that
     stands under one all the same is somebody else's whatever it shows, so that the insert is *stale*; not so for a connector that cannot
-    tell its own tries from others'. ``types`` says of columns whose values come as text, because the system has no types, what they are.
+    tell its own tries from others'. ``types`` says of columns whose values come as text, because the system has no types, what they are;
+    none of bytes, which have no text that all agree on.
     """
 
     resource: str

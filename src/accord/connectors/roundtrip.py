@@ -21,7 +21,7 @@ VALUES: Final[dict[str, tuple[str, ...]]] = {
     "date": ("1970-01-01", "2024-02-29", "9999-12-31", "0001-01-01"),
     "timestamp": ("2024-02-29 23:59:59.123456+00", "1999-12-31 23:00:00+00", "2024-03-31 01:30:00.5+00"),
     "uuid": ("00000000-0000-0000-0000-000000000000", "c0ffee00-1234-4321-abcd-0123456789ab"),
-    "json": ('{"a": [1, 2.50, null, "ü\\n"], "b": {"c": true}}', "[]", '{"big": 12345678901234567890.125}'),
+    "json": ('{"a": [1, 2.50, null, "ü\\n"], "b": {"c": true}}', "[]", '{"big": 12345678901234567890.125}', '"1"', "1", '""', "null"),
     "binary": ("\\x00\\xFF\\x0A", "abc"),
 }
 
@@ -84,4 +84,5 @@ def self_test(connector: Connector, *, resource: str = "accord_self_test") -> li
 
 
 def _apply(connector: Connector, resource: str, columns: tuple[str, ...], rows: object) -> None:
-    connector.apply(ChangeBatch(resource, ("id",), columns, rows, "self-test"))
+    types = {c: type_ for c, type_ in zip(columns, map(CanonicalType.parse, VALUES), strict=True) if type_.name not in ("text", "binary")}
+    connector.apply(ChangeBatch(resource, ("id",), columns, rows, "self-test", types=types))

@@ -213,7 +213,8 @@ def _text_types(cycle: Cycle, side: Side) -> dict[str, CanonicalType]:
         mapping, column = side.binding.fields.get(name), side.codes[name].column
         if mapping is not None and _type(side, column) == "VARCHAR":
             type_ = written_type(cycle.entity.fields[name], mapping)
-            if type_.name != "text" and (name not in cycle.keys or type_.name in _KEYS_ALIKE):
+            # Bytes go to a column of texts in a text of ours, in which they are compared, too.
+            if type_.name not in ("text", "binary") and (name not in cycle.keys or type_.name in _KEYS_ALIKE):
                 found[column] = type_
     return found
 
