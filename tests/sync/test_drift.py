@@ -304,6 +304,7 @@ def test_a_binding_that_seems_to_be_renamed_is_no_first_contact_without_a_word(t
         ("timestamp without time zone", "timestamp(3) without time zone", "narrowed"),
         ("timestamp with time zone", "timestamp without time zone", "retyped"),
         ("integer", "text", "retyped"),
+        ("null", "string", "widened"),
         ("int4", "INTEGER", ""),
         ("decimal(5, 2)", "NUMERIC(5,2)", ""),
     ],

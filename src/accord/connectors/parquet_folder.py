@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import duckdb
 import pyarrow as pa
@@ -22,6 +22,8 @@ from accord.model.errors import DataRefused
 from accord.model.system import ColumnDescription
 from accord.model.types import CanonicalType
 
+_NATIVE: Final = ("integer", "number", "double", "boolean", "date", "timestamp")  # whose texts DuckDB reads as what they were
+
 
 class ParquetConnector(Folder):
     """Parquet files; written back whole, with the column types they had."""
@@ -31,11 +33,16 @@ class ParquetConnector(Folder):
     endings = (".parquet", ".pq")
 
     def load(self, con: duckdb.DuckDBPyConnection, resource: str, path: Path, table: str) -> None:
-        """Read the file with its own types."""
+        """Read the file with its own types; a column of none, which holds no value, can hold texts."""
         try:
             # DuckDB would rename columns that differ in capitals only, so the names are looked at as the file has them.
             checked(pq.read_schema(path).names, str(path), expected="different column names")
-            rows = f"SELECT row_number() OVER () AS {LINE}, * FROM read_parquet({path_literal(path)})"
+            shown = (
+                "*"
+                if not (empty := _untyped(path))
+                else f"* REPLACE ({', '.join(f'CAST({n} AS VARCHAR) AS {n}' for n in map(quote, empty))})"
+            )
+            rows = f"SELECT row_number() OVER () AS {LINE}, {shown} FROM read_parquet({path_literal(path)})"
             try:
                 con.execute(f"CREATE TEMP TABLE {table} AS {rows}")
             except duckdb.InvalidInputException as error:
@@ -59,8 +66,21 @@ class ParquetConnector(Folder):
         columns = [row[0] for row in con.execute("DESCRIBE merged").fetchall()]
         if flagged(columns):
             raise DataRefused("it holds text that is not UTF-8, which would be lost", str(source), "UTF-8, or direction: read")
-        names = ", ".join(quote(name) for name in columns if not name.startswith("_accord_"))
-        con.execute(f"COPY (SELECT {names} FROM merged ORDER BY {LINE}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION zstd)")
+        names = {name: quote(name) for name in columns if not name.startswith("_accord_")}
+        kept = []
+        for name in _untyped(source):
+            type_ = staged.batch.types.get(name, CanonicalType("text"))
+            if con.execute(f"SELECT 1 FROM merged WHERE {quote(name)} IS NOT NULL LIMIT 1").fetchone() is None:
+                kept.append(name)
+            elif type_.name in _NATIVE:  # it gets the type of its first values
+                names[name] = f"CAST({quote(name)} AS {duckdb_type(type_)}) AS {quote(name)}"
+        rows = f"SELECT {', '.join(names.values())} FROM merged ORDER BY {LINE}"
+        con.execute(f"COPY ({rows}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION zstd)")
+        if kept:  # of no type they stay, which DuckDB cannot write
+            table = pq.read_table(target)
+            for name in kept:
+                table = table.set_column(table.column_names.index(name), name, pa.nulls(table.num_rows))
+            pq.write_table(table, target, compression="zstd")
 
     def make(self, path: Path, columns: Mapping[str, CanonicalType]) -> None:
         """A file with these columns and no rows."""
@@ -72,6 +92,11 @@ class ParquetConnector(Folder):
         """Columns with the types of the file."""
         found = [row[:2] for row in con.execute(f"DESCRIBE {table}").fetchall() if row[0] != LINE and not is_flag(row[0])]
         return tuple(ColumnDescription(name, kind, type_of(kind)) for name, kind in found)
+
+
+def _untyped(path: Path) -> list[str]:
+    """Columns of no type, as programs write them that saw no value of a column."""
+    return [field.name for field in pq.read_schema(path) if pa.types.is_null(field.type)]
 
 
 def _load_marked(con: duckdb.DuckDBPyConnection, path: Path, table: str) -> None:

@@ -240,6 +240,8 @@ def changed_types(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[tu
 
 
 def _how(was: str, is_: str) -> str:
+    if was == "null":
+        return "widened"  # a column of a file that held no value
     left, right = _parsed(was), _parsed(is_)
     if left is None or right is None:
         return "retyped"
