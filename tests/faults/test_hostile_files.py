@@ -43,6 +43,11 @@ WIDE = ",".join(f"c{i}" for i in range(100_000))
     [
         ("items.csv", f"{WIDE}\n{WIDE}\n".encode(), "100,000 columns"),
         ("items.csv", b"id,name,Name\nK0,a,b\n", "differ in capitals only"),
+        (
+            "items.csv",
+            b'id;name\n1;"a, b"\n',
+            "items.csv:1: its header is one column 'id;name', with ';' in its name. Expected columns with ','",
+        ),
         ("items.csv", b"id,name,_accord_line\nK0,a,b\n", "_accord_line"),
         ("items.csv", b"id,name,_Accord_Row\nK0,a,b\n", "_Accord_Row"),
         ("items.jsonl", b'{"id": "K0", "_accord_row": 1}\n', "items.jsonl:1"),

@@ -21,7 +21,7 @@ from accord.model.integration_map import IntegrationMap
 from accord.model.system import Resource, System
 from accord.store import open_store
 from accord.sync import run_flow
-from accord.sync.capture.drift import changed_types
+from accord.sync.capture.retyped import changed_types
 
 FIELDS = {"id": Field("id", "integer", required=True), "name": Field("name"), "cents": Field("cents", "integer")}
 GOOD = {1: ("one", 100), 2: ("two", 200), 3: ("three", 300)}
@@ -305,6 +305,12 @@ def test_a_binding_that_seems_to_be_renamed_is_no_first_contact_without_a_word(t
         ("timestamp with time zone", "timestamp without time zone", "retyped"),
         ("integer", "text", "retyped"),
         ("null", "string", "widened"),
+        ("decimal128(12, 2)", "decimal128(6, 2)", ""),
+        ("decimal128(12, 2)", "decimal128(12, 1)", "narrowed"),
+        ("string", "dictionary<values=string, indices=int32, ordered=0>", ""),
+        ("timestamp[us, tz=UTC]", "timestamp[ns, tz=UTC]", "widened"),
+        ("timestamp[us, tz=UTC]", "timestamp[ms, tz=UTC]", "narrowed"),
+        ("timestamp[us, tz=UTC]", "timestamp[us]", "retyped"),
         ("int4", "INTEGER", ""),
         ("decimal(5, 2)", "NUMERIC(5,2)", ""),
     ],

@@ -30,6 +30,7 @@ _LINE_OF_ERROR = re.compile(r"CSV Error on Line: (\d+)")
 _COLUMN_COUNT = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 _ENCODINGS = {"utf-8": "utf-8", "utf-16": "utf-16", "latin-1": "latin-1"}
 _MAX_LINE_BYTES = 16_000_000
+_SEPARATORS = (";", "\t", "|", ",")
 NOT_UTF8 = "bytes that are not UTF-8"
 
 
@@ -171,6 +172,11 @@ class CsvConnector(Folder):
         names = [name or f"column{position}" for position, name in enumerate(names, 1)]
         if not names:
             raise DataRefused("there is no header", f"{path}:1", "a header line with the column names")
+        other = next((sign for sign in _SEPARATORS if len(names) == 1 and sign != self._separator and sign in names[0]), "")
+        if other:
+            shown = repr(other)[1:-1]
+            what = f"its header is one column {names[0][:60]!r}, with '{shown}' in its name"
+            raise DataRefused(what, f"{path}:1", f"columns with '{self._separator}' between them, or the option separator: '{shown}'")
         return checked(names, f"{path}:1")
 
 

@@ -11,8 +11,7 @@ are quarantined by the contract under every policy.
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from accord.connectors.protocol import Shaped
@@ -21,20 +20,11 @@ from accord.model.errors import GuardStopped, UnknownName, alternatives
 from accord.model.figure import Finding
 from accord.sync.capture.read import lost_column, present, unmapped_columns
 from accord.sync.capture.renamed import agreed_with, renamed_away, taken_names
+from accord.sync.capture.retyped import changed_types
 from accord.sync.cycle import Cycle, Side, join_on
 from accord.sync.mapping.fields import mapped_columns
 from accord.sync.result import kept_finding, told_again
 
-_TYPE: Final = re.compile(r"([a-z_][a-z0-9_ ]*)(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)([a-z\[\] ]*))?")
-# Within a group every type holds all values of those before it.
-_WIDER: Final = (("tinyint", "smallint", "integer", "bigint", "hugeint"), ("real", "double"), ("char", "varchar"))
-_ALIAS: Final = {
-    "int2": "smallint", "int": "integer", "int4": "integer", "int8": "bigint", "float4": "real", "float": "real", "float8": "double",
-    "int16": "smallint", "int32": "integer", "int64": "bigint", "decimal128": "numeric", "string": "varchar", "large_string": "varchar",
-    "text": "varchar", "double precision": "double", "character varying": "varchar", "character": "char", "decimal": "numeric",
-    "bool": "boolean",
-    "timestamptz": "timestamp with time zone", "timestamp without time zone": "timestamp",
-}  # fmt: skip
 UNSETTLED: Final = "unsettled"  # note of a run: the findings of ``unsettled``
 
 
@@ -229,50 +219,3 @@ def fields_of_column(side: Side, column: str) -> tuple[str, ...]:
     return tuple(
         n for n, m in side.binding.fields.items() if column.lower() in {c.lower() for c in (*mapped_columns(m), m.column or m.name)}
     )
-
-
-def changed_types(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
-    """Columns declared otherwise than before: name, old type, new type, and whether it was widened, narrowed or retyped."""
-    for column, was in old.items():
-        is_ = new.get(column, "")
-        if was and is_ and was.lower() != is_.lower() and (kind := _how(was, is_)):
-            yield column, was, is_, kind
-
-
-def _how(was: str, is_: str) -> str:
-    if was == "null":
-        return "widened"  # a column of a file that held no value
-    left, right = _parsed(was), _parsed(is_)
-    if left is None or right is None:
-        return "retyped"
-    if left == right:
-        return ""
-    (base, size), (other, wanted) = left, right
-    if base == other:
-        return "widened" if _holds(wanted, size) else "narrowed"
-    for group in _WIDER:
-        if base in group and other in group:
-            up = group.index(other) > group.index(base)
-            if not up:
-                return "narrowed"
-            return "widened" if _holds(wanted, size) else "narrowed"
-    return "retyped"
-
-
-def _holds(wider: tuple[int, ...], narrower: tuple[int, ...]) -> bool:
-    """Whether a type of this length, or precision and scale, holds all of another; without any there is no limit."""
-    if not wider:
-        return True
-    if not narrower:
-        return False
-    scale, other = (wider[1:] or (0,))[0], (narrower[1:] or (0,))[0]
-    return scale >= other and wider[0] - scale >= narrower[0] - other
-
-
-def _parsed(text: str) -> tuple[str, tuple[int, ...]] | None:
-    """A declared type as its plain name and its numbers."""
-    found = _TYPE.fullmatch(text.lower().strip())
-    if found is None:
-        return None
-    name = f"{found[1].strip()} {(found[4] or '').strip()}".strip()
-    return _ALIAS.get(name, name), tuple(int(n) for n in (found[2], found[3]) if n)
