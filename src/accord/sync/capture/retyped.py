@@ -1,7 +1,7 @@
 """Whether a column whose declared type is another one may hold less than before.
 
-Databases say ``varchar(20)`` and ``numeric(12,2)``; files that Arrow or pandas wrote say ``decimal128(12, 2)``, with the digits of the values
-they hold, and ``dictionary<values=string, …>`` for strings of which each is kept once.
+Databases say ``varchar(20)`` and ``numeric(12,2)``. Files that Arrow or pandas wrote say ``decimal128(12, 2)``, with as many digits as the
+values have, and ``dictionary<values=string, …>`` for strings of which each is kept once.
 """
 
 from __future__ import annotations
