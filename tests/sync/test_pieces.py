@@ -171,6 +171,18 @@ def test_one_column_is_two_fields_and_back(people: Any) -> None:
     assert people.reconcile().agrees
 
 
+def test_empty_parts_are_written_and_are_no_difference(people: Any) -> None:
+    """Forms leave empty texts behind; a row of nothing else must arrive too, and the proof must not call it other than it is."""
+    people.sql("a", "INSERT INTO things VALUES ('1', 'Ann', ''), ('2', '', 'Li'), ('3', '', ''), ('4', NULL, NULL)")
+
+    result = people.sync()
+
+    assert (result.status, people.rows("b")) == ("done", {"1": ("Ann",), "2": (" Li",), "3": ("",), "4": (None,)})
+    assert people.rows("a") == {"1": ("Ann", ""), "2": ("", "Li"), "3": ("", ""), "4": (None, None)}
+    assert not people.sync().changed
+    assert people.reconcile().agrees
+
+
 def test_edits_of_both_parts_in_two_systems_are_both_kept(people: Any) -> None:
     """They share a column there, and are two fields all the same."""
     people.sql("a", "INSERT INTO things VALUES ('1', 'Ann', 'Old')")
@@ -239,16 +251,18 @@ def test_several_columns_are_one_field_and_back(make_world: Any) -> None:
         "b": "CREATE TABLE things (id TEXT PRIMARY KEY, given TEXT, family TEXT)",
     }
     world = make_world(tables, [ID, Field("name")], {"b": mapped(FieldMapping("name", join=Join(("given", "family"))))})
-    world.sql("a", "INSERT INTO things VALUES ('1', 'Ann van der Velde'), ('2', 'Bo')")
+    world.sql("a", "INSERT INTO things VALUES ('1', 'Ann van der Velde'), ('2', 'Bo'), ('3', '')")
     world.sync()
     first = world.rows("b")
     world.sql("b", "UPDATE things SET family = 'Smith' WHERE id = '1'")
     world.sql("a", "UPDATE things SET name = 'Bo Li' WHERE id = '2'")
     world.sync()
 
-    assert first == {"1": ("Ann", "van der Velde"), "2": ("Bo", None)}
-    assert (world.rows("a"), world.rows("b")) == ({"1": ("Ann Smith",), "2": ("Bo Li",)}, {"1": ("Ann", "Smith"), "2": ("Bo", "Li")})
+    assert first == {"1": ("Ann", "van der Velde"), "2": ("Bo", None), "3": ("", None)}
+    assert world.rows("a") == {"1": ("Ann Smith",), "2": ("Bo Li",), "3": ("",)}
+    assert world.rows("b") == {"1": ("Ann", "Smith"), "2": ("Bo", "Li"), "3": ("", None)}
     assert not world.sync().changed
+    assert world.reconcile().agrees
 
 
 def looked_up(make_world: Any, lookup: Lookup, **more: Any) -> Any:

@@ -53,7 +53,7 @@ def part_of(text: str, part: int, separator: str, *, last: bool) -> str:
 
 
 def parts_text(parts: Sequence[str], separator: str) -> str:
-    """SQL: parts as one text, such that ``part_of`` gives each of them back; null where that cannot be."""
+    """SQL: parts as one text, such that ``part_of`` gives each of them back, an empty one as null; null where that cannot be."""
     mark = literal(separator)
     unfit = " OR ".join(f"contains({p}, {mark})" for p in parts[:-1]) or "false"
     text = f"concat({f', {mark}, '.join(f'coalesce({p}, {chr(39)}{chr(39)})' for p in parts)})"
@@ -62,7 +62,8 @@ def parts_text(parts: Sequence[str], separator: str) -> str:
     for count in range(len(parts) - 1, 0, -1):
         rest = " AND ".join(f"coalesce({p}, '') = ''" for p in parts[count:])
         some = f"concat({f', {mark}, '.join(f'coalesce({p}, {chr(39)}{chr(39)})' for p in parts[:count])})"
-        cases.insert(0, f"WHEN {rest} THEN nullif({some}, '')")
+        cases.insert(0, f"WHEN {rest} THEN {some}")
+    cases.insert(0, f"WHEN coalesce({', '.join(parts)}) IS NULL THEN NULL")
     return f"CASE WHEN coalesce({unfit}, false) THEN NULL {' '.join(cases)} ELSE {text} END"
 
 
@@ -72,9 +73,14 @@ def joined_text(columns: Sequence[str], separator: str) -> str:
 
 
 def joined_parts(text: str, count: int, separator: str) -> list[str]:
-    """SQL per column: its part of the text; null in all of them where they would not read back as the text."""
+    """SQL per column: its part of the text; null in all of them where they would not read back as the text.
+
+    An empty text is one in the first column.
+    """
     parts = [part_of(text, number, separator, last=number == count) for number in range(1, count + 1)]
-    return [f"CASE WHEN {joined_text(parts, separator)} = {text} THEN {part} END" for part in parts]
+    fits = f"{joined_text(parts, separator)} = {text}"
+    empty = ["''", *(["NULL"] * (count - 1))]
+    return [f"CASE WHEN {text} = '' THEN {e} WHEN {fits} THEN {part} END" for part, e in zip(parts, empty, strict=True)]
 
 
 def lookup_value(lookup: Lookup, code: str) -> str:

@@ -88,21 +88,23 @@ def as_both_show(cycle: Cycle, left: Side, right: Side, fields: Sequence[str], r
     query = f"SELECT {names((*cycle.keys, *more, *fields))} FROM {rows}"
     for through in (right, left):
         codes = [through.codes[f] for f in fields]
-        back = _once([c for c in codes if _comes_back(cycle, through, c, fields)])
+        comes = [c for c in codes if _comes_back(cycle, through, c, fields)]
+        back = _once(comes)
         kept = [*cycle.keys, *more, *fields]
         # In steps, because a read expression names the system's columns, which may be called like canonical fields.
         written = [f"{quote(n)} AS {quote('same.' + n)}" for n in kept]
-        written += [f"CAST({c.write} AS {_column_type(through, c.column)}) AS {quote(c.column)}" for c in back]
-        came = "".join(f", {c.read} AS {quote('back.' + c.name)}" for c in back)
-        reads = {c.name: read_back(c) for c in back}
+        columns = [(name, write) for c in back for name, write in ((c.column, c.write), *c.more)]
+        written += [f"CAST({write} AS {_column_type(through, name)}) AS {quote(name)}" for name, write in columns]
+        came = "".join(f", {c.read} AS {quote('back.' + c.name)}" for c in comes)
+        reads = {c.name: read_back(c) for c in comes}
         read = ", ".join(f"{reads.get(n, quote('same.' + n))} AS {quote(n)}" for n in kept)
         query = f"SELECT {read} FROM (SELECT *{came} FROM (SELECT {', '.join(written)} FROM ({query})))"
     return f"SELECT {names((*cycle.keys, *more, *fields))} FROM ({query})"
 
 
 def _comes_back(cycle: Cycle, side: Side, code: FieldCode, fields: Sequence[str]) -> bool:
-    """Whether a value can be written to the one column it is read from, and may be another one then."""
-    if code.write is None or tuple(code.needs) != (code.column,) or holds_itself(cycle.entity, side, code):
+    """Whether a value can be written to the columns it is read from, and may be another one then."""
+    if code.write is None or tuple(code.needs) != (code.column, *(name for name, _ in code.more)) or holds_itself(cycle.entity, side, code):
         return False
     return {f.lower() for f in written_from(side.binding, code.name)} <= {f.lower() for f in (*cycle.keys, *fields)}
 
