@@ -216,3 +216,18 @@ def test_a_number_somebody_else_took_first_links_nobody_to_them(people: People) 
     assert {"Eva", "Zoe"} <= set(shown[0])
     assert not world.sync().changed
     assert world.reconcile().agrees
+
+
+def test_a_column_that_was_away_and_is_made_anew_empties_nobody(people: People) -> None:
+    """What is agreed stands under canonical ids and what is read under own ones, so that no value seemed to be another."""
+    world = people(BY_MAIL, drift="evolve")
+    fill(world)
+    world.sync()
+    world.sql("crm", "ALTER TABLE things DROP COLUMN city")
+    world.sync()
+    world.sql("crm", "ALTER TABLE things ADD COLUMN city TEXT")
+
+    world.sync()
+
+    for system in ("crm", "shop"):
+        assert sorted((r[0].split()[0], r[2]) for r in world.rows(system).values()) == [("Ada", "London"), ("Bob", "Rome"), ("Cy", "Oslo")]

@@ -19,9 +19,10 @@ from accord.connectors.types import quote
 from accord.model.errors import GuardStopped, UnknownName, alternatives
 from accord.model.figure import Finding
 from accord.sync.capture.read import lost_column, present, unmapped_columns
-from accord.sync.capture.renamed import agreed_with, renamed_away, taken_names
+from accord.sync.capture.renamed import renamed_away, taken_names
 from accord.sync.capture.retyped import changed_types
 from accord.sync.cycle import Cycle, Side, join_on
+from accord.sync.identity.own_key import agreed_with
 from accord.sync.mapping.fields import mapped_columns
 from accord.sync.result import kept_finding, told_again
 

@@ -15,7 +15,7 @@ from accord.connectors.types import quote
 from accord.model.flow import FieldMapping
 from accord.sync.capture.read import unmapped_columns
 from accord.sync.cycle import Cycle, Side, join_on, storage_type
-from accord.sync.identity.links import fill_links, resource_of
+from accord.sync.identity.own_key import agreed_with
 from accord.sync.mapping.fields import compile_field, mapped_columns
 from accord.sync.mapping.unreadable import known_read
 
@@ -112,17 +112,6 @@ def _stayed(cycle: Cycle, side: Side, fields: Collection[str]) -> dict[str, floa
     )[0]
     numbers = [int(str(n)) for n in row]
     return {f: numbers[i] / numbers[i + len(equal)] if numbers[i + len(equal)] else 1.0 for i, f in enumerate(fields)}
-
-
-def agreed_with(cycle: Cycle, side: Side) -> str:
-    """SQL of what is agreed with a side, under the keys its capture has before identities are known: of an own key, the own one."""
-    base = side.table("stored_base")
-    if not side.binding.own_key:
-        return base
-    key = quote(cycle.keys[0])
-    fill_links(cycle.con, cycle.store, cycle.entity.name, "own_link", resource=resource_of(side.binding))
-    link = f"(SELECT canonical, own_key FROM own_link WHERE NOT retired) l ON l.canonical = CAST(b.{key} AS VARCHAR)"
-    return f"(SELECT b.* REPLACE (l.own_key AS {key}) FROM {base} b JOIN {link})"
 
 
 def _comparable(cycle: Cycle, side: Side) -> bool:

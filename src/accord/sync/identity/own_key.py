@@ -11,7 +11,7 @@ from accord.connectors.types import literal, quote
 from accord.model.entity import Entity
 from accord.model.errors import GuardStopped, UsageError, alternatives
 from accord.sync.cycle import Cycle, Side, names
-from accord.sync.identity.links import LINKS, resource_of
+from accord.sync.identity.links import LINKS, fill_links, resource_of
 from accord.sync.mapping.fields import FieldCode
 
 HELD = "_identity"  # column of a capture: why a row waits, null for most
@@ -44,6 +44,17 @@ def own_key_code(entity: Entity, side: Side, scanned: Mapping[str, str]) -> Fiel
 def own_table(side: Side) -> str:
     """The table ``_canonical`` → ``_own`` of a binding; the same for its capture and its read-back."""
     return quote(f"own.{side.name}")
+
+
+def agreed_with(cycle: Cycle, side: Side) -> str:
+    """SQL of what is agreed with a side, under the keys its capture has before identities are known: of an own key, the own one."""
+    base = side.table("stored_base")
+    if not side.binding.own_key:
+        return base
+    key = quote(cycle.keys[0])
+    fill_links(cycle.con, cycle.store, cycle.entity.name, "own_link", resource=resource_of(side.binding))
+    link = f"(SELECT canonical, own_key FROM own_link WHERE NOT retired) l ON l.canonical = CAST(b.{key} AS VARCHAR)"
+    return f"(SELECT b.* REPLACE (l.own_key AS {key}) FROM {base} b JOIN {link})"
 
 
 def make_own_tables(cycle: Cycle) -> None:

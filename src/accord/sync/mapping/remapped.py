@@ -8,6 +8,7 @@ from typing import Any
 
 from accord.connectors.types import quote
 from accord.sync.cycle import Cycle, Side, join_on
+from accord.sync.identity.own_key import agreed_with
 from accord.sync.mapping.fields import mapped_columns
 
 _KNOWN = 0.5  # of the rows with a value: from so many that are as they were, it is the same field read in a better way
@@ -59,9 +60,10 @@ def _prints(cycle: Cycle, side: Side) -> dict[str, list[Any]]:
 def _continues(cycle: Cycle, side: Side, field: str) -> bool:
     """Whether most of the values are those that were agreed under the mapping before."""
     f = quote(field)
+    rows = f"{side.table('cap')} c JOIN {agreed_with(cycle, side)} b ON {join_on(cycle.keys, 'c', 'b')}"
     found = cycle.sql(
-        f"SELECT count(*), count(*) FILTER (c.{f} IS NOT DISTINCT FROM b.{f}) FROM {side.table('cap')} c "
-        f"JOIN {side.table('base')} b ON {join_on(cycle.keys, 'c', 'b')} WHERE NOT b._gone AND (c.{f} IS NOT NULL OR b.{f} IS NOT NULL)"
+        f"SELECT count(*), count(*) FILTER (c.{f} IS NOT DISTINCT FROM b.{f}) FROM {rows} "
+        f"WHERE NOT b._gone AND (c.{f} IS NOT NULL OR b.{f} IS NOT NULL)"
     )
     (asked, same) = found[0]
     return not asked or int(str(same)) >= _KNOWN * int(str(asked))
