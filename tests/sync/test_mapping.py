@@ -113,16 +113,27 @@ def test_a_column_that_holds_less_is_written_once_and_never_echoes_its_loss(make
     assert world.reconcile().agrees
 
 
-def test_a_system_that_stores_a_cut_value_behind_our_back_is_believed_to_have_said_yes(make_world: Any) -> None:
-    """A trigger that cuts texts is no user's edit: the full value stays where it was, and nothing is written again."""
-    table = "CREATE TABLE things (id TEXT PRIMARY KEY, v TEXT)"
-    world = make_world({"a": table, "b": table}, [ID, Field("v")])
-    world.sql("b", "CREATE TRIGGER cut AFTER INSERT ON things BEGIN UPDATE things SET v = substr(v, 1, 3) WHERE id = NEW.id; END")
-    world.sql("a", "INSERT INTO things VALUES ('1', 'abcdef')")
+@pytest.mark.parametrize(
+    ("type_", "given", "kept"),
+    [
+        ("text", "abcdef", "abc"),
+        ("double", 0.1234567890123, 0.12345679),
+        ("timestamp", "2026-01-01T12:00:00.6Z", "2026-01-01T12:00:01Z"),
+        ("timestamp", "2026-01-01T12:00:00.649Z", "2026-01-01T12:00:00.6Z"),
+    ],
+)
+def test_a_system_that_stores_a_cut_value_behind_our_back_is_believed_to_have_said_yes(
+    make_world: Any, type_: str, given: Any, kept: Any
+) -> None:
+    """What a column with less room makes of a value is no user's edit: the full value stays where it was, and nothing is written again."""
+    table = f"CREATE TABLE things (id TEXT PRIMARY KEY, v {'DOUBLE' if type_ == 'double' else 'TEXT'})"
+    world = make_world({"a": table, "b": table}, [ID, Field("v", type_)])
+    world.sql("b", f"CREATE TRIGGER cut AFTER INSERT ON things BEGIN UPDATE things SET v = '{kept}' WHERE id = NEW.id; END")
+    world.sql("a", f"INSERT INTO things VALUES ('1', '{given}')")
 
     results = [world.sync() for _ in range(3)]
 
-    assert (world.rows("a"), world.rows("b")) == ({"1": ("abcdef",)}, {"1": ("abc",)})
+    assert (world.rows("a"), world.rows("b")) == ({"1": (given,)}, {"1": (kept,)})
     assert [r.changed for r in results] == [True, False, False]
 
 

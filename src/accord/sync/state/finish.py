@@ -115,15 +115,15 @@ def coarser(cycle: Cycle, field: str, wanted: str, shown: str) -> str:
     kind = storage_type(cycle.entity, field)
     if kind == "TIMESTAMPTZ":
         units = ("millisecond", "second", "minute", "hour", "day")
-        return (
-            "("
-            + " OR ".join(f"{shown} = date_trunc('{u}', {wanted})" for u in units)
-            + f" OR abs(epoch_us({shown}) - epoch_us({wanted})) < 1000)"
-        )
+        cut = " OR ".join(f"{shown} = date_trunc('{u}', {wanted})" for u in units)
+        off = f"abs(epoch_us({shown}) - epoch_us({wanted}))"
+        rounded = " OR ".join(f"({off} <= {u} // 2 AND epoch_us({shown}) % {u} = 0)" for u in (1_000_000, 100_000, 10_000))
+        return f"({cut} OR {rounded} OR {off} < 1000)"
     if kind == "DOUBLE" or kind.startswith("DECIMAL"):
         near = f"abs(CAST({shown} AS DOUBLE) - CAST({wanted} AS DOUBLE)) <= 1e-9 * abs(CAST({wanted} AS DOUBLE))"
         rounded = " OR ".join(f"{shown} = round({wanted}, {digits})" for digits in (0, 1, 2, 3))
-        return f"({near} OR {shown} = trunc({wanted}) OR {rounded})"
+        single = f" OR TRY_CAST({shown} AS FLOAT) = TRY_CAST({wanted} AS FLOAT)" if kind == "DOUBLE" else ""
+        return f"({near} OR {shown} = trunc({wanted}) OR {rounded}{single})"
     if kind == "VARCHAR":
         # Cut, trimmed and in another case, all at once: systems do any of it, and often more than one.
         asked, came = f"lower(trim({wanted}))", f"lower(trim({shown}))"
