@@ -46,6 +46,19 @@ def test_a_tampered_report_is_found(small: Any) -> None:
     assert "changed after it was signed" in error
 
 
+def test_a_column_that_is_gone_is_named_where_its_field_was_not_compared(small: Any) -> None:
+    """The systems agree on all that was compared, and a reader would take that for the whole of the contract."""
+    file, text = small.folder / "map.yaml", small.folder / "proof.md"
+    file.write_text(file.read_text().replace("entity: thing", "entity: thing\n    drift: evolve"))
+    small.sql("b", "ALTER TABLE things DROP COLUMN size")
+
+    code, said, _ = small.call("reconcile", str(small.folder), "--report", str(text))
+
+    assert code == 0
+    for told in (said, text.read_text()):
+        assert "b/things no longer has 'size': the fields mapped to it were not compared there." in told
+
+
 def test_every_difference_stands_in_both_forms_and_no_value_can_forge_a_line(small: Any) -> None:
     """Values of rows are data, also in a table for people."""
     small.sql("b", "UPDATE things SET name = 'a|b' || char(10) || '# Heading' WHERE id = '1'")

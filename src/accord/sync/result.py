@@ -87,7 +87,8 @@ class Reconciliation:
 
     ``differences`` has one row per missing or extra key and per different field: left, right, key (JSON), kind, field, left_value,
     right_value. ``quarantined`` counts per binding the rows that break the contract; they are listed apart and not compared.
-    ``rows`` counts per binding the rows it showed.
+    ``rows`` counts per binding the rows it showed, ``lacking`` names per binding the mapped columns that are gone there: the fields they
+    hold are not compared.
     """
 
     flow: str
@@ -98,6 +99,7 @@ class Reconciliation:
     seconds: float
     sha: str = ""
     rows: Mapping[str, int] = field(default_factory=dict)
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:

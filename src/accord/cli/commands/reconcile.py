@@ -21,7 +21,7 @@ from accord.model.errors import DataRefused, UnknownName, UsageError
 from accord.sync import Reconciliation, flow_order, reconcile
 from accord.sync.apply.plan import FlowPlan, plan_flow, unplanned
 from accord.sync.merge.conflict_list import open_conflicts
-from accord.sync.proof.report import KIND, NAMED, proof_body, proof_markdown
+from accord.sync.proof.report import KIND, NAMED, lacking_sentence, proof_body, proof_markdown
 from accord.workspace import Workspace
 
 
@@ -63,6 +63,7 @@ def run(
         _report(report, proofs, workspace, now)
         plans, left = _repair(repair, proofs, workspace, now, allow_deletes=allow_deletes)
         undecided = _undecided(proofs, workspace)
+        lacking = _lacking(proofs, workspace)
     agree = all(pair.agrees for proof in proofs for pair in proof.pairs)
     waiting = sum(sum(proof.quarantined.values()) for proof in proofs)
     if json:
@@ -78,6 +79,8 @@ def run(
     table("", ("flow", "pair", "keys", "missing", "extra", "different"), rows, right=(2, 3, 4, 5))
     _show_differences(proofs, limit)
     out().print("the systems agree on every key that was compared" if agree else "the systems differ")
+    for left_out in lacking:
+        out().print(escape(left_out))
     if undecided:
         out().print(f"{undecided:,} of the differing fields are open conflicts, which wait for a person: accord conflicts --open")
     if waiting:
@@ -87,6 +90,12 @@ def run(
     if repair is not None:
         _show_repair(repair, plans, left)
     return 0 if agree else 1
+
+
+def _lacking(proofs: Sequence[Reconciliation], workspace: Workspace) -> list[str]:
+    """What was not compared, because a mapped column is gone."""
+    bound = [(workspace.map.flows[proof.flow].bindings[name], columns) for proof in proofs for name, columns in proof.lacking.items()]
+    return [lacking_sentence(binding.holder, binding.resource, columns) for binding, columns in bound]
 
 
 def _as_json(proof: Reconciliation) -> dict[str, object]:

@@ -42,7 +42,7 @@ def reconcile(
     """Compare all bindings of a flow with each other, pair by pair, and append ``flow.reconciled``.
 
     A value that one of the two systems can only hold more coarsely counts as equal when it is equal in that form. Rows that break the
-    contract are listed apart, per binding, and take no part in the comparison.
+    contract are listed apart, per binding, and take no part in the comparison, and neither do fields of columns that are gone.
 
     Where the systems can tell by digests of their own which rows are surely alike, only the others are read.
 
@@ -101,6 +101,7 @@ def _compared(cycle: Cycle, references: dict[str, str]) -> tuple[dict[str, int],
 def _conclude(cycle: Cycle, pairs: tuple[PairResult, ...], quarantined: dict[str, int]) -> Reconciliation:
     order = "SELECT * FROM differences ORDER BY ALL"
     table = cycle.con.execute(order).to_arrow_table()
+    lacking = {s.name: s.lacking for s in cycle.sides if s.lacking}
     sha = cycle.store.write_segment_from(cycle.con, order).sha if table.num_rows else ""
     body = {
         "flow": cycle.flow.name,
@@ -112,6 +113,7 @@ def _conclude(cycle: Cycle, pairs: tuple[PairResult, ...], quarantined: dict[str
         "digests": [[p.left_digest, p.right_digest] for p in pairs],
         "differences": sha,
         "quarantined": quarantined,
+        "lacking": {name: list(columns) for name, columns in lacking.items()},
     }
     number = cycle.store.head().seq + 1
     about = (ObjectRef("flow", cycle.flow.name), ObjectRef("run", cycle.run))
@@ -119,4 +121,5 @@ def _conclude(cycle: Cycle, pairs: tuple[PairResult, ...], quarantined: dict[str
         f"{cycle.run}:{cycle.flow.name}:flow.reconciled:{number}", "flow.reconciled", cycle.clock(), f"flow:{cycle.flow.name}", body, about
     )
     cycle.store.append([event])
-    return Reconciliation(cycle.flow.name, cycle.run, pairs, table, quarantined, cycle.seconds, sha, {s.name: s.rows for s in cycle.sides})
+    rows = {s.name: s.rows for s in cycle.sides}
+    return Reconciliation(cycle.flow.name, cycle.run, pairs, table, quarantined, cycle.seconds, sha, rows, lacking)

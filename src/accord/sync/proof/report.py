@@ -49,6 +49,7 @@ def _flow(map: IntegrationMap, proof: Reconciliation) -> dict[str, Any]:  # noqa
                 "resource": bindings[name].resource,
                 "rows": rows,
                 "quarantined": proof.quarantined.get(name, 0),
+                "lacking": list(proof.lacking.get(name, ())),
             }
             for name, rows in proof.rows.items()
         ],
@@ -83,6 +84,7 @@ def proof_markdown(body: Mapping[str, Any], signature: Mapping[str, str]) -> str
     for flow in body["flows"]:
         lines += [f"## {_cell(flow['flow'])}", "", "| system | resource | rows | in quarantine |", "| --- | --- | ---: | ---: |"]
         lines += [f"| {_cell(s['system'])} | {_cell(s['resource'])} | {s['rows']:,} | {s['quarantined']:,} |" for s in flow["systems"]]
+        lines += [f"\n{_cell(lacking_sentence(s['system'], s['resource'], s['lacking']))}" for s in flow["systems"] if s["lacking"]]
         lines += [
             "",
             "| pair | keys in both | missing | extra | different | digests | by |",
@@ -97,6 +99,12 @@ def proof_markdown(body: Mapping[str, Any], signature: Mapping[str, str]) -> str
         lines += ["", *_differences(flow["differences"])]
     lines += [f"Signed with {signature['algorithm']} key `{signature['key']}`; SHA-256 of the signed content `{signature['sha256']}`.", ""]
     return "\n".join(lines)
+
+
+def lacking_sentence(system: str, resource: str, columns: Sequence[str]) -> str:
+    """What a proof does not cover, because mapped columns are gone."""
+    what = ", ".join(f"'{column}'" for column in columns)
+    return f"{system}/{resource} no longer has {what}: the fields mapped to it were not compared there."
 
 
 def _differences(found: Mapping[str, Any]) -> list[str]:
