@@ -85,16 +85,20 @@ def test_a_row_gone_bad_keeps_its_old_state_elsewhere_and_takes_what_others_chan
 def test_an_edit_of_a_row_gone_bad_that_meets_another_one_is_kept(make_world: Any) -> None:
     """It takes no part while its row waits, and what is written over it is nowhere else."""
     world = make_world({"a": TEXT, "b": TEXT}, [ID, Field("name"), Field("size", "integer")])
-    world.sql("a", "INSERT INTO things VALUES ('1', 'x', '1')")
+    world.sql("a", "INSERT INTO things VALUES ('1', 'x', '1'), ('2', 'x', '1')")
     world.sync()
     world.sql("b", "UPDATE things SET name = 'mine', size = 'bad'")
-    world.sql("a", "UPDATE things SET name = 'y'")
+    world.sql("a", "UPDATE things SET name = 'y', size = CASE id WHEN '1' THEN '1' ELSE '2' END")
 
     world.sync()
 
-    assert world.rows("b") == {"1": ("y", "bad")}
-    assert [(c["loser"], c["losing_value"], c["winner"], c["winning_value"], c["rule"]) for c in world.segments("conflicts")] == [
-        ("b", "mine", "a", "y", "quarantine")
+    assert world.rows("b") == {"1": ("y", "bad"), "2": ("y", "2")}
+    assert sorted(
+        (c["key"], c["loser"], c["losing_value"], c["winner"], c["winning_value"], c["rule"]) for c in world.segments("conflicts")
+    ) == [
+        ('{"id":"1"}', "b", "mine", "a", "y", "quarantine"),
+        ('{"id":"2"}', "b", "bad", "a", "2", "quarantine"),
+        ('{"id":"2"}', "b", "mine", "a", "y", "quarantine"),
     ]
 
 

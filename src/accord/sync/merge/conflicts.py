@@ -125,13 +125,19 @@ def _lost_in_quarantine(cycle: Cycle, side: Side) -> list[str]:
         f = quote(code.name)
         if not code.readable:
             continue
+        typed, unread = "NULL", "false"
+        if code.broken != "false":  # the value itself, where it cannot be read as one of the field
+            typed = f"CAST(r.{quote(raw_name(code.column))} AS VARCHAR)"
+            unread = f"(r.{f} IS NULL AND trim({typed}) <> '')"
+        edited = f"(r.{f} IS NOT NULL AND r.{f} IS DISTINCT FROM b.{f} AND r.{f} IS DISTINCT FROM w.{f})"
         lost.append(
             f"SELECT {key_json(cycle.keys, 'm')}, {literal(code.name)}, CASE m.{quote('w.' + code.name)} {called} ELSE 'agreed' END, "
-            f"{literal(side.name)}, CAST(m.{f} AS VARCHAR), CAST(r.{f} AS VARCHAR), CAST(b.{f} AS VARCHAR), 'quarantine', {_who(side)}, "
+            f"{literal(side.name)}, CAST(m.{f} AS VARCHAR), CASE WHEN {unread} THEN {typed} ELSE CAST(r.{f} AS VARCHAR) END, "
+            f"CAST(b.{f} AS VARCHAR), 'quarantine', {_who(side)}, "
             f"{moment_of(side, 'r')} FROM {plan} p JOIN merged m ON m.rowid = p._m JOIN {side.table('cap')} r ON r.rowid = m._qrid_{i} "
             f"JOIN {side.table('base')} b ON {join_on(cycle.keys, 'm', 'b')} LEFT JOIN {side.table('want')} w ON w._m = p._m "
             f"WHERE m._bad_{i} AND p._op = 'update' AND p._unfit IS NULL AND list_contains(p._set, {literal(code.name)}) "
-            f"AND r.{f} IS NOT NULL AND r.{f} IS DISTINCT FROM b.{f} AND r.{f} IS DISTINCT FROM w.{f}"
+            f"AND ({edited} OR {unread})"
         )
     return lost
 
