@@ -154,6 +154,9 @@ def test_what_this_user_may_not_do_is_said(db: Any, postgres_url: str, opened: A
         assert connector.describe().resource("t").writable is False
         with pytest.raises(DataRefused, match="permission denied"):
             change(connector, "t", "insert", [{"id": "1", "mood": "good"}])
+        db.execute(f"REVOKE TEMPORARY ON DATABASE {db.info.dbname} FROM public; GRANT INSERT, UPDATE, DELETE ON t TO {role}")
+        with pytest.raises(DataRefused, match="GRANT TEMPORARY ON DATABASE"):
+            change(connector, "t", "insert", [{"id": str(i), "mood": "good"} for i in range(200)])
     finally:
         db.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 

@@ -45,7 +45,8 @@ def translated(error: Exception, system: System, conninfo: str, at: str) -> Acco
     if isinstance(error, errors.DiskFull):
         return StorageFull(where, text)
     if isinstance(error, errors.InsufficientPrivilege):
-        return DataRefused(text, where, "rights for this user (GRANT SELECT, INSERT, UPDATE, DELETE ON … TO …)")
+        grant = "TEMPORARY ON DATABASE" if "temporary" in text else "SELECT, INSERT, UPDATE, DELETE ON"
+        return DataRefused(text, where, f"rights for this user (GRANT {grant} … TO …)")
     if isinstance(error, (errors.DeadlockDetected, errors.SerializationFailure)):
         return SystemChanged(system.name, where, text)
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, duckdb.Error)):
