@@ -17,10 +17,10 @@ UPPER = {"id": FieldMapping("id", "ID"), "name": FieldMapping("name", "NAME"), "
 CREATE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "csv", "jsonl"])
+@pytest.mark.parametrize("kind", ["sqlite", "cdc", "csv", "jsonl"])
 def test_columns_may_be_spelled_in_other_letters(make_world: Any, kind: str) -> None:
     """Databases and people take «NAME» and «name» for the same. It was read so, and every write back was refused or went beside it."""
-    at, file = {"sqlite": ("c.db", ""), "csv": ("files", "c.csv"), "jsonl": ("files", "c.jsonl")}[kind]
+    at, file = {"sqlite": ("c.db", ""), "cdc": ("c.db", ""), "csv": ("files", "c.csv"), "jsonl": ("files", "c.jsonl")}[kind]
     world = make_world({"a": CREATE}, FIELDS)
     first = {"csv": "id,name,size\n2,two,2\n", "jsonl": '{"id": "2", "name": "two", "size": 2}\n'}
     if kind in first:
@@ -29,9 +29,10 @@ def test_columns_may_be_spelled_in_other_letters(make_world: Any, kind: str) -> 
     else:
         world.sql("c", CREATE)
         world.sql("c", "INSERT INTO things VALUES ('2', 'two', 2)")
-    system, flow = System("c", kind, at), world.map.flows["things"]
-    resource = "things" if kind == "sqlite" else "c"
-    bindings = {**flow.bindings, "c": Binding("c", resource, UPPER)}
+    table, capture = kind in ("sqlite", "cdc"), "cdc" if kind == "cdc" else "snapshot"
+    system, flow = System("c", "sqlite" if table else kind, at), world.map.flows["things"]
+    resource = "things" if table else "c"
+    bindings = {**flow.bindings, "c": Binding("c", resource, UPPER, capture=capture)}
     world.map = replace(world.map, systems={**world.map.systems, "c": system}, flows={"things": replace(flow, bindings=bindings)})
     world.connectors["c"] = open_connector(system, base=world.folder)
     world.sql("a", "INSERT INTO things VALUES ('1', 'one', 1)")
@@ -43,7 +44,7 @@ def test_columns_may_be_spelled_in_other_letters(make_world: Any, kind: str) -> 
     assert (result.status, result.counts["updated"], result.counts["verified"], result.waiting) == ("done", 1, 1, 0)
     assert not world.sync().changed
     assert world.reconcile().differences.num_rows == 0
-    if kind == "sqlite":
+    if table:
         assert world.sql("c", "SELECT * FROM things ORDER BY id") == [("1", "one", 1), ("2", "deux", 2)]
     else:
         text = (world.folder / at / file).read_text()

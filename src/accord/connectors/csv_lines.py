@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from accord.connectors.unreadable import CUT_OFF, MARK, MARKED
+from accord.connectors.unreadable import ANEW, CUT_OFF, MARK, MARKED
 from accord.model.errors import DataRefused
 
 PLACE: Final = MARK + "L"  # what stands, with the number of the line, as first value in the place of a line that is no row
@@ -71,7 +71,7 @@ def _copy(path: Path, copy: Path, dialect: Dialect, columns: int) -> dict[str, t
                 what = f"{len(row)} columns in a row of {lines} lines"
                 raise DataRefused(what, f"{path}:{number}", f"{expected}, and a quote closed where its value ends")
             if not ending:
-                raise DataRefused(f"{refused.what}{CUT_OFF}", refused.where, expected)
+                raise DataRefused(f"{refused.what}{CUT_OFF}", refused.where, f"{expected}{ANEW}")
             first = first or refused
             place = f"{PLACE}{number}"
             target.write(place + dialect.separator * (columns - 1) + ending)

@@ -27,6 +27,7 @@ from accord.connectors.keys import taken
 from accord.connectors.marker import COLUMNS, FORBIDDEN, TABLE, TAKEN, note_before_commit, parts
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Noting
 from accord.connectors.types import duckdb_type, literal, quote
+from accord.connectors.unreadable import ANEW
 from accord.model.errors import AccordError, DataRefused, SystemUnreachable, UnknownName
 from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
 from accord.model.types import CanonicalType
@@ -354,7 +355,7 @@ class DuckdbConnector:
         if full := no_room(error, where):
             return full
         if "not a valid DuckDB database" in text or "is not a DuckDB" in text:
-            return DataRefused("it is no DuckDB database", where, "a file made by DuckDB")
+            return DataRefused("it is no DuckDB database", where, f"a file made by DuckDB{ANEW}")
         if isinstance(error, duckdb.IOException):
             return SystemUnreachable(self.system.name, where, text)
         if "generated column" in text:

@@ -16,7 +16,7 @@ from accord.connectors.file_merge import LINE
 from accord.connectors.folder import Folder
 from accord.connectors.protocol import Capabilities
 from accord.connectors.types import duckdb_type, quote
-from accord.connectors.unreadable import BROKEN, CUT_OFF, MARK, WHY_BROKEN, flags, is_flag, restored
+from accord.connectors.unreadable import ANEW, BROKEN, CUT_OFF, MARK, WHY_BROKEN, flags, is_flag, restored
 from accord.model.errors import DataRefused
 from accord.model.types import CanonicalType
 
@@ -49,7 +49,7 @@ class JsonLinesConnector(Folder):
                 row = json_lines.texts(line, f"{path}:{number}")
             except DataRefused as error:
                 if not line.endswith("\n"):
-                    raise DataRefused(f"{error.what}{CUT_OFF}", error.where, error.expected) from error
+                    raise DataRefused(f"{error.what}{CUT_OFF}", error.where, f"{error.expected}{ANEW}") from error
                 refused = refused or error
                 why = f"line {number} is no row of JSON lines: {error.what}; expected {json_lines.EXPECTED}"
                 chunks[-1].append({BROKEN: line.rstrip("\r\n"), WHY_BROKEN: why})

@@ -17,7 +17,7 @@ from accord.connectors.file_merge import LINE
 from accord.connectors.folder import Folder
 from accord.connectors.protocol import Capabilities
 from accord.connectors.types import duckdb_type, literal, path_literal, quote
-from accord.connectors.unreadable import flagged, flags, is_flag, of_bytes
+from accord.connectors.unreadable import ANEW, flagged, flags, is_flag, of_bytes
 from accord.model.errors import DataRefused
 from accord.model.system import ColumnDescription
 from accord.model.types import CanonicalType
@@ -50,7 +50,7 @@ class ParquetConnector(Folder):
                     raise
                 _load_marked(con, path, table)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise DataRefused(str(error).splitlines()[0].rstrip("."), str(path), "a Parquet file") from error
+            raise DataRefused(str(error).splitlines()[0].rstrip("."), str(path), f"a Parquet file{ANEW}") from error
 
     def declared_types(self, resource: str) -> Mapping[str, str]:
         """The types of the file, in Arrow's words."""
@@ -58,7 +58,7 @@ class ParquetConnector(Folder):
         try:
             schema = pq.read_schema(path)
         except (pa.ArrowException, OSError) as error:
-            raise DataRefused(str(error).splitlines()[0].rstrip("."), str(path), "a Parquet file") from error
+            raise DataRefused(str(error).splitlines()[0].rstrip("."), str(path), f"a Parquet file{ANEW}") from error
         return {field.name: str(field.type) for field in schema}
 
     def save(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path, staged: Staged) -> None:

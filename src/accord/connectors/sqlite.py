@@ -30,7 +30,7 @@ from accord.connectors.sqlite_text import NOT_UTF8, as_bytes
 from accord.connectors.sqlite_types import as_text, canonical_type, declared_type
 from accord.connectors.text_values import readable_types
 from accord.connectors.types import literal, quote
-from accord.connectors.unreadable import flags, of_bytes
+from accord.connectors.unreadable import ANEW, flags, of_bytes
 from accord.model.errors import DataRefused, StorageFull, SystemChanged, SystemUnreachable, UnknownName
 from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
 from accord.model.types import CanonicalType
@@ -396,7 +396,7 @@ class SqliteConnector:
         if _is_no_text(error):
             return DataRefused(NOT_UTF8, where, "UTF-8 text, or a BLOB column for bytes")
         if "not a database" in text or "malformed" in text:
-            return DataRefused("it is no SQLite database, or a damaged one", where, "a file that begins with 'SQLite format 3'")
+            return DataRefused("it is no SQLite database, or a damaged one", where, f"a file that begins with 'SQLite format 3'{ANEW}")
         if "locked" in text or "busy" in text:
             return SystemChanged(self.system.name, resource or self.path.name, f"another program kept it locked for {BUSY_SECONDS} s")
         if named := _VIEW.search(text):

@@ -24,6 +24,7 @@ MARK: Final = "\ufdd0"
 WHY: Final = "is no text in UTF-8"
 BROKEN: Final = "_accord_broken"
 WHY_BROKEN: Final = "_accord_broken_why"
+ANEW: Final = "; have it written anew, or put a whole copy in its place"  # what to do about a file that is damaged or cut off
 CUT_OFF: Final = " in the line with which the file ends, as if it were cut off there"
 _FLAG: Final = "_accord_unreadable_"
 _ERRORS: Final = "accord-unreadable"

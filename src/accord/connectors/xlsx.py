@@ -24,6 +24,7 @@ from accord.connectors.files import Stamp, existing_file, replace_file
 from accord.connectors.folder import Folder
 from accord.connectors.protocol import Capabilities, ChangeBatch
 from accord.connectors.types import quote
+from accord.connectors.unreadable import ANEW
 from accord.connectors.xlsx_cells import as_cell, cannot_hold, cell_text
 from accord.model.errors import DataRefused, SystemUnreachable, UnknownName
 from accord.model.system import System
@@ -50,7 +51,7 @@ _DAMAGED = (
 )
 _GENERAL: Final = "General"
 _AS_TEXT: Final = "@"
-_EXPECTED = "an Excel workbook (.xlsx)"
+_EXPECTED = f"an Excel workbook (.xlsx){ANEW}"
 _PROLOG_BYTES = 64_000  # a definition of entities stands before the first element
 _ASIDE = re.compile(rb"<!--.*?-->|<\?.*?\?>|^[\xef\xbb\xbf\xfe\xff]+", re.DOTALL)
 _NO_ELEMENT = re.compile(rb"\s*(<!DOCTYPE|[^<\s]|<[^A-Za-z_])")

@@ -19,6 +19,7 @@ from accord.connectors.protocol import Logged, change_token
 from accord.connectors.types import literal, quote
 from accord.model.errors import SystemUnreachable
 from accord.store.folding import REMOVED, folded, is_change
+from accord.sync.capture.drift import declared_types
 from accord.sync.capture.lent import find_lender, lend
 from accord.sync.capture.moved import (
     compare_digests,
@@ -37,6 +38,7 @@ from accord.sync.capture.read import capture, created_columns
 from accord.sync.capture.since import may_ask_since, read_since
 from accord.sync.cycle import Cycle, Side, names, storage_type
 from accord.sync.mapping.lookups import lookup_state
+from accord.sync.mapping.spelling import as_spelled
 from accord.sync.state.base import base_paths, load_state, load_whole_base
 
 if TYPE_CHECKING:
@@ -196,6 +198,8 @@ def _open_logs(cycle: Cycle, previous: Mapping[str, Any], *, dry_run: bool) -> N
         if after is None and side.binding.create and side.writable:
             columns, key = created_columns(cycle.entity, side)
             side.connector.create(side.binding.resource, columns, key)  # there is no log of what is not there
+        if not side.known:
+            side.binding = as_spelled(side.binding, declared_types(side))  # a log knows its columns by their own names only
         cycle.progress(f"{cycle.flow.name}: reading the log of {side.name}")
         log = read_log(cycle, side, after)
         if log.keys is None and after is not None:
