@@ -68,7 +68,7 @@ def test_a_lost_value_is_kept_with_who_wrote_it_and_when(quarrel: Any) -> None:
     assert [v.id for v in lost_values(quarrel.store, ["things"], key="1")] == [v.id for v in lost]
 
 
-@pytest.mark.parametrize(("choice", "agreed"), [({"take": "b"}, "y"), ({"value": "z"}, "z"), ({}, None)])
+@pytest.mark.parametrize(("choice", "agreed"), [({"take": "b"}, "y"), ({"take": "c"}, "old"), ({"value": "z"}, "z"), ({}, None)])
 def test_a_decision_waits_for_the_next_run_and_is_then_agreed_everywhere(quarrel: Any, choice: dict[str, str], agreed: Any) -> None:
     """Until then both systems keep their own values; afterwards nothing is open and nothing is written again."""
     (task,) = open_conflicts(quarrel.store, ["things"])

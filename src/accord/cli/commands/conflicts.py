@@ -92,7 +92,7 @@ def _restore(workspace: Workspace, id_: str, *, by: str, force: bool, as_json: b
         emit_json(body | {"counts": dict(result.counts), "started": plain(begun)})
     else:
         sentences = {
-            "applied": f"{lost.flow}: {lost.field} of {lost.key} is {lost.losing_value!r} again in every system",
+            "applied": f"{lost.flow}: {lost.field} of {lost.key} is {value_text(lost.losing_value)} again in every system",
             "moved": f"{lost.flow}: {lost.field} of {lost.key} was edited meanwhile; the newer edit stands",
             "gone": f"{lost.flow}: the row {lost.key} was deleted meanwhile",
             "waiting": f"{lost.flow}: the row {lost.key} breaks its contract with this value, or was kept back; the next run tries again",

@@ -63,26 +63,26 @@ def decide(
 
     Raises:
         UsageError: no such conflict is open, somebody decided otherwise, or the value is none of the field's type.
-        UnknownName: the conflict has no value of that binding.
+        UnknownName: no binding of that name holds the row.
     """
     _somebody(by)
     kept = kept_as(map, store)
     task = _one([t for t in open_conflicts(store, list(map.flows), kept=kept) if t.id.startswith(id)], id, "open conflict")
-    if take:
-        if take not in task.values:
-            raise UnknownName("binding", take, task.values, holder=f"conflict {task.id}")
-        value = task.values[take]
     with open_cycle(map, task.flow, connectors, store, run=run, now=now, progress=None) as cycle:
         cycle.flow = _as_kept(cycle.flow, kept)
+        before, _ = _shown(cycle, task.key, task.field)
+        seen = before | dict(task.values)  # who edited nothing shows what was agreed before
+        if take and take not in seen:
+            raise UnknownName("binding", take, seen, holder=f"conflict {task.id}")
+        value = seen[take] if take else value
         _fits(cycle, task.field, value)
-        seen, _ = _shown(cycle, task.key, task.field)
     body = {
         "flow": kept.get(task.flow, task.flow),
         "key": task.key,
         "field": task.field,
         "value": value,
         "take": take,
-        "seen": {**seen, **task.values},
+        "seen": seen,
     }
     _note_decision(store, task, body, by=by, now=now, force=force)
     return task
