@@ -150,7 +150,7 @@ def test_what_waits_is_shown_and_decided_before_the_first_run_under_a_new_name(s
     assert main(["quarantine", "list", str(map_), "--json", "--flow", "clients"]) == 0
     held = json.loads(shop.capture.readouterr().out)["rows"]
     assert main(["quarantine", "discard", str(map_), "--json", "--flow", "clients", "--by", "ann"]) == 0
-    assert json.loads(shop.capture.readouterr().out) == {"command": "quarantine discard", "discarded": 1, "waiting": 0}
+    assert json.loads(shop.capture.readouterr().out) == {"command": "quarantine discard", "discarded": 1, "waiting": 0, "deletes": 0}
     (note,) = [v for v in listed["lost"] if v["field"] == "note" and v["rule"] == "authority"]
     shop.call("conflicts", "--decide", listed["open"][0]["id"], "--take", "crm", "--by", "ann")
     shop.call("conflicts", "--restore", note["id"], "--by", "ann")
