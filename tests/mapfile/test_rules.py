@@ -85,6 +85,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("expressions", "check: planned_end >= planned_start", "check: planned_end >= name", "does not fit the types", "Cast"),
     ("expressions", "check: planned_end >= planned_start", "check: planned_end", "gives date, not true or false", "condition"),
     ("expressions", "check: planned_end >= planned_start", "check: planned_end >=", "is not an SQL expression", "DuckDB"),
+    ("expressions", "check: planned_end >= planned_start", "check: planned_end >= order", "is not an SQL expression", 'Expected "order" in double quotes'),
     ("expressions", "when: status <> 'cancelled'", "when: lowr(status) = 'a'", "function 'lowr' is not allowed", "Did you mean 'lower'?"),
     ("expressions", "where: state <> 'lost'", "where: stat <> 'lost'", "column 'stat' does not exist", "Did you mean 'state'?"),
     ("expressions", "where: archived = 0", "where: archived = (select 1)", "a query inside an expression is not allowed", "columns"),

@@ -7,6 +7,7 @@ engine will read; a second parser could disagree with it. Nothing here looks at 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from accord.mapfile.problems import MANY, known_names
 from accord.model.errors import NOWHERE, MapError, Place, nearest
 
 MAX_LENGTH: Final = 4000
+_WORDS_TRIED: Final = 20
+_EXPECTED: Final = "Expected one expression in DuckDB's SQL, such as a >= b."
 
 _FUNCTIONS_TEXT: Final = """
     + - * / // % ** ^ || ~~ !~~ ~~* !~~* ~~~ ->> @> abs ceil ceiling floor round trunc sign sqrt power pow exp ln log log2 log10 greatest
@@ -118,13 +121,23 @@ def _parsed(sql: str) -> dict[str, Any] | Mistake:
     # Inside parentheses it must still be the same: an open comment or a stray parenthesis would swallow what stands after it.
     bare, inner = _trees(f"SELECT {sql}", f"SELECT ({sql}) AS x")
     if isinstance(bare, str):
-        return f"{shown} is not an SQL expression: {bare}.", "Expected one expression in DuckDB's SQL, such as a >= b."
+        word = _keyword(sql)
+        expected = f'Expected "{word}" in double quotes, if that is a column.' if word else _EXPECTED
+        return f"{shown} is not an SQL expression: {bare}.", expected
     if not _single(bare):
         return f"{shown} is more than one expression.", "Expected one value: no list, alias, query or second statement."
     if isinstance(inner, str) or not _single(inner, alias="x"):
         return f"{shown} cannot stand in parentheses.", "Remove the comment ('--') at its end."
     found: dict[str, Any] = bare[0]["node"]["select_list"][0]
     return found
+
+
+def _keyword(sql: str) -> str:
+    """The word of SQL that only has to be quoted to make this an expression, as in columns called «at» or «order»; empty when none is."""
+    words = list(dict.fromkeys(re.findall(r"[A-Za-z_]\w*", sql)))[:_WORDS_TRIED]
+    quoted = (re.sub(rf"\b{word}\b", f'"{word}"', sql) for word in words)
+    found = _trees(*(f"SELECT {text}" for text in quoted)) if words else []
+    return next((word for word, tree in zip(words, found, strict=True) if not isinstance(tree, str) and _single(tree)), "")
 
 
 def _trees(*statements: str) -> list[list[dict[str, Any]] | str]:
