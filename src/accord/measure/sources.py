@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.measure.carried_out import carried_out
 from accord.model.errors import UnknownName
+from accord.model.flow import RENAMED_FROM_NONE
 from accord.model.integration_map import IntegrationMap
 from accord.model.types import CanonicalType
 from accord.store import Store
@@ -44,12 +45,19 @@ class Sources:
 
         For ``golden`` of a flow that never ran: the rows the last assessment saw in its systems (``entity.observed``).
         """
+        stands = self.stands(flow)
         if role == "changes" or role == "conflicts":
-            return tuple(map(self.segment, self.store.flow_records(flow, role).values()))
-        shas = self.store.flow_state(flow).get(role, ())
+            return tuple(map(self.segment, self.store.flow_records(stands, role).values()))
+        shas = self.store.flow_state(stands).get(role, ())
         if not shas and role == "golden" and flow in self.observed():
             shas = (self.observed()[flow],)
         return tuple(map(self.segment, shas))
+
+    def stands(self, flow: str) -> str:
+        """The name under which what a flow left stands: until its first run under a new one, the one it had before."""
+        before = self.map.flows[flow].renamed_from if flow in self.map.flows else ""
+        renamed = before not in ("", RENAMED_FROM_NONE) and before not in self.map.flows
+        return before if renamed and not self.store.flow_state(flow) else flow
 
     def segment(self, sha: str) -> Path:
         """The Parquet file of a segment; only files asked for here can be read by a query."""

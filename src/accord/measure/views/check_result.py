@@ -27,8 +27,8 @@ def build(sources: Sources) -> View:
     last = {str(e.event.attributes["flow"]): e.event for e in sources.store.read(types=["check.evaluated"])}
     rows = [
         _row({**check, "flow": flow, "entity": event.attributes["entity"], "evaluated_at": event.time.isoformat()})
-        for flow, event in last.items()
-        if flow in sources.map.flows
+        for flow in sources.map.flows
+        if (event := last.get(sources.stands(flow))) is not None
         for check in event.attributes["checks"]
     ]
     if not rows:
