@@ -244,12 +244,15 @@ def test_a_marked_delete_sets_deleted_at_and_a_re_created_row_clears_it(make_wor
     world.sync()
     world.sql("a", "DELETE FROM things")
     world.sync()
-    marked = world.rows("b")["1"][1]
+    marked, proof = world.rows("b")["1"][1], world.reconcile()
+    world.sql("b", "UPDATE things SET deleted_at = NULL")
+    missing = world.reconcile()
     world.sql("a", "INSERT INTO things VALUES ('1', 'x', NULL)")
 
     world.sync()
 
     assert marked.startswith("2026-03-02")
+    assert (proof.agrees, missing.agrees) == (True, False)
     assert world.rows("b") == {"1": ("x", None)}
 
 

@@ -136,6 +136,9 @@ class Binding:
         return self.system or self.name
 
 
+MARK_FIELD = "deleted_at"
+"""The field of an entity that ``deletes: mark`` sets."""
+
 RENAMED_FROM_NONE = "none"
 """What ``renamed_from`` says of a flow that is new, though one like it is gone."""
 

@@ -8,9 +8,8 @@ from typing import Final
 
 from accord.mapfile.problems import Problem
 from accord.mapfile.rules.facts import Facts, can_read, can_write
-from accord.model.flow import Flow
+from accord.model.flow import MARK_FIELD, Flow
 
-_MARK: Final = "deleted_at"
 _PERCENT: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})? ?%")
 
 
@@ -44,18 +43,16 @@ def _marked(facts: Facts, flow: Flow) -> Iterator[Problem]:
     path, holder, entity = ("flows", flow.name, "deletes"), f"flow '{flow.name}', deletes: mark", facts.entity_of(flow)
     if entity is None:
         return
-    field = entity.fields.get(_MARK)
+    field, else_ = entity.fields.get(MARK_FIELD), "or deletes: propagate or ignore."
     if field is None or field.type not in ("timestamp", "date"):
-        what = f"entity '{entity.name}' has no field {_MARK} that holds when" if field is None else f"field {_MARK} is a {field.type}"
-        yield facts.problem(path, f"{holder}: {what}.", f"Expected a field {_MARK} of type timestamp, or deletes: propagate or ignore.")
+        what = f"entity '{entity.name}' has no field {MARK_FIELD} that holds when" if field is None else f"{MARK_FIELD} is a {field.type}"
+        yield facts.problem(path, f"{holder}: {what}.", f"Expected a field {MARK_FIELD} of type timestamp, {else_}")
         return
     deleters = [b.name for b in flow.bindings.values() if can_read(b) and b.name in (flow.existence or flow.bindings)]
     for binding in flow.bindings.values():
-        mapping = binding.fields.get(_MARK)
+        mapping = binding.fields.get(MARK_FIELD)
         marks = mapping is not None and can_write(binding, mapping)
         if can_write(binding) and not marks and any(name != binding.name for name in deleters):
-            yield facts.problem(
-                ("flows", flow.name, "bindings", binding.name, "fields"),
-                f"{holder}: binding '{binding.name}' writes no {_MARK}, so rows that were deleted elsewhere would stand there as before.",
-                f"Expected {_MARK} mapped to a column (a flag with read: and write:), or deletes: propagate or ignore.",
-            )
+            what = f"{holder}: binding '{binding.name}' writes no {MARK_FIELD}, so rows deleted elsewhere would stand there as before."
+            expected = f"Expected {MARK_FIELD} mapped to a column (a flag with read: and write:), {else_}"
+            yield facts.problem(("flows", flow.name, "bindings", binding.name, "fields"), what, expected)

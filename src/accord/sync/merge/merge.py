@@ -11,7 +11,7 @@ import re
 
 from accord.connectors.types import literal, quote
 from accord.model.figure import Finding
-from accord.model.flow import FieldMapping
+from accord.model.flow import MARK_FIELD, FieldMapping
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, storage_type
 from accord.sync.mapping.fields import raw_name, read_moment
 from accord.sync.merge.again import keys_again
@@ -19,7 +19,6 @@ from accord.sync.merge.sets import holds_set, set_stages, set_value
 from accord.sync.merge.weave import weave, weaves
 
 AGREED = 0  # winner: the golden value stays; the side with index i wins as i + 1
-MARK_FIELD = "deleted_at"
 
 
 def find_active(cycle: Cycle) -> int:

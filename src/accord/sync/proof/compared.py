@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from accord.connectors.types import literal, quote
+from accord.model.flow import MARK_FIELD
 from accord.sync.cycle import Cycle, Side, names
 from accord.sync.judge.once import Proofs
 from accord.sync.judge.validate import find_bad
@@ -49,7 +50,8 @@ def compare_sides(cycle: Cycle, left: Side, right: Side, quarantined: Mapping[st
         # Rows stay where they are; only keys and digests are made of all of them.
         shown = as_both_show(cycle, left, right, fields, side.table("rows"))
         aside = " ".join(f"ANTI JOIN {s.table('aside')} {cycle.using()}" for s in (left, right) if quarantined[s.name])
-        aside += _left_out(cycle, side, right if side is left else left)
+        other = right if side is left else left
+        aside += _left_out(cycle, side, other) + _marked(cycle, side, other)
         cycle.sql(f"CREATE OR REPLACE TEMP VIEW {table}_rows AS SELECT * FROM ({shown}) {aside}")
         row = f"hash({names((*cycle.keys, *fields))})"
         cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table}_digests AS SELECT {names(cycle.keys)}, {row} AS _digest FROM {table}_rows")
@@ -72,6 +74,14 @@ def _left_out(cycle: Cycle, side: Side, other: Side) -> str:
     table = f"left_out_{side.index}_{other.index}"
     cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table} AS {outside_rows(cycle, other, rows, provided)}")
     return f" ANTI JOIN {table} {cycle.using()}"
+
+
+def _marked(cycle: Cycle, side: Side, other: Side) -> str:
+    """SQL that takes out rows of a side that are marked as deleted, where the other one does not hold them: there they were deleted."""
+    if cycle.flow.deletes != "mark" or MARK_FIELD not in side.codes:
+        return ""
+    alone = f"{side.table('rows')} ANTI JOIN {other.table('rows')} {cycle.using()}"
+    return f" ANTI JOIN (SELECT {names(cycle.keys)} FROM {alone} WHERE {quote(MARK_FIELD)} IS NOT NULL) {cycle.using()}"
 
 
 def as_both_show(cycle: Cycle, left: Side, right: Side, fields: Sequence[str], rows: str, more: Sequence[str] = ()) -> str:
