@@ -200,6 +200,32 @@ def test_a_column_whose_name_a_new_one_took_is_not_read_there(two: Any, drift: A
     assert not two.sync().changed
 
 
+@pytest.mark.parametrize("drift", ["stop", "evolve"])
+def test_a_column_that_is_made_anew_with_a_default_overwrites_nothing(two: Any, drift: Any) -> None:
+    """Called and typed as before, and full of values that nobody gave; only its place and the values tell."""
+    two.map = replace(two.map, flows={"things": replace(two.map.flows["things"], drift=drift)})
+    two.sql("a", "INSERT INTO things VALUES ('1','x',5), ('2','y',6), ('3','z',7)")
+    two.sync()
+    two.sql("a", "ALTER TABLE things DROP COLUMN name")
+    two.sql("a", "ALTER TABLE things ADD COLUMN name TEXT DEFAULT 'x'")
+    if drift == "stop":
+        with pytest.raises(GuardStopped, match=r"made anew: 33% of the agreed values of 'name' stand there"):
+            two.sync()
+        return
+    for size in (50, 51):
+        two.sql("a", "UPDATE things SET size = ? WHERE id = '1'", size)
+
+        assert [f.kind for f in two.sync().findings] == ["renamed_column"]
+
+        assert two.rows("b") == {"1": ("x", size), "2": ("y", 6), "3": ("z", 7)}
+    two.sql("a", "UPDATE things SET name = CASE id WHEN '1' THEN 'x' WHEN '2' THEN 'y' ELSE 'new' END")
+
+    two.sync()
+
+    assert two.rows("b") == {"1": ("x", 51), "2": ("y", 6), "3": ("new", 7)}
+    assert not two.sync().findings
+
+
 def test_a_copy_of_a_column_is_not_taken_for_its_new_name(two: Any) -> None:
     """Whoever keeps the old values beside those they edit changes nothing about which column is which."""
     two.sql("a", "INSERT INTO things VALUES ('1','x',5), ('2','y',6), ('3','z',7)")

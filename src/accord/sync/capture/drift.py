@@ -19,7 +19,7 @@ from accord.connectors.types import quote
 from accord.model.errors import GuardStopped, UnknownName, alternatives
 from accord.model.figure import Finding
 from accord.sync.capture.read import lost_column, present, unmapped_columns
-from accord.sync.capture.renamed import renamed_away, taken_names
+from accord.sync.capture.renamed import other_columns, renamed_away
 from accord.sync.capture.retyped import changed_types
 from accord.sync.cycle import Cycle, Side, join_on
 from accord.sync.identity.own_key import agreed_with
@@ -37,6 +37,7 @@ def shapes_of(cycle: Cycle) -> dict[str, Any]:
         found[side.name] = {
             "accepted": fingerprint(cycle, side),
             "columns": {c: declared.get(c, "") for c in sorted(side.columns)},
+            "order": list(side.columns) if side.connector.capabilities.appends else [],
         }
     return found
 
@@ -80,7 +81,7 @@ def judge_drift(cycle: Cycle, previous: Mapping[str, Any]) -> None:
         if side.lacking:
             now[side.name]["renamed"] |= _gone(cycle, side, subject, old, noted)
         if not accepted:
-            now[side.name]["renamed"] |= _taken(cycle, side, subject, old, noted)
+            now[side.name]["renamed"] |= _taken(cycle, side, subject, last, noted)
         shown: dict[str, str] = now[side.name]["columns"]
         for column, was, is_, kind in changed_types(old, shown):
             fields = fields_of_column(side, column)
@@ -163,9 +164,9 @@ def _gone(cycle: Cycle, side: Side, subject: str, old: Mapping[str, str], noted:
     return {r.column: r.now for r in renamed}
 
 
-def _taken(cycle: Cycle, side: Side, subject: str, old: Mapping[str, str], noted: Mapping[str, str]) -> dict[str, str]:
-    """Mapped columns whose name another column has now: the run ends, or goes on without their fields; returns what they are called now."""
-    renamed = list(taken_names(cycle, side, old, noted))
+def _taken(cycle: Cycle, side: Side, subject: str, last: Mapping[str, Any], noted: Mapping[str, str]) -> dict[str, str]:
+    """Mapped columns that are others than at the last run: the run ends, or goes on without their fields; returns where the values are."""
+    renamed = other_columns(cycle, side, list(last["columns"]), last.get("order") or (), noted)
     for r in renamed:
         what = f"column '{r.column}' of {subject} is another one than at the last run"
         todo = f"{r.hint} If the values in '{r.column}' are meant, any edit of the binding or the contract takes the column as it is."
@@ -173,7 +174,8 @@ def _taken(cycle: Cycle, side: Side, subject: str, old: Mapping[str, str], noted
             place = side.binding.fields[r.field].place
             raise GuardStopped("schema drift", f"{what}; field '{r.field}' is mapped to it{f' ({place})' if place else ''}", todo)
         sentence = f"flow '{cycle.flow.name}': {what}; nothing is read from it or written to it until that is settled. {todo}"
-        cycle.findings.append(Finding("renamed_column", f"{subject}:{r.column}", sentence, "problem", 1, (f"{r.column} → {r.now}",)))
+        examples = (f"{r.column} → {r.now}",) if r.now else ()
+        cycle.findings.append(Finding("renamed_column", f"{subject}:{r.column}", sentence, "problem", 1, examples))
     taken = {r.column: r.now for r in renamed}
     _leave_out(cycle, side, tuple(f for c in taken for f in fields_of_column(side, c)))
     side.taken = tuple(taken)

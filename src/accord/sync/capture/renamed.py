@@ -7,7 +7,7 @@ nothing at all, is nobody's edit.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -27,6 +27,7 @@ _HALF: Final = 0.5  # enough where the order of columns tells the same; and belo
 class Renamed:
     """A column that seems to have another name: the field, its column, what that is called now, and the share of agreed values there.
 
+    ``now`` is empty where no other column holds them: it was dropped and made anew, and ``share`` is what still stands under its name. Else
     ``share`` is 1 where an earlier run found it and nobody has settled it since.
     """
 
@@ -38,6 +39,9 @@ class Renamed:
     @property
     def hint(self) -> str:
         """What seems to have happened, and what to do."""
+        if not self.now:
+            seems = f"It seems to have been dropped and made anew: {self.share:.0%} of the agreed values of '{self.field}' stand there."
+            return f"{seems} Bring them back, or map '{self.field}' elsewhere."
         seems = f"'{self.column}' seems to be called '{self.now}' now: {self.share:.0%} of the agreed values of '{self.field}' stand there."
         return f"{seems} Map '{self.field}' to '{self.now}'."
 
@@ -62,8 +66,36 @@ def renamed_away(cycle: Cycle, side: Side, old: Collection[str], noted: Mapping[
             yield Renamed(name, gone[0], best[1], best[0])
 
 
-def taken_names(cycle: Cycle, side: Side, old: Collection[str], noted: Mapping[str, str]) -> Iterator[Renamed]:
-    """Columns that are there, while the values of their fields stand in a new one: the name is another column's now.
+def other_columns(cycle: Cycle, side: Side, old: Collection[str], order: Sequence[str], noted: Mapping[str, str]) -> list[Renamed]:
+    """Columns that are there and are others than at the last run; see ``_taken_names`` and ``_made_anew``.
+
+    Args:
+        cycle: the run, its side captured and its bases loaded.
+        side: whose columns they are.
+        old: the columns it had at the last run.
+        order: the same, as they stood then.
+        noted: what that run found, by column.
+    """
+    found = list(_taken_names(cycle, side, old, noted))
+    return found + list(_made_anew(cycle, side, order, {c for c, now in noted.items() if not now}, {r.field for r in found}))
+
+
+def _made_anew(cycle: Cycle, side: Side, order: Sequence[str], noted: Collection[str], known: Collection[str]) -> Iterator[Renamed]:
+    """Columns that stand behind one they stood before, where new columns come last, and no longer hold most of the agreed values."""
+    there, places = list(side.columns), {c: i for i, c in enumerate(order)}
+    if not (side.connector.capabilities.appends and places and _comparable(cycle, side)):
+        return
+    both = [c for c in there if c in places]
+    moved = {c for i, c in enumerate(both) if any(places[c] < places[d] for d in both[:i])} | set(noted)
+    asked = [name for name, code in side.codes.items() if code.column in moved and _plain(side, name) and name not in known]
+    stayed = _stayed(cycle, side, asked) if asked else {}
+    for name in asked:
+        if stayed[name] < _HALF:
+            yield Renamed(name, side.codes[name].column, "", stayed[name])
+
+
+def _taken_names(cycle: Cycle, side: Side, old: Collection[str], noted: Mapping[str, str]) -> Iterator[Renamed]:
+    """Columns whose field has its values in a new one: the name is another column's now.
 
     Where a system puts every new column last, one that stands before the mapped one tells that this is new, too. Elsewhere it is told only
     where most of the agreed values are no longer under the old name.
@@ -101,12 +133,13 @@ def _plain(side: Side, name: str) -> bool:
 def _stayed(cycle: Cycle, side: Side, fields: Collection[str]) -> dict[str, float]:
     """How many of the agreed values of fields still stand in their columns; of a key, how many of the agreed rows are there."""
     base, cap = agreed_with(cycle, side), side.table("cap")
+    there = f"c.{quote(cycle.keys[0])} IS NOT NULL"
     equal = [
         f"count(*) FILTER (b.{quote(f)} IS NOT NULL AND "
-        + (f"c.{quote(f)} IS NOT NULL)" if f in cycle.keys else f"c.{quote(f)} IS NOT DISTINCT FROM b.{quote(f)})")
+        + (f"{there})" if f in cycle.keys else f"c.{quote(f)} IS NOT DISTINCT FROM b.{quote(f)})")
         for f in fields
     ]
-    counted = [f"count(b.{quote(f)})" for f in fields]
+    counted = [f"count(b.{quote(f)})" + ("" if f in cycle.keys else f" FILTER ({there})") for f in fields]
     row = cycle.sql(
         f"SELECT {', '.join((*equal, *counted))} FROM {base} b LEFT JOIN {cap} c ON {join_on(cycle.keys, 'b', 'c')} WHERE NOT b._gone"
     )[0]

@@ -139,7 +139,7 @@ def read_scope(cycle: Cycle, previous: Mapping[str, Any]) -> bool:
         for side in cycle.sides:
             cycle.progress(f"{cycle.flow.name}: reading {side.name}")
             _read_side(cycle, side, versions=side.table("versioned") if side is lender else "")
-        if any(sorted(s.columns) != list(known.get(s.name, ())) for s in cycle.sides):
+        if any(sorted(s.columns) != list(known.get(s.name, ())) or _reordered(s, previous) for s in cycle.sides):
             cycle.partial = False
             for side in cycle.sides:
                 side.swept = False
@@ -147,6 +147,12 @@ def read_scope(cycle: Cycle, previous: Mapping[str, Any]) -> bool:
         if not _neighbours(cycle):
             load_state(cycle, lend(cycle, lender) if lender else None)
             return True
+
+
+def _reordered(side: Side, previous: Mapping[str, Any]) -> bool:
+    """Whether its columns stand in another order, as after one was dropped and made anew."""
+    order = ((previous.get("shapes") or {}).get(side.name) or {}).get("order") or []
+    return bool(order) and list(order) != list(side.columns)
 
 
 def settle_logs(cycle: Cycle) -> None:
