@@ -205,7 +205,7 @@ def _fits(cycle: Cycle, field: str, value: str | None) -> None:
     kind = storage_type(cycle.entity, field)
     if value is not None and cycle.sql(f"SELECT TRY_CAST($value AS {kind}) IS NULL", {"value": value})[0][0]:
         type_ = cycle.entity.fields[field].type
-        raise UsageError(f"'{value}' is no {type_}, which field '{field}' holds.", expected=f"Expected a {type_}.")
+        raise UsageError(f"'{value}' is no {type_}, which field '{field}' holds.", expected=f"Expected a value of type {type_}.")
     codes = {field: FieldCode(field, "", "", "false", "NULL", None, (), readable=True, writable=True)}
     for check in (c for c in row_checks(cycle.entity, codes) if c.field == field):
         row = f"(SELECT TRY_CAST($value AS {kind}) AS {quote(field)})"
