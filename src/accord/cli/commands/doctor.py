@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
@@ -57,19 +58,20 @@ def doctor(
     unreachable = False
     if map_path is not None:
         values = options.variables(data, set_)
-        integration_map = load_map(map_path, variables=values, known_connectors=known_connectors(), known_options=known_options())
         base = map_path if map_path.is_dir() else map_path.parent
         with ExitStack() as stack:
             opened = None
             if state_there(root or base, store):
                 try:
-                    opened = stack.enter_context(options.workspace(map_path, root, values, store, write=drop_feeds)).store
+                    opened = stack.enter_context(options.workspace(map_path, root, values, store, write=drop_feeds))
                 except AccordError as error:
                     if drop_feeds or error.exit_code == 2:
                         raise
                     unreachable = unreachable or error.exit_code == 3
                     checks.append(("store", "failed", str(error)))
-            found, away = _systems(integration_map, base, KeptFeeds(integration_map, opened, drop=drop_feeds))
+            integration_map = opened.map if opened is not None else _map(map_path, values)
+            kept = KeptFeeds(integration_map, None if opened is None else opened.store, drop=drop_feeds)
+            found, away = _systems(integration_map, base, kept)
         checks, unreachable = checks + found, unreachable or away
     if json:
         emit_json({"command": "doctor", "checks": [{"name": n, "status": s, "detail": d} for n, s, d in checks]})
@@ -78,6 +80,11 @@ def doctor(
     if unreachable:
         return 3
     return 1 if any(status == "failed" for _, status, _ in checks) else 0
+
+
+def _map(map_path: Path, values: Mapping[str, str]) -> IntegrationMap:
+    """The map alone, where there is no workspace yet, or its store cannot be opened."""
+    return load_map(map_path, variables=values, known_connectors=known_connectors(), known_options=known_options())
 
 
 def _systems(integration_map: IntegrationMap, base: Path, feeds: KeptFeeds) -> tuple[list[Check], bool]:
