@@ -37,7 +37,8 @@ def shapes_of(cycle: Cycle) -> dict[str, Any]:
         found[side.name] = {
             "accepted": fingerprint(cycle, side),
             "columns": {c: declared.get(c, "") for c in sorted(side.columns)},
-            "order": list(side.columns) if side.connector.capabilities.appends else [],
+            # Of a table; files are written anew, with their columns in any order.
+            "order": list(side.columns) if side.connector.capabilities.transactions else [],
         }
     return found
 

@@ -40,8 +40,8 @@ class Renamed:
     def hint(self) -> str:
         """What seems to have happened, and what to do."""
         if not self.now:
-            seems = f"It seems to have been dropped and made anew: {self.share:.0%} of the agreed values of '{self.field}' stand there."
-            return f"{seems} Bring them back, or map '{self.field}' elsewhere."
+            seems = "It seems to have been dropped and made anew, or to have got another's name"
+            return f"{seems}: {self.share:.0%} of the agreed values of '{self.field}' stand there. Bring them back, or map it elsewhere."
         seems = f"'{self.column}' seems to be called '{self.now}' now: {self.share:.0%} of the agreed values of '{self.field}' stand there."
         return f"{seems} Map '{self.field}' to '{self.now}'."
 
@@ -81,12 +81,12 @@ def other_columns(cycle: Cycle, side: Side, old: Collection[str], order: Sequenc
 
 
 def _made_anew(cycle: Cycle, side: Side, order: Sequence[str], noted: Collection[str], known: Collection[str]) -> Iterator[Renamed]:
-    """Columns that stand behind one they stood before, where new columns come last, and no longer hold most of the agreed values."""
+    """Columns that no longer hold most of the agreed values, where the order of columns is another: made anew, or exchanged names."""
     there, places = list(side.columns), {c: i for i, c in enumerate(order)}
-    if not (side.connector.capabilities.appends and places and _comparable(cycle, side)):
+    if not (places and _comparable(cycle, side)):
         return
     both = [c for c in there if c in places]
-    moved = {c for i, c in enumerate(both) if any(places[c] < places[d] for d in both[:i])} | set(noted)
+    moved = set(noted) if both == sorted(both, key=places.__getitem__) else {*both, *noted}
     asked = [name for name, code in side.codes.items() if code.column in moved and _plain(side, name) and name not in known]
     stayed = _stayed(cycle, side, asked) if asked else {}
     for name in asked:
