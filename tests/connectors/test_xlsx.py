@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
+import pyarrow as pa
 import pytest
 
+from accord.connectors.protocol import ChangeBatch
 from accord.model.errors import DataRefused
+from accord.model.types import CanonicalType
 
 
 @pytest.fixture
@@ -48,6 +51,16 @@ def test_only_the_cells_of_the_batch_change(book: Path, opened: Any, change: Any
     assert [cell.value for cell in after["plan"][2]] == ["a", 12.5, datetime(2024, 4, 1), "=B2*2"]
     assert after["plan"]["B2"].number_format == "0.00 €"
     assert [cell.value for cell in after["other"][1]] == ["keep", "me"]
+
+
+def test_a_cell_that_shows_the_value_already_stays_as_it_is(book: Path, opened: Any) -> None:
+    """pandas writes booleans of a column with gaps as 1 and 0; the 0 of a row became the text «0» when another cell of it was edited."""
+    row = {"_op": ["update"], "id": ["7"], "amount": ["0.1"], "due": ["x"], "_old_amount": ["0.1"], "_old_due": ["2024-03-01T12:30:00"]}
+    batch = ChangeBatch("plan", ("id",), ("amount", "due"), pa.table(row), "b", types={"amount": CanonicalType("boolean")})
+
+    opened("xlsx", "w.xlsx").apply(batch)
+
+    assert [cell.value for cell in openpyxl.load_workbook(book)["plan"][4]] == [7, 0.1, "x", None]
 
 
 def test_text_that_begins_with_an_equals_sign_is_no_formula(book: Path, opened: Any, change: Any, rows_of: Any) -> None:

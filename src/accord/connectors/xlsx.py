@@ -248,7 +248,9 @@ def _example(sheet: Any, column: int) -> Any:
 
 
 def _fill(cell: Any, value: str | None, type_: CanonicalType, example: Any) -> None:
-    """Put a value into a cell, in the format its column has."""
+    """Put a value into a cell, in the format its column has; one that shows it already stays as it is."""
+    if value is not None and cell.data_type != "f" and cell_text(cell.value) == value:
+        return
     if example is not None and cell.number_format == _GENERAL:
         cell.number_format = example.number_format
     as_text = cell.number_format == _AS_TEXT  # what its users made a column of texts stays one
