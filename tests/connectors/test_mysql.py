@@ -172,10 +172,12 @@ def test_duplicates_missing_parents_and_triggers_are_refused_by_row(world: World
 
 def test_rows_that_exchange_unique_values_are_written_together(world: World) -> None:
     """One by one each is refused for ever; a value that really is another row's is refused all the same, with who waits for it."""
-    world.run("CREATE TABLE u (id int PRIMARY KEY, code varchar(4) NOT NULL UNIQUE, n int UNIQUE, more varchar(9) DEFAULT 'kept')")
+    place = "list int DEFAULT 1, n int unsigned, UNIQUE (list, n), FOREIGN KEY (list) REFERENCES lists (id)"
+    world.run("CREATE TABLE lists (id int PRIMARY KEY)", "INSERT INTO lists VALUES (1)")
+    world.run(f"CREATE TABLE u (id int PRIMARY KEY, code varchar(4) NOT NULL UNIQUE, more varchar(9) DEFAULT 'kept', {place})")
     world.run("INSERT INTO u (id, code, n) VALUES " + ", ".join(f"({i}, 'u{i}', {i})" for i in range(1, 10)))
     turned = {1: 2, 2: 1, 3: 9, 4: 3, 5: 6, 6: 7, 7: 5}
-    old, rows = ([{"id": k, "code": f"u{v}", "n": v} for k, v in t.items()] for t in ({k: k for k in turned}, turned))
+    old, rows = ([{"id": k, "code": f"u{v}", "list": 1, "n": v} for k, v in t.items()] for t in ({k: k for k in turned}, turned))
 
     result = world.apply("update", "u", "id", rows, old)
 

@@ -112,11 +112,15 @@ def test_rows_the_server_refuses_are_named_and_the_others_go_in(db: Any, postgre
 
 def test_rows_that_exchange_unique_values_are_written_together(db: Any, postgres_url: str, opened: Any, change: Any) -> None:
     """One by one each is refused for ever; a value that really is another row's is refused all the same, with who waits for it."""
-    db.execute("CREATE TABLE u (id text PRIMARY KEY, code varchar(4) NOT NULL UNIQUE, n int UNIQUE, guid uuid UNIQUE, more text)")
+    db.execute("CREATE TABLE lists (id int PRIMARY KEY); INSERT INTO lists VALUES (1)")
+    place = "list int DEFAULT 1 REFERENCES lists, n int CHECK (n > 0), UNIQUE (list, n)"
+    db.execute(f"CREATE TABLE u (id text PRIMARY KEY, code varchar(4) NOT NULL UNIQUE, guid uuid UNIQUE, more text, {place})")
     guid = "00000000-0000-0000-0000-00000000000"
-    db.execute(f"INSERT INTO u SELECT i, 'u' || i, i, ('{guid}' || i)::uuid, 'kept' FROM generate_series(1, 9) i")
+    db.execute(f"INSERT INTO u SELECT i, 'u' || i, ('{guid}' || i)::uuid, 'kept', 1, i FROM generate_series(1, 9) i")
     turned = {"1": "2", "2": "1", "3": "9", "4": "3", "5": "6", "6": "7", "7": "5"}
-    old, rows = ([{"id": k, "code": f"u{v}", "n": v, "guid": guid + v} for k, v in t.items()] for t in ({k: k for k in turned}, turned))
+    old, rows = (
+        [{"id": k, "code": f"u{v}", "list": "1", "n": v, "guid": guid + v} for k, v in t.items()] for t in ({k: k for k in turned}, turned)
+    )
 
     result = change(opened("postgresql", postgres_url), "u", "update", rows, old)
 

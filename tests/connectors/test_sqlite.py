@@ -123,13 +123,16 @@ def test_rows_the_table_refuses_are_named_and_the_others_go_in(db: Any, opened: 
 
 def test_rows_that_exchange_unique_values_are_written_together(db: Any, opened: Any, change: Any) -> None:
     """One by one each is refused for ever; a value that really is another row's is refused all the same, with who waits for it."""
-    db.execute("CREATE TABLE t (id TEXT PRIMARY KEY, u TEXT NOT NULL UNIQUE, n INTEGER UNIQUE, more TEXT)")
+    db.execute("CREATE TABLE lists (id INTEGER PRIMARY KEY)")
+    db.execute("INSERT INTO lists VALUES (1)")
+    place = "list INTEGER REFERENCES lists, n INTEGER CHECK (n > 0), UNIQUE (list, n)"
+    db.execute(f"CREATE TABLE t (id TEXT PRIMARY KEY, u TEXT NOT NULL UNIQUE, more TEXT, {place})")
     db.execute("CREATE TABLE child (u TEXT REFERENCES t (u) ON UPDATE CASCADE)")
-    db.executemany("INSERT INTO t VALUES (?, ?, ?, 'kept')", [(f"{i}", f"u{i}", i) for i in range(1, 10)])
+    db.executemany("INSERT INTO t VALUES (?, ?, 'kept', 1, ?)", [(f"{i}", f"u{i}", i) for i in range(1, 10)])
     db.execute("INSERT INTO child VALUES ('u1')")
-    old = [{"id": f"{i}", "u": f"u{i}", "n": f"{i}"} for i in range(1, 8)]
+    old = [{"id": f"{i}", "u": f"u{i}", "list": "1", "n": f"{i}"} for i in range(1, 8)]
     turned = {"1": "2", "2": "1", "3": "9", "4": "3", "5": "6", "6": "7", "7": "5"}
-    rows = [{"id": key, "u": f"u{to}", "n": to} for key, to in turned.items()]
+    rows = [{"id": key, "u": f"u{to}", "list": "1", "n": to} for key, to in turned.items()]
 
     result = change(opened("sqlite", "s.db"), "t", "update", rows, old)
 

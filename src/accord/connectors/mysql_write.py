@@ -15,7 +15,7 @@ from accord.connectors.mysql_link import run
 from accord.connectors.mysql_read import fetch
 from accord.connectors.mysql_types import MyColumn
 from accord.connectors.protocol import OP, ApplyResult, ChangeBatch
-from accord.connectors.taken import Taken, fresh, pass_on
+from accord.connectors.taken import Taken, fresh, handed_on, pass_on
 from accord.connectors.types import quote
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _GIVEN: Final = "given"  # an insert in which the server gives the key
 # What the server says about a row, as opposed to about itself or about us: duplicate, null, out of range, too long, wrong value,
 # no default, foreign key, check, no JSON, a trigger's own word.
 _REFUSALS = {1048, 1062, 1169, 1216, 1217, 1263, 1264, 1265, 1292, 1364, 1366, 1367, 1369, 1406, 1411, 1416, 1451, 1452, 1526, 1557}
+_LARGEST: Final = {"tinyint": 127, "smallint": 2**15 - 1, "mediumint": 2**23 - 1, "int": 2**31 - 1, "bigint": 2**63 - 1}
 _TAKEN: Final = (1062, 1169, 1586)
 _REFUSALS |= {1586, 1644, 1690, 1748, 3140, 3156, 3157, 3819, 3903, 4025, 4038}
 
@@ -214,14 +215,14 @@ def _carry_out(
 
 def _giving_up(db: pymysql.Connection[Any], table: str, batch: ChangeBatch, columns: Mapping[str, MyColumn], on: str) -> str:
     """SQL that sets each column of the batch which is unique to a value nobody has; empty where there is none."""
-    found = {str(row[4]) for row in fetched(db, f"SHOW INDEX FROM {table} WHERE Non_unique = 0")}
+    found = [(str(row[2]), str(row[4])) for row in fetched(db, f"SHOW INDEX FROM {table} WHERE Non_unique = 0")]
     text, given_up = f"MD5(CONCAT('{fresh()}', s.{ROW}))", []
-    for column in (columns[name] for name in batch.columns if name in found and name not in batch.key):
+    for column in (columns[name] for name in handed_on(found, batch)):
         if column.charset:
             length = re.search(r"\((\d+)\)", column.native)
             given_up.append(f"t.{quote(column.name)} = LEFT({text}, {length[1] if length else 32})")
-        elif column.type.name == "integer":
-            given_up.append(f"t.{quote(column.name)} = -s.{ROW}")
+        elif column.base in _LARGEST:
+            given_up.append(f"t.{quote(column.name)} = {_LARGEST[column.base]} - s.{ROW}")
     chosen = f"{_STAGE} s JOIN {_VERDICT} v ON v.{ROW} = s.{ROW} STRAIGHT_JOIN {table} t ON {on}"
     return f"UPDATE {chosen} SET {', '.join(given_up)} WHERE v.outcome = 'update'" if given_up else ""
 

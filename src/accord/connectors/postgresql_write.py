@@ -18,14 +18,16 @@ from accord.connectors.decide import ROW, Staged, result
 from accord.connectors.postgresql_many import write_many
 from accord.connectors.postgresql_types import PgColumn
 from accord.connectors.protocol import OLD, OP, ApplyResult, ChangeBatch
-from accord.connectors.taken import Taken, fresh, pass_on
+from accord.connectors.taken import Taken, fresh, handed_on, pass_on
 from accord.connectors.types import quote
 
 _CHUNK_ROWS = 50_000
 _JUDGED = 4  # that many statements say what is to become of rows; the others do it
 _UNIQUE = """
-    SELECT DISTINCT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-    WHERE i.indrelid = %(table)s::regclass AND i.indisunique"""
+    SELECT i.indexrelid::text, a.attname FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY k (number, place)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+    WHERE i.indrelid = %(table)s::regclass AND i.indisunique AND k.place <= i.indnkeyatts ORDER BY i.indexrelid, k.place"""
+_LARGEST = {"int2": 2**15 - 1, "int4": 2**31 - 1, "int8": 2**63 - 1}
 _DEFAULT = """
     SELECT CASE WHEN a.attidentity <> '' THEN format('nextval(%%L::regclass)', pg_get_serial_sequence(%(table)s, %(column)s))
         ELSE pg_get_expr(d.adbin, d.adrelid) END
@@ -190,17 +192,19 @@ def _statements(table: str, staged: Staged, of: Mapping[str, PgColumn], typed: s
 def _giving_up(db: psycopg.Connection[Any], table: str, staged: Staged, columns: Mapping[str, PgColumn]) -> str:
     """SQL that sets each column of the batch which is unique, of the rows judged last, to a value nobody has; empty where there is none."""
     batch, text = staged.batch, f"md5('{fresh()}' || s.row)"
-    found = {str(name) for (name,) in db.execute(_UNIQUE, {"table": table}).fetchall()}
+    found = [(str(index), str(name)) for index, name in db.execute(_UNIQUE, {"table": table}).fetchall()]
     given_up = []
-    for name in batch.columns:
+    for name in handed_on(found, batch):
         column = columns[name]
-        if name not in found or name in batch.key or column.is_array:
+        if column.is_array:
             continue
         if column.base in ("text", "varchar", "bpchar"):
             given_up.append(f"{quote(name)} = left({text}, {column.typmod - 4 if column.typmod > 4 else 32})")
         elif column.base == "uuid":
             given_up.append(f"{quote(name)} = {text}::uuid")
-        elif column.base in ("int2", "int4", "int8", "numeric"):
+        elif column.base in _LARGEST:
+            given_up.append(f"{quote(name)} = {_LARGEST[column.base]} - s.row")
+        elif column.base == "numeric":
             given_up.append(f"{quote(name)} = -s.row")
     if not given_up:
         return ""

@@ -14,7 +14,7 @@ from accord.connectors.decide import ROW, Staged, decide, of, result
 from accord.connectors.protocol import ApplyResult, ChangeBatch
 from accord.connectors.sqlite_text import as_marked
 from accord.connectors.sqlite_types import as_text
-from accord.connectors.taken import Taken, fresh, pass_on
+from accord.connectors.taken import Taken, fresh, handed_on, pass_on
 from accord.connectors.timestamp_style import sniff
 from accord.connectors.types import quote
 
@@ -198,13 +198,14 @@ def _carry_out(
 
 
 def _unique(db: sqlite3.Connection, table: str, batch: ChangeBatch) -> dict[str, bool]:
-    """Columns of the batch, besides its key, whose values are unique, and whether those are numbers."""
+    """The columns to hand on unique values by, and whether those are numbers."""
     found = db.execute(
-        "SELECT DISTINCT c.name, upper(c.type) FROM pragma_index_list(?, 'main') l, pragma_index_info(l.name, 'main') i, "
-        "pragma_table_info(?, 'main') c ON c.name = i.name WHERE l.\"unique\"",
+        "SELECT l.name, c.name, upper(c.type) FROM pragma_index_list(?, 'main') l, pragma_index_info(l.name, 'main') i, "
+        "pragma_table_info(?, 'main') c ON c.name = i.name WHERE l.\"unique\" ORDER BY l.name, i.seqno",
         (table, table),
     ).fetchall()
-    return {name: "INT" in declared for name, declared in found if name in batch.columns and name not in batch.key}
+    numbers = {name: "INT" in declared for _, name, declared in found}
+    return {name: numbers[name] for name in handed_on(((index, name) for index, name, _ in found), batch)}
 
 
 def _chunks(con: duckdb.DuckDBPyConnection, query: str) -> list[list[tuple[Any, ...]]]:

@@ -7,8 +7,10 @@ are first set to others that nobody has, within the same transaction, and then t
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
+
+from accord.connectors.protocol import ChangeBatch
 
 _MOST: Final = 1_000  # rows that are looked at one by one for it; what refuses more than that is no exchange
 
@@ -39,6 +41,19 @@ def pass_on(refusals: dict[int, str], attempt: Callable[[Sequence[int]], Sequenc
         waiting = [row for row in waiting if row not in still]  # theirs stays with them, so others may be refused next
 
 
+def handed_on(indexes: Iterable[tuple[str, str]], batch: ChangeBatch) -> tuple[str, ...]:
+    """Of each unique index the last column that the batch writes, its key aside: one is enough to be out of everybody's way.
+
+    Columns before it often point at rows of another table, as in (list, position), and cannot hold what nobody has.
+
+    Args:
+        indexes: index and column, in the order of the index.
+        batch: what is to be written.
+    """
+    last = {index: column for index, column in indexes if column in batch.columns and column not in batch.key}
+    return tuple(dict.fromkeys(last.values()))
+
+
 def fresh(*, number: bool = False) -> Any:
-    """A value nobody has: 32 hexadecimal digits, or a whole number far below zero."""
-    return -secrets.randbits(62) if number else secrets.token_hex(16)
+    """A value nobody has: 32 hexadecimal digits, or a whole number of 63 bits, above zero as most checks of numbers ask."""
+    return 2**62 + secrets.randbits(61) if number else secrets.token_hex(16)
