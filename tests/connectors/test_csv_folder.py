@@ -212,3 +212,19 @@ def test_a_resource_cannot_lead_out_of_the_folder(opened: Any, rows_of: Any, tmp
 
     with pytest.raises(Exception, match="leads out of its folder"):
         rows_of(opened("csv", "inside"), "../secret")
+
+
+def test_a_line_that_could_not_be_read_again_is_not_written(opened: Any, change: Any, rows_of: Any, tmp_path: Path) -> None:
+    """It would stop every run after it. Quotes stand twice, and columns that nobody writes count, too."""
+    (tmp_path / "t.csv").write_text(f"id,v,other\n1,a,{'o' * 1_000_000}\n")
+    connector = opened("csv", str(tmp_path))
+    room = 16_000_000 - 1_000_000
+
+    rows = [{"id": "2", "v": "x" * (room + 1)}, {"id": "3", "v": '"' * (room // 2)}, {"id": "4", "v": "y" * (room // 2)}]
+    result = change(connector, "t", "insert", rows)
+
+    assert [(row["id"], row["reason"]) for row in result.refused.to_pylist()] == [
+        ("2", "its line would be longer than 16,000,000 bytes"),
+        ("3", "its line would be longer than 16,000,000 bytes"),
+    ]
+    assert [(row["id"], len(row["v"])) for row in rows_of(connector, "t")] == [("1", 1), ("4", room // 2)]

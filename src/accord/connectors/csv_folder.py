@@ -6,7 +6,7 @@ import codecs
 import csv
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from accord.connectors.column_names import RESERVED, checked
 from accord.connectors.csv_lines import PLACE, Dialect, copy_with_places
-from accord.connectors.decide import Staged
+from accord.connectors.decide import ROW, Staged
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.file_merge import LINE
 from accord.connectors.files import folder_lock, replace_file
@@ -114,6 +114,22 @@ class CsvConnector(Folder):
     def save(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path, staged: Staged) -> None:
         """Write all rows with the columns in the file's order."""
         self._write(con, target)
+
+    def refusals(self, con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[int, str]:
+        """Rows whose line could not be read again."""
+        names = dict.fromkeys((*staged.batch.key, *staged.batch.columns))
+        others = [str(row[0]) for row in con.execute("DESCRIBE current_rows").fetchall() if row[0] not in names and row[0] != LINE]
+        found = con.execute(f"SELECT max({self._bytes(others)}) FROM current_rows").fetchone() if others else None
+        room = _MAX_LINE_BYTES - (found[0] if found and found[0] else 0)
+        longest = " + ".join(f"2 * coalesce(strlen(CAST({quote(n)} AS VARCHAR)), 0) + 3" for n in names)
+        query = f"SELECT {ROW} FROM given WHERE {longest} > {room} AND {self._bytes(names)} > {room}"
+        reason = f"its line would be longer than {_MAX_LINE_BYTES:,} bytes"
+        return super().refusals(con, staged) | {row: reason for (row,) in con.execute(query).fetchall()}
+
+    def _bytes(self, names: Iterable[str]) -> str:
+        """SQL: how much of a line the values of these columns take, with separators and quotes."""
+        texts, mark = [f"coalesce(CAST({quote(name)} AS VARCHAR), '')" for name in names], literal(self._quote)
+        return " + ".join(f"strlen({text}) + len({text}) - len(replace({text}, {mark}, '')) + 3" for text in texts)
 
     def add_columns(self, resource: str, columns: Mapping[str, CanonicalType]) -> None:
         """Write a copy of the file with more columns behind the others, and put it in the file's place."""
