@@ -12,7 +12,9 @@ from typing import Final
 
 _TYPE: Final = re.compile(r"([a-z_][a-z0-9_ ]*)(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)([a-z\[\] ]*))?")
 # Within a group every type holds all values of those before it.
-_WIDER: Final = (("tinyint", "smallint", "integer", "bigint", "hugeint"), ("real", "double"), ("char", "varchar"))
+_INTEGERS: Final = ("tinyint", "smallint", "mediumint", "integer", "bigint", "hugeint")
+_UNSIGNED: Final = tuple(f"{name} unsigned" for name in _INTEGERS)
+_WIDER: Final = (_INTEGERS, _UNSIGNED, ("real", "double"), ("tinytext", "char", "varchar", "mediumtext", "longtext"))
 _ALIAS: Final = {
     "int2": "smallint", "int": "integer", "int4": "integer", "int8": "bigint", "float4": "real", "float": "real", "float8": "double",
     "int16": "smallint", "int32": "integer", "int64": "bigint", "decimal128": "numeric", "decimal256": "numeric",
@@ -24,6 +26,8 @@ _ALIAS: Final = {
 _OF_VALUES: Final = ("decimal128(", "decimal256(")
 _DICTIONARY: Final = re.compile(r"dictionary<values=(\w+),.*>")
 _MOMENT: Final = re.compile(r"timestamp\[(s|ms|us|ns)(, tz=.+)?\]")
+_ONE_OF: Final = re.compile(r"(enum|set)\((.*)\)", re.IGNORECASE | re.DOTALL)
+_QUOTED: Final = re.compile(r"'((?:[^']|'')*)'")
 _DIGITS: Final = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 
@@ -38,6 +42,8 @@ def changed_types(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[tu
 def _how(was: str, is_: str) -> str:
     if was == "null":
         return "widened"  # a column of a file that held no value
+    if (few := _members(was)) is not None and (many := _members(is_)) is not None:
+        return "widened" if few <= many else "narrowed"
     was, is_ = _plain(was), _plain(is_)
     left, right = _parsed(was), _parsed(is_)
     if left is None or right is None:
@@ -74,7 +80,17 @@ def _parsed(text: str) -> tuple[str, tuple[int, ...]] | None:
     if found is None:
         return None
     name = f"{found[1].strip()} {(found[4] or '').strip()}".strip()
+    if name == "datetime" and not found[2]:
+        return name, (0,)  # as MySQL takes it
+    plain = name.removesuffix(" unsigned")
+    name = _ALIAS.get(plain, plain) + name[len(plain) :]
     return _ALIAS.get(name, name), tuple(int(n) for n in (found[2], found[3]) if n)
+
+
+def _members(text: str) -> frozenset[str] | None:
+    """The values of MySQL's enum and set, as it writes them; ``None`` of any other type."""
+    found = _ONE_OF.fullmatch(text.strip())
+    return frozenset({found[1].lower(), *_QUOTED.findall(found[2])}) if found else None
 
 
 def _plain(text: str) -> str:
