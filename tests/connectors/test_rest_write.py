@@ -207,6 +207,19 @@ def test_hostile_keys_stay_keys(rest_api: Any, api_of: Any, change: Any) -> None
     assert held(rest_api) == dict.fromkeys(odd, "y")
 
 
+@pytest.mark.parametrize("op", ["update", "delete"])
+def test_a_row_that_has_no_address_is_refused_and_not_taken_for_gone(rest_api: Any, api_of: Any, change: Any, op: str) -> None:
+    """«.» in a path leads to the list, so nobody can look at the row: a delete would count as done, an update as late, run after run."""
+    rest_api.put("things", [{"id": key, "a": "old"} for key in (".", "1")])
+    rows = [{"id": key, "a": "new"} for key in (".", "..", "1")]
+
+    result = change(api_of(), "things", op, rows, [{"a": "old"}] * 3)
+
+    assert result.refused.to_pylist() == [{"id": ".", "reason": "an empty key, or one of dots, cannot stand in an address"}]
+    assert (keys(result.stale), result.unchanged) == (([".."], 0) if op == "update" else ([], 1))
+    assert held(rest_api) == {".": "old"} | ({"1": "new"} if op == "update" else {})
+
+
 @pytest.mark.parametrize("said", ['{"success": false, "message": "not allowed"}', '{"error": "not allowed"}'], ids=["flag", "word"])
 @pytest.mark.parametrize(("op", "method"), WRITES)
 def test_an_answer_of_success_that_names_an_error_is_none(rest_api: Any, api_of: Any, change: Any, op: str, method: str, said: str) -> None:

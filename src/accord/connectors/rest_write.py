@@ -179,14 +179,16 @@ class _Chunk:
         stale = []
         for position, row in enumerate(rows):
             outcome, tried, found = outcomes[position + 1], self.tried.get(row), held[position]
-            if outcome == "unchanged":
+            if ops[position] != "insert" and not self._absent(keys[position], ops[position]) and not _addressable(keys[position]):
+                refusals[row] = _NOWHERE  # it is there, and nobody looked what it holds
+            elif outcome == "unchanged":
                 # After a try of ours without a clear answer, this is its effect.
                 self.tally.counts["unchanged" if tried is None or tried.answered else _EFFECTS[ops[position]]] += 1
             elif outcome == "stale":
                 stale.append(row)
             elif tried is not None and tried.answered and tried.print == (found.print if found else ""):
                 refusals[row] = tried.reason
-            elif (why := self._unable(outcome, keys[position])) is not None:
+            elif why := self._unable(outcome):
                 refusals[row] = why
             else:
                 to_send.append(Send(row, outcome, keys[position], found, bodies.get(position + 1, {})))
@@ -207,11 +209,13 @@ class _Chunk:
         return [dict(zip(part.key, (value or "" for value in row), strict=True)) for row in rows]
 
     def _look(self, key: Mapping[str, str], op: str) -> Held | None:
-        values = tuple(key[name] for name in self.resource.key if name in key)
-        if self.known.absent(values, op) or self.resource.read is None or not _addressable(key):
+        if self._absent(key, op) or self.resource.read is None or not _addressable(key):
             return None
         found = self.reader.one(self.resource, key)
         return None if found is None else Held(*found)
+
+    def _absent(self, key: Mapping[str, str], op: str) -> bool:
+        return self.known.absent(tuple(key[name] for name in self.resource.key if name in key), op)
 
     def _load(self, items: Sequence[dict[str, Any] | None]) -> None:
         """Table ``current_rows``: what the API holds now; ``_accord_line`` is the row of the chunk that asked for it."""
@@ -229,12 +233,10 @@ class _Chunk:
         rows = self.con.execute(f"SELECT {ROW}, {', '.join(map(quote, names))} FROM merged WHERE {ROW} IS NOT NULL").fetchall()
         return {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
 
-    def _unable(self, outcome: str, key: Mapping[str, str]) -> str | None:
+    def _unable(self, outcome: str) -> str:
         if self._verb(outcome) is None:
             return f"the map offers no {'create' if outcome == 'insert' else outcome} for '{self.resource.name}'"
-        if outcome == "insert":
-            return self.tally.foreign or None
-        return None if _addressable(key) else "an empty key, or one of dots, cannot stand in an address"
+        return self.tally.foreign if outcome == "insert" else ""
 
     def _verb(self, outcome: str) -> Verb | None:
         return {"insert": self.resource.create, "update": self.resource.update, "delete": self.resource.delete}[outcome]
@@ -369,6 +371,7 @@ def _undone(send: Send, found: tuple[dict[str, Any], str] | None) -> str:
 
 
 _REFUSED: Final = "refused"
+_NOWHERE: Final = "an empty key, or one of dots, cannot stand in an address"
 _LOOKS: Final = 3
 _CUT: Final = 16
 """Characters that a text has at the least where it is taken for a cut one: «Ann» is much rather what «Anna» was before."""
