@@ -292,6 +292,8 @@ def test_no_error_holds_the_password(mysql_server: Any) -> None:
     with pytest.raises(UsageError, match="is no MySQL address") as wrong:
         open_connector(System("erp", "mysql", f"mysql://u:{secret}@h:port/db"), base=Path())
 
+    where = open_connector(System("erp", "mysql", at), base=Path()).where  # type: ignore[attr-defined]  # of this kind
+    assert where == f"mysql://nobody@127.0.0.1:{mysql_server.port}/db", "a table that is gone is told with it"
     for error in (refused, absent, wrong):
         assert secret not in str(error.value)
         assert "erp" in str(error.value)

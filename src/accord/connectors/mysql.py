@@ -53,7 +53,8 @@ class MysqlConnector:
 
     def __init__(self, system: System, *, base: Path) -> None:
         self.address = address_of(system)
-        self.system = replace(system, at=self.address.shown)
+        self.where = self.address.shown
+        self.system = replace(system, at=self.where)
         self._link = Link(system.name, self.address)
 
     def __repr__(self) -> str:
