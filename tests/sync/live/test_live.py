@@ -116,6 +116,38 @@ def test_what_more_than_one_row_or_the_contract_decides_is_left(agreed: Any, sys
     assert agreed.rows(other) == before
 
 
+def test_what_a_target_keeps_in_a_coarser_form_is_agreed_with_it_so(agreed: Any) -> None:
+    """As in a run. Left to one, the coarser value would look like somebody's edit and lose a conflict, or be a new row in two systems."""
+    less = "NEW.title := left(upper(NEW.title), 4); NEW.at := NEW.at::timestamp(0)"
+    agreed.db["b"].execute(f"CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {less}; RETURN NEW; END'")
+    agreed.db["b"].execute("CREATE TRIGGER cut BEFORE INSERT OR UPDATE ON items FOR EACH ROW EXECUTE FUNCTION cut()")
+    agreed.db["a"].execute("UPDATE items SET name = 'longer', at = '2026-07-01 10:00:00.6+00' WHERE id = 1")
+    agreed.db["a"].execute(ADD, (4, "longest", "1.50", "open", AT.replace(microsecond=400_000)))
+
+    taken, echo = agreed.take("a", 1, 4), agreed.take("b", 1, 4)
+    agreed.db["b"].execute("UPDATE items SET cents = 300 WHERE no = 1")
+    back, result, quiet = agreed.take("b", 1), agreed.sync(), agreed.sync()
+
+    assert (taken.updated, taken.inserted, echo.equal, back.updated) == (1, 1, 2, 1), (taken, echo, back)
+    assert {row[:1] + row[3:4] for key, row in agreed.rows("b").items() if key in (1, 4)} == {
+        ("LONG", datetime(2026, 7, 1, 12, 0, 1)),
+        ("LONG", datetime(2026, 7, 1, 12, 0)),
+    }
+    assert agreed.rows("a")[1][:2] == ("longer", 3)
+    assert (result.counts["conflicts"], result.counts["updated"], quiet.changed) == (0, 0, False)
+
+
+def test_what_a_target_makes_something_else_of_is_left(agreed: Any) -> None:
+    """It is an edit of that system, and which of the two holds is for a run to see."""
+    agreed.db["b"].execute("CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.title := ''own''; RETURN NEW; END'")
+    agreed.db["b"].execute("CREATE TRIGGER own BEFORE UPDATE ON items FOR EACH ROW EXECUTE FUNCTION own()")
+    agreed.db["a"].execute("UPDATE items SET name = 'x' WHERE id = 1")
+
+    taken = agreed.take("a", 1)
+
+    assert (taken.updated, taken.left) == (0, [("1",)])
+
+
 def test_two_edits_at_once_are_left_and_nothing_is_lost(agreed: Any) -> None:
     """A conflict is decided and recorded by a run."""
     agreed.db["a"].execute("UPDATE items SET name = 'from a' WHERE id = 1")

@@ -27,10 +27,8 @@ def take_back_unshown(cycle: Cycle, side: Side, shown: Side) -> dict[str, int]:
     there = f"z.{quote(keys[0])} IS NOT NULL"
     written = [c.name for c in side.written(keys) if c.name in side.codes]
     held = {f: f"z.{quote(f)} IS NOT DISTINCT FROM r.{quote(f)}" for f in side.codes if f not in keys}
-    late = {
-        f: f"({held[f]} AND w.{quote(f)} IS DISTINCT FROM z.{quote(f)} AND NOT {coarser(cycle, f, f'w.{quote(f)}', f'z.{quote(f)}')})"
-        for f in written
-    }
+    less = {f: coarser(cycle.entity, f, f"w.{quote(f)}", f"z.{quote(f)}") for f in written}
+    late = {f: f"({held[f]} AND w.{quote(f)} IS DISTINCT FROM z.{quote(f)} AND NOT {less[f]})" for f in written}
     as_it_was = " AND ".join(f"coalesce(NOT list_contains(d._set, {literal(f)}) OR {late[f]}, false)" for f in written) or "false"
     same = " AND ".join(held.values()) or "true"
     # Under keys of the system nobody knows whose the rows are that a condition leaves out, and so which of them are missing.

@@ -141,7 +141,7 @@ def _shows(cycle: Cycle, stored: StoredEvent, side: Side) -> str:
     load_segments(cycle, "meant", [cycle.store.read_segment(sha)] if sha else [], {**kinds, "_op": "VARCHAR", "_set": "VARCHAR[]"})
     same = [
         f"(NOT list_contains(w._set, {literal(f)}) OR c.{quote(f)} IS NOT DISTINCT FROM w.{quote(f)} "
-        f"OR coalesce({coarser(cycle, f, f'w.{quote(f)}', f'c.{quote(f)}')}, false))"
+        f"OR coalesce({coarser(cycle.entity, f, f'w.{quote(f)}', f'c.{quote(f)}')}, false))"
         for f in rest
     ]
     alike = " AND ".join(["w._op = 'insert'", *same])

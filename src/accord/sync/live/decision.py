@@ -210,15 +210,28 @@ class Decider:
         base, codes = known.sides[name], self._sides[name].codes
         return {f for n, f in enumerate(self._fields) if f in codes and values[n] != base[n]}
 
-    def shows(self, name: str, decision: Decision, row: Texts) -> bool:
-        """Whether the target, read back, holds what was written."""
+    def took(self, name: str, decision: Decision, row: Texts) -> bool:
+        """Whether the target holds what was written; what it keeps in a coarser form is agreed with it so.
+
+        Args:
+            name: the target.
+            decision: what was written there.
+            row: as the write itself left it: no edit of a user can be in it.
+        """
         change = decision.changes[name]
         if change.op == "delete" or all(row[column] == value for column, value in change.new.items()):
             return True
         # Another spelling of the same value is as good: 2026-01-01 00:00:00+00 for 2026-01-01T00:00:00Z.
         values = self._sides[name].read(row)
+        if values is None:
+            return False
         shown = decision.wanted[name].shown
-        return values is not None and all(values[self._at[f]] == shown[f] for f in decision.sets[name])
+        other = [f for f in decision.sets[name] if values[self._at[f]] != shown[f]]
+        if not all(self._sides[name].keeps(f, shown[f], values[self._at[f]]) for f in other):
+            return False
+        for f in other:
+            decision.sides[name][self._at[f]] = values[self._at[f]]
+        return True
 
     def exactly(self, name: str, decision: Decision, row: Texts) -> bool:
         """Whether the row read back is what was there with what was written, and says just what is agreed.

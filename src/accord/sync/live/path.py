@@ -295,7 +295,7 @@ class LivePath:
             made = {name: back[name][d.key] for name in d.changes}
             if made and not any(row is not None for row in made.values()):
                 stale.add(d.key)
-            elif all(row is not None and self._decider.shows(name, d, row) for name, row in made.items()):
+            elif all(row is not None and self._decider.took(name, d, row) for name, row in made.items()):
                 good.append(d)
                 self._agree(source, d, rows, made, taken)
             else:

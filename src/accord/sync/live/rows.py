@@ -20,6 +20,7 @@ from accord.sync.judge.validate import row_checks
 from accord.sync.live.agreed import Values
 from accord.sync.live.plain import plain_rows
 from accord.sync.mapping.fields import FieldCode, compile_field, raw_name
+from accord.sync.state.finish import coarser
 
 _names = itertools.count(1)
 _RECENT = 5_000  # rows whose values are remembered: an echo of our own write comes back within milliseconds
@@ -110,6 +111,12 @@ class SideRows:
         native = dict(zip([c.column for c in codes], values[: len(codes)], strict=True))
         shown = dict(zip([c.name for c in codes], values[len(codes) :], strict=True))
         return Wanted(native, shown, not bad)
+
+    def keeps(self, field: str, wanted: str | None, shown: str | None) -> bool:
+        """Whether a value is what a system with less room keeps of another, as a run has it."""
+        kind = storage_type(self._entity, field)
+        pair = f"SELECT TRY_CAST({_literal(wanted)} AS {kind}) AS w, TRY_CAST({_literal(shown)} AS {kind}) AS z"
+        return self._con.execute(f"SELECT coalesce({coarser(self._entity, field, 'w', 'z')}, false) FROM ({pair})").fetchall() == [(True,)]
 
     @property
     def _stored(self) -> tuple[FieldCode, ...]:

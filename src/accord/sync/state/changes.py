@@ -203,7 +203,7 @@ def _date_released(cycle: Cycle) -> None:
 def _same(cycle: Cycle, field: str) -> str:
     """SQL: the target shows what it should, or what it made of it. What it refused is no coarser form of it, however alike the two look."""
     wanted, shown = f"w.{quote(field)}", f"z.{quote(field)}"
-    made = f"coalesce(x._status, 'done') NOT IN ('refused', 'stale') AND coalesce({coarser(cycle, field, wanted, shown)}, false)"
+    made = f"coalesce(x._status, 'done') NOT IN ('refused', 'stale') AND coalesce({coarser(cycle.entity, field, wanted, shown)}, false)"
     return f"CASE WHEN {wanted} IS NOT DISTINCT FROM {shown} THEN true ELSE {made} END"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from accord.connectors.types import literal, quote
+from accord.model.entity import Entity
 from accord.sync.cycle import Cycle, Side, join_on, names, only_rows, storage_type
 from accord.sync.mapping.outside import is_partial
 from accord.sync.merge.merge import authority_of
@@ -75,7 +76,7 @@ def _agreed_base(
         if f in written and apply:
             kept = f"w.{q}"
             if read_back:
-                loss = coarser(cycle, f, f"w.{q}", f"z.{q}")
+                loss = coarser(cycle.entity, f, f"w.{q}", f"z.{q}")
                 kept = f"CASE WHEN w.{q} IS NOT DISTINCT FROM z.{q} THEN w.{q} WHEN {loss} THEN z.{q} ELSE w.{q} END"
             now = f"CASE WHEN {done} AND list_contains(d._set, {literal(f)}) THEN {kept} ELSE {now} END"
         elif apply:  # a row made there, once more perhaps, has nothing in a field that is never written but what always stands there
@@ -110,9 +111,9 @@ def _agreed_base(
             WHERE NOT m._held AND ({stays}))"""
 
 
-def coarser(cycle: Cycle, field: str, wanted: str, shown: str) -> str:
+def coarser(entity: Entity, field: str, wanted: str, shown: str) -> str:
     """SQL: ``shown`` is what a system with less room keeps of ``wanted``."""
-    kind = storage_type(cycle.entity, field)
+    kind = storage_type(entity, field)
     if kind == "TIMESTAMPTZ":
         units = ("millisecond", "second", "minute", "hour", "day")
         cut = " OR ".join(f"{shown} = date_trunc('{u}', {wanted})" for u in units)
@@ -127,7 +128,7 @@ def coarser(cycle: Cycle, field: str, wanted: str, shown: str) -> str:
     if kind == "VARCHAR":
         # Cut, trimmed and in another case, all at once: systems do any of it, and often more than one.
         asked, came = f"lower(trim({wanted}))", f"lower(trim({shown}))"
-        if cycle.entity.fields[field].separator:
+        if entity.fields[field].separator:
             return f"({asked} = coalesce({came}, ''))"  # a set that is shorter lacks items, which somebody took out
         cut = f"({shown} <> '' AND starts_with({wanted}, {shown})) OR ({came} <> '' AND starts_with({asked}, {came}))"
         return f"({cut} OR {asked} = coalesce({came}, ''))"
