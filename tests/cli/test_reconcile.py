@@ -59,6 +59,16 @@ def test_a_column_that_is_gone_is_named_where_its_field_was_not_compared(small: 
         assert "b/things no longer has 'size': the fields mapped to it were not compared there." in told
 
 
+def test_a_table_that_is_gone_is_no_mistake_of_the_map(small: Any) -> None:
+    """A run of the flow says the same, and what helps is to put it back."""
+    small.sql("b", "ALTER TABLE things RENAME TO stuff")
+
+    code, _, error = small.call("reconcile", str(small.folder))
+
+    assert code == 3
+    assert "'things', which was read before, is not there any more. Known: stuff." in error
+
+
 def test_every_difference_stands_in_both_forms_and_no_value_can_forge_a_line(small: Any) -> None:
     """Values of rows are data, also in a table for people."""
     small.sql("b", "UPDATE things SET name = 'a|b' || char(10) || '# Heading' WHERE id = '1'")

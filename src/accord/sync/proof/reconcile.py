@@ -11,12 +11,14 @@ from datetime import datetime
 from itertools import combinations
 
 from accord.connectors.protocol import Connector
+from accord.model.errors import AccordError
 from accord.model.event import Event, ObjectRef
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.capture.asked_again import ask_about_differences
 from accord.sync.capture.read import capture, open_side
+from accord.sync.capture.vanished import as_vanished
 from accord.sync.cycle import Cycle, Progress
 from accord.sync.identity.resolve import resolve_only
 from accord.sync.judge.judge import load_references
@@ -58,13 +60,19 @@ def reconcile(
 
     Raises:
         GuardStopped: a mapped column is gone.
+        SystemUnreachable: a system cannot be read, or a resource that runs read is not there any more.
         SystemChanged: a system could not hold on to the moment it was read at.
     """
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
-        with ExitStack() as held:
-            alike = None if read_all else read_suspects(cycle, held)
-        if alike is None:
-            alike = _read(cycle, read_all=read_all)
+        try:
+            with ExitStack() as held:
+                alike = None if read_all else read_suspects(cycle, held)
+            if alike is None:
+                alike = _read(cycle, read_all=read_all)
+        except AccordError as met:
+            if (error := as_vanished(cycle, met)) is not met:
+                raise error from met
+            raise
         references = load_references(cycle)
         quarantined, pairs = _compared(cycle, references)
         if ask_about_differences(cycle):
