@@ -26,6 +26,7 @@ FIELDS = {
     "budget": Field("budget", "number(12,2)"),
     "due": Field("due", "timestamp"),
     "extra": Field("extra", "json"),
+    "size": Field("size", "integer"),
 }
 OPTIONS = {"items": "data", "pages": "cursor", "cursor_path": "next", "retry_seconds": "0.01", "retries": "1", "page_size": "20"}
 
@@ -37,15 +38,17 @@ def make(rest_api: Any, tmp_path: Path, world_class: Any) -> Iterator[Callable[.
 
     def build(*, resource: dict[str, str] | None = None, **api: Any) -> Any:
         with sqlite3.connect(tmp_path / "db.db") as db:
-            db.execute("CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT, budget DECIMAL(12,2), due TIMESTAMP, extra JSON)")
+            db.execute(
+                "CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT, budget DECIMAL(12,2), due TIMESTAMP, extra JSON, size INTEGER)"
+            )
             rows = [(i, f"n{i}", f"{i}.50", "2026-01-01 00:00:00", '{"a": [1]}') for i in range(40)]
-            db.executemany("INSERT INTO things VALUES (?, ?, ?, ?, ?)", rows)
+            db.executemany("INSERT INTO things VALUES (?, ?, ?, ?, ?, NULL)", rows)
         db.close()
         rest_api.stamp = "updated_at"
         rest_api.put_text(
             "things", '{"id": 100, "name": "theirs", "budget": 7.00, "due": "2026-02-01T00:00:00Z", "extra": {"b": 2}, "more": "kept"}'
         )
-        columns = {"id": "integer", "budget": "number(12,2)", "extra": "json"}
+        columns = {"id": "integer", "budget": "number(12,2)", "extra": "json", "size": "integer"}
         things = Resource("things", key=("id",), columns=columns, options=resource or {})
         systems = {
             "db": System("db", "sqlite", "db.db"),
@@ -278,3 +281,18 @@ def test_a_row_under_a_key_of_the_api_is_found_again_after_it_was_made(make: Any
     world.sql("db", "UPDATE things SET name = 'ours' WHERE id = 4")
     second = world.sync()
     assert (second.counts["refused"], second.counts["updated"], world.sync().changed) == (0, 1, False)
+
+
+def test_an_integer_that_an_api_keeps_as_a_double_stays_whole_in_the_other_system(make: Any, rest_api: Any) -> None:
+    """Beyond 2^53 JSON of JavaScript has no room for it; the nearest one it has would else be written over the one that was typed."""
+    world, save = make(), rest_api.save
+    rest_api.save = lambda name, item: save(name, item | {"size": item.get("size") and int(float(item["size"]))})
+    world.sync()
+    world.sql("db", "UPDATE things SET size = 9007199254740993 WHERE id = 3")
+
+    world.sync()
+    quiet = world.sync()
+
+    assert rest_api.rows["things"]["3",]["size"] == 9007199254740992
+    assert quiet.changed is False
+    assert world.rows("db")[3][4] == 9007199254740993

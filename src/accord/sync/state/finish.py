@@ -14,7 +14,7 @@ def next_base(cycle: Cycle, side: Side, read_back: Side | None, *, keep: bool = 
 
     It holds only values this run has seen and merged, or has itself written: never what the read-back shows beyond that. A user's edit
     that lands between capture and read-back differs from it, and so is the next run's change and not silently taken as agreed.
-    The one exception is a system that keeps a value in a coarser form (milliseconds, fewer decimals, a cut text): what it made of our own
+    The one exception is a system that keeps a value in a coarser form (milliseconds, fewer digits, a cut text): what it made of our own
     write is its way of saying yes.
     """
     keys, order = names(cycle.keys), names((*cycle.fields, "_gone", "_settled"))
@@ -125,6 +125,8 @@ def coarser(entity: Entity, field: str, wanted: str, shown: str) -> str:
         rounded = " OR ".join(f"{shown} = round({wanted}, {digits})" for digits in (0, 1, 2, 3))
         single = f" OR TRY_CAST({shown} AS FLOAT) = TRY_CAST({wanted} AS FLOAT)" if kind == "DOUBLE" else ""
         return f"({near} OR {shown} = trunc({wanted}) OR {rounded}{single})"
+    if kind == "BIGINT":  # beyond 2^53 a system that holds every number as a double keeps the nearest one it has
+        return f"(CAST({shown} AS DOUBLE) = CAST({wanted} AS DOUBLE))"
     if kind == "VARCHAR":
         # Cut, trimmed and in another case, all at once: systems do any of it, and often more than one.
         asked, came = f"lower(trim({wanted}))", f"lower(trim({shown}))"
