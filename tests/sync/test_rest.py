@@ -296,3 +296,18 @@ def test_an_integer_that_an_api_keeps_as_a_double_stays_whole_in_the_other_syste
     assert rest_api.rows["things"]["3",]["size"] == 9007199254740992
     assert quiet.changed is False
     assert world.rows("db")[3][4] == 9007199254740993
+
+
+def test_an_empty_text_that_an_api_shows_for_none_is_no_edit(make: Any, rest_api: Any) -> None:
+    """It has no word for nothing; its empty text would else be written over it in the next run."""
+    world, save = make(), rest_api.save
+    rest_api.save = lambda name, item: save(name, item | {"name": item.get("name") or ""})
+    world.sync()
+    world.sql("db", "UPDATE things SET name = NULL WHERE id = 3")
+    world.sql("db", "INSERT INTO things (id) VALUES (700)")
+
+    world.sync()
+    quiet = world.sync()
+
+    assert {rest_api.rows["things"][key,]["name"] for key in ("3", "700")} == {""}
+    assert (quiet.changed, [world.rows("db")[key][0] for key in (3, 700)]) == (False, [None, None])

@@ -133,7 +133,7 @@ def coarser(entity: Entity, field: str, wanted: str, shown: str) -> str:
         if entity.fields[field].separator:
             return f"({asked} = coalesce({came}, ''))"  # a set that is shorter lacks items, which somebody took out
         cut = f"({shown} <> '' AND starts_with({wanted}, {shown})) OR ({came} <> '' AND starts_with({asked}, {came}))"
-        return f"({cut} OR {asked} = coalesce({came}, ''))"
+        return f"({cut} OR coalesce({asked}, '') = coalesce({came}, ''))"
     return "false"
 
 
