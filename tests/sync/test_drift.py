@@ -157,6 +157,11 @@ def test_no_drift_leads_to_a_wrong_write(kind: str, drift: str, policy: Any, tmp
         assert "'cents' seems to be called 'amount' now" in last, "in every run until it is settled"
 
 
+def under(two: Any, drift: Any) -> None:
+    """Let the flow have that policy."""
+    two.map = replace(two.map, flows={"things": replace(two.map.flows["things"], drift=drift)})
+
+
 def test_a_renamed_column_is_named_by_the_values_it_holds(two: Any) -> None:
     """A name alone would suggest nothing here."""
     two.sql("a", "INSERT INTO things VALUES ('1','x',5), ('2','y',6), ('3','z',7)")
@@ -171,7 +176,7 @@ def test_a_renamed_column_is_named_by_the_values_it_holds(two: Any) -> None:
 @pytest.mark.parametrize("drift", ["stop", "evolve", pytest.param("quarantine", marks=pytest.mark.prove)])
 def test_a_column_whose_name_a_new_one_took_is_not_read_there(two: Any, drift: Any) -> None:
     """What stands under the old name is nobody's edit; three rows are too few for the guard of emptied fields."""
-    two.map = replace(two.map, flows={"things": replace(two.map.flows["things"], drift=drift)})
+    under(two, drift)
     two.sql("a", "INSERT INTO things VALUES ('1','x',5), ('2','y',6), ('3','z',6)")
     two.sync()
     two.sql("a", "ALTER TABLE things RENAME COLUMN size TO volume")
@@ -203,7 +208,7 @@ def test_a_column_whose_name_a_new_one_took_is_not_read_there(two: Any, drift: A
 @pytest.mark.parametrize("drift", ["stop", "evolve"])
 def test_a_column_that_is_made_anew_with_a_default_overwrites_nothing(two: Any, drift: Any) -> None:
     """Called and typed as before, and full of values that nobody gave; only its place and the values tell."""
-    two.map = replace(two.map, flows={"things": replace(two.map.flows["things"], drift=drift)})
+    under(two, drift)
     two.sql("a", "INSERT INTO things VALUES ('1','x',5), ('2','y',6), ('3','z',7)")
     two.sync()
     two.sql("a", "ALTER TABLE things DROP COLUMN name")
@@ -252,7 +257,7 @@ def test_a_copy_of_a_column_is_not_taken_for_its_new_name(two: Any) -> None:
 @pytest.mark.parametrize("drift", ["evolve", pytest.param("quarantine", marks=pytest.mark.prove)])
 def test_a_column_that_was_away_and_is_made_anew_empties_nothing_elsewhere(two: Any, drift: Any) -> None:
     """Nobody emptied those values: they were agreed all the while, and are filled in where the column is back."""
-    two.map = replace(two.map, flows={"things": replace(two.map.flows["things"], drift=drift)})
+    under(two, drift)
     two.sql("a", "INSERT INTO things VALUES ('1','x',5), ('2','y',6), ('3','z',7)")
     two.sync()
     two.sql("b", "ALTER TABLE things DROP COLUMN size")
@@ -269,7 +274,7 @@ def test_a_column_that_was_away_and_is_made_anew_empties_nothing_elsewhere(two: 
 @pytest.mark.prove
 def test_a_column_that_was_called_otherwise_for_a_while_tells_edits_when_it_is_back(two: Any) -> None:
     """Most of its values are those that were agreed, so it is the same column, and people went on in it."""
-    two.map = replace(two.map, flows={"things": replace(two.map.flows["things"], drift="evolve")})
+    under(two, "evolve")
     two.sql("a", "INSERT INTO things VALUES ('1','x',5), ('2','y',6), ('3','z',7)")
     two.sync()
     two.sql("b", "ALTER TABLE things RENAME COLUMN name TO title")

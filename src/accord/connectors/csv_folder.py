@@ -117,17 +117,18 @@ class CsvConnector(Folder):
 
     def refusals(self, con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[int, str]:
         """Rows whose line could not be read again."""
+        refused = super().refusals(con, staged)
         names = dict.fromkeys((*staged.batch.key, *staged.batch.columns))
         others = [str(row[0]) for row in con.execute("DESCRIBE current_rows").fetchall() if row[0] not in names and row[0] != LINE]
-        found = con.execute(f"SELECT max({self._bytes(others)}) FROM current_rows").fetchone() if others else None
-        room = _MAX_LINE_BYTES - (found[0] if found and found[0] else 0)
-        longest = " + ".join(f"2 * coalesce(strlen(CAST({quote(n)} AS VARCHAR)), 0) + 3" for n in names)
-        query = f"SELECT {ROW} FROM given WHERE {longest} > {room} AND {self._bytes(names)} > {room}"
+        if _largest(con, "given", _at_most(names)) + _largest(con, "current_rows", _at_most(others)) <= _MAX_LINE_BYTES:
+            return refused  # as nearly always, and told without counting quotes
+        room = _MAX_LINE_BYTES - _largest(con, "current_rows", self._bytes(others))
         reason = f"its line would be longer than {_MAX_LINE_BYTES:,} bytes"
-        return super().refusals(con, staged) | {row: reason for (row,) in con.execute(query).fetchall()}
+        found = con.execute(f"SELECT {ROW} FROM given WHERE {self._bytes(names)} > {room}").fetchall()
+        return refused | {row: reason for (row,) in found}
 
     def _bytes(self, names: Iterable[str]) -> str:
-        """SQL: how much of a line the values of these columns take, with separators and quotes."""
+        """SQL: how much of a line the values of these columns take, with separators and quotes; empty without columns."""
         texts, mark = [f"coalesce(CAST({quote(name)} AS VARCHAR), '')" for name in names], literal(self._quote)
         return " + ".join(f"strlen({text}) + len({text}) - len(replace({text}, {mark}, '')) + 3" for text in texts)
 
@@ -194,6 +195,16 @@ class CsvConnector(Folder):
             what = f"its header is one column {names[0][:60]!r}, with '{shown}' in its name"
             raise DataRefused(what, f"{path}:1", f"columns with '{self._separator}' between them, or the option separator: '{shown}'")
         return checked(names, f"{path}:1")
+
+
+def _at_most(names: Iterable[str]) -> str:
+    """As ``CsvConnector._bytes``, were every character a quote."""
+    return " + ".join(f"2 * coalesce(strlen(CAST({quote(name)} AS VARCHAR)), 0) + 3" for name in names)
+
+
+def _largest(con: duckdb.DuckDBPyConnection, table: str, size: str) -> int:
+    found = con.execute(f"SELECT max({size}) FROM {table}").fetchone() if size else None
+    return int(found[0]) if found and found[0] else 0
 
 
 def refusal(path: Path, message: str, columns: int) -> DataRefused:

@@ -36,12 +36,10 @@ class ParquetConnector(Folder):
         """Read the file with its own types; a column of none, which holds no value, can hold texts."""
         try:
             # DuckDB would rename columns that differ in capitals only, so the names are looked at as the file has them.
-            checked(pq.read_schema(path).names, str(path), expected="different column names")
-            shown = (
-                "*"
-                if not (empty := _untyped(path))
-                else f"* REPLACE ({', '.join(f'CAST({n} AS VARCHAR) AS {n}' for n in map(quote, empty))})"
-            )
+            schema = pq.read_schema(path)
+            checked(schema.names, str(path), expected="different column names")
+            texts = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in map(quote, _untyped(schema)))
+            shown = f"* REPLACE ({texts})" if texts else "*"
             rows = f"SELECT row_number() OVER () AS {LINE}, {shown} FROM read_parquet({path_literal(path)})"
             try:
                 con.execute(f"CREATE TEMP TABLE {table} AS {rows}")
@@ -68,7 +66,7 @@ class ParquetConnector(Folder):
             raise DataRefused("it holds text that is not UTF-8, which would be lost", str(source), "UTF-8, or direction: read")
         names = {name: quote(name) for name in columns if not name.startswith("_accord_")}
         kept = []
-        for name in _untyped(source):
+        for name in _untyped(pq.read_schema(source)):
             type_ = staged.batch.types.get(name, CanonicalType("text"))
             if con.execute(f"SELECT 1 FROM merged WHERE {quote(name)} IS NOT NULL LIMIT 1").fetchone() is None:
                 kept.append(name)
@@ -94,9 +92,9 @@ class ParquetConnector(Folder):
         return tuple(ColumnDescription(name, kind, type_of(kind)) for name, kind in found)
 
 
-def _untyped(path: Path) -> list[str]:
+def _untyped(schema: pa.Schema) -> list[str]:
     """Columns of no type, as programs write them that saw no value of a column."""
-    return [field.name for field in pq.read_schema(path) if pa.types.is_null(field.type)]
+    return [field.name for field in schema if pa.types.is_null(field.type)]
 
 
 def _load_marked(con: duckdb.DuckDBPyConnection, path: Path, table: str) -> None:

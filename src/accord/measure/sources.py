@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.measure.carried_out import carried_out
 from accord.model.errors import UnknownName
-from accord.model.flow import RENAMED_FROM_NONE
 from accord.model.integration_map import IntegrationMap
 from accord.model.types import CanonicalType
 from accord.store import Store
+from accord.store.kept_as import kept_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,10 @@ class Sources:
 
     def stands(self, flow: str) -> str:
         """The name under which what a flow left stands: until its first run under a new one, the one it had before."""
-        before = self.map.flows[flow].renamed_from if flow in self.map.flows else ""
-        renamed = before not in ("", RENAMED_FROM_NONE) and before not in self.map.flows
-        return before if renamed and not self.store.flow_state(flow) else flow
+        if "kept" not in self._cache:
+            self._cache["kept"] = kept_as(self.map, self.store)
+        kept: Mapping[str, str] = self._cache["kept"]
+        return kept.get(flow, flow)
 
     def segment(self, sha: str) -> Path:
         """The Parquet file of a segment; only files asked for here can be read by a query."""

@@ -11,10 +11,10 @@ from accord.cli.undecided import key_text, value_text, values_text
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
 from accord.model.errors import UnknownName, UsageError
+from accord.store.kept_as import kept_as
 from accord.sync import run_flow
 from accord.sync.merge.conflict_list import LostValue, OpenConflict, lost_values, open_conflicts
 from accord.sync.merge.decide import decide, restore
-from accord.sync.state.kept_as import kept_as
 from accord.workspace import Workspace
 
 

@@ -12,7 +12,7 @@ from accord.cli import options
 from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_json, escape, out, table
 from accord.model.integration_map import IntegrationMap
-from accord.sync.state.kept_as import kept_as
+from accord.store.kept_as import kept_as
 
 
 def register(app: typer.Typer) -> None:

@@ -19,7 +19,7 @@ from accord.connectors.protocol import Logged, change_token
 from accord.connectors.types import literal, quote
 from accord.model.errors import SystemUnreachable
 from accord.store.folding import REMOVED, folded, is_change
-from accord.sync.capture.drift import declared_types
+from accord.sync.capture.drift import UNSETTLED, declared_types
 from accord.sync.capture.lent import find_lender, lend
 from accord.sync.capture.moved import (
     compare_digests,
@@ -59,7 +59,7 @@ CARRIED = (
     "fills",
     "sums",
     "written",
-    "unsettled",
+    UNSETTLED,
 )
 
 

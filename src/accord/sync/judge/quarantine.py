@@ -20,9 +20,9 @@ from accord.model.event import Event, ObjectRef
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.store.folding import columns_in
+from accord.store.kept_as import kept_as
 from accord.sync.cycle import Cycle, names
 from accord.sync.state.base import QUARANTINE
-from accord.sync.state.kept_as import kept_as
 
 _ROWS_PER_EVENT = 5000
 _DISCARDED = 'SELECT binding, "key", row_hash FROM quarantine_discard WHERE flow = ?'

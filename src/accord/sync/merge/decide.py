@@ -19,6 +19,7 @@ from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.store.database import Rows
+from accord.store.kept_as import kept_as
 from accord.sync.cycle import Cycle, key_json, storage_type
 from accord.sync.judge.validate import row_checks
 from accord.sync.mapping.fields import FieldCode
@@ -26,7 +27,6 @@ from accord.sync.merge.again import AGAIN, last_agreed
 from accord.sync.merge.conflict_list import LostValue, OpenConflict, lost_values, open_conflicts
 from accord.sync.run import open_cycle
 from accord.sync.state.base import load_state
-from accord.sync.state.kept_as import kept_as
 
 Found = TypeVar("Found")
 

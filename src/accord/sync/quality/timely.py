@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from accord.connectors.types import literal
 from accord.model.values import Duration
+from accord.store.kept_as import kept_as
 from accord.store.records import change_records
 from accord.sync.judge.aggregates import newest_values
 from accord.sync.quality.notes import Notes
-from accord.sync.state.kept_as import kept_as
 
 
 def judge_times(notes: Notes, *, since: datetime | None) -> None:

@@ -18,10 +18,10 @@ from accord.model.figure import Finding
 from accord.model.flow import RENAMED_FROM_NONE, Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
+from accord.store.kept_as import KEPT, MINE
 from accord.sync.capture.moved import feed_name
 from accord.sync.cycle import Cycle
 from accord.sync.merge.decisions import load_decisions
-from accord.sync.state.kept_as import KEPT, MINE
 from accord.sync.state.record import RENAMED, last_of
 
 # Of the last run's event: what was about that run only, or about feeds, which bear the flow's name.
