@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
 from typing import Any
 
+import psycopg
 import pytest
 
+from accord.connectors.registry import open_connector
 from accord.model.entity import Field
 from accord.model.errors import GuardStopped
 from accord.model.flow import FieldMapping
+from accord.model.system import System
 
 TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
 FIELDS = [Field("id", required=True), Field("name"), Field("size", "integer")]
@@ -150,3 +156,52 @@ def test_a_flow_in_which_values_come_and_go_says_so(make_world: Any) -> None:
     world.sql("a", "DELETE FROM things WHERE size > 20")
     with pytest.raises(GuardStopped, match="would delete 20 of 40 rows"):
         world.sync()
+
+
+def elsewhere(world: Any, statement: str) -> None:
+    """The map of ``world`` now reads 'a' from a copy of its file, changed by ``statement``."""
+    copy = world.folder / "other.db"
+    shutil.copy(world.folder / "a.db", copy)
+    with closing(sqlite3.connect(copy)) as db:
+        db.execute(statement)
+        db.commit()
+    world.connectors["a"] = open_connector(System("a", "sqlite", "other.db"), base=world.folder)
+
+
+def test_another_database_under_the_name_of_a_system_is_not_taken_for_its_edits(two: Any) -> None:
+    """A map tried on a test database, with the state of the real one: each row that differs would go to every real system."""
+    filled(two, 40)
+    elsewhere(two, "UPDATE things SET name = 'test' WHERE size > 15")
+
+    for _ in range(2):  # also not in the run after the one that stopped
+        with pytest.raises(GuardStopped, match=r"'a' is at another place than .* of 40 rows .* 25 are not there, or have"):
+            two.sync()
+    untouched = two.rows("b")["40"]
+    two.sync(allow_deletes=True)
+
+    assert (untouched, two.rows("b")["40"]) == (("x", 40), ("test", 40))
+
+
+def test_a_system_that_moved_goes_on_with_its_edits(two: Any) -> None:
+    """The rows are those that were agreed, but for what people did since."""
+    filled(two, 40)
+    elsewhere(two, "UPDATE things SET name = 'edited' WHERE size > 20")
+
+    two.sync()
+    two.sql("b", "UPDATE things SET name = 'later'")  # at the place where it was at the last run, any number may change
+    result = two.sync()
+
+    assert (result.counts["updated"], two.rows("b")["40"]) == (40, ("later", 40))
+
+
+def test_new_credentials_are_no_other_place(two: Any, postgres_url: str) -> None:
+    """A password is changed every month, and a night's edits may be of every row."""
+    with psycopg.connect(postgres_url, autocommit=True) as db:
+        db.execute("CREATE TABLE things (id text PRIMARY KEY, name text, size bigint)")
+        two.connectors["b"] = open_connector(System("b", "postgresql", postgres_url), base=two.folder)
+        filled(two, 10)
+        db.execute("UPDATE things SET name = 'edited'")
+        with_more = postgres_url + ("&" if "?" in postgres_url else "?") + "application_name=other"
+        two.connectors["b"] = open_connector(System("b", "postgresql", with_more), base=two.folder)
+
+        assert two.sync().counts["updated"] == 10

@@ -66,6 +66,7 @@ class Side:
     summed: bool = False  # and only told that together they are as they are kept
     fresh: frozenset[str] = frozenset()  # fields that it reads for the first time, or in another way: their base says nothing
     widened: frozenset[str] = frozenset()  # fields that may be written from now on
+    elsewhere: bool = False  # its rows are read from another place than at the flow's last run
 
     @property
     def name(self) -> str:

@@ -26,6 +26,7 @@ from accord.sync.apply.unshown import take_back_unshown
 from accord.sync.apply.write import apply_target
 from accord.sync.capture.asked_again import ask_again
 from accord.sync.capture.drift import judge_drift, unsettled
+from accord.sync.capture.elsewhere import check_elsewhere, note_places
 from accord.sync.capture.extend import extend_targets
 from accord.sync.capture.idle import same_as, seen_now
 from accord.sync.capture.read import capture
@@ -92,14 +93,15 @@ def run_flow(
         run: id of this run, for events.
         now: the time, aware, in UTC.
         dry_run: only plan; nothing is written anywhere, the store included.
-        allow_deletes: go on where the delete guard would stop.
+        allow_deletes: go on where the guards of deletes, emptied fields and moved systems would stop.
         progress: told a sentence before each step.
         limit: keys to look at, and a last word before the first write; default: all keys, none.
         whole: look at every row of every system, also where what changed is known.
         listen: read the systems' logs also where nothing was written since the last run, so that they are open and read up to here.
 
     Raises:
-        GuardStopped: a mass delete, a vanished column, or a flow that seems to be renamed, before anything of it was written.
+        GuardStopped: a mass delete, a vanished column, a system at a place with other rows, or a flow that seems to be renamed;
+            nothing of it was written.
         SystemUnreachable, SystemChanged, DataRefused, StorageFull: from a connector; what was written so far is taken up by the next run.
     """
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
@@ -170,6 +172,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     previous = last_finished(cycle)
     begin_notes(cycle, previous)
     note_known(cycle, previous)
+    note_places(cycle, previous)
     if not (dry_run or whole or listen) and limit == Limit() and (same := same_as(cycle, previous)) is not None:
         cycle.progress(f"{cycle.flow.name}: no system was written since the last run")
         _finished(cycle, same, {}, cycle.clock(), previous["columns"], previous["seen"], previous.get("shapes"))
@@ -199,6 +202,8 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     note_since(cycle)
     judge_drift(cycle, previous)
     find_remapped(cycle, previous)
+    if not allow_deletes:
+        check_elsewhere(cycle)
     ask_again(cycle)
     resume(cycle)
     identify(cycle)

@@ -29,7 +29,7 @@ def plan(
     flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
     file: Path | None = typer.Option(None, "--out", help="Write the plan to this file, for accord apply."),
     limit: int = typer.Option(20, "--limit", min=0, help="Show at most so many rows of each system."),
-    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Plan more deletes than the guard allows; noted in the plan."),
+    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Plan also what the guards would stop; noted in the plan."),
 ) -> int:
     """Write nothing to any system. Exit code 1 when a guard stops a flow, 3 when a system was away; then no file is written."""
     plans: list[FlowPlan] = []

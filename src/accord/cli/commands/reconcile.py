@@ -37,7 +37,7 @@ def run(
     flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
     report: list[Path] = typer.Option([], "--report", help="Write the proof, signed, to this .json or .md file; may be repeated."),
     repair: Path | None = typer.Option(None, "--repair", help="Write a plan that mends what differs, for accord apply."),
-    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="With --repair: plan more deletes than the guard allows."),
+    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="With --repair: plan also what the guards would stop."),
     verify: Path | None = typer.Option(None, "--verify", help="Check the signature of a .json report instead; reads no system."),
     key: Path | None = typer.Option(None, "--key", help="With --verify: public key of who signed; default: this workspace's."),
     read_all: bool = typer.Option(False, "--read-all", help="Read every row, also where the systems' own digests would do."),

@@ -28,7 +28,7 @@ def run(
     where: options.Where = options.WHERE,
     json: options.Json = False,
     again: bool = typer.Option(False, "--again", help="Walk all steps even when nothing changed since the last run."),
-    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run delete or empty more than the guards allow."),
+    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run write what its guards would stop."),
 ) -> int:
     """Run all eight steps and show the scoreboard."""
     with where.opened() as workspace:

@@ -58,7 +58,7 @@ def _command(step: str) -> Any:
             where: options.Where = options.WHERE,
             json: options.Json = False,
             wave: int = typer.Option(0, "--wave", help="Only the flows of this wave, 1 to 5."),
-            allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run delete or empty more than the guards allow."),
+            allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run write what its guards would stop."),
         ) -> int:
             return execute(step, where, json, {"wave": wave, "allow_deletes": allow_deletes})
 

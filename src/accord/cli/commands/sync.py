@@ -27,7 +27,7 @@ def sync(
     json: options.Json = False,
     flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what would be written and write nothing."),
-    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run delete or empty more than the guards allow."),
+    allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run write what its guards would stop."),
     whole: bool = typer.Option(False, "--whole", help="Compare every row, also where a system says what changed."),
     watch: bool = typer.Option(False, "--watch", help="Keep on: run a flow when its systems change, until SIGTERM or Ctrl-C."),
     metrics_port: int | None = typer.Option(None, "--metrics-port", help="With --watch: /metrics and /health on this port of 127.0.0.1."),

@@ -53,7 +53,7 @@ class FlowPlan:
         flow: its name.
         map: fingerprint of the flow, its contract and its systems.
         state: fingerprint of what was agreed when the plan was made.
-        allow_deletes: the delete guard was waived by whoever made the plan.
+        allow_deletes: the guards were waived by whoever made the plan.
         keys: the only keys the plan is about, as JSON text; ``None``: all.
         targets: one per system that may be written.
     """
