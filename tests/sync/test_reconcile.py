@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import duckdb
+import pytest
+
+from accord.connectors.registry import open_connector
+from accord.model.entity import Field
+from accord.model.system import System
+from accord.sync import reconcile
+
 
 def test_every_missing_extra_and_different_key_is_named_with_both_values(two: Any) -> None:
     """Zero differences is only a proof if a difference would have been seen."""
@@ -54,3 +62,23 @@ def test_rows_that_break_the_contract_are_listed_apart(make_world: Any) -> None:
     assert proof.quarantined == {"a": 1, "b": 0}
     assert proof.pairs[0].agrees
     assert not proof.agrees
+
+
+@pytest.mark.parametrize("read_all", [True, False])
+def test_values_cut_by_a_system_agree_and_are_counted(make_world: Any, read_all: bool) -> None:
+    """A proof that calls 1.239 and 1.24 equal, as near as they can be, has to say that a third place is gone."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, cost TEXT, name TEXT)"
+    world = make_world({"a": table, "b": table}, [Field("id", required=True), Field("cost", "number(12,3)"), Field("name")])
+    with duckdb.connect(str(world.folder / "b.duckdb")) as db:
+        db.execute("CREATE TABLE things (id VARCHAR PRIMARY KEY, cost DECIMAL(12,2), name VARCHAR)")
+    world.connectors["b"] = open_connector(System("b", "duckdb", "b.duckdb"), base=world.folder)
+    world.sql("a", "INSERT INTO things VALUES ('1', '1.239', 'x'), ('2', '2.50', 'y'), ('3', '3.001', 'z')")
+    world.sync()
+    with duckdb.connect(str(world.folder / "b.duckdb")) as db:
+        db.execute("UPDATE things SET name = 'other' WHERE id = '3'")  # a row that differs names its values anyway
+
+    proof = reconcile(world.map, "things", world.connectors, world.store, run="proof", now=world.now, read_all=read_all)
+
+    (pair,) = proof.pairs
+    assert ((pair.keys, pair.different), dict(pair.coarser)) == ((3, 1), {"cost": 1})
+    assert proof.differences.column("field").to_pylist() == ["name"]

@@ -63,6 +63,7 @@ class PairResult:
     """Two bindings compared: keys in both, only left (missing on the right), only right (extra), and with different values.
 
     ``left_digest`` and ``right_digest`` are over all rows compared, whatever their order; ``method`` says where they were computed.
+    ``coarser`` counts by field the values that are other ones, and the same in the form in which both systems can hold them.
     """
 
     left: str
@@ -74,6 +75,7 @@ class PairResult:
     left_digest: str = ""
     right_digest: str = ""
     method: str = ""
+    coarser: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:

@@ -21,7 +21,7 @@ from accord.model.errors import DataRefused, UnknownName, UsageError
 from accord.sync import Reconciliation, flow_order, reconcile
 from accord.sync.apply.plan import FlowPlan, plan_flow, unplanned
 from accord.sync.merge.conflict_list import open_conflicts
-from accord.sync.proof.report import KIND, NAMED, lacking_sentence, proof_body, proof_markdown
+from accord.sync.proof.report import KIND, NAMED, coarser_sentences, lacking_sentence, proof_body, proof_markdown
 from accord.workspace import Workspace
 
 
@@ -81,6 +81,10 @@ def run(
     out().print("the systems agree on every key that was compared" if agree else "the systems differ")
     for left_out in lacking:
         out().print(escape(left_out))
+    for proof in proofs:
+        for pair in proof.pairs:
+            for said in coarser_sentences(pair.left, pair.right, pair.coarser):
+                out().print(escape(f"{proof.flow}: {said}"))
     if undecided:
         out().print(f"{undecided:,} of the differing fields are open conflicts, which wait for a person: accord conflicts --open")
     if waiting:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from accord.connectors.types import literal, quote
 from accord.model.flow import MARK_FIELD
-from accord.sync.cycle import Cycle, Side, names
+from accord.sync.cycle import Cycle, Side, join_on, names
 from accord.sync.judge.once import Proofs
 from accord.sync.judge.validate import find_bad
 from accord.sync.mapping.fields import FieldCode, written_from
@@ -45,16 +45,20 @@ def make_differences(cycle: Cycle) -> None:
 def compare_sides(cycle: Cycle, left: Side, right: Side, quarantined: Mapping[str, int]) -> PairResult:
     """Hold two sides against each other; every difference goes into ``differences``. Rows set aside by ``accept_rows`` take no part."""
     fields = compared_fields(cycle, left, right)
-    tables = ("left", "right")
+    cut = [f for f in fields if any(_comes_back(cycle, side, side.codes[f], fields) for side in (left, right))]
+    tables, own = ("left", "right"), ["_own"] if cut else []
     for side, table in zip((left, right), tables, strict=True):
         # Rows stay where they are; only keys and digests are made of all of them.
-        shown = as_both_show(cycle, left, right, fields, side.table("rows"))
+        rows = f"(SELECT *, hash({names(cut)}) AS _own FROM {side.table('rows')})" if cut else side.table("rows")
+        shown = as_both_show(cycle, left, right, fields, rows, own)
         aside = " ".join(f"ANTI JOIN {s.table('aside')} {cycle.using()}" for s in (left, right) if quarantined[s.name])
         other = right if side is left else left
         aside += _left_out(cycle, side, other) + _marked(cycle, side, other)
         cycle.sql(f"CREATE OR REPLACE TEMP VIEW {table}_rows AS SELECT * FROM ({shown}) {aside}")
         row = f"hash({names((*cycle.keys, *fields))})"
-        cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table}_digests AS SELECT {names(cycle.keys)}, {row} AS _digest FROM {table}_rows")
+        cycle.sql(
+            f"CREATE OR REPLACE TEMP TABLE {table}_digests AS SELECT {names((*cycle.keys, *own))}, {row} AS _digest FROM {table}_rows"
+        )
     digests = compare_digests(cycle.con, "left_digests", "right_digests", cycle.keys, (left.name, right.name))
     suspects = [f"{table}_suspects" for table in tables]
     for side, table in zip((left, right), tables, strict=True):
@@ -62,7 +66,19 @@ def compare_sides(cycle: Cycle, left: Side, right: Side, quarantined: Mapping[st
         cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table}_suspects AS SELECT * FROM ({shown})")
     start = f"{literal(left.name)}, {literal(right.name)}"
     counted = name_differences(cycle.con, suspects[0], suspects[1], cycle.keys, fields, "differences", start)
-    return PairResult(left.name, right.name, digests.both, *counted, digests.left_digest, digests.right_digest, "portable")
+    coarser = _coarser(cycle, left, right, cut) if cut else {}
+    return PairResult(left.name, right.name, digests.both, *counted, digests.left_digest, digests.right_digest, "portable", coarser)
+
+
+def _coarser(cycle: Cycle, left: Side, right: Side, fields: Sequence[str]) -> dict[str, int]:
+    """By field, the values that are other ones, but the same in the coarser form both systems can hold; of rows that agree."""
+    on = join_on(cycle.keys, "l", "r")
+    alike = f"left_digests l JOIN right_digests r ON {on} WHERE l._digest = r._digest AND l._own <> r._own"
+    cycle.sql(f"CREATE OR REPLACE TEMP TABLE coarser AS SELECT {names(cycle.keys, 'l')} FROM {alike}")
+    counts = ", ".join(f"count(*) FILTER (l.{quote(f)} IS DISTINCT FROM r.{quote(f)})" for f in fields)
+    rows = " JOIN ".join(f"(SELECT * FROM {s.table('rows')} SEMI JOIN coarser {cycle.using()}) {a}" for s, a in ((left, "l"), (right, "r")))
+    found = cycle.sql(f"SELECT {counts} FROM {rows} ON {on}")[0]
+    return {field: int(str(count)) for field, count in zip(fields, found, strict=True) if count}
 
 
 def _left_out(cycle: Cycle, side: Side, other: Side) -> str:

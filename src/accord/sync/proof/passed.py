@@ -1,6 +1,6 @@
 """Reconcile in one pass over the rows: judged and digested as they pass, and only what may differ is looked at again.
 
-What passes is what a capture would hold, judged by the same checks and shown as both systems can show it; but nothing of it is kept.
+What passes is what a capture would hold, judged by the same checks; but nothing of it is kept.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from accord.connectors.types import quote
 from accord.sync.capture.read import capture, captured_rows
 from accord.sync.cycle import Cycle, Side, names, storage_type
 from accord.sync.judge.validate import read_as_is, row_checks
-from accord.sync.proof.compared import as_both_show, compared_fields
+from accord.sync.proof.compared import compared_fields
 from accord.sync.proof.suspects import Alike, find_suspects
 
 
@@ -68,12 +68,11 @@ def _capture(cycle: Cycle, relations: Sequence[str]) -> None:
 
 def _digests(cycle: Cycle, side: Side) -> str:
     """SQL of key and digest of each row; of one that breaks the contract there is none."""
-    entity, left, right = cycle.entity, *cycle.sides[:2]
+    entity = cycle.entity
     types = {str(row[0]): str(row[1]) for row in cycle.sql(f"DESCRIBE {side.table('cap')}")}
     broken = " OR ".join(c.broken for c in row_checks(entity, read_as_is(types, side.codes))) or "false"
     kept = [f for f in entity.fields if any(f in compared_fields(cycle, side, other) for other in cycle.sides if other is not side)]
     rows = f"(SELECT {names((*cycle.keys, *kept))}, ({broken}) AS _broken FROM ({captured_rows(entity, side)}))"
-    if len(cycle.sides) == 2:  # of more, each pair shows values in its own way; what is equal as it is, is so in every way
-        rows = f"({as_both_show(cycle, left, right, kept, rows, ['_broken'])})"
+    # Each pair shows values in its own way; what is equal as it is, is so in every way.
     digest = f"hash({names(kept)})" if kept else "CAST(0 AS UBIGINT)"
     return f"SELECT {names(cycle.keys)}, CASE WHEN _broken THEN NULL ELSE {digest} END AS {DIGEST} FROM {rows}"

@@ -43,8 +43,9 @@ def reconcile(
 ) -> Reconciliation:
     """Compare all bindings of a flow with each other, pair by pair, and append ``flow.reconciled``.
 
-    A value that one of the two systems can only hold more coarsely counts as equal when it is equal in that form. Rows that break the
-    contract are listed apart, per binding, and take no part in the comparison, and neither do fields of columns that are gone.
+    A value that one of the two systems can only hold more coarsely counts as equal when it is equal in that form, and is counted as such.
+    Rows that break the contract are listed apart, per binding, and take no part in the comparison, and neither do fields of columns that
+    are gone.
 
     Where the systems can tell by digests of their own which rows are surely alike, only the others are read.
 
@@ -116,6 +117,7 @@ def _conclude(cycle: Cycle, pairs: tuple[PairResult, ...], quarantined: dict[str
         "run": cycle.run,
         "pairs": [
             {"left": p.left, "right": p.right, "keys": p.keys, "missing": p.missing, "extra": p.extra, "different": p.different}
+            | ({"coarser": dict(p.coarser)} if p.coarser else {})
             for p in pairs
         ],
         "digests": [[p.left_digest, p.right_digest] for p in pairs],

@@ -64,6 +64,7 @@ def _flow(map: IntegrationMap, proof: Reconciliation) -> dict[str, Any]:  # noqa
                 "left_digest": p.left_digest,
                 "right_digest": p.right_digest,
                 "method": p.method,
+                "coarser": dict(p.coarser),
             }
             for p in proof.pairs
         ],
@@ -96,7 +97,8 @@ def proof_markdown(body: Mapping[str, Any], signature: Mapping[str, str]) -> str
             lines.append(
                 f"| {pair} | {p['keys']:,} | {p['missing']:,} | {p['extra']:,} | {p['different']:,} | {digests} | {_BY[p['method']]} |"
             )
-        lines += ["", *_differences(flow["differences"])]
+        lines += ["", *(f"{_cell(said)}\n" for p in flow["pairs"] for said in coarser_sentences(p["left"], p["right"], p["coarser"]))]
+        lines += _differences(flow["differences"])
     lines += [f"Signed with {signature['algorithm']} key `{signature['key']}`; SHA-256 of the signed content `{signature['sha256']}`.", ""]
     return "\n".join(lines)
 
@@ -105,6 +107,14 @@ def lacking_sentence(system: str, resource: str, columns: Sequence[str]) -> str:
     """What a proof does not cover, because mapped columns are gone."""
     what = ", ".join(f"'{column}'" for column in columns)
     return f"{system}/{resource} no longer has {what}: the fields mapped to it were not compared there."
+
+
+def coarser_sentences(left: str, right: str, coarser: Mapping[str, int]) -> list[str]:
+    """Which values agree only because one of two systems cannot hold them whole."""
+    return [
+        f"{left} ~ {right}: {count:,} values of '{field}' are the same only as coarsely as one of the two can hold them"
+        for field, count in coarser.items()
+    ]
 
 
 def _differences(found: Mapping[str, Any]) -> list[str]:
