@@ -58,6 +58,25 @@ def test_a_delete_waits_with_the_row_that_took_its_place(world: Any) -> None:
     assert not world.sync().changed
 
 
+def test_it_waits_in_a_run_that_meets_newer_values_as_well(world: Any) -> None:
+    """Such a run decides twice, and people edit while it writes."""
+    world.sql("a", WRONG)
+    world.sql("a", "DELETE FROM things WHERE id = '2'")
+    world.sql("a", "UPDATE things SET w = 'new' WHERE id = '3'")
+    edits = iter(["UPDATE things SET v = 'late' WHERE id = '3'"])
+
+    def meanwhile(said: str) -> None:
+        if said.endswith("writing b") and (edit := next(edits, "")):
+            world.sql("b", edit)
+
+    first, second = world.sync(progress=meanwhile), world.sync()
+
+    assert world.rows("b") == {"1": ("x", "p", "n1"), "3": ("late", "new", "n3")}
+    assert world.rows("a")["3"] == ("late", "new")
+    assert waiting(world) == {'{"id":"X"}': [WAITS]}
+    assert (first.status, second.changed) == ("done", False)
+
+
 def test_it_goes_once_the_row_is_corrected_whatever_was_edited_meanwhile(make_world: Any) -> None:
     """What belongs together is noted: by the time the key is right, its values are others, and somebody edited the old row."""
     world = make_world({"a": TABLE, "b": MORE, "c": MORE}, FIELDS)
