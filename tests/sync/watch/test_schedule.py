@@ -45,15 +45,21 @@ def test_what_people_must_mend_is_parked_and_a_lost_lease_ends_all() -> None:
     assert not ends_watch(TransientError("away"))
 
 
-def test_a_flow_that_always_has_work_does_not_starve_the_one_behind_it() -> None:
-    """Order of references, but not for ever."""
-    busy, late = FlowSchedule("busy", 1), FlowSchedule("late", 1, due=0)
-    busy.due = 9.9
-    busy.alerted = True
+def test_flows_whose_systems_never_rest_take_turns() -> None:
+    """Order of references, but not for ever: a flow behind two busy ones would wait for twice its freshness."""
+    flows = {name: FlowSchedule(name, 900) for name in ("first", "second", "third")}
+    turns = []
 
-    chosen = next_ready({"busy": busy, "late": late}, 10)
+    for now in range(1, 9):
+        flows["first"].alerted = flows["second"].alerted = True
+        flows["third"].alerted = now > 3 and "third" not in turns[3:]
+        chosen = next_ready(flows, float(now))
+        assert chosen is not None
+        chosen.begin(now + 0.1)
+        chosen.finished(now + 0.1, now + 0.9, again=False)
+        turns.append(chosen.name)
 
-    assert chosen is late
+    assert turns == ["first", "second", "third", "first", "second", "third", "first", "second"]
 
 
 def test_sources_that_tell_of_changes_are_looked_at_less_often() -> None:

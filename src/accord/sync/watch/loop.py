@@ -169,7 +169,7 @@ class Watch:
     def _run_one(self, schedule: FlowSchedule) -> None:
         flow, now, began = self.map.flows[schedule.name], self.clock(), time.monotonic()
         run, stages = self.new_run(now), StageClock(began)
-        schedule.state = "running"
+        schedule.begin(began)
         self._feeds.flow = flow.name
 
         def progress(sentence: str) -> None:

@@ -28,6 +28,8 @@ class FlowSchedule:
         due: when it runs next.
         failures: in a row.
         succeeded: when its last successful run began, ``None`` before.
+        since: when it was first seen to have reason to run, ``None`` while it has none.
+        began: when its last run began.
     """
 
     name: str
@@ -38,12 +40,26 @@ class FlowSchedule:
     reason: str = ""
     succeeded: float | None = None
     alerted: bool = False
+    since: float | None = None
+    began: float = 0.0
 
     def ready(self, now: float) -> bool:
         """Whether it should run now. A change does not shorten the wait after a failure, or a broken system would be hammered."""
         if self.state == "parked":
             return False
         return self.due <= now or (self.alerted and self.state == "waiting")
+
+    def look(self, now: float) -> bool:
+        """Whether it should run now, and since when."""
+        if not self.ready(now):
+            self.since = None
+        elif self.since is None:
+            self.since = min(now, self.due)
+        return self.since is not None
+
+    def begin(self, now: float) -> None:
+        """A run begins."""
+        self.state, self.since, self.began = "running", None, now
 
     def finished(self, began: float, now: float, *, again: bool) -> None:
         """A run succeeded; ``again``: it left work for a further run at once (a batch was cut, rows kept changing)."""
@@ -96,7 +112,11 @@ def interval_seconds(flow: Flow) -> float:
 
 
 def next_ready(schedules: Mapping[str, FlowSchedule], now: float) -> FlowSchedule | None:
-    """The flow to run now, in the order of references; among those, one that was due longest ago is not starved by an earlier one."""
-    ready = [s for s in schedules.values() if s.ready(now)]
-    late = [s for s in ready if now - s.due > s.interval_seconds]
-    return min(late, key=lambda s: s.due) if late else ready[0] if ready else None
+    """The flow to run now, in the order of references; a flow that was passed over goes before all that ran meanwhile.
+
+    So one whose systems never rest makes the others wait for one run of its own, and not for their freshness.
+    """
+    ready = [(s, s.since) for s in schedules.values() if s.look(now) and s.since is not None]
+    last = max((s.began for s in schedules.values()), default=0.0)
+    passed = [(s, since) for s, since in ready if since < last]
+    return min(passed, key=lambda found: found[1])[0] if passed else ready[0][0] if ready else None
