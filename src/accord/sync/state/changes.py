@@ -39,12 +39,31 @@ def start_due(cycle: Cycle) -> None:
 
 def note_due(cycle: Cycle) -> None:
     """Add the pairs that are due by this round's captures: a source's change that won, and a target that did not show it yet."""
-    for source in cycle.sides:
+    for source in _having_part(cycle):
         for target in cycle.sides:
-            if source.readable and target.writable and source is not target:
+            if target.writable and source is not target:
                 cycle.sql(f"""
                     INSERT INTO due SELECT * FROM ({_due_query(cycle, source, target)}) n
                     ANTI JOIN due o ON {join_on(cycle.keys, "n", "o")} AND n._source = o._source AND n._target = o._target""")
+
+
+def _having_part(cycle: Cycle) -> list[Side]:
+    """The sides with a part in some row of ``merged``: of twenty systems that agree mostly one, and a pair of them costs a statement."""
+    found = []
+    for source in (s for s in cycle.sides if s.readable):
+        own = [f for f in source.codes if f not in cycle.keys]
+        parts = [
+            "_held",
+            f"_new_{source.index}",
+            f"_deleter = {source.index + 1}",
+            *(f"{quote('w.' + f)} = {source.index + 1}" for f in own),
+        ]
+        parts += [f"{quote('j.' + f)} > 0" for f in own if authority_of(cycle, f) == "merge"]
+        found.append((source, f"coalesce(bool_or({' OR '.join(parts)}), false)"))
+    if not found:
+        return []
+    told = cycle.sql(f"SELECT {', '.join(sql for _, sql in found)} FROM merged")[0]
+    return [source for (source, _), has in zip(found, told, strict=True) if has]
 
 
 def _due_query(cycle: Cycle, source: Side, target: Side) -> str:
