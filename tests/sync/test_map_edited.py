@@ -135,3 +135,24 @@ def test_a_column_that_was_gone_for_a_while_gets_what_was_agreed_without_it(two:
     two.sync()
 
     assert two.rows("a") == two.rows("b") == {"1": ("uno", 10), "2": ("dos", 20)}
+
+
+def test_a_system_restored_from_a_backup_is_brought_up_by_not_believing_it_once(two: Any) -> None:
+    """What it shows is older than what was agreed, and would count as edits of people."""
+    agreed(two, ALL)
+    backup = (two.folder / "a.db").read_bytes()
+    two.sql("b", "UPDATE things SET name = 'newer' WHERE id = '1'")
+    two.sql("b", "INSERT INTO things VALUES ('3', 'three', 30)")
+    two.sync()
+    (two.folder / "a.db").write_bytes(backup)
+    believed = two.map
+    bindings = believed.flows["things"].bindings
+    once = replace(believed.flows["things"], bindings={**bindings, "a": replace(bindings["a"], direction="write")})
+
+    two.map = replace(believed, flows={"things": once})
+    two.sync()
+    two.map = believed
+    result = two.sync()
+
+    assert two.rows("a") == two.rows("b") == {"1": ("newer", 10), "2": ("two", 20), "3": ("three", 30)}
+    assert not any(result.counts[effect] for effect in ("inserted", "updated", "deleted"))
