@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from accord.connectors.direct import DirectChange, Key, Texts, UnseenError
-from accord.connectors.postgresql_ready import Ready, Rows
+from accord.connectors.postgresql_ready import MOST_READY, Ready, Rows
 from accord.connectors.postgresql_types import PgColumn, columns_of, without_encoding
 from accord.connectors.postgresql_visible import FIRST_PAUSE_SECONDS, SNAPSHOT, all_seen
 from accord.connectors.types import quote
@@ -168,6 +168,8 @@ class PostgresTable:
 
     def _statement(self, change: DirectChange) -> bytes:
         shape = (change.op, *change.new, "|", *change.old)
+        if len(self._statements) > MOST_READY:
+            self._statements.clear()
         if shape not in self._statements:
             made = {n: self._columns[n].from_text(_slot("n", self._place[n]), to_write=True) for n in change.new}
             if change.op == "insert":

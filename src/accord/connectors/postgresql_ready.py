@@ -13,6 +13,7 @@ import psycopg
 from psycopg import errors, generators, pq, waiting
 
 _SLOT: Final = re.compile(rb"%\(([a-z][0-9]+)\)s|%%")
+MOST_READY: Final = 300  # statements; each set of columns that people edit together is one, and the server keeps a plan for each
 _FAILED: Final = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 Question: TypeAlias = tuple[bytes, Mapping[str, str | None]]
 """A statement with its values as psycopg writes them, ``%(k0)s``; all values and results are texts."""
@@ -27,7 +28,7 @@ class Ready:
 
     def __init__(self, db: psycopg.Connection[Any]) -> None:
         self._db, self._known = db, dict[bytes, tuple[bytes, list[str]]]()
-        self._asked, self._whole = 0, False
+        self._made, self._asked, self._whole = 0, 0, False
 
     def send(self, questions: Sequence[Question], *, whole: bool = False) -> None:
         """Ask; several go together, ``whole`` in one transaction.
@@ -35,6 +36,8 @@ class Ready:
         Raises:
             psycopg.Error: the connection is broken, or the server does not know such a statement.
         """
+        while len(self._known) > MOST_READY:
+            self._let_go(next(iter(self._known)))
         given = [self._given(sql, values) for sql, values in questions]
         pg = self._db.pgconn
         self._asked, self._whole = len(given), whole and len(given) > 1
@@ -69,7 +72,7 @@ class Ready:
         return [_rows(result) for result in (found[1:-1] if self._whole else found)]
 
     def _given(self, sql: bytes, values: Mapping[str, str | None]) -> tuple[bytes, list[bytes | None]]:
-        name, names = self._known.get(sql) or self._prepared(sql)
+        name, names = self._known[sql] = self._known.pop(sql, None) or self._prepared(sql)  # behind all that were asked longer ago
         return name, [None if (value := values[n]) is None else value.encode() for n in names]
 
     def _prepared(self, sql: bytes) -> tuple[bytes, list[str]]:
@@ -82,11 +85,15 @@ class Ready:
                 names.append(name)
             return b"$%d" % (names.index(name) + 1)
 
-        name = b"accord_%d" % len(self._known)
+        self._made += 1
+        name = b"accord_%d" % self._made
         self._db.pgconn.send_prepare(name, _SLOT.sub(numbered, sql))
         self._result()
-        self._known[sql] = name, names
         return name, names
+
+    def _let_go(self, sql: bytes) -> None:
+        self._db.pgconn.send_query_params(b"DEALLOCATE " + self._known.pop(sql)[0], None)
+        self._result()
 
     def _result(self) -> pq.abc.PGresult:
         found: pq.abc.PGresult = self._db.wait(generators.execute(self._db.pgconn))[-1]
