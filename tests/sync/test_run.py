@@ -22,6 +22,24 @@ def test_rows_of_either_side_arrive_on_the_other_and_a_second_run_writes_nothing
     assert set(second.counts.values()) == {0}
 
 
+def test_a_run_looks_through_no_table_that_every_run_adds_to(two: Any) -> None:
+    """Old flows cost no more than new ones: after a year there are millions of intents, and one is open."""
+    two.sql("a", "INSERT INTO things VALUES ('1', 'one', 1)")
+    two.sync()
+    two.sql("a", "UPDATE things SET name = 'uno'")
+    asked: list[str] = []
+    database = two.store._database._connection
+
+    database.set_trace_callback(asked.append)
+    two.sync()
+    database.set_trace_callback(None)
+
+    questions = [sql for sql in asked if sql.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "WITH"))]
+    plans = {line for sql in questions for *_, line in database.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()}
+    assert any(p.startswith("SEARCH intent ") for p in plans)
+    assert {p for p in plans for table in ("event", "relation", "intent", "segment", "conflict") if p.startswith(f"SCAN {table}")} == set()
+
+
 def test_a_dry_run_names_every_write_and_makes_none(two: Any) -> None:
     """A plan that changes something is no plan."""
     two.sql("a", "INSERT INTO things VALUES ('1', 'one', 1), ('2', 'two', 2)")

@@ -18,7 +18,7 @@ from accord.model.figure import Finding
 from accord.model.flow import RENAMED_FROM_NONE, Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
-from accord.store.kept_as import KEPT, MINE
+from accord.store.kept_as import KEPT, keeps
 from accord.sync.capture.moved import feed_name
 from accord.sync.cycle import Cycle
 from accord.sync.merge.decisions import load_decisions
@@ -37,7 +37,7 @@ def known_as(map: IntegrationMap, flow: Flow, store: Store) -> str:  # noqa: A00
         GuardStopped: nothing is kept under its name, a flow over the same entity and bindings is gone from the map, and the map does not
             say whether they are the same.
     """
-    if store.rows(MINE, flow.name):
+    if keeps(store, flow.name):
         return ""
     gone = sorted({str(name) for (name,) in store.rows(KEPT)} - set(map.flows))
     if flow.renamed_from:
