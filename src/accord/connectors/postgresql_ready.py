@@ -72,7 +72,8 @@ class Ready:
         return [_rows(result) for result in (found[1:-1] if self._whole else found)]
 
     def _given(self, sql: bytes, values: Mapping[str, str | None]) -> tuple[bytes, list[bytes | None]]:
-        name, names = self._known[sql] = self._known.pop(sql, None) or self._prepared(sql)  # behind all that were asked longer ago
+        name, names = self._known.pop(sql) if sql in self._known else self._prepared(sql)
+        self._known[sql] = name, names  # behind all that were asked longer ago
         return name, [None if (value := values[n]) is None else value.encode() for n in names]
 
     def _prepared(self, sql: bytes) -> tuple[bytes, list[str]]:
