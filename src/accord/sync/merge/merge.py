@@ -8,6 +8,7 @@ time has no base to have changed from; it joins by authority and does not overru
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from accord.connectors.types import literal, quote
 from accord.model.figure import Finding
@@ -19,6 +20,7 @@ from accord.sync.merge.sets import holds_set, set_stages, set_value
 from accord.sync.merge.weave import weave, weaves
 
 AGREED = 0  # winner: the golden value stays; the side with index i wins as i + 1
+_BY_TIME = ("latest", "merge")  # authorities under which, of two values, the later one wins
 
 
 def find_active(cycle: Cycle) -> int:
@@ -70,7 +72,11 @@ def merge(cycle: Cycle) -> None:
     """
     _tell_timeless(cycle)
     merged_fields = [f for f in cycle.fields if f not in cycle.keys]
-    stages = [_flags(cycle, merged_fields), _existence(cycle), _changed_winners(cycle, merged_fields), _all_winners(cycle, merged_fields)]
+    by_time = [f for f in merged_fields if authority_of(cycle, f) in _BY_TIME]
+    stages = [_flags(cycle, merged_fields), _existence(cycle)]
+    # Of each row once, and not once for each side that is held against it.
+    stages += [", ".join(f"{_latest(cycle, f, _changed)} AS {quote('t1.' + f)}" for f in by_time), _changed_winners(cycle, merged_fields)]
+    stages += [", ".join(f"{_latest(cycle, f, _newly)} AS {quote('t2.' + f)}" for f in by_time), _all_winners(cycle, merged_fields)]
     joined = [f for f in merged_fields if authority_of(cycle, f) == "merge"]
     if sets := [f for f in joined if holds_set(cycle, f)]:
         stages += [", ".join(parts) for parts in zip(*(set_stages(cycle, f, believed(cycle, f)) for f in sets), strict=True)]
@@ -78,7 +84,7 @@ def merge(cycle: Cycle) -> None:
         stages.append(", ".join(f"{_sum(cycle, f)} AS {quote('sum.' + f)}" for f in counters))
         stages.append(", ".join(f"CASE WHEN {quote('sum.' + f)} IS NULL THEN 0 ELSE 1 END AS {quote('j.' + f)}" for f in counters))
     query = stages[0]
-    for stage in stages[1:]:
+    for stage in filter(None, stages[1:]):
         query = f"SELECT *, {stage} FROM ({query})"
     per_side = [
         f"{n}{s.index}"
@@ -170,14 +176,19 @@ def _newly(side: Side, field: str) -> str:
     return f"({side.new(field)} AND {quote(f'c{side.index}.{field}')} IS NOT NULL)"
 
 
-def _first(sides: list[Side], condition: dict[int, str], by_time: bool) -> str:
-    """The first side, in order, whose condition holds; by time: among those with the latest moment."""
+def _latest(cycle: Cycle, field: str, condition: Callable[[Side, str], str]) -> str:
+    """The latest moment of a side whose condition holds."""
+    moments = (f"CASE WHEN {condition(s, field)} THEN _at_{s.index} END" for s in believed(cycle, field))
+    return f"greatest({', '.join(['CAST(NULL AS TIMESTAMPTZ)', *moments])})"
+
+
+def _first(sides: list[Side], condition: dict[int, str], latest: str = "") -> str:
+    """The first side, in order, whose condition holds; with the column of ``_latest``: among those of that moment."""
     if not sides:
         return f"CAST({AGREED} AS INTEGER)"
     whens = [f"WHEN {condition[s.index]} THEN {s.index + 1}" for s in sides]
-    if by_time:
-        latest = "greatest(NULL, " + ", ".join(f"CASE WHEN {condition[s.index]} THEN _at_{s.index} END" for s in sides) + ")"
-        whens = [f"WHEN {condition[s.index]} AND _at_{s.index} = {latest} THEN {s.index + 1}" for s in sides] + whens
+    if latest:
+        whens = [f"WHEN _at_{s.index} = {latest} AND {condition[s.index]} THEN {s.index + 1}" for s in sides] + whens
     return f"CASE {' '.join(whens)} ELSE {AGREED} END"
 
 
@@ -197,7 +208,7 @@ def _changed_winners(cycle: Cycle, fields: list[str]) -> str:
             # A person decides between everything that moved; a newcomer alone does not question what is agreed.
             moved = " OR ".join([*condition.values(), f"{quote('g.' + f)} IS NULL"])
             condition = {s.index: f"({condition[s.index]} OR ({_newly(s, f)} AND ({moved})))" for s in sides}
-        winner = _first(sides, condition, rule in ("latest", "merge"))
+        winner = _first(sides, condition, quote("t1." + f) if rule in _BY_TIME else "")
         quarrel = "false"
         if rule == "human" and sides:
             first = _pick(sides, f, winner)
@@ -216,14 +227,14 @@ def _all_winners(cycle: Cycle, fields: list[str]) -> str:
         new = {s.index: _newly(s, f) for s in sides}
         w1, x1 = quote("w1." + f), quote("x1." + f)
         agreed = f"(({_pick(sides, f, w1)}) IS NOT NULL OR {w1} <> {AGREED} OR {x1})"
-        first_new = _first(sides, new, rule in ("latest", "merge"))
+        fresh = quote("t2." + f)
+        first_new = _first(sides, new, fresh if rule in _BY_TIME else "")
         joined = f"CASE WHEN {agreed} THEN {w1} ELSE {first_new} END"
         named = next((s for s in sides if s.name == rule), None)
         if named is not None:
             joined = f"CASE WHEN {new[named.index]} THEN {named.index + 1} ELSE {joined} END"
-        elif rule in ("latest", "merge") and sides:
-            fresh = "greatest(NULL, " + ", ".join(f"CASE WHEN {new[s.index]} THEN _at_{s.index} END" for s in sides) + ")"
-            known = "greatest(NULL, " + ", ".join(f"CASE WHEN _in_{s.index} AND {s.based(f)} THEN _at_{s.index} END" for s in sides) + ")"
+        elif rule in _BY_TIME and sides:
+            known = _latest(cycle, f, lambda side, field: f"_in_{side.index} AND {side.based(field)}")
             joined = f"CASE WHEN {agreed} AND {known} IS NOT NULL AND {fresh} > {known} THEN {first_new} ELSE {joined} END"
         elif rule == "human":
             joined = w1
