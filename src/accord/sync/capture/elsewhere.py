@@ -22,7 +22,8 @@ _ALWAYS_ALLOWED_ROWS: Final = 5  # as of the other guards
 _OTHER: Final = Fraction(1, 2)  # of the agreed rows: edits that came with a move are fewer
 _TODO: Final = (
     "If this is another world, such as a test, give it a workspace of its own (--workspace), or a store (--store). "
-    "If the system was moved, bring its rows there first. If all of these are edits, run again with --allow-deletes."
+    "If the system was moved, bring its rows there first, or have one run with direction: write fill it. "
+    "If all of these are edits, run again with --allow-deletes."
 )
 
 
