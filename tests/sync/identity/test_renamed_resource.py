@@ -72,3 +72,23 @@ def test_other_people_under_the_same_numbers_are_new_where_the_map_says_so(known
 
     assert sorted(r[0] for r in known.rows("shop").values()) == ["Ada", "Bob", "Eva"]
     assert sorted(r[0] for r in known.rows("crm").values()) == ["Ada", "Bob", "Eva"]
+
+
+@pytest.mark.parametrize("edited", [3, 7])
+def test_rows_under_keys_of_their_own_are_known_again_at_another_place(people: Callable[..., Any], edited: int) -> None:
+    """A crm that was moved goes on; another crm's rows under the same numbers are not edits of ours."""
+    world = people()
+    for n in range(1, 11):
+        world.sql("crm", "INSERT INTO things VALUES (?, ?, ?, 'Rome')", n, f"n{n}", f"{n}@x.org")
+    world.sync()
+    (world.folder / "crm.db").rename(world.folder / "moved.db")
+    world.sql("moved", f"UPDATE things SET city = 'Oslo' WHERE cid <= {edited}")
+    world.connectors["crm"] = open_connector(System("crm", "sqlite", "moved.db"), base=world.folder)
+
+    if edited == 7:
+        with pytest.raises(GuardStopped, match=r"'crm' is at another place .* of 10 rows agreed with it 7 are not there"):
+            world.sync()
+    else:
+        assert world.sync().counts["updated"] == 3
+
+    assert [r[2] for r in world.rows("shop").values()].count("Oslo") == (0 if edited == 7 else 3)
