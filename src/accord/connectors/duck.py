@@ -20,6 +20,8 @@ from accord.model.errors import TerminalError
 Scanner = Literal["sqlite", "postgres"]
 _numbers = itertools.count(1)
 _ROWS_PER_TASK = 30_720  # DuckDB divides work by groups of rows; with its own 122,880 most tables would keep one core busy
+# Operators that cache put few rows together with others at each join: a copy of every value in them, of whole documents, too.
+_SESSION = "SET TimeZone = 'UTC'; SET enable_caching_operators = false"
 _engine_lock = threading.Lock()
 # By process id, since a forked child must not use its parent's threads, and by number of threads.
 _engine: dict[tuple[int, int], duckdb.DuckDBPyConnection] = {}
@@ -45,7 +47,7 @@ def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.Du
     if memory_limit is not None:
         config["memory_limit"] = memory_limit
     con = duckdb.connect(":memory:", config=config)
-    con.execute("SET TimeZone = 'UTC'")
+    con.execute(_SESSION)
     json_text.register(con)
     json_text.define(con)
     return con
@@ -68,7 +70,7 @@ def borrowed_duck(*, threads: int = 1) -> Iterator[duckdb.DuckDBPyConnection]:
     con = _cursor(threads)
     name = f"borrowed_{next(_numbers)}"
     try:
-        con.execute("SET TimeZone = 'UTC'")
+        con.execute(_SESSION)
         json_text.define(con)
         con.execute(f"ATTACH ':memory:' AS {name} (ROW_GROUP_SIZE {_ROWS_PER_TASK})")
         con.execute(f"USE {name}")

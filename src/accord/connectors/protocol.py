@@ -105,6 +105,9 @@ class Connector(Protocol):
         as the text it is, and a text that is none is marked (``unreadable``). The relation is one consistent state of the resource, even
         while others write.
 
+        A table that is filled for it is temporary and called as the relation up to its number, with ``_raw`` or nothing behind
+        (``scan_7_raw`` for ``scan_7``): it is dropped once its values were taken.
+
         Raises:
             UnknownName: no such resource; the error lists those there are.
             SystemChanged: a consistent read was not possible.

@@ -29,7 +29,7 @@ from accord.sync.capture.drift import judge_drift, unsettled
 from accord.sync.capture.elsewhere import check_elsewhere, note_places
 from accord.sync.capture.extend import extend_targets
 from accord.sync.capture.idle import same_as, seen_now
-from accord.sync.capture.read import capture
+from accord.sync.capture.read import capture, drop_scanned
 from accord.sync.capture.readback import read_back, take_read_back
 from accord.sync.capture.readings import going_on
 from accord.sync.capture.scope import begin_notes, close_logs, find_scope, first_load, read_scope, settle_logs
@@ -205,6 +205,8 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     if not allow_deletes:
         check_elsewhere(cycle)
     ask_again(cycle)
+    for side in cycle.sides:
+        drop_scanned(cycle.con, side)
     resume(cycle)
     identify(cycle)
     initial = {s.name for s in cycle.sides if not (cycle.partial or cycle.rows(s.table("stored_base")))}
@@ -283,6 +285,8 @@ def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, S
         _add(totals, apply_target(cycle, side, batch, note_round=round_ if side in told else 0))
         if side in told:
             note_applied(cycle, side, round_)
+        if side in writing:
+            cycle.sql(f"DROP TABLE {side.table('plan')}")  # with each value, wanted and read; what became of its rows is in done_<i>
     for side in writing:
         cycle.progress(f"{cycle.flow.name}: reading back {side.name}")
         shown[side.name] = read_back(cycle, side)
@@ -291,6 +295,7 @@ def _write(cycle: Cycle, round_: int, totals: dict[str, int], shown: dict[str, S
             totals[effect] -= count
         if is_partial(side):
             refuse_hidden(cycle, side, shown[side.name])
+        drop_scanned(cycle.con, shown[side.name])
     statuses = " UNION ALL ".join(f"SELECT _status FROM {s.table('done')}" for s in cycle.sides)
     totals["refused"] = cycle.count(f"SELECT count(*) FROM ({statuses}) WHERE _status = 'refused'")
     stale = [s for s in writing if cycle.count(f"SELECT count(*) FROM {s.table('done')} WHERE _status = 'stale'")]
@@ -355,12 +360,13 @@ def _finish(
     left = "quarantine0 o ANTI JOIN quarantine n ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key"
     counts["released"] = cycle.count(f"SELECT count(*) FROM {left}") if cycle.rows("quarantine0") else 0
     if active:
+        before = previous.get("captured_at")
+        settle_due(cycle, shown, captured_at, datetime.fromisoformat(str(before)) if before else None, initial)
         for side in cycle.sides:
             next_base(cycle, side, shown.get(side.name))
             settle_versions(cycle, side, shown.get(side.name))
+            cycle.sql(f"DROP TABLE {side.table('want')}")  # here and above: all values once more, in the memory that is needed next
         next_golden(cycle)
-        before = previous.get("captured_at")
-        settle_due(cycle, shown, captured_at, datetime.fromisoformat(str(before)) if before else None, initial)
     note_quarantined(cycle, captured_at)
     state = move_state(cycle, active=active)
     found = cycle.sql("SELECT (SELECT count(*) FROM conflicts_new), count(*), count(*) FILTER (WHERE verified) FROM changes_new")

@@ -11,7 +11,7 @@ from accord.model.types import CanonicalType
 from accord.sync.cycle import Cycle, Side, join_on, names
 from accord.sync.identity.own_key import GIVEN, NEXT, gives_keys
 from accord.sync.mapping.fields import FieldCode, column_writes, raw_name, written_type
-from accord.sync.mapping.itself import holds_itself, lost, read_back
+from accord.sync.mapping.itself import holds_itself, kept_once, lost, read_back
 from accord.sync.mapping.outside import is_partial, outside_rows
 
 _KEYS_ALIKE = frozenset({"integer", "date", "uuid"})  # of which a key's text stays the same when it is held as one
@@ -38,7 +38,7 @@ def plan_target(cycle: Cycle, side: Side) -> None:
         return
     i, keys = side.index, cycle.keys
     written = side.written(keys)
-    columns = column_writes(written)
+    columns, once = column_writes(written), _wanted_once(cycle, side)
     key_codes = [side.codes[k] for k in keys]
     editable = f"(_in_{i} OR (_bad_{i} AND NOT _dup_{i} AND _ba_{i}))"
     # In two steps, because what differs is asked many times, and DuckDB plans each repetition anew.
@@ -58,8 +58,8 @@ def plan_target(cycle: Cycle, side: Side) -> None:
         seen.append(f"({_differs(side, c)}) AS {quote('d:' + c.name)}, m.{quote(c.name)} AS {quote('m:' + c.name)}")
         seen.append(f"{'false' if holds_itself(cycle.entity, side, c) else 'w.' + quote('lost.' + c.name)} AS {quote('l:' + c.name)}")
     for column in columns:
-        raw = quote(raw_name(column))
-        seen.append(f"w.{raw} AS {quote('w:' + column)}, r.{raw} AS {quote('r:' + column)}")
+        raw, wanted = quote(raw_name(column)), quote(once.get(column, raw_name(column)))
+        seen.append(f"w.{wanted} AS {quote('w:' + column)}, r.{raw} AS {quote('r:' + column)}")
         if hidden:
             seen.append(f"h.{raw} AS {quote('h:' + column)}")
     planned = _planned(cycle, written, key_codes, given=gives_keys(side), again=bool(hidden))
@@ -155,6 +155,12 @@ def _differs(side: Side, code: FieldCode) -> str:
     return f"CASE WHEN _in_{i} THEN {accepted} ELSE w.{f} IS DISTINCT FROM b.{f} AND m.{f} IS DISTINCT FROM g.{f}{alone} END"
 
 
+def _wanted_once(cycle: Cycle, side: Side) -> dict[str, str]:
+    """The columns that ``want_<i>`` has only as the field they hold."""
+    written = {c.name for c in side.written(cycle.keys) if holds_itself(cycle.entity, side, c)}
+    return {column: field for column, field in kept_once(cycle.entity, side).items() if field in written}
+
+
 def _make_wants(cycle: Cycle, side: Side) -> None:
     """Each agreed row written to this system's columns and read back from them, without touching the system."""
     i = side.index
@@ -164,6 +170,7 @@ def _make_wants(cycle: Cycle, side: Side) -> None:
     kept = [n for n in needed if n not in native]
     raw = "".join(f", {quote(raw_name(n))} AS {quote('kept.' + n)}" for n in kept)
     told = [c.name for c in codes if c.name not in cycle.keys and not holds_itself(cycle.entity, side, c)]
+    once = _wanted_once(cycle, side)
     stage = ", ".join(
         [
             *(f"{sql} AS {quote(c)}" for c, sql in native.items()),
@@ -173,7 +180,7 @@ def _make_wants(cycle: Cycle, side: Side) -> None:
     )
     shown = ", ".join(
         [
-            *(f"{quote(c)} AS {quote(raw_name(c))}" for c in native),
+            *(f"{quote(c)} AS {quote(raw_name(c))}" for c in native if c not in once),
             *(f"{read_back(c) if c.name in told else quote('back.' + c.name)} AS {quote(c.name)}" for c in codes),
             *(f"{lost(c)} AS {quote('lost.' + c.name)}" for c in codes if c.name in told),
         ]

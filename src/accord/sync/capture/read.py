@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Iterable, Mapping
 
 import duckdb
@@ -16,8 +18,12 @@ from accord.model.types import CanonicalType
 from accord.sync.cycle import Side, names, storage_type
 from accord.sync.identity.own_key import own_key_code
 from accord.sync.mapping.fields import compile_field, expression_columns, mapped_columns, raw_name
+from accord.sync.mapping.itself import kept_once
 from accord.sync.mapping.spelling import as_spelled
 from accord.sync.mapping.unreadable import known_read, where_known, with_unreadable
+
+_SCANNED = re.compile(r"([a-z]+_\d+)(_[a-z]+)?")
+_PLAIN_TYPE = re.compile(r"[A-Z0-9 ]+(\(\d+(, ?\d+)?\))?")  # that a table can be declared with
 
 
 def capture(
@@ -56,7 +62,7 @@ def capture(
         relation = _by_key(con, side, native, versions)
     elif not relation:
         relation = open_side(con, entity, side, may_create=may_create)
-    scanned = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+    described = scanned = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
     side.broken = BROKEN in scanned
     unread, scanned = flagged(scanned), {c: t for c, t in scanned.items() if not is_flag(c)}
     side.columns, side.relation = scanned, relation
@@ -87,15 +93,39 @@ def capture(
     if among:
         rows = f"SELECT * FROM ({rows}) SEMI JOIN {among} USING ({names(entity.key)})"
     try:
-        found = con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS {rows}").fetchone()
+        side.rows = _make(con, entity, side, described, rows)
     except (duckdb.BinderException, duckdb.ConversionException, duckdb.OutOfRangeException) as error:
         if not side.binding.where:
             raise
         what = f"binding '{side.name}', where: {side.binding.where!r} cannot be told of its rows: {str(error).splitlines()[0].rstrip('.!')}"
         expected = "Expected a condition that holds or not for whatever its columns may show, such as try_cast(size AS INTEGER) > 1."
         raise MapError(f"{what}.", place=side.binding.place, expected=expected) from error
-    side.rows = int(found[0]) if found else 0
     side.token = token if token == change_token(side.connector, side.binding.resource) else None
+
+
+def _make(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, types: Mapping[str, str], rows: str) -> int:
+    """Make ``cap_<index>`` of SQL of its rows and say how many they are. A column that a field shows as it is, is kept once."""
+    cap, once = side.table("cap"), {raw_name(column): field for column, field in kept_once(entity, side).items()}
+    spelled = {c.lower(): t for c, t in types.items()}
+    columns = {n: storage_type(entity, n) for n in entity.fields} | {raw_name(c): spelled[c.lower()] for c in _kept(side)}
+    side.once = frozenset(once) if all(map(_PLAIN_TYPE.fullmatch, columns.values())) else frozenset()
+    if side.once:
+        told = (f"{quote(c)} {t}{f' AS ({quote(once[c])})' if c in once else ''}" for c, t in columns.items())
+        con.execute(f"CREATE OR REPLACE TABLE {cap} ({', '.join(told)})")
+        stored = names(c for c in columns if c not in once)
+        found = con.execute(f"INSERT INTO {cap} ({stored}) SELECT {stored} FROM ({rows})").fetchone()
+    else:
+        found = con.execute(f"CREATE OR REPLACE TABLE {cap} AS {rows}").fetchone()
+    return int(found[0]) if found else 0
+
+
+def drop_scanned(con: duckdb.DuckDBPyConnection, side: Side) -> None:
+    """Let the table go that a scan of the side filled, now that ``cap_<index>`` has its values, too; it cannot be asked any more."""
+    name = _SCANNED.fullmatch(side.relation)
+    for table in (name[1], f"{name[1]}_raw") if name else ():
+        with contextlib.suppress(duckdb.CatalogException):  # it is a view
+            con.execute(f"DROP TABLE IF EXISTS temp.{table}")
+    side.relation = ""
 
 
 def lost_column(side: Side, column: str, mapping: FieldMapping, todo: str, *, state: str = "is gone", hint: str = "") -> GuardStopped:
@@ -122,11 +152,22 @@ def captured_rows(entity: Entity, side: Side) -> str:
     Raises:
         GuardStopped: the cursor column is gone, or one that the condition asks for.
     """
-    scanned, unread = side.columns, side.unreadable
+    unread = side.unreadable
     canonical = [
         f"CAST({known_read(side.codes[n], unread) if n in side.codes else 'NULL'} AS {storage_type(entity, n)}) AS {quote(n)}"
         for n in entity.fields
     ]
+    kept = _kept(side)
+    where = f"WHERE {where_known(side.binding.where, unread)}" if side.binding.where else ""
+    if side.broken:
+        where += f" OR {BROKEN} IS NOT NULL" if where else ""
+    raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
+    return f"SELECT {', '.join(canonical + raw)} FROM {side.relation} {where}"
+
+
+def _kept(side: Side) -> dict[str, None]:
+    """The system's own columns that a capture keeps."""
+    scanned, unread = side.columns, side.unreadable
     kept = dict.fromkeys(c for code in side.codes.values() for c in (*code.needs, code.column) if c and present(c, scanned))
     if side.binding.cursor:
         if not present(side.binding.cursor, scanned):
@@ -146,12 +187,9 @@ def captured_rows(entity: Entity, side: Side) -> str:
             raise GuardStopped(
                 "schema drift", f"{what}; {why}", f"{alternatives(asked, scanned)} Correct the map, or bring the column back."
             )
-    where = f"WHERE {where_known(side.binding.where, unread)}" if side.binding.where else ""
     if side.broken:
         kept |= dict.fromkeys((BROKEN, WHY_BROKEN))
-        where += f" OR {BROKEN} IS NOT NULL" if where else ""
-    raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
-    return f"SELECT {', '.join(canonical + raw)} FROM {side.relation} {where}"
+    return kept
 
 
 def open_side(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, may_create: bool) -> str:

@@ -26,6 +26,17 @@ def holds_itself(entity: Entity, side: Side, code: FieldCode) -> bool:
     return _kind(side, code) == ("JSON" if _is_json(entity, code) else zoned(storage_type(entity, code.name)))
 
 
+def kept_once(entity: Entity, side: Side) -> dict[str, str]:
+    """Columns of texts and bytes that a field shows as they are, so that a table holds both by holding the field: column → field."""
+    found: dict[str, str] = {}
+    for name, code in side.codes.items():
+        column, kind = quote(code.column), side.columns.get(code.column, "")
+        large = kind in ("VARCHAR", "BLOB") and kind == storage_type(entity, name) and name not in entity.key
+        if large and code.read in (column, f"CAST({column} AS {kind})") and code.column not in side.unreadable:
+            found.setdefault(code.column, name)
+    return found
+
+
 def keeps_itself(entity: Entity, side: Side, code: FieldCode) -> bool:
     """Whether the column shows a canonical value that is written to it as it is; others in it may need to be read.
 
