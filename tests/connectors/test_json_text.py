@@ -17,6 +17,7 @@ _SCALARS = (
     st.none()
     | st.booleans()
     | st.integers(-(10**20), 10**20)
+    | st.integers(-(10**40), 10**40)
     | st.decimals(allow_nan=False, allow_infinity=False, places=5, min_value=-(10**11), max_value=10**11).map(float)
     | st.floats(allow_nan=False, allow_infinity=False)
     | _TEXTS
@@ -70,6 +71,9 @@ def test_the_text_holds_the_value_of_the_document(document: object) -> None:
         ('{"a": -0, "b": 0.00}', '{"a":0,"b":0}'),
         ('{"a": 12345678901234567890.1}', '{"a":12345678901234567890.1}'),
         ('{"a": 0.0001, "b": 100000.25}', '{"a":0.0001,"b":100000.25}'),
+        ("[1e400, 12345678901234567890123456789012345.5]", f"[1{'0' * 400},12345678901234567890123456789012345.5]"),
+        (f"[1{'0' * 400}]", f"[1{'0' * 400}]"),
+        ('{"a": 1e99999999999999999999}', None),
         (" { } ", "{}"),
         ('{"a": 1,}', None),
         ("nonsense", None),

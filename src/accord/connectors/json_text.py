@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+import sys
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 import duckdb
@@ -19,6 +20,8 @@ _NUMBER = r"(?:0|-?[1-9][0-9]{0,17}|-?(?:0|[1-9][0-9]{0,8})\.[0-9]{0,3}[1-9])"
 _VALUE = f"(?:{_TEXT}|{_NUMBER}|true|false|null)"
 _MEMBER = f"{_SPACE}{_TEXT}{_SPACE}:{_SPACE}{_VALUE}{_SPACE}"
 _FLAT = f"{_SPACE}\\{{(?:{_MEMBER}(?:,{_MEMBER})*|{_SPACE})\\}}{_SPACE}"
+_PLAIN = sys.int_info.default_max_str_digits  # digits up to which the quick way below writes a whole number out
+_EXACT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])  # Python's own rounds to 28 digits
 _AFTER_ALL = "chr(255)"
 _MACRO = f"""
     CREATE OR REPLACE TEMP MACRO canonical_json(document) AS
@@ -59,7 +62,7 @@ def canonical_json(text: str | None) -> str | None:
         pass  # a fraction, a number of thousands of digits, or no JSON at all
     try:
         return _dump(json.loads(text, parse_float=Decimal, parse_int=Decimal))
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, InvalidOperation):  # the last: an exponent of more than 18 digits
         return None
 
 
@@ -80,7 +83,8 @@ def _dump(value: Any) -> str:
     if isinstance(value, Decimal):
         if not value:
             return "0"
-        return f"{value.normalize():f}" if abs(value.adjusted()) < 400 else str(value.normalize())
+        value = value.normalize(_EXACT)
+        return f"{value:f}" if abs(value.adjusted()) < _PLAIN else str(value)
     if isinstance(value, dict):
         return "{" + ",".join(f"{json.dumps(k)}:{_dump(value[k])}" for k in sorted(value)) + "}"
     if isinstance(value, list):
