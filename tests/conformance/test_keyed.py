@@ -94,13 +94,15 @@ def test_a_key_may_be_of_any_type(keyed: Any, duck: duckdb.DuckDBPyConnection, t
     fill(
         keyed,
         duck,
-        {"k": kind, "v": CanonicalType("text")},
-        ["k"],
-        f"SELECT CAST(k AS {duckdb_type(kind)}) AS k, 'v' AS v FROM (SELECT unnest([{', '.join(map(literal, values))}]) AS k)",
+        {"k0": kind, "v": CanonicalType("text")},  # a column may be called like one of ours
+        ["k0"],
+        f"SELECT CAST(k AS {duckdb_type(kind)}) AS k0, 'v' AS v FROM (SELECT unnest([{', '.join(map(literal, values))}]) AS k)",
     )
-    duck.execute(f"CREATE TABLE keys AS SELECT k FROM {keyed.connector.scan(duck, 'r')} ORDER BY k LIMIT {len(values) - 1}")
+    duck.execute(f"CREATE TABLE keys AS SELECT k0 FROM {keyed.connector.scan(duck, 'r')} ORDER BY k0 LIMIT {len(values) - 1}")
 
-    assert difference(duck, keyed, ["k"]) == (len(values) - 1, 0)
+    assert difference(duck, keyed, ["k0"]) == (len(values) - 1, 0)
+    found = keyed.connector.scan_keys(duck, "r", "keys")
+    assert duck.execute(f"SELECT count(*) FROM {found} SEMI JOIN (FROM keys LIMIT 1) USING (k0)").fetchone() == (1,)  # as a run reads it
 
 
 def test_odd_absent_and_null_keys_choose_the_rows_they_equal_and_no_other(keyed: Any, duck: duckdb.DuckDBPyConnection) -> None:

@@ -18,6 +18,7 @@ from accord.connectors.keys import Keys
 from accord.connectors.postgresql_types import PgColumn, columns_with, told_apart
 from accord.connectors.text_values import readable_types
 from accord.connectors.types import duckdb_type, literal, quote
+from accord.model.types import CanonicalType
 
 FEW: Final = 1_000
 """Up to so many keys an answer through Python is faster than opening the scanner."""
@@ -30,7 +31,6 @@ _ARROW: Final = {
     "double": pa.float64(),
     "boolean": pa.bool_(),
     "date": pa.date32(),
-    "uuid": pa.uuid(),
     "binary": pa.binary(),
 }
 
@@ -143,7 +143,9 @@ def _relation(
         none += [f"NULL::UBIGINT AS {VERSION}"] if versions is not None else []
         con.execute(f"CREATE TEMP VIEW {raw} AS SELECT {', '.join(none)} WHERE false")
         return raw
-    arrays, unsure = {}, {}
+    arrays: dict[str, pa.Array] = {}
+    unsure: dict[str, CanonicalType] = {}
+    texts: dict[str, str] = {}  # and the DuckDB type each of them is read as
     for column, found in zip(columns, zip(*rows, strict=True), strict=True):
         kind = column.type
         try:
@@ -156,7 +158,9 @@ def _relation(
             elif kind.name == "timestamp":
                 arrays[column.name] = pa.array(found, pa.timestamp("us", "UTC" if column.base == "timestamptz" else None))
             elif kind.name == "uuid":
-                arrays[column.name] = pa.array([None if v is None else v.bytes for v in found], pa.uuid())
+                # Not as pa.uuid(): DuckDB cannot hand a join's filter to such a column, and says so by ending the query.
+                arrays[column.name] = pa.array([None if v is None else str(v) for v in found], pa.string())
+                texts[column.name] = "UUID"
             else:
                 arrays[column.name] = pa.array(found, _ARROW.get(kind.name, pa.string()))
         except (pa.ArrowInvalid, InvalidOperation):
@@ -165,10 +169,10 @@ def _relation(
     if versions is not None:
         arrays[VERSION] = pa.array(versions, pa.uint64())
     con.register(raw, pa.table(arrays))
-    if not unsure:
+    if not (unsure or texts):
         return raw
-    readable = readable_types(con, raw, unsure)
-    selected = [f"CAST({quote(n)} AS {readable[n]}) AS {quote(n)}" if n in unsure else quote(n) for n in arrays]
+    texts |= readable_types(con, raw, unsure)
+    selected = [f"CAST({quote(n)} AS {texts[n]}) AS {quote(n)}" if n in texts else quote(n) for n in arrays]
     con.execute(f"CREATE TEMP VIEW {raw}_view AS SELECT {', '.join(selected)} FROM {raw}")
     return f"{raw}_view"
 

@@ -43,9 +43,9 @@ def read_keys(
     try:
         # The same declared types convert a text as the column itself would have.
         db.executemany(f"INSERT INTO temp.accord_keys VALUES ({', '.join('?' * len(keys.names))})", keys.few or ())
-        on = " AND ".join(f"t.{quote(n)} = k{i} AND t.{quote(n)} = k{i} COLLATE BINARY" for i, n in enumerate(keys.names))
+        on = " AND ".join(f"t.{quote(n)} = k.k{i} AND t.{quote(n)} = k.k{i} COLLATE BINARY" for i, n in enumerate(keys.names))
         selected = ", ".join(as_text(f"t.{quote(n)}", "TEXT" if rowid else kind) for n, kind, rowid in columns)
-        query = f"SELECT {selected} FROM (SELECT DISTINCT * FROM temp.accord_keys) CROSS JOIN main.{quote(table)} t ON {on}"
+        query = f"SELECT {selected} FROM (SELECT DISTINCT * FROM temp.accord_keys) k CROSS JOIN main.{quote(table)} t ON {on}"
         rows = db.execute(query).fetchall()
     finally:
         db.execute("DROP TABLE temp.accord_keys")
