@@ -254,9 +254,11 @@ def test_views_are_read_broken_ones_are_left_out_and_none_is_written_in_part(wor
 def test_rights_are_said_as_the_server_has_them(world: World, mysql_server: Any) -> None:
     """Tried by explaining, which writes nothing; roles and patterns are the server's affair."""
     world.run("CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE u (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    world.run("CREATE TABLE v (a int, b int, PRIMARY KEY (a, b))", "CREATE TABLE w (a int, b int, PRIMARY KEY (a, b))")
     name = f"u_{world.database}"
     world.run(f"CREATE USER {name}", f"GRANT SELECT, INSERT ON {world.database}.t TO {name}")
-    world.run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {world.database}.u TO {name}")
+    world.run(*(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {world.database}.{table} TO {name}" for table in "uv"))
+    world.run(f"GRANT SELECT, UPDATE, DELETE ON {world.database}.w TO {name}")
     connector: Any = open_connector(System("erp", "mysql", mysql_server.url(world.database, name)), base=Path())
 
     found = {r.name: (r.readable, r.writable, r.row_count) for r in connector.describe().resources}
@@ -265,7 +267,7 @@ def test_rights_are_said_as_the_server_has_them(world: World, mysql_server: Any)
     connector.close()
     world.run(f"DROP USER {name}")
 
-    assert found == {"t": (True, False, 1), "u": (True, True, 0)}
+    assert found == {"t": (True, False, 1), "u": (True, True, 0), "v": (True, True, 0), "w": (True, False, 0)}
 
 
 def test_a_row_that_somebody_holds_is_tried_again_and_not_waited_for_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
