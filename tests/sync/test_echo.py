@@ -47,6 +47,20 @@ def test_what_a_system_makes_of_our_writes_is_not_written_back_and_forth(normali
     assert normalising.rows("a")["1"] == (" Ann ", 1.25)
 
 
+def test_a_number_next_to_the_largest_may_be_cut_by_a_system(make_world: Any) -> None:
+    """Rounded up it is none of its type any more, which must not end the run that asks whether it was rounded."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, v TEXT)"
+    world = make_world({"a": table, "b": table}, [Field("id", required=True), Field("v", "number(38,9)")])
+    most = "9" * 29
+    world.sql("b", f"CREATE TRIGGER cut AFTER INSERT ON things BEGIN UPDATE things SET v = '{most}' WHERE id = NEW.id; END")
+    world.sql("a", f"INSERT INTO things VALUES ('1', '{most}.999999999')")
+
+    results = [world.sync(), world.sync()]
+
+    assert [writes(r) for r in results] == [1, 0]
+    assert world.rows("a") == {"1": (f"{most}.999999999",)}
+
+
 def test_an_edit_in_the_normalising_system_is_still_an_edit(normalising: Any) -> None:
     """Suppressing echoes must not make a system deaf."""
     normalising.sync()

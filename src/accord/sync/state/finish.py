@@ -122,7 +122,8 @@ def coarser(entity: Entity, field: str, wanted: str, shown: str) -> str:
         return f"({cut} OR {rounded} OR {off} < 1000)"
     if kind == "DOUBLE" or kind.startswith("DECIMAL"):
         near = f"abs(CAST({shown} AS DOUBLE) - CAST({wanted} AS DOUBLE)) <= 1e-9 * abs(CAST({wanted} AS DOUBLE))"
-        rounded = " OR ".join(f"{shown} = round({wanted}, {digits})" for digits in (0, 1, 2, 3))
+        # What a number next to the largest of its type is rounded to may be none of that type.
+        rounded = " OR ".join(f"TRY({shown} = round({wanted}, {digits}))" for digits in (0, 1, 2, 3))
         single = f" OR TRY_CAST({shown} AS FLOAT) = TRY_CAST({wanted} AS FLOAT)" if kind == "DOUBLE" else ""
         return f"({near} OR {shown} = trunc({wanted}) OR {rounded}{single})"
     if kind == "BIGINT":  # beyond 2^53 a system that holds every number as a double keeps the nearest one it has
