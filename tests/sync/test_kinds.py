@@ -202,6 +202,8 @@ CHANGING: dict[str, tuple[Any, ...]] = {
     "text": ("plain", "007", "=1+1", None),
     "integer": (0, 9007199254740993, None, 5),
     "number(12,2)": ("0.10", "9999999999.99", "-1.00", None),
+    "number(38,9)": ("99999999999999999999999999999.999999999", "0.000000001", None, "-99999999999999999999999999999.5"),
+    "number(38,38)": ("0.5", "-0.125", None, "0.00000000000000000000000000000000000001"),
     "double": (0.1, None, 1e300, 1 / 3),
     "boolean": (1, 0, None, 1),
     "date": ("2024-02-29", None, "1899-12-31", "2026-01-01"),
@@ -242,3 +244,7 @@ def test_a_value_of_any_type_can_be_changed_again_and_again(tmp_path: Path, kind
             proof = reconcile(map_, "things", connectors, store, run="end", now=NOW)
 
     assert proof.agrees, proof.differences.to_pylist()
+    if kind == "jsonl":
+        shown = json.loads((tmp_path / "there.jsonl" / "things.jsonl").read_text())
+        numbers = [column for column, type_ in columns.items() if type_.startswith(("integer", "number", "double"))]
+        assert not [shown[column] for column in numbers if isinstance(shown[column], str)]

@@ -11,7 +11,7 @@ import pyarrow as pa
 from accord.connectors.protocol import OLD, OP, ApplyResult, ChangeBatch
 from accord.connectors.text_values import same_value
 from accord.connectors.timestamp_style import TimestampStyle
-from accord.connectors.types import quote
+from accord.connectors.types import as_varchar, quote
 from accord.model.types import CanonicalType
 
 ROW = "_accord_row"
@@ -70,7 +70,7 @@ def as_text(value: str, kind: str) -> str:
         return TimestampStyle().sql(f"({value} AT TIME ZONE 'UTC')")
     if kind.startswith("TIMESTAMP"):
         return TimestampStyle(zone="").sql(f"CAST({value} AS TIMESTAMP)")
-    return f"CAST({value} AS VARCHAR)"
+    return as_varchar(value, kind)
 
 
 def type_of(kind: str) -> CanonicalType:

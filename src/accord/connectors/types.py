@@ -7,6 +7,7 @@ from pathlib import Path
 
 from accord.model.types import CanonicalType
 
+_FRACTION = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _PLAIN = {
     "text": "VARCHAR",
     "integer": "BIGINT",
@@ -35,6 +36,16 @@ def quote(name: str) -> str:
 def literal(text: str) -> str:
     """A text as an SQL literal, where a bound parameter is not possible (DDL, ATTACH)."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def as_varchar(value: str, kind: str) -> str:
+    """SQL for a value of the DuckDB type ``kind`` as text; decimals without room for a digit before the point get their nought.
+
+    DuckDB writes ``.5`` for them, which is no number of JSON.
+    """
+    text = f"CAST({value} AS VARCHAR)"
+    found = _FRACTION.fullmatch(kind)
+    return f"regexp_replace({text}, '^(-?)[.]', '\\10.')" if found and found[1] == found[2] else text
 
 
 def path_literal(path: Path) -> str:

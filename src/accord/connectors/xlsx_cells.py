@@ -73,6 +73,8 @@ def _number(value: str, type_: CanonicalType) -> float | int | None:
         return None
     if type_.name != "double" and (not _NUMBER.fullmatch(value) or len(re.sub(r"[-.]", "", value).strip("0")) > _DIGITS):
         return None
+    if type_.name == "number" and type_.scale == type_.precision and "e" in repr(number):
+        return None  # DuckDB reads no exponent where no digit stands before the point
     return int(number) if number.is_integer() and abs(number) < _WHOLE else number
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from accord.connectors.timestamp_style import uncommon
-from accord.connectors.types import duckdb_type, literal, quote
+from accord.connectors.types import as_varchar, duckdb_type, literal, quote
 from accord.model.entity import Field
 from accord.model.flow import Binding, FieldMapping, Join, Split
 from accord.model.types import CanonicalType
@@ -347,6 +347,8 @@ def _write(value: str, raw: str, type_: CanonicalType, mapping: FieldMapping, fi
             )
             if raw == "VARCHAR" and exact:
                 value = f"regexp_replace(CAST({value} AS VARCHAR), '\\.?0+$', '')"  # 5.00 h are 300 min, not 300.0000000000
+        elif raw == "VARCHAR":
+            return as_varchar(value, duckdb_type(type_))
     return f"TRY_CAST({value} AS {raw})"
 
 
