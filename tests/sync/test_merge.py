@@ -121,7 +121,8 @@ def test_a_number_that_only_grows_is_no_time_of_change(make_world: Any) -> None:
     dated = {"fields": {n: FieldMapping(n) for n in ("id", "name", "updated_at")}, "cursor": "size"}
     table = TABLE.replace("size INTEGER", "size INTEGER, updated_at TEXT")
     fields = [*FIELDS[:2], Field("updated_at", "timestamp")]
-    world = make_world(dict.fromkeys("ab", table), fields, {"a": mapped, "b": dated}, authority={"name": "latest"})
+    bindings = {"a": mapped, "b": dated, "c": mapped | {"cursor": ""}}
+    world = make_world(dict.fromkeys("abc", table), fields, bindings, authority={"name": "latest"})
     world.sql("a", "INSERT INTO things VALUES ('1', 'old', 1, NULL)")
     world.sync()
     world.sql("a", "UPDATE things SET name = 'a', size = 9")
@@ -130,7 +131,10 @@ def test_a_number_that_only_grows_is_no_time_of_change(make_world: Any) -> None:
     result = world.sync()
 
     assert (world.rows("a")["1"][0], world.rows("b")["1"][0]) == ("b", "b")
-    assert [f.subject for f in result.findings if f.kind == "no_time"] == ["a/things"]
+    told = {f.subject: f.sentence for f in result.findings if f.kind == "no_time"}
+    assert list(told) == ["a/things", "c/things"]
+    assert "the cursor 'size' of a/things is a number" in told["a/things"]
+    assert "neither a cursor nor updated_at says when a row of c/things changed" in told["c/things"]
 
 
 def test_a_counter_under_merge_adds_what_each_side_added(make_world: Any) -> None:

@@ -142,7 +142,7 @@ def _said(side: Side, alias: str) -> str:
 
 
 def _tell_timeless(cycle: Cycle) -> None:
-    """Say which systems cannot win by ``latest``: the map gives them a cursor, and it is no time."""
+    """Say which systems cannot win by ``latest``: the map gives them a cursor that is no time, or nothing at all."""
     asked = [f for f in cycle.fields if f not in cycle.keys and authority_of(cycle, f) == "latest"]
     for side in cycle.sides:
         subject = f"{side.binding.holder}/{side.binding.resource}"
@@ -150,6 +150,8 @@ def _tell_timeless(cycle: Cycle) -> None:
         if known or _said(side, "c") or not any(f in side.codes and side.codes[f].readable for f in asked):
             continue
         what = f"flow '{cycle.flow.name}': the cursor '{side.binding.cursor}' of {subject} is a number and no time of change"
+        if not side.binding.cursor:  # of a flow made in code: a map that says so is refused
+            what = f"flow '{cycle.flow.name}': neither a cursor nor updated_at says when a row of {subject} changed"
         todo = "so by authority: latest every edit with a time wins over its edits. Name a column with a time, or map updated_at."
         cycle.findings.append(Finding("no_time", subject, f"{what}, {todo}", "warning"))
 
