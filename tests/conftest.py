@@ -274,3 +274,15 @@ def token_game() -> Any:
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def native_systems() -> Any:
+    """How the programs of each kind of system use it, without our code: ``tests/native_systems.py``."""
+    spec = importlib.util.spec_from_file_location("accord_native_systems", ROOT / "tests" / "native_systems.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
