@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +43,30 @@ def test_times_are_utc_and_nothing_is_fetched_by_itself() -> None:
     found = con.execute("SELECT current_setting('TimeZone'), current_setting('autoinstall_known_extensions')").fetchone()
 
     assert found == ("UTC", False)
+
+
+def test_what_does_not_fit_into_memory_is_put_aside_where_nobody_else_can_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files themselves everybody could read, and they hold the values of all systems."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    con = open_duck(memory_limit="30MB")
+
+    con.execute("CREATE TABLE many AS SELECT i, repeat('x', 1000) || i AS text FROM range(50000) r(i)")
+
+    (own,) = tmp_path.iterdir()
+    assert own.stat().st_mode & 0o077 == 0
+    assert [folder.name.startswith(f"{os.getpid()}-") for folder in own.iterdir()] == [True]
+    con.close()
+    assert list(own.iterdir()) == []
+
+
+def test_tables_take_half_of_the_memory_there_is() -> None:
+    """Values on their way to and from a system are beside them, and a process that takes more than there is gets killed."""
+    limits = []
+    for con in (open_duck(), duckdb.connect()):
+        number, unit = con.execute("SELECT current_setting('memory_limit')").fetchone()[0].split()
+        limits.append(float(number) * {"MiB": 1, "GiB": 1024, "TiB": 1 << 20}[unit])
+
+    assert limits[0] == pytest.approx(limits[1] * 0.625, rel=0.02)
 
 
 @given(JSON)

@@ -1,4 +1,4 @@
-"""What a run takes of memory where values are large."""
+"""What a run takes of memory where values are large, and what it says where there is too little."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from accord.connectors import duck
+from accord.model.errors import MemoryShort
 
 ROWS, SIZE = 20, 200_000  # 4 MB
 
@@ -35,4 +36,17 @@ def test_large_values_are_held_a_dozen_times_at_most(two: Any, monkeypatch: pyte
     result = two.sync()
 
     assert (result.status, result.counts["inserted"]) == ("done", ROWS)
+    assert two.rows("b") == two.rows("a")
+
+
+def test_too_little_memory_is_said_with_what_to_do_and_the_next_run_goes_on(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a defect of the program nor a system that could not be reached, whichever step it is that needs too much."""
+    _write(two)
+    for limit in ("12MB", "40MB"):
+        with monkeypatch.context() as little:
+            _engine(little, limit)
+            with pytest.raises(MemoryShort, match=r"MiB that Accord may take.*Give it more, or work on less"):
+                two.sync()
+
+    assert two.sync().counts["inserted"] == ROWS
     assert two.rows("b") == two.rows("a")

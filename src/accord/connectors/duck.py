@@ -6,6 +6,9 @@ import contextlib
 import importlib.util
 import itertools
 import os
+import secrets
+import stat
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +18,7 @@ import duckdb
 
 from accord.connectors import json_text
 from accord.connectors.types import literal
-from accord.model.errors import TerminalError
+from accord.model.errors import AccordError, MemoryShort, TerminalError
 
 Scanner = Literal["sqlite", "postgres"]
 _numbers = itertools.count(1)
@@ -35,7 +38,8 @@ def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.Du
 
     Args:
         threads: most threads one query may use.
-        memory_limit: such as ``"1GB"``; DuckDB's own default when absent.
+        memory_limit: such as ``"1GB"``; half of what the machine, or the container, has when absent. What tables take beyond that goes
+            to the folder for temporary files; what one query needs at once does not, nor do values on their way to and from a system.
     """
     config: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false", "threads": threads}
     # What stands at two places is worked out before both, and so also before a TRY around it, where it fails for all rows.
@@ -44,9 +48,10 @@ def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.Du
     # It keeps every file it ever read until most of the machine's memory is full, so that a process grows with each run it makes; what is
     # read again is in the operating system's cache.
     config["enable_external_file_cache"] = "false"
-    if memory_limit is not None:
-        config["memory_limit"] = memory_limit
+    if folder := _private_folder():
+        config["temp_directory"] = str(folder / f"{os.getpid()}-{secrets.token_hex(4)}")  # made once it is needed
     con = duckdb.connect(":memory:", config=config)
+    con.execute(f"SET memory_limit = {literal(memory_limit or _half(_limit(con)))}")
     con.execute(_SESSION)
     json_text.register(con)
     json_text.define(con)
@@ -66,6 +71,9 @@ def borrowed_duck(*, threads: int = 1) -> Iterator[duckdb.DuckDBPyConnection]:
 
     Args:
         threads: most threads one query may use; borrowers of each number share an engine of their own.
+
+    Raises:
+        MemoryShort: what was done with the connection needs more memory than the engine may take.
     """
     con = _cursor(threads)
     name = f"borrowed_{next(_numbers)}"
@@ -75,11 +83,52 @@ def borrowed_duck(*, threads: int = 1) -> Iterator[duckdb.DuckDBPyConnection]:
         con.execute(f"ATTACH ':memory:' AS {name} (ROW_GROUP_SIZE {_ROWS_PER_TASK})")
         con.execute(f"USE {name}")
         yield con
+    except (AccordError, duckdb.OutOfMemoryException) as error:
+        if short := memory_short(error):
+            raise short from error
+        raise
     finally:
         with contextlib.suppress(duckdb.Error):  # an engine that failed is replaced by the next borrower
             con.execute("USE memory")
             con.execute(f"DETACH {name}")
         con.close()
+
+
+def memory_short(error: BaseException) -> MemoryShort | None:
+    """The error to raise in place of one that comes of too little memory, whatever was made of it on the way; ``None`` for any other."""
+    met: BaseException | None = error
+    while met is not None and not isinstance(met, duckdb.OutOfMemoryException | MemoryShort):
+        met = met.__cause__ or met.__context__
+    if met is None or (met is error and isinstance(met, MemoryShort)):
+        return None
+    if isinstance(met, MemoryShort):
+        return met
+    engine = next((e for (pid, _), e in _engine.items() if pid == os.getpid()), None)
+    return MemoryShort(_limit(engine) if engine else "memory", str(met).splitlines()[0].rstrip("."))
+
+
+def _limit(con: duckdb.DuckDBPyConnection) -> str:
+    return str((con.execute("SELECT current_setting('memory_limit')").fetchone() or ("",))[0])
+
+
+def _half(limit: str) -> str:
+    """Of the memory there is, where a limit is DuckDB's own of four fifths."""
+    number, unit = limit.split()
+    return f"{float(number) / 0.8 / 2:.2f} {unit}"
+
+
+def _private_folder() -> Path | None:
+    """A folder of this user alone, since DuckDB lets everybody read what it puts aside; ``None`` where nothing can be put aside."""
+    try:
+        if not hasattr(os, "getuid"):
+            return Path(tempfile.gettempdir())  # on Windows it is the user's own
+        folder = Path(tempfile.gettempdir()) / f"accord-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        held = folder.lstat()
+        own = stat.S_ISDIR(held.st_mode) and held.st_uid == os.getuid() and not held.st_mode & 0o077
+        return folder if own else Path(tempfile.mkdtemp(prefix="accord-"))
+    except OSError:  # a system of files that can only be read
+        return None
 
 
 def _cursor(threads: int) -> duckdb.DuckDBPyConnection:

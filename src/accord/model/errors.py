@@ -15,6 +15,7 @@ AccordError
     ├── GuardStopped        a guard (mass delete, drift) refused to go on
     ├── PlanOutdated        what would be written is no longer what the plan says
     ├── StorageFull         the disk took no more; the state before stands
+    ├── MemoryShort         what is worked on at once needs more memory than there is for it
     └── LogTampered         the event log does not verify
 
 Each keeps its values as attributes, survives pickling, and makes its message itself:
@@ -190,6 +191,18 @@ class StorageFull(TerminalError):
         super().__init__(
             f"no space left while writing {where} ({detail}). Free some space and run again.",
             left="the state before this step stands; no half-written file was kept",
+        )
+
+
+class MemoryShort(TerminalError):
+    """What is worked on at once needs more memory than Accord takes."""
+
+    def __init__(self, limit: str, detail: str) -> None:
+        self.limit, self.detail = limit, detail
+        super().__init__(
+            f"more memory is needed than the {limit} that Accord may take, half of what the machine or container has ({detail}). "
+            "Give it more, or work on less at once: leave fields of large values out of the map, or divide the rows among flows by where.",
+            left="what was written stands, and the next run takes it up",
         )
 
 

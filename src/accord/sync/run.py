@@ -8,7 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from accord.connectors.duck import borrowed_duck
+import duckdb
+
+from accord.connectors.duck import borrowed_duck, memory_short
 from accord.connectors.protocol import ApplyResult, Connector
 from accord.connectors.types import literal
 from accord.model.errors import AccordError, UnknownName, UsageError
@@ -103,6 +105,7 @@ def run_flow(
         GuardStopped: a mass delete, a vanished column, a system at a place with other rows, or a flow that seems to be renamed;
             nothing of it was written.
         SystemUnreachable, SystemChanged, DataRefused, StorageFull: from a connector; what was written so far is taken up by the next run.
+        MemoryShort: the values of the flow need more memory than there is for them; the same holds of what was written.
     """
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
         try:
@@ -112,8 +115,8 @@ def run_flow(
                 fold_live(cycle)
             with going_on(cycle, keep=not dry_run):
                 result = _run(cycle, limit or Limit(), dry_run=dry_run, allow_deletes=allow_deletes, whole=whole, listen=listen)
-        except AccordError as met:
-            error = as_vanished(cycle, met)
+        except (AccordError, duckdb.OutOfMemoryException) as met:
+            error = memory_short(met) or (as_vanished(cycle, met) if isinstance(met, AccordError) else met)
             if not cycle.intended and not dry_run:
                 # Nothing was written; the log says that and why. The error itself matters more than a log that cannot be written.
                 with contextlib.suppress(AccordError):
