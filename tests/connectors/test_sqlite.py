@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import ChangeBatch
 from accord.connectors.unreadable import MARK, flag
 from accord.model.errors import DataRefused, UnknownName
@@ -162,6 +163,21 @@ def test_keys_of_several_columns_and_numbers_match(db: Any, opened: Any) -> None
 
     assert result.updated == 1
     assert db.execute("SELECT v FROM t ORDER BY b").fetchall() == [("old",), ("new",)]
+
+
+def test_a_double_stays_as_it_stands_while_another_value_is_written(db: Any, opened: Any) -> None:
+    """SQLite shows it with another last digit; written back as it is shown, it would be another one after each write."""
+    db.execute("CREATE TABLE t (id TEXT PRIMARY KEY, v TEXT, d REAL, e REAL)")
+    db.execute("INSERT INTO t VALUES ('1', 'x', ?, 2)", (sys.float_info.max,))
+    connector = opened("sqlite", "s.db")
+    with borrowed_duck() as con:
+        (shown,) = con.execute(f"SELECT CAST(d AS DOUBLE) FROM {connector.scan(con, 't')}").fetchone()
+    rows = {"_op": ["update"], "id": ["1"], "v": ["y"], "_old_v": ["x"], "d": [shown], "_old_d": [shown], "e": [3.5], "_old_e": [2.0]}
+
+    result = connector.apply(ChangeBatch("t", ("id",), ("v", "d", "e"), pa.table(rows), "b"))
+
+    assert result.updated == 1
+    assert db.execute("SELECT v, d, e FROM t").fetchall() == [("y", sys.float_info.max, 3.5)]
 
 
 def test_views_are_read_and_not_offered_for_writing(db: Any, opened: Any, rows_of: Any) -> None:

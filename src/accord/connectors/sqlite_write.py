@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from accord.connectors.bisect import apply_in_halves
 from accord.connectors.decide import ROW, Staged, decide, of, result
-from accord.connectors.protocol import ApplyResult, ChangeBatch
+from accord.connectors.protocol import OLD, ApplyResult, ChangeBatch
 from accord.connectors.sqlite_text import as_marked
 from accord.connectors.sqlite_types import as_text
 from accord.connectors.taken import Taken, fresh, handed_on, pass_on
@@ -22,6 +22,8 @@ _CHUNK_ROWS = 20_000
 NO_NAN = "SQLite has no NaN"
 _TAKEN = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
 _OUTCOMES = ("delete", "update", "insert")
+
+_SAME = "_accord_same_"
 
 
 def write(
@@ -45,7 +47,8 @@ def write(
     db.execute("BEGIN IMMEDIATE")
     try:
         encoded = ", ".join(f"{encoded_value(db, table, name, staged.given[name])} AS {quote(name)}" for name in staged.types)
-        con.execute(f"CREATE OR REPLACE TEMP TABLE encoded AS SELECT {ROW}, {encoded} FROM given")
+        same = "".join(f", coalesce({quote(c)} = {quote(OLD + c)}, false) AS {quote(_SAME + c)}" for c in _doubles(staged))
+        con.execute(f"CREATE OR REPLACE TEMP TABLE encoded AS SELECT {ROW}, {encoded}{same} FROM given")
         _match(db, con, table, staged, declared)
         decide(con, staged, "matches")
         refusals = _without_place(con, staged)
@@ -63,6 +66,14 @@ def write(
             db.execute("ROLLBACK")
         raise
     return written
+
+
+def _doubles(staged: Staged) -> list[str]:
+    """Columns whose values stay as they stand where they do not change.
+
+    SQLite shows some of the largest and smallest doubles with another last digit; written back as shown, they would lose one each time.
+    """
+    return [c for c in staged.batch.columns if staged.given[c] == "DOUBLE" and staged.given.get(OLD + c) == "DOUBLE"]
 
 
 def encoded_value(db: sqlite3.Connection, table: str, name: str, kind: str) -> str:
@@ -150,8 +161,14 @@ def _carry_out(
     if outcome == "delete":
         names, statement = batch.key, f"DELETE FROM {target} WHERE {keyed}"
     elif outcome == "update":
-        names = (*batch.columns, *batch.key)
-        statement = f"UPDATE {target} SET {', '.join(f'{quote(c)} = ?' for c in batch.columns)} WHERE {keyed}"
+        doubles = _doubles(staged)
+        names = (*batch.columns, *batch.key, *(_SAME + c for c in doubles))
+        number = {name: f"?{n}" for n, name in enumerate(names, 1)}
+        value = {
+            c: f"CASE WHEN {number[_SAME + c]} THEN {quote(c)} ELSE {number[c]} END" if c in doubles else number[c] for c in batch.columns
+        }
+        where = " AND ".join(f"{quote(k)} = ?{n}" for n, k in enumerate(batch.key, len(batch.columns) + 1))
+        statement = f"UPDATE {target} SET {', '.join(f'{quote(c)} = {sql}' for c, sql in value.items())} WHERE {where}"
     else:
         names = tuple(dict.fromkeys((*batch.key, *batch.columns)))
         statement = f"INSERT INTO {target} ({', '.join(map(quote, names))}) VALUES ({', '.join('?' * len(names))})"
@@ -183,7 +200,8 @@ def _carry_out(
             db.execute("SAVEPOINT together")
             try:
                 db.executemany(
-                    given_up, ((*values, *refused[row][len(batch.columns) : -1]) for row, values in zip(rows, free, strict=True))
+                    given_up,
+                    ((*values, *refused[row][len(batch.columns) :][: len(batch.key)]) for row, values in zip(rows, free, strict=True)),
                 )
                 still = [row for row in rows if attempt([refused[row]]) is not None]
             except sqlite3.IntegrityError:
