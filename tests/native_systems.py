@@ -248,7 +248,7 @@ class Sqlite(Database):
     def into(self, type_: str, value: Any) -> Any:
         if type_ == "timestamp":
             return value.replace(tzinfo=None).isoformat(" ")
-        return value.isoformat() if type_ == "date" else str(value) if type_.startswith("number") else value
+        return value.isoformat() if type_ == "date" else f"{value:f}" if type_.startswith("number") else value
 
     def out(self, type_: str, value: Any) -> Any:
         return from_text(type_, str(value)) if type_.startswith(("number", "date", "timestamp")) else super().out(type_, value)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import openpyxl
 import psycopg
 import pytest
@@ -142,6 +143,34 @@ def test_a_value_that_a_system_cannot_hold_is_refused_there_and_stays_elsewhere(
     assert [(r.counts["inserted"], r.counts["updated"], r.counts["refused"]) for r in results] == [(2, 0, 1), (0, 0, 1), (0, 0, 2)]
     assert any("SQLite has no NaN" in f.sentence for f in results[0].findings)
     assert held == {"1": "NaN", "2": "NaN", "3": "-Infinity"}
+
+
+def test_a_whole_number_of_more_digits_than_ours_waits_and_all_other_rows_pass(tmp_path: Path) -> None:
+    """A HUGEINT of DuckDB may have 39 digits; the cast that refused one of them ended its whole flow."""
+    for name, value in (("a", 10**38), ("b", 7)):
+        with duckdb.connect(str(tmp_path / f"{name}.duckdb")) as db:
+            db.execute("CREATE TABLE things (id TEXT PRIMARY KEY, v HUGEINT)")
+            db.execute("INSERT INTO things VALUES (?, ?), (?, 5)", [name, value, name + "5"])
+    systems = {name: System(name, "duckdb", f"{name}.duckdb") for name in "ab"}
+    fields = {"id": Field("id"), "v": Field("v", "number(38,0)")}
+    bindings = {n: Binding(n, "things", {f: FieldMapping(f) for f in fields}) for n in systems}
+    flows = {"things": Flow("things", "thing", bindings)}
+    map_ = IntegrationMap("test", systems=systems, entities={"thing": Entity("thing", ("id",), fields)}, flows=flows)
+    connectors: dict[str, Any] = {n: open_connector(s, base=tmp_path) for n, s in systems.items()}
+
+    with open_store(tmp_path / "store.db", segments=tmp_path / "segments") as store:
+        first, second = (run_flow(map_, "things", connectors, store, run=f"r{n}", now=NOW) for n in (1, 2))
+        proof = reconcile(map_, "things", connectors, store, run="r3", now=NOW)
+        with duckdb.connect(str(tmp_path / "a.duckdb")) as db:
+            db.execute("UPDATE things SET v = 9 WHERE id = 'a'")
+        third = run_flow(map_, "things", connectors, store, run="r4", now=NOW)
+    with duckdb.connect(str(tmp_path / "b.duckdb")) as db:
+        there = db.execute("SELECT id, v FROM things ORDER BY id").fetchall()
+
+    assert (first.counts["inserted"], first.waiting, second.counts["inserted"], second.waiting) == (3, 1, 0, 1)
+    assert (dict(proof.quarantined)["a"], proof.differences.num_rows) == (1, 0)
+    assert (third.counts["released"], third.waiting) == (1, 0)
+    assert there == [("a", 9), ("a5", 5), ("b", 7), ("b5", 5)]
 
 
 def test_a_workbook_shows_numbers_and_dates_where_a_cell_holds_all_of_them(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from accord.store.room import no_room
 _names = itertools.count(1)
 # One engine refuses a file that another engine of the process has open, and does not wait.
 _turns: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+_HUGE = ("HUGEINT", "UHUGEINT")
 _COLUMNS = """
     SELECT column_name, data_type, is_nullable FROM duckdb_columns()
     WHERE database_name = ? AND schema_name = ? AND table_name = ? ORDER BY column_index"""
@@ -50,15 +51,18 @@ _KEY = """
 
 @dataclass(frozen=True, slots=True)
 class DuckColumn:
-    """A column of a table, as declared."""
+    """A column of a table, as declared; ``wide``: whole numbers of which one has more digits than ours, which therefore come as texts."""
 
     name: str
     native: str
     nullable: bool
+    wide: bool = False
 
     @property
     def type(self) -> CanonicalType:
         """The canonical type; lists and structs are JSON."""
+        if self.wide:
+            return CanonicalType("text")
         if self.native.endswith("]") or self.native.startswith(("STRUCT", "MAP", "UNION")):
             return CanonicalType("json")
         return decide.type_of(self.native)
@@ -272,7 +276,15 @@ class DuckdbConnector:
             found = con.execute(_RESOURCES, [alias, alias]).fetchall()
             known = [self._label(row[0], row[1]) for row in found]
             raise UnknownName("resource", resource, known, place=self.system.place, holder=f"system '{self.system.name}'")
-        return f"{alias}.{quote(schema)}.{quote(name)}", tuple(DuckColumn(*row) for row in rows)
+        table = f"{alias}.{quote(schema)}.{quote(name)}"
+        return table, tuple(DuckColumn(n, kind, null, kind in _HUGE and self._wide(con, table, n)) for n, kind, null in rows)
+
+    @staticmethod
+    def _wide(con: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
+        ends = (f"{end}({quote(column)})" for end in ("max", "min"))
+        beyond = " OR ".join(f"({end} IS NOT NULL AND TRY_CAST({end} AS DECIMAL(38,0)) IS NULL)" for end in ends)
+        found = con.execute(f"SELECT {beyond} FROM {table}").fetchone()
+        return bool(found and found[0])
 
     def _digested(
         self, con: duckdb.DuckDBPyConnection, alias: str, resource: str, key: Sequence[str], columns: Sequence[str], where: str
