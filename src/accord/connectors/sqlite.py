@@ -363,7 +363,7 @@ class SqliteConnector:
                 raise SystemUnreachable(self.system.name, where, str(error)) from error
             try:
                 if write:
-                    db.execute("PRAGMA synchronous = FULL")
+                    db.execute("PRAGMA synchronous = EXTRA")  # with FULL, a commit may be undone by a power cut where the journal is a file
                     db.execute("PRAGMA foreign_keys = ON")
                 yield db
             except sqlite3.Error as error:
