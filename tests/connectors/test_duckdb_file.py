@@ -14,6 +14,7 @@ import pytest
 from accord.connectors.duck import open_duck
 from accord.connectors.protocol import Digested, Keyed
 from accord.model.errors import DataRefused, SystemUnreachable, UsageError
+from accord.model.types import CanonicalType
 
 
 @pytest.fixture
@@ -47,6 +48,23 @@ def test_tables_of_other_schemas_and_views_are_resources(at: str, opened: Any, r
 
     assert found == {"t": (("id",), 1, True), "sales.Order": (("b", "a"), 0, True), "v": ((), 1, False)}
     assert rows_of(connector, "v") == [{"id": 1}]
+
+
+def test_a_name_may_hold_dots(at: str, opened: Any, rows_of: Any, change: Any) -> None:
+    """``sales.Order`` is a table of the schema sales where there is one, and may be the name of a table where there is none."""
+    with duckdb.connect(at) as db:
+        db.execute(
+            'CREATE TABLE "a.b.c" (id INT PRIMARY KEY, v TEXT); CREATE TABLE sales."x.y" (id INT); INSERT INTO sales."x.y" VALUES (2)'
+        )
+    connector = opened("duckdb", at)
+
+    connector.create("a.b.c", {"id": CanonicalType("integer")}, ["id"])
+    result = change(connector, "a.b.c", "insert", [{"id": "1", "v": "x"}])
+
+    assert result.inserted == 1
+    assert rows_of(connector, "a.b.c") == [{"id": 1, "v": "x"}]
+    assert rows_of(connector, "sales.x.y") == [{"id": 2}]
+    assert {r.name: r.row_count for r in connector.describe().resources} == {"t": 1, "sales.Order": 0, "v": 1, "a.b.c": 1, "sales.x.y": 1}
 
 
 def test_rows_the_file_refuses_are_named_and_the_others_go_in(at: str, opened: Any, change: Any) -> None:

@@ -41,8 +41,10 @@ _COLUMNS = """
     SELECT column_name, data_type, is_nullable FROM duckdb_columns()
     WHERE database_name = ? AND schema_name = ? AND table_name = ? ORDER BY column_index"""
 _RESOURCES = f"""
-    SELECT schema_name, table_name, false FROM duckdb_tables() WHERE database_name = ? AND NOT internal AND table_name <> {literal(TABLE)}
-    UNION ALL SELECT schema_name, view_name, true FROM duckdb_views() WHERE database_name = ? AND NOT internal ORDER BY ALL"""
+    SELECT schema_name, table_name, false FROM duckdb_tables()
+    WHERE database_name = $alias AND NOT internal AND table_name <> {literal(TABLE)}
+    UNION ALL SELECT schema_name, view_name, true FROM duckdb_views() WHERE database_name = $alias AND NOT internal
+    ORDER BY ALL"""
 _KEY = """
     SELECT constraint_column_names FROM duckdb_constraints()
     WHERE database_name = ? AND schema_name = ? AND table_name = ? AND constraint_type IN ('PRIMARY KEY', 'UNIQUE')
@@ -98,7 +100,7 @@ class DuckdbConnector:
         """Tables and views with native types, primary or unique key and exact row count."""
         start = time.perf_counter()
         with borrowed_duck() as con, self._attached(con) as alias:
-            found = tuple(self._describe_one(con, alias, *row) for row in con.execute(_RESOURCES, [alias, alias]).fetchall())
+            found = tuple(self._describe_one(con, alias, *row) for row in con.execute(_RESOURCES, {"alias": alias}).fetchall())
         return SystemDescription(self.system.name, self.kind, found, (time.perf_counter() - start) * 1000, f"DuckDB {duckdb.__version__}")
 
     def scan(self, con: duckdb.DuckDBPyConnection, resource: str) -> str:
@@ -173,8 +175,8 @@ class DuckdbConnector:
         parts = [f"{quote(name)} {duckdb_type(type_)}" for name, type_ in columns.items()]
         if key:
             parts.append(f"PRIMARY KEY ({', '.join(map(quote, key))})")
-        schema, name = self._split(resource)
         with borrowed_duck() as con, self._attached(con, write=True, create=True) as alias:
+            schema, name = self._place(con, alias, resource)
             con.execute(f"CREATE SCHEMA IF NOT EXISTS {alias}.{quote(schema)}")
             con.execute(f"CREATE TABLE IF NOT EXISTS {alias}.{quote(schema)}.{quote(name)} ({', '.join(parts)})")
 
@@ -237,9 +239,9 @@ class DuckdbConnector:
     @contextmanager
     def fill(self, resource: str, columns: Sequence[str]) -> Iterator[duckdb_bulk.DuckdbFill | None]:
         """One transaction; within the process nobody else has the file open until it ends."""
-        schema, name = self._split(resource)
         with _turns[str(self.path)]:
             with borrowed_duck() as con, self._attached(con, write=True) as alias:
+                schema, name = self._place(con, alias, resource)
                 table, found = self._columns(con, alias, resource)
                 known = {c.name: c for c in found}
                 base = con.execute(
@@ -264,16 +266,23 @@ class DuckdbConnector:
     def close(self) -> None:
         """Nothing is held open between calls."""
 
-    def _split(self, resource: str) -> tuple[str, str]:
+    def _place(self, con: duckdb.DuckDBPyConnection, alias: str, resource: str) -> tuple[str, str]:
+        """Schema and name of a table or view, or where one of that name would be made; names may hold dots themselves."""
         given = self.system.resources.get(resource)
-        schema, _, name = (given.path if given and given.path else resource).rpartition(".")
+        path = given.path if given and given.path else resource
+        there = "schema_name || '.' || table_name = $path OR (schema_name = 'main' AND table_name = $path)"
+        query = f"SELECT schema_name, table_name FROM ({_RESOURCES}) WHERE {there} ORDER BY schema_name = 'main' LIMIT 1"
+        found = con.execute(query, {"alias": alias, "path": path}).fetchone()
+        if found is not None:
+            return str(found[0]), str(found[1])
+        schema, _, name = path.rpartition(".")
         return schema or "main", name
 
     def _columns(self, con: duckdb.DuckDBPyConnection, alias: str, resource: str) -> tuple[str, tuple[DuckColumn, ...]]:
-        schema, name = self._split(resource)
+        schema, name = self._place(con, alias, resource)
         rows = con.execute(_COLUMNS, [alias, schema, name]).fetchall()
         if not rows:
-            found = con.execute(_RESOURCES, [alias, alias]).fetchall()
+            found = con.execute(_RESOURCES, {"alias": alias}).fetchall()
             known = [self._label(row[0], row[1]) for row in found]
             raise UnknownName("resource", resource, known, place=self.system.place, holder=f"system '{self.system.name}'")
         table = f"{alias}.{quote(schema)}.{quote(name)}"
