@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from accord.connectors.duck import borrowed_duck, load_scanner, open_duck
 from accord.connectors.json_text import canonical_json
+from accord.store.aside import aside
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -54,7 +56,7 @@ def test_what_does_not_fit_into_memory_is_put_aside_where_nobody_else_can_read_i
 
     (own,) = tmp_path.iterdir()
     assert own.stat().st_mode & 0o077 == 0
-    assert [folder.name.startswith(f"{os.getpid()}-") for folder in own.iterdir()] == [True]
+    assert [folder.name.startswith(aside()) for folder in own.iterdir()] == [True]
     con.close()
     assert list(own.iterdir()) == []
 
@@ -102,3 +104,18 @@ def test_a_file_that_was_read_takes_no_memory_afterwards(tmp_path: Path) -> None
     con.execute(f"SELECT sum(n) FROM '{tmp_path}/rows.parquet'").fetchall()
 
     assert con.execute("SELECT count(*) FROM duckdb_external_file_cache()").fetchall() == [(0,)]
+
+
+def test_what_a_killed_process_had_put_aside_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be as large as the data; what a living one put aside stays."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = "import os, sys; from accord.store.aside import aside; os.makedirs(f'{sys.argv[1]}/{aside()}x/y')"
+    open_duck().close()
+    (folder,) = tmp_path.iterdir()
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
+    (folder / f"{aside()}x").mkdir()
+    before = len(list(folder.iterdir()))
+
+    open_duck().close()
+
+    assert (before, [p.name for p in folder.iterdir()]) == (2, [f"{aside()}x"])

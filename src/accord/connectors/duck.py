@@ -19,6 +19,7 @@ import duckdb
 from accord.connectors import json_text
 from accord.connectors.types import literal
 from accord.model.errors import AccordError, MemoryShort, TerminalError
+from accord.store.aside import aside, clear_dead
 
 Scanner = Literal["sqlite", "postgres"]
 _numbers = itertools.count(1)
@@ -49,7 +50,8 @@ def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.Du
     # read again is in the operating system's cache.
     config["enable_external_file_cache"] = "false"
     if folder := _private_folder():
-        config["temp_directory"] = str(folder / f"{os.getpid()}-{secrets.token_hex(4)}")  # made once it is needed
+        clear_dead(folder)  # DuckDB removes its own when it ends, and not when it is killed
+        config["temp_directory"] = str(folder / f"{aside()}{secrets.token_hex(4)}")  # made once it is needed
     con = duckdb.connect(":memory:", config=config)
     con.execute(f"SET memory_limit = {literal(memory_limit or _half(_limit(con)))}")
     con.execute(_SESSION)

@@ -1,8 +1,10 @@
-"""Names of files while they are being written: they tell by whom, so that what a dead writer left is not taken for a living one's."""
+"""Names of files, and folders of them, while they are being written: they tell by whom, so that what a dead writer left is not taken for
+a living one's."""
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +25,7 @@ def clear_dead(folder: Path) -> None:
     for left in sorted(folder.glob(f"{here}*")):
         number = left.name.removeprefix(here).partition("-")[0]
         if number.isdigit() and not runs(int(number)):
-            left.unlink(missing_ok=True)
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 def _here(own: ProcessId) -> str:
