@@ -101,7 +101,7 @@ def why_not(kind: str, type_: str, value: Any) -> str:
 
 def form(kind: str, value: Any) -> Any:
     """What a kind shows in the place of a value: an empty text is no value for every type but text, so empty bytes are none either."""
-    return None if kind in ("csv", "jsonl", "rest") and value == b"" else value
+    return None if kind in ("csv", "jsonl", "rest", "xlsx") and value == b"" else value
 
 
 class Draw:
@@ -189,10 +189,11 @@ class World:
     shown: dict[str, dict[Key, Row]] = field(default_factory=dict)
     runs: int = 0
 
-    def why_not(self, kind: str, row: Row) -> str:
-        """Why a system of this kind cannot hold the row."""
+    def why_not(self, kind: str, row: Row, there: Row | None = None) -> str:
+        """Why a system of this kind cannot hold the row; empty bytes are nothing to write where it has no value ``there``."""
         types = self.shape.types
-        return next(filter(None, (why_not(kind, types[n].partition("(")[0], v) for n, v in row.items())), "")
+        written = {n: v for n, v in row.items() if not (v == b"" and there is not None and there[n] is None)}
+        return next(filter(None, (why_not(kind, types[n].partition("(")[0], v) for n, v in written.items())), "")
 
     def row(self, kind: str, names: list[str]) -> Row:
         """Values of these fields that a system of this kind can hold."""
@@ -248,7 +249,8 @@ class World:
         return run_flow(self.map, "things", self.connectors, self.store, run=f"r{self.runs}", now=now)
 
     def stuck(self) -> set[tuple[str, Key]]:
-        return {(kind, key) for kind in self.systems for key, row in self.wanted.items() if self.why_not(kind, row)}
+        there = {kind: self.shown.get(kind, {}) for kind in self.systems}
+        return {(kind, key) for kind in self.systems for key, row in self.wanted.items() if self.why_not(kind, row, there[kind].get(key))}
 
     def agree(self, *, twice: bool = True) -> None:
         """One run brings every change everywhere, and the next one has nothing to do."""
