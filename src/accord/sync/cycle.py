@@ -131,10 +131,18 @@ class Side:
         edited = f"(({self.based(field)} AND r.{f} IS DISTINCT FROM b.{f}) OR ({self.new(field)} AND r.{f} IS NOT NULL))"
         return f"(m.{quote('h.' + field)} AND {edited})"
 
-    def sharing(self, field: str) -> tuple[str, ...]:
-        """The fields that are written to a column of this one, itself first."""
-        mine = _columns_of(self.codes[field])
-        return (field, *(c.name for c in self.codes.values() if c.name != field and c.writable and mine & _columns_of(c)))
+    def sharing(self) -> dict[str, tuple[str, ...]]:
+        """Of each field, the fields that are written to a column of it, itself first."""
+        columns = {name: _columns_of(code) for name, code in self.codes.items()}
+        written: dict[str, list[str]] = {}
+        for name, mine in columns.items():
+            for column in mine if self.codes[name].writable else ():
+                written.setdefault(column, []).append(name)
+        found = {}
+        for name, mine in columns.items():
+            others = {other for column in mine for other in written.get(column, ()) if other != name}
+            found[name] = (name, *((f for f in self.codes if f in others) if others else ()))
+        return found
 
     def written(self, keys: tuple[str, ...]) -> tuple[FieldCode, ...]:
         """The fields that may be written, one per column (or all of a column's, where they write it together), keys left out."""

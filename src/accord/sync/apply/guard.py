@@ -60,7 +60,7 @@ def check_emptied(cycle: Cycle) -> None:
     """
     share = empty_share_of(cycle.flow)
     fields = {f: storage_type(cycle.entity, f) for f in cycle.fields if f not in cycle.keys}
-    if not fields:
+    if not fields or not cycle.count("SELECT count(*) FROM golden0"):
         return
     lost = [f"count(*) FILTER (WHERE {_emptied(f, t)})" for f, t in fields.items()]
     counts = cycle.sql(f"SELECT {', '.join(lost)} FROM {_against_agreed(cycle)} WHERE m._exists AND NOT m._held")[0]

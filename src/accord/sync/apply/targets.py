@@ -38,7 +38,7 @@ def plan_target(cycle: Cycle, side: Side) -> None:
         return
     i, keys = side.index, cycle.keys
     written = side.written(keys)
-    columns, once = column_writes(written), _wanted_once(cycle, side)
+    columns, once, sharing = column_writes(written), _wanted_once(cycle, side), side.sharing()
     key_codes = [side.codes[k] for k in keys]
     editable = f"(_in_{i} OR (_bad_{i} AND NOT _dup_{i} AND _ba_{i}))"
     # In two steps, because what differs is asked many times, and DuckDB plans each repetition anew.
@@ -55,7 +55,7 @@ def plan_target(cycle: Cycle, side: Side) -> None:
         raw = quote(raw_name(c.column))
         seen.append(f"w.{raw} AS {quote('wk:' + c.column)}, r.{raw} AS {quote('rk:' + c.column)}")
     for c in written:
-        seen.append(f"({_differs(side, c)}) AS {quote('d:' + c.name)}, m.{quote(c.name)} AS {quote('m:' + c.name)}")
+        seen.append(f"({_differs(side, c, sharing[c.name])}) AS {quote('d:' + c.name)}, m.{quote(c.name)} AS {quote('m:' + c.name)}")
         seen.append(f"{'false' if holds_itself(cycle.entity, side, c) else 'w.' + quote('lost.' + c.name)} AS {quote('l:' + c.name)}")
     for column in columns:
         raw, wanted = quote(raw_name(column)), quote(once.get(column, raw_name(column)))
@@ -139,18 +139,18 @@ def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[Field
     return columns
 
 
-def _differs(side: Side, code: FieldCode) -> str:
+def _differs(side: Side, code: FieldCode, sharing: tuple[str, ...]) -> str:
     """SQL: the field of an existing row must be written; of a quarantined row, only what others changed since it was agreed.
 
     What waits for a person is not written, nor is a field that shares its column.
     """
     i, f = side.index, quote(code.name)
-    waits = " OR ".join(side.contested(name) for name in side.sharing(code.name))
+    waits = " OR ".join(side.contested(name) for name in sharing)
     # Agreed, verified and not touched since: settled, even where the system shows it in a coarser form than the mapping can predict.
     known = "false" if code.name in side.fresh | side.widened else f"_set_{i}"
     settled = f"({known} AND m._g0 AND m.{f} IS NOT DISTINCT FROM g.{f} AND r.{f} IS NOT DISTINCT FROM b.{f})"
     accepted = f"w.{f} IS DISTINCT FROM r.{f} AND NOT ({waits}) AND NOT {settled}"
-    others = [quote(name) for name in side.sharing(code.name)[1:]]  # what a quarantined row shows in the same column is its users' edit
+    others = [quote(name) for name in sharing[1:]]  # what a quarantined row shows in the same column is its users' edit
     alone = "".join(f" AND r.{other} IS NOT DISTINCT FROM b.{other}" for other in others)
     return f"CASE WHEN _in_{i} THEN {accepted} ELSE w.{f} IS DISTINCT FROM b.{f} AND m.{f} IS DISTINCT FROM g.{f}{alone} END"
 

@@ -96,7 +96,7 @@ def _agreed_base(
     leaves = f"({leaves} OR {hides})"
     stays = f"CASE WHEN m._exists THEN {there} OR {leaves} ELSE _ba_{i} AND (_in_{i} OR _bad_{i}) AND coalesce({status}, '') <> 'done' END"
     settled = f"m._exists AND NOT _bad_{i} AND coalesce({status}, 'done') = 'done'" if apply else "false"
-    shared = [side.contested(f) for f in side.codes if f not in keys and len(side.sharing(f)) > 1]
+    shared = [side.contested(f) for f, fields in side.sharing().items() if f not in keys and len(fields) > 1]
     if shared:  # of such a column other fields may have to be written once a person has decided
         settled = f"({settled} AND NOT ({' OR '.join(shared)}))"
     gone = f"(m._exists AND {leaves} AND NOT {there})"
