@@ -26,7 +26,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-SECONDS = float(os.environ.get("ACCORD_SOAK_SECONDS", "600"))
+SECONDS = float(os.environ.get("ACCORD_SOAK_SECONDS", "480"))
 ROWS = 300  # of each table, for ever
 SHARED, CHURN = range(200), range(200, 260)  # edited by both sides; deleted and made again by the side they belong to; the rest by anyone
 PROBE = 1000
