@@ -7,9 +7,6 @@ import importlib
 import os
 import signal
 import sys
-import tempfile
-import traceback
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -20,6 +17,7 @@ from accord import __version__
 from accord.cli import loaded
 from accord.cli.listed import declared
 from accord.cli.output import emit_error
+from accord.model.defect import keep_trace
 from accord.model.errors import AccordError
 
 # What typer answers with after Ctrl-C.
@@ -111,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error.__cause__, KeyboardInterrupt):  # DuckDB has an error of its own for a query that was interrupted
             code = _interrupted(as_json)
         else:
-            emit_error(type(error).__name__, f"a defect in Accord: {error}. The trace is in {_keep_trace()}.", as_json=as_json, code=1)
+            emit_error(type(error).__name__, f"a defect in Accord: {error}. The trace is in {keep_trace(error)}.", as_json=as_json, code=1)
             code = 1
     if arguments is None:
         sys.exit(code)
@@ -139,9 +137,3 @@ def _usage(error: TyperException) -> str:
 def _options(context: Any) -> set[str]:
     """The parameters of a command that are no arguments of it."""
     return {p.name for p in context.command.params if p.param_type_name == "option"} if context is not None else set()
-
-
-def _keep_trace() -> Path:
-    with tempfile.NamedTemporaryFile("w", prefix="accord-defect-", suffix=".txt", delete=False) as file:
-        file.write(traceback.format_exc())
-        return Path(file.name)

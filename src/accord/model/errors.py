@@ -18,7 +18,7 @@ AccordError
     ├── MemoryShort         what is worked on at once needs more memory than there is for it
     └── LogTampered         the event log does not verify
 
-Each keeps its values as attributes, survives pickling, and makes its message itself:
+What nobody expected is told by ``defect``. Each keeps its values as attributes, survives pickling, and makes its message itself:
 what happened, where, what was expected, what to do.
 """
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
@@ -14,6 +17,16 @@ from openlineage.client.facet_v2 import column_lineage_dataset, error_message_ru
 from accord.cli.flows import about
 
 ADD = "INSERT INTO things VALUES (?, ?, ?)"
+DEFECT = """
+import os
+from accord.connectors.sqlite import SqliteConnector
+as_made = SqliteConnector.scan
+def scan(self, con, resource):
+    if resource == "things" and os.path.exists(os.environ["BROKEN"]):
+        raise KeyError("nobody thought of this")
+    return as_made(self, con, resource)
+SqliteConnector.scan = scan
+"""
 
 
 def test_changes_reach_the_other_system_without_a_further_call_and_are_counted(place: Any) -> None:
@@ -103,6 +116,33 @@ def test_a_flow_that_waits_for_people_is_parked_and_the_others_go_on(place: Any)
     assert watcher.end() == 0
     lines = (place.folder / "lineage.jsonl").read_text().splitlines()
     check_lineage([e for e in map(json.loads, lines) if e["job"]["name"] == "things"])
+
+
+def test_a_defect_in_one_flow_is_told_and_holds_up_no_other(place: Any) -> None:
+    """A mistake of ours met by one row must not stop all systems of an organization."""
+    text = (place.folder / "map.yaml").read_text()
+    other = text[text.index("  things:\n    entity") :].replace("  things:\n", "  others:\n", 1)
+    (place.folder / "map.yaml").write_text(text + other.replace("resource: things", "resource: others"))
+    for system in "ab":
+        place.sql(system, "CREATE TABLE others (id TEXT PRIMARY KEY, name TEXT, size INTEGER)")
+    (place.folder / "sitecustomize.py").write_text(DEFECT)
+    broken = place.folder / "broken"
+    broken.touch()
+    watcher = place.start(env={"PYTHONPATH": f"{place.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", "BROKEN": str(broken)})
+
+    said = watcher.until("failed", flow="things")
+    watcher.until("state", flow="things", state="backing_off")
+    place.sql("a", "INSERT INTO others VALUES ('9', 'nine', 9)")
+    place.wait(lambda: place.sql("b", "SELECT count(*) FROM others") == [(1,)])
+    broken.unlink()
+    place.sql("a", ADD, "1", "one", 1)
+    place.wait(lambda: place.sql("b", "SELECT count(*) FROM things") == [(1,)])
+
+    assert said["kind"] == "Defect"
+    found = re.fullmatch(r"(?s)a defect in Accord: KeyError: 'nobody thought of this'\. The trace is in (.+)\.", said["message"])
+    assert found
+    assert "nobody thought of this" in Path(found[1]).read_text()
+    assert watcher.end() == 0
 
 
 def test_a_system_that_is_away_is_tried_again_until_it_is_back(place: Any) -> None:

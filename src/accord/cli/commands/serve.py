@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-import traceback
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +14,7 @@ from accord.cli.listed import sentence
 from accord.cli.map_changes import map_state, noticing
 from accord.cli.output import emit_error, emit_json, emit_note, out
 from accord.mapfile import files_of
+from accord.model.defect import keep_trace
 from accord.model.errors import AccordError, UsageError
 
 if TYPE_CHECKING:
@@ -96,7 +95,5 @@ def _site(where: options.Where, reports: str, opened: ExitStack) -> Site:
 def _told(said: str, error: Exception) -> None:
     """On standard error; the trace of what is no error of ours to expect goes to a file, so that it can be reported."""
     if not isinstance(error, AccordError):
-        with tempfile.NamedTemporaryFile("w", prefix="accord-defect-", suffix=".txt", delete=False) as file:
-            file.writelines(traceback.format_exception(error))
-        said = f"{said} The trace is in {file.name}."
+        said = f"{said} The trace is in {keep_trace(error)}."
     emit_error(type(error).__name__, said, as_json=False, code=1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from accord.connectors.protocol import Connector, Logged
+from accord.model.defect import defect_of
 from accord.model.errors import AccordError
 from accord.model.event import Event, ObjectRef
 from accord.model.flow import Flow
@@ -182,8 +183,9 @@ class Watch:
         try:
             listen = not self._feeds.quiet(flow)
             result = run_flow(self.map, flow, self._held, self.store, run=run, now=now, progress=progress, listen=listen)
-        except AccordError as error:
-            if ends_watch(error):
+        except Exception as met:
+            error = met if isinstance(met, AccordError) else defect_of(met)
+            if ends_watch(error) or isinstance(met.__cause__, KeyboardInterrupt):  # which DuckDB has an error of its own for
                 raise
             schedule.failed(error, time.monotonic(), self._rng)
             for observer in self.observers:
