@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from accord.connectors.duck import borrowed_duck, load_scanner, open_duck
 from accord.connectors.json_text import canonical_json
+from accord.model.errors import SystemUnreachable
 from accord.store.aside import aside
 
 JSON = st.recursive(
@@ -119,3 +120,12 @@ def test_what_a_killed_process_had_put_aside_is_removed(tmp_path: Path, monkeypa
     open_duck().close()
 
     assert (before, [p.name for p in folder.iterdir()]) == (2, [f"{aside()}x"])
+
+
+def test_errors_that_lead_back_to_each_other_are_looked_through_once() -> None:
+    """A client that raises a kept error again makes such a ring; the look for too little memory went round it for ever."""
+    first, second = SystemUnreachable("crm", "there", "no answer"), OSError("reset")
+    first.__cause__, second.__context__ = second, first
+
+    with pytest.raises(SystemUnreachable), borrowed_duck():
+        raise first

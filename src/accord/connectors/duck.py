@@ -99,8 +99,11 @@ def borrowed_duck(*, threads: int = 1) -> Iterator[duckdb.DuckDBPyConnection]:
 def memory_short(error: BaseException) -> MemoryShort | None:
     """The error to raise in place of one that comes of too little memory, whatever was made of it on the way; ``None`` for any other."""
     met: BaseException | None = error
+    seen: set[int] = set()
     while met is not None and not isinstance(met, duckdb.OutOfMemoryException | MemoryShort):
-        met = met.__cause__ or met.__context__
+        seen.add(id(met))
+        before = met.__cause__ or met.__context__
+        met = None if id(before) in seen else before  # an error that is raised again may lead back to itself
     if met is None or (met is error and isinstance(met, MemoryShort)):
         return None
     if isinstance(met, MemoryShort):
