@@ -184,6 +184,7 @@ class Watch:
             listen = not self._feeds.quiet(flow)
             result = run_flow(self.map, flow, self._held, self.store, run=run, now=now, progress=progress, listen=listen)
         except Exception as met:
+            # Not swallowed: a defect of ours is told with its trace, like any other error, and the other flows go on.
             error = met if isinstance(met, AccordError) else defect_of(met)
             if ends_watch(error) or isinstance(met.__cause__, KeyboardInterrupt):  # which DuckDB has an error of its own for
                 raise
