@@ -57,7 +57,6 @@ class Side:
     broken: bool = False  # ``relation`` has lines that are no rows
     withheld: tuple[str, ...] = ()  # fields not read or written for now, because their column is another than before
     taken: tuple[str, ...] = ()  # columns that are others than at the last run, which had these names
-    once: frozenset[str] = frozenset()  # columns of ``cap_`` that show what a field holds and hold nothing themselves
     token: str | None = None  # the resource's change token, when it was the same before and after the capture
     swept: bool = False  # read whole in a run over part of the keys
     known: bool = False  # the flow's last run read its resource
@@ -110,11 +109,6 @@ class Side:
     def fields(self) -> tuple[str, ...]:
         """Canonical fields this side provides, keys included, in the entity's order."""
         return tuple(self.codes)
-
-    def put(self, rows: str) -> str:
-        """SQL that adds rows of another capture to ``cap_<i>``."""
-        held = f"* EXCLUDE ({names(sorted(self.once))})" if self.once else "*"
-        return f"INSERT INTO {self.table('cap')} BY NAME SELECT {held} FROM {rows}"
 
     def own_base(self, cycle: Cycle) -> None:
         """Make ``base_<i>`` a table of this run, which may then differ from what the store holds."""

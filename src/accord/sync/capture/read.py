@@ -18,12 +18,10 @@ from accord.model.types import CanonicalType
 from accord.sync.cycle import Side, names, storage_type
 from accord.sync.identity.own_key import own_key_code
 from accord.sync.mapping.fields import compile_field, expression_columns, mapped_columns, raw_name
-from accord.sync.mapping.itself import kept_once
 from accord.sync.mapping.spelling import as_spelled
 from accord.sync.mapping.unreadable import known_read, where_known, with_unreadable
 
 _SCANNED = re.compile(r"([a-z]+_\d+)(_[a-z]+)?")
-_PLAIN_TYPE = re.compile(r"[A-Z0-9 ]+(\(\d+(, ?\d+)?\))?")  # that a table can be declared with
 
 
 def capture(
@@ -62,7 +60,7 @@ def capture(
         relation = _by_key(con, side, native, versions)
     elif not relation:
         relation = open_side(con, entity, side, may_create=may_create)
-    described = scanned = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+    scanned = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
     side.broken = BROKEN in scanned
     unread, scanned = flagged(scanned), {c: t for c, t in scanned.items() if not is_flag(c)}
     side.columns, side.relation = scanned, relation
@@ -93,30 +91,15 @@ def capture(
     if among:
         rows = f"SELECT * FROM ({rows}) SEMI JOIN {among} USING ({names(entity.key)})"
     try:
-        side.rows = _make(con, entity, side, described, rows)
+        found = con.execute(f"CREATE OR REPLACE TABLE {side.table('cap')} AS {rows}").fetchone()
     except (duckdb.BinderException, duckdb.ConversionException, duckdb.OutOfRangeException) as error:
         if not side.binding.where:
             raise
         what = f"binding '{side.name}', where: {side.binding.where!r} cannot be told of its rows: {str(error).splitlines()[0].rstrip('.!')}"
         expected = "Expected a condition that holds or not for whatever its columns may show, such as try_cast(size AS INTEGER) > 1."
         raise MapError(f"{what}.", place=side.binding.place, expected=expected) from error
+    side.rows = int(found[0]) if found else 0
     side.token = token if token == change_token(side.connector, side.binding.resource) else None
-
-
-def _make(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, types: Mapping[str, str], rows: str) -> int:
-    """Make ``cap_<index>`` of SQL of its rows and say how many they are. A column that a field shows as it is, is kept once."""
-    cap, once = side.table("cap"), {raw_name(column): field for column, field in kept_once(entity, side).items()}
-    spelled = {c.lower(): t for c, t in types.items()}
-    columns = {n: storage_type(entity, n) for n in entity.fields} | {raw_name(c): spelled[c.lower()] for c in _kept(side)}
-    side.once = frozenset(once) if all(map(_PLAIN_TYPE.fullmatch, columns.values())) else frozenset()
-    if side.once:
-        told = (f"{quote(c)} {t}{f' AS ({quote(once[c])})' if c in once else ''}" for c, t in columns.items())
-        con.execute(f"CREATE OR REPLACE TABLE {cap} ({', '.join(told)})")
-        stored = names(c for c in columns if c not in once)
-        found = con.execute(f"INSERT INTO {cap} ({stored}) SELECT {stored} FROM ({rows})").fetchone()
-    else:
-        found = con.execute(f"CREATE OR REPLACE TABLE {cap} AS {rows}").fetchone()
-    return int(found[0]) if found else 0
 
 
 def drop_scanned(con: duckdb.DuckDBPyConnection, side: Side) -> None:

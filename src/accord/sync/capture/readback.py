@@ -50,11 +50,11 @@ def take_read_back(cycle: Cycle, shown: dict[str, Side]) -> None:
         if back.part:
             keys = names(cycle.keys)
             cycle.sql(f"DELETE FROM {cap} WHERE ({keys}) IN (SELECT ({keys}) FROM active)")
-            cycle.sql(side.put(back.table("cap")))
+            cycle.sql(f"INSERT INTO {cap} BY NAME SELECT * FROM {back.table('cap')}")
         else:
             cycle.sql(f"DROP TABLE {cap}")
             cycle.sql(f"ALTER TABLE {back.table('cap')} RENAME TO {cap}")
-            side.rows, side.once = back.rows, back.once
+            side.rows = back.rows
         side.codes, side.columns, side.doubled = back.codes, back.columns, None
 
 

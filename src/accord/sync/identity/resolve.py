@@ -151,7 +151,6 @@ def _rewrite(cycle: Cycle, side: Side, table: str) -> None:
         WHERE c.{key} IS NULL OR (p.canonical IS NOT NULL AND NOT p.aside) ORDER BY c.rowid""")
     cycle.sql(f"DROP TABLE {cap}")
     cycle.sql(f"ALTER TABLE named RENAME TO {cap}")
-    side.once = frozenset()
     side.doubled = None
 
 
