@@ -252,37 +252,31 @@ def shared_data() -> Path:
     return folder
 
 
-@pytest.fixture
-def rest_api() -> Iterator[Any]:
-    """An API over HTTP on 127.0.0.1, empty, as ``tests/rest_server.py`` describes it."""
-    spec = importlib.util.spec_from_file_location("accord_rest_server", ROOT / "tests" / "rest_server.py")
+def _beside(name: str) -> Any:
+    """A module beside this one, which several folders of tests use."""
+    spec = importlib.util.spec_from_file_location(f"accord_{name}", ROOT / "tests" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
-    with module.serving() as api:
+    return module
+
+
+@pytest.fixture
+def rest_api() -> Iterator[Any]:
+    """An API over HTTP on 127.0.0.1, empty, as ``tests/rest_server.py`` describes it."""
+    with _beside("rest_server").serving() as api:
         yield api
 
 
 @pytest.fixture(scope="session")
 def token_game() -> Any:
     """The rules by which work moves, told a second time, and random processes to play by them: ``tests/token_game.py``."""
-    spec = importlib.util.spec_from_file_location("accord_token_game", ROOT / "tests" / "token_game.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return _beside("token_game")
 
 
 @pytest.fixture(scope="session")
 def native_systems() -> Any:
     """How the programs of each kind of system use it, without our code: ``tests/native_systems.py``."""
-    spec = importlib.util.spec_from_file_location("accord_native_systems", ROOT / "tests" / "native_systems.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return _beside("native_systems")

@@ -89,13 +89,18 @@ def test_other_commands_work_beside_a_watch_which_goes_on_afterwards(place: Any)
     assert watcher.end() == 0
 
 
-def test_a_flow_that_waits_for_people_is_parked_and_the_others_go_on(place: Any) -> None:
-    """A lost column must not be hammered, and must not hold up what has nothing to do with it. The catalog hears of it too."""
+def add_others(place: Any) -> None:
+    """A second flow like the first, over tables of its own."""
     text = (place.folder / "map.yaml").read_text()
     other = text[text.index("  things:\n    entity") :].replace("  things:\n", "  others:\n", 1)
     (place.folder / "map.yaml").write_text(text + other.replace("resource: things", "resource: others"))
     for system in "ab":
         place.sql(system, "CREATE TABLE others (id TEXT PRIMARY KEY, name TEXT, size INTEGER)")
+
+
+def test_a_flow_that_waits_for_people_is_parked_and_the_others_go_on(place: Any) -> None:
+    """A lost column must not be hammered, and must not hold up what has nothing to do with it. The catalog hears of it too."""
+    add_others(place)
     place.sql("a", ADD, "1", "one", 1)
     watcher = place.start("--metrics-port", "0", "--lineage", "lineage.jsonl")
     port = watcher.until("watching")["port"]
@@ -120,11 +125,7 @@ def test_a_flow_that_waits_for_people_is_parked_and_the_others_go_on(place: Any)
 
 def test_a_defect_in_one_flow_is_told_and_holds_up_no_other(place: Any) -> None:
     """A mistake of ours met by one row must not stop all systems of an organization."""
-    text = (place.folder / "map.yaml").read_text()
-    other = text[text.index("  things:\n    entity") :].replace("  things:\n", "  others:\n", 1)
-    (place.folder / "map.yaml").write_text(text + other.replace("resource: things", "resource: others"))
-    for system in "ab":
-        place.sql(system, "CREATE TABLE others (id TEXT PRIMARY KEY, name TEXT, size INTEGER)")
+    add_others(place)
     (place.folder / "sitecustomize.py").write_text(DEFECT)
     broken = place.folder / "broken"
     broken.touch()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from accord.connectors.decide import ROW
@@ -28,7 +30,8 @@ def plan_target(cycle: Cycle, side: Side) -> None:
     A row that the binding's condition leaves out (table ``out_<i>``) is not made there. One that is left out and would no longer be is
     made, or, where it stands there as it was last written, updated.
     """
-    _make_wants(cycle, side)
+    once = _wanted_once(cycle, side)
+    _make_wants(cycle, side, once)
     if not side.writable:
         cycle.make(
             side.table("plan"),
@@ -38,7 +41,7 @@ def plan_target(cycle: Cycle, side: Side) -> None:
         return
     i, keys = side.index, cycle.keys
     written = side.written(keys)
-    columns, once, sharing = column_writes(written), _wanted_once(cycle, side), side.sharing()
+    columns, sharing = column_writes(written), side.sharing()
     key_codes = [side.codes[k] for k in keys]
     editable = f"(_in_{i} OR (_bad_{i} AND NOT _dup_{i} AND _ba_{i}))"
     # In two steps, because what differs is asked many times, and DuckDB plans each repetition anew.
@@ -161,8 +164,8 @@ def _wanted_once(cycle: Cycle, side: Side) -> dict[str, str]:
     return {column: field for column, field in kept_once(cycle.entity, side).items() if field in written}
 
 
-def _make_wants(cycle: Cycle, side: Side) -> None:
-    """Each agreed row written to this system's columns and read back from them, without touching the system."""
+def _make_wants(cycle: Cycle, side: Side, once: Mapping[str, str]) -> None:
+    """Each agreed row written to this system's columns and read back from them, without touching the system; ``once``: ``_wanted_once``."""
     i = side.index
     codes = [*(side.codes[k] for k in cycle.keys), *side.written(cycle.keys)]
     native = {column: f"CAST({write} AS {_type(side, column)})" for column, (write, _) in column_writes(codes).items()}
@@ -170,7 +173,6 @@ def _make_wants(cycle: Cycle, side: Side) -> None:
     kept = [n for n in needed if n not in native]
     raw = "".join(f", {quote(raw_name(n))} AS {quote('kept.' + n)}" for n in kept)
     told = [c.name for c in codes if c.name not in cycle.keys and not holds_itself(cycle.entity, side, c)]
-    once = _wanted_once(cycle, side)
     stage = ", ".join(
         [
             *(f"{sql} AS {quote(c)}" for c, sql in native.items()),

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 from accord.connectors.types import quote
 from accord.model.errors import GuardStopped
+from accord.sync.apply.guard import ALWAYS_ALLOWED_ROWS
 from accord.sync.cycle import Cycle, Side, join_on
 from accord.sync.identity.own_key import agreed_with
 
 PLACES: Final = "places"
-_ALWAYS_ALLOWED_ROWS: Final = 5  # as of the other guards
 _OTHER: Final = Fraction(1, 2)  # of the agreed rows: edits that came with a move are fewer
-_TODO: Final = (
+_WAY_OUT: Final = (
     "If this is another world, such as a test, give it a workspace of its own (--workspace), or a store (--store). "
     "If the system was moved, bring its rows there first, or have one run with direction: write fill it. "
     "If all of these are edits, run again with --allow-deletes."
@@ -48,9 +48,9 @@ def check_elsewhere(cycle: Cycle) -> None:
         if not (side.elsewhere and side.readable):
             continue
         others, agreed = _others(cycle, side)
-        if others > _ALWAYS_ALLOWED_ROWS and others > _OTHER * agreed:
+        if others > ALWAYS_ALLOWED_ROWS and others > _OTHER * agreed:
             what = f"flow '{cycle.flow.name}': '{side.name}' is at another place than in the last run, and of {agreed} rows agreed with it"
-            raise GuardStopped("moved system", f"{what} {others} are not there, or have other values", _TODO)
+            raise GuardStopped("moved system", f"{what} {others} are not there, or have other values", _WAY_OUT)
 
 
 def _place(side: Side) -> str:

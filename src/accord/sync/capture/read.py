@@ -135,22 +135,11 @@ def captured_rows(entity: Entity, side: Side) -> str:
     Raises:
         GuardStopped: the cursor column is gone, or one that the condition asks for.
     """
-    unread = side.unreadable
+    scanned, unread = side.columns, side.unreadable
     canonical = [
         f"CAST({known_read(side.codes[n], unread) if n in side.codes else 'NULL'} AS {storage_type(entity, n)}) AS {quote(n)}"
         for n in entity.fields
     ]
-    kept = _kept(side)
-    where = f"WHERE {where_known(side.binding.where, unread)}" if side.binding.where else ""
-    if side.broken:
-        where += f" OR {BROKEN} IS NOT NULL" if where else ""
-    raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
-    return f"SELECT {', '.join(canonical + raw)} FROM {side.relation} {where}"
-
-
-def _kept(side: Side) -> dict[str, None]:
-    """The system's own columns that a capture keeps."""
-    scanned, unread = side.columns, side.unreadable
     kept = dict.fromkeys(c for code in side.codes.values() for c in (*code.needs, code.column) if c and present(c, scanned))
     if side.binding.cursor:
         if not present(side.binding.cursor, scanned):
@@ -170,9 +159,12 @@ def _kept(side: Side) -> dict[str, None]:
             raise GuardStopped(
                 "schema drift", f"{what}; {why}", f"{alternatives(asked, scanned)} Correct the map, or bring the column back."
             )
+    where = f"WHERE {where_known(side.binding.where, unread)}" if side.binding.where else ""
     if side.broken:
         kept |= dict.fromkeys((BROKEN, WHY_BROKEN))
-    return kept
+        where += f" OR {BROKEN} IS NOT NULL" if where else ""
+    raw = [f"{quote(c)} AS {quote(raw_name(c))}" for c in kept]
+    return f"SELECT {', '.join(canonical + raw)} FROM {side.relation} {where}"
 
 
 def open_side(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, may_create: bool) -> str:
