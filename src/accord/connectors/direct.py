@@ -67,7 +67,7 @@ class EarlyRows:
 
     def changes(self) -> EarlyChanges:
         """The same for a run."""
-        return EarlyChanges(self.table(self.rows), self.position, "", self.more, self.unseen)
+        return EarlyChanges(self.table(self.rows), self.position, "", self.more, unseen=self.unseen)
 
 
 @runtime_checkable

@@ -22,7 +22,7 @@ from accord.connectors import decide, duckdb_bulk, duckdb_write
 from accord.connectors.column_names import COMPUTED
 from accord.connectors.condition import translated
 from accord.connectors.duck import borrowed_duck
-from accord.connectors.files import passable
+from accord.connectors.files import last_written, passable, written_earlier
 from accord.connectors.keys import taken
 from accord.connectors.marker import COLUMNS, FORBIDDEN, TABLE, TAKEN, note_before_commit, parts
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Noting
@@ -168,6 +168,14 @@ class DuckdbConnector:
                 f"SELECT CAST({keyed} % {int(buckets)} AS BIGINT) AS bucket, count(*) AS n, bit_xor({hashed}) AS digest "
                 f"FROM {table} GROUP BY 1 ORDER BY 1"
             ).to_arrow_table()
+
+    def reached(self, resource: str) -> str | None:
+        """When the file was last written."""
+        return last_written(self.path, self.path.with_name(self.path.name + ".wal")) if self.path.is_file() else None
+
+    def set_back(self, resource: str, before: str, now: str, *, written: bool) -> str:
+        """By the time of the file."""
+        return written_earlier(before, now)
 
     def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
         """Make the table, its schema, and the file when it is not there."""

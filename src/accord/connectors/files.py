@@ -22,6 +22,7 @@ from accord.store.room import no_room
 
 Result = TypeVar("Result")
 _TRIES = 3
+_CLOCKS_SECONDS = 7200.0  # machines that share a file may differ by so much, an hour of summer time among it
 _STEP_SECONDS = 0.02  # two steps of the slowest clock by which file systems of Linux stamp a write
 
 
@@ -44,6 +45,21 @@ class Stamp:
     def time(self) -> datetime:
         """When the file was last written, UTC."""
         return datetime.fromtimestamp(self.modified_ns / 1e9, UTC)
+
+
+def last_written(*paths: Path) -> str | None:
+    """When the newest of some files was written, for ``written_earlier``; ``None`` when none is there."""
+    times = [path.stat().st_mtime_ns for path in paths if path.is_file()]
+    return str(max(times)) if times else None
+
+
+def written_earlier(before: str, now: str) -> str:
+    """That a file is dated before the state it was in, as backups are when they keep the times of files; empty when it is not."""
+    then, is_ = int(before) / 1e9, int(now) / 1e9
+    if is_ >= then - _CLOCKS_SECONDS:
+        return ""
+    at, known = (f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}" for moment in (is_, then))
+    return f"its file was last written at {at} UTC, and was known as written at {known} UTC"
 
 
 def passable(path: Path, system: str) -> Path:

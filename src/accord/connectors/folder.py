@@ -15,7 +15,7 @@ import duckdb
 from accord.connectors.decide import ROW, Staged, decide, result, stage
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.file_merge import LINE, changes_anything, match, merge, misfits
-from accord.connectors.files import Stamp, existing_file, folder_lock, passable, read_stable, replace_file
+from accord.connectors.files import Stamp, existing_file, folder_lock, last_written, passable, read_stable, replace_file, written_earlier
 from accord.connectors.protocol import ApplyResult, ChangeBatch
 from accord.connectors.types import quote
 from accord.connectors.unreadable import is_flag
@@ -104,6 +104,14 @@ class Folder(ABC):
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _STILL_NS:
             return None
         return f"{path}.{status.st_dev}.{status.st_ino}.{status.st_size}.{status.st_mtime_ns}.{status.st_ctime_ns}"
+
+    def reached(self, resource: str) -> str | None:
+        """When the file was last written."""
+        return last_written(self._path(resource))
+
+    def set_back(self, resource: str, before: str, now: str, *, written: bool) -> str:
+        """By the time of the file, which many programs keep that put a backup in its place."""
+        return written_earlier(before, now)
 
     def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
         """Make the file, and the folder when it is not there."""

@@ -183,6 +183,26 @@ def change_token(connector: Connector, resource: str) -> str | None:
 
 
 @runtime_checkable
+class Dated(Protocol):
+    """A connector whose system says how far it has come, so that one brought back to an earlier state is told from one that was edited."""
+
+    def reached(self, resource: str) -> str | None:
+        """How far it has come, as opaque text; ``None`` when it cannot say now."""
+        ...
+
+    def set_back(self, resource: str, before: str, now: str, *, written: bool) -> str:
+        """What shows that it stands at an earlier state than it once did, for people; empty when nothing does.
+
+        Args:
+            resource: the table.
+            before: what ``reached`` gave then.
+            now: what it gives.
+            written: it is written by us, so that nobody puts a newer one in the place of the whole, as is done with exports and copies.
+        """
+        ...
+
+
+@runtime_checkable
 class Keyed(Protocol):
     """A connector that can read single rows by key without reading the whole resource."""
 
@@ -219,12 +239,14 @@ class KeyChanges:
         position: where the feed stands after these changes; opaque text, stored together with their effect.
         reason: why every row has to be compared, for people; empty when ``keys`` is given.
         more: further changes were already waiting when this batch was cut.
+        earlier: what shows that the system stands at an earlier state than the position the feed was at; empty when nothing does.
     """
 
     keys: pa.Table | None
     position: str
     reason: str = ""
     more: bool = False
+    earlier: str = ""
 
 
 class Feed(Protocol):

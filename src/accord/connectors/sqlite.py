@@ -21,7 +21,7 @@ from accord.connectors import decide, sqlite_bulk, sqlite_feed, sqlite_keys, sql
 from accord.connectors.column_names import COMPUTED
 from accord.connectors.duck import borrowed_duck, load_scanner
 from accord.connectors.feed_state import FeedState
-from accord.connectors.files import passable
+from accord.connectors.files import last_written, passable, written_earlier
 from accord.connectors.keys import chosen, taken
 from accord.connectors.marker import FORBIDDEN, TABLE, note_before_commit
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
@@ -188,6 +188,22 @@ class SqliteConnector:
         if len(header) < _HEADER_BYTES or logged or (wal and young):
             return None
         return f"{status.st_dev}.{status.st_ino}.{status.st_size}.{status.st_mtime_ns}.{status.st_ctime_ns}.{header[24:].hex()}"
+
+    def reached(self, resource: str) -> str | None:
+        """When the file was last written, and how often, as its header says."""
+        when = last_written(self.path, self.path.with_name(self.path.name + "-wal"))
+        if when is None or not self.path.is_file():
+            return None
+        with _turns[str(self.path)], self.path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+        return f"{when} {int.from_bytes(header[24:28])}"
+
+    def set_back(self, resource: str, before: str, now: str, *, written: bool) -> str:
+        """By the time of the file; of one that we write also by the number of writes, which a file made anew begins to count again."""
+        (then, counted), (when, counts) = before.split(), now.split()
+        if written and int(counts) < int(counted):
+            return f"its file was written {counts} times, and {counted} times before"
+        return written_earlier(then, when)
 
     def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
         """Make the table, and the file when it is not there."""

@@ -76,15 +76,18 @@ class SqliteFeed:
             UnknownName: a key column that the table does not have.
         """
         self._table = table
-        self._whole = ""
+        self._whole = self._earlier = ""
         with table.sessions() as db:
             _checked(db, table)
             self._mark = _mark(db, table)
-            sequence = _last(db, table) if self._mark else 0
+            counted = _counted(db, table)
         place, _, mark = (after or "").partition(" ")
-        if after and mark == self._mark and place.isdigit() and int(place) <= sequence:
+        if after and mark == self._mark and place.isdigit():
             self._seq = int(place)
+            self._compare(counted)
         else:
+            if after and counted is None:
+                self._earlier = "its outbox is gone"
             self._begin("the feed is new" if after is None else "the table, its triggers or the outbox changed")
 
     def read(self, *, wait_seconds: float = 0.0, limit: int = 100_000) -> KeyChanges | None:
@@ -127,6 +130,7 @@ class SqliteFeed:
             db.execute("BEGIN")  # schema and rows of one state
             mark = _mark(db, table)
             if mark == self._mark:
+                counted = _counted(db, table)
                 declared = _declared(db, table.table)
                 # Sorted as written; the texts are those that scan takes from the table.
                 picked = ", ".join(as_text(f"k{i}", declared[name]) for i, name in enumerate(table.key))
@@ -136,6 +140,9 @@ class SqliteFeed:
             db.execute("ROLLBACK")
         if mark != self._mark:
             self._begin("the table, its triggers or the outbox changed")
+            return self._everything()
+        self._compare(counted)
+        if self._whole:
             return self._everything()
         if not rows:
             return None
@@ -147,6 +154,12 @@ class SqliteFeed:
             return self._everything()
         return KeyChanges(keys, self._position(), more=more)
 
+    def _compare(self, counted: int | None) -> None:
+        """Begin again with what the outbox has counted, where that is less than was read from it: the file is an older one."""
+        if (counted or 0) < self._seq:
+            self._earlier = f"its outbox has counted {counted or 0} changes, of which {self._seq} were read before"
+            self._seq, self._whole = counted or 0, "it was set back"
+
     def _begin(self, reason: str) -> None:
         with self._table.sessions(write=True) as db:
             db.execute("BEGIN IMMEDIATE")
@@ -156,8 +169,8 @@ class SqliteFeed:
         self._seq, self._whole = 0, reason
 
     def _everything(self) -> KeyChanges:
-        reason, self._whole = self._whole, ""
-        return KeyChanges(None, self._position(), reason)
+        reason, earlier, self._whole, self._earlier = self._whole, self._earlier, "", ""
+        return KeyChanges(None, self._position(), reason, earlier=earlier)
 
     def _position(self) -> str:
         return f"{self._seq} {self._mark}"
@@ -235,7 +248,10 @@ def _mark(db: sqlite3.Connection, table: FeedTable) -> str:
     return hashlib.sha256(repr((table.key, rows)).encode()).hexdigest()[:24]
 
 
-def _last(db: sqlite3.Connection, table: FeedTable) -> int:
+def _counted(db: sqlite3.Connection, table: FeedTable) -> int | None:
+    """How many changes were ever written to the outbox; ``None`` when it is not there."""
+    if db.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (table.outbox,)).fetchone() is None:
+        return None
     row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table.outbox,)).fetchone()
     return int(row[0]) if row else 0
 

@@ -32,6 +32,7 @@ class Log:
     position: str | None
     keys: int | None  # in table ``told_<i>``; None: every row has to be compared
     reason: str = ""
+    earlier: str = ""  # as ``KeyChanges`` has it
 
 
 @dataclass(slots=True)
@@ -67,6 +68,7 @@ class Side:
     fresh: frozenset[str] = frozenset()  # fields that it reads for the first time, or in another way: their base says nothing
     widened: frozenset[str] = frozenset()  # fields that may be written from now on
     elsewhere: bool = False  # its rows are read from another place than at the flow's last run
+    earlier: str = ""  # what shows that its system stands at an earlier state than the flow's last run left
 
     @property
     def name(self) -> str:

@@ -34,6 +34,7 @@ from accord.sync.capture.idle import same_as, seen_now
 from accord.sync.capture.read import capture, drop_scanned
 from accord.sync.capture.readback import read_back, take_read_back
 from accord.sync.capture.readings import going_on
+from accord.sync.capture.restored import check_restored, find_restored, note_reached, told_of
 from accord.sync.capture.scope import begin_notes, close_logs, find_scope, first_load, read_scope, settle_logs
 from accord.sync.capture.since import note_since
 from accord.sync.capture.vanished import as_vanished, note_known
@@ -95,15 +96,15 @@ def run_flow(
         run: id of this run, for events.
         now: the time, aware, in UTC.
         dry_run: only plan; nothing is written anywhere, the store included.
-        allow_deletes: go on where the guards of deletes, emptied fields and moved systems would stop.
+        allow_deletes: go on where the guards of deletes, emptied fields, and moved or restored systems would stop.
         progress: told a sentence before each step.
         limit: keys to look at, and a last word before the first write; default: all keys, none.
         whole: look at every row of every system, also where what changed is known.
         listen: read the systems' logs also where nothing was written since the last run, so that they are open and read up to here.
 
     Raises:
-        GuardStopped: a mass delete, a vanished column, a system at a place with other rows, or a flow that seems to be renamed;
-            nothing of it was written.
+        GuardStopped: a mass delete, a vanished column, a system at a place with other rows or at an earlier state, or a flow that seems
+            to be renamed; nothing of it was written.
         SystemUnreachable, SystemChanged, DataRefused, StorageFull: from a connector; what was written so far is taken up by the next run.
         MemoryShort: the values of the flow need more memory than there is for them; the same holds of what was written.
     """
@@ -120,7 +121,8 @@ def run_flow(
             if not cycle.intended and not dry_run:
                 # Nothing was written; the log says that and why. The error itself matters more than a log that cannot be written.
                 with contextlib.suppress(AccordError):
-                    append(cycle, "flow.run_finished", status="failed", counts={}, seconds=cycle.seconds, state={}, reason=str(error))
+                    told = told_of(cycle)
+                append(cycle, "flow.run_finished", status="failed", counts={}, seconds=cycle.seconds, state={}, reason=str(error), **told)
             if error is not met:
                 raise error from met
             raise
@@ -180,6 +182,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
         cycle.progress(f"{cycle.flow.name}: no system was written since the last run")
         _finished(cycle, same, {}, cycle.clock(), previous["columns"], previous["seen"], previous.get("shapes"))
         return same
+    find_restored(cycle, previous)
     load_waiting(cycle)
     if not dry_run:
         extend_targets(cycle, previous)
@@ -189,6 +192,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
         judge_drift(cycle, previous)
         find_remapped(cycle, previous)
         columns = {s.name: s.known_columns for s in cycle.sides}
+        note_reached(cycle)
         _finished(cycle, loaded.result, loaded.state, loaded.captured_at, columns, None, cycle.shapes)
         return loaded.result
     load_pending(cycle)
@@ -207,6 +211,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     find_remapped(cycle, previous)
     if not allow_deletes:
         check_elsewhere(cycle)
+        check_restored(cycle)
     ask_again(cycle)
     for side in cycle.sides:
         drop_scanned(cycle.con, side)
@@ -393,6 +398,7 @@ def _finish(
     )
     seen = None if shown or limit != Limit() else seen_now(cycle, result)
     columns = {s.name: s.known_columns for s in cycle.sides}
+    note_reached(cycle, shown)
     _finished(cycle, result, state, captured_at, columns, seen, cycle.shapes, whole=limit.keys is None)
     return result
 

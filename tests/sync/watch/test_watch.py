@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import urllib.error
 import urllib.request
@@ -252,3 +253,27 @@ def test_a_line_names_its_flow_once() -> None:
     assert about("things", "flow 'things': 2 rows wait.") == "things: 2 rows wait."
     assert about("things", "delete guard: flow 'things' would delete 9 rows.") == "delete guard: flow 'things' would delete 9 rows."
     assert about("things", "crm/people no longer has 'x'.") == "things: crm/people no longer has 'x'."
+
+
+def test_a_file_that_is_restored_under_a_watch_carries_nothing_over(place: Any) -> None:
+    """It carries old values before anybody can look; and what is done there afterwards, or by the next watch, does not make them edits."""
+    file = place.folder / "map.yaml"
+    file.write_text(file.read_text().replace("{resource: things,", "{resource: things, capture: cdc,").replace("1s", "1h"))
+    for size in range(10):
+        place.sql("a", ADD, str(size), "old", size)
+    watcher = place.start()
+    watcher.until("run", status="done")
+    place.sql("a", "UPDATE things SET name = 'older' WHERE size = 9")
+    place.wait(lambda: place.sql("b", "SELECT name FROM things WHERE size = 9") == [("older",)])
+    shutil.copy(place.folder / "a.db", place.folder / "backup.db")
+    place.sql("a", "UPDATE things SET name = 'new' WHERE size < 8")
+    place.wait(lambda: place.sql("b", "SELECT count(*) FROM things WHERE name = 'new'") == [(8,)])
+
+    (place.folder / "backup.db").replace(place.folder / "a.db")
+    reason = watcher.until("state", flow="things", state="parked")["reason"]
+    place.sql("a", "UPDATE things SET name = 'again'")
+    watcher.end()
+    place.start().until("state", flow="things", state="parked")
+
+    assert "'a' stands at an earlier state" in reason
+    assert place.sql("b", "SELECT count(*) FROM things WHERE name = 'new'") == [(8,)]

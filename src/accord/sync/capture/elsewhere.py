@@ -47,7 +47,7 @@ def check_elsewhere(cycle: Cycle) -> None:
     for side in cycle.sides:
         if not (side.elsewhere and side.readable):
             continue
-        others, agreed = _others(cycle, side)
+        others, agreed = others_of(cycle, side)
         if others > ALWAYS_ALLOWED_ROWS and others > _OTHER * agreed:
             what = f"flow '{cycle.flow.name}': '{side.name}' is at another place than in the last run, and of {agreed} rows agreed with it"
             raise GuardStopped("moved system", f"{what} {others} are not there, or have other values", _WAY_OUT)
@@ -63,7 +63,7 @@ def _place(side: Side) -> str:
     return hashlib.sha256(repr((system.connector, at, side.binding.resource)).encode()).hexdigest()[:16]
 
 
-def _others(cycle: Cycle, side: Side) -> tuple[int, int]:
+def others_of(cycle: Cycle, side: Side) -> tuple[int, int]:
     """Agreed rows that it shows no more, or with another value; and agreed rows in all."""
     agreed = agreed_with(cycle, side)
     fields = [f for f in side.fields if f not in cycle.keys and f not in side.fresh and not side.codes[f].constant]

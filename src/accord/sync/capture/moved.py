@@ -100,7 +100,7 @@ def read_log(cycle: Cycle, side: Side, after: str | None) -> Log:
             break
         log.position = found.position
         if found.keys is None:
-            log.keys, log.reason = None, found.reason
+            log.keys, log.reason, log.earlier = None, found.reason, found.earlier
             _behind_fill(cycle, side)
             return log
         parts.append(found.keys)

@@ -35,6 +35,7 @@ from accord.sync.capture.moved import (
     tell_resnapshot,
 )
 from accord.sync.capture.read import capture, created_columns
+from accord.sync.capture.restored import REACHED
 from accord.sync.capture.since import may_ask_since, read_since
 from accord.sync.cycle import Cycle, Side, names, storage_type
 from accord.sync.mapping.lookups import lookup_state
@@ -60,6 +61,7 @@ CARRIED = (
     "sums",
     "written",
     UNSETTLED,
+    REACHED,
 )
 
 
@@ -116,7 +118,8 @@ def find_scope(cycle: Cycle, previous: Mapping[str, Any], *, whole: bool, dry_ru
     cycle.restated = not same
     lean = _leaned(cycle)
     always = needs_every_row(cycle)
-    whole = whole or always or not same or not _same_references(cycle, previous, lean)
+    restored = any(s.earlier for s in cycle.sides)  # what such a one says of its changes is not about those since the last run
+    whole = whole or restored or always or not same or not _same_references(cycle, previous, lean)
     if not (whole or always):
         find_same_sums(cycle, [s for s in cycle.sides if _digests(cycle, s)])
     told = {s.name: not always and _told(cycle, s, previous, whole=whole) for s in cycle.sides}
@@ -210,6 +213,7 @@ def _open_logs(cycle: Cycle, previous: Mapping[str, Any], *, dry_run: bool) -> N
         log = read_log(cycle, side, after)
         if log.keys is None and after is not None:
             tell_resnapshot(cycle, side, log.reason)
+            side.earlier = log.earlier or side.earlier
         if log.position is not None:
             cycle.notes["positions"] = {**cycle.notes.get("positions", {}), side.name: log.position}
 

@@ -10,6 +10,7 @@ from accord.store import Store
 from accord.sync.cycle import Cycle
 
 RENAMED = "flow.renamed"
+EARLIER = "earlier"  # of a run that failed: side → what shows that its system stands at an earlier state than the runs before left
 _LOOK_BACK = 8  # events; each that is read of one flow costs as much as all the rest of a look
 
 
@@ -19,17 +20,25 @@ def last_finished(cycle: Cycle) -> Mapping[str, Any]:
 
 
 def last_of(store: Store, flow: str) -> Mapping[str, Any]:
-    """The same of the flow of a name; after it took over from another name, what it took over."""
+    """The same of the flow of a name; after it took over from another name, what it took over.
+
+    With ``EARLIER`` as runs that failed since then noted it: what a system shows of that may be gone once it goes on.
+    """
     end, step = store.head().seq, _LOOK_BACK
+    earlier: dict[str, str] = {}
     while end > 0:
         # Backwards in growing steps: it stands near the end of the log, and the log grows for years.
         start = max(0, end - step)
         last: Mapping[str, Any] = {}
+        since: dict[str, str] = {}
         for stored in store.read(after=start, types=["flow.run_finished", RENAMED], object=ObjectRef("flow", flow)):
-            if "captured_at" in stored.event.attributes and stored.event.attributes["flow"] == flow:
-                last = stored.event.attributes
+            given = stored.event.attributes
+            if "captured_at" in given and given["flow"] == flow:
+                last, since = given, {}
+            since |= given.get(EARLIER, {})
+        earlier = since | earlier
         if last:
-            return last
+            return {**last, EARLIER: earlier} if earlier else last
         end, step = start, step * 4
     return {}
 

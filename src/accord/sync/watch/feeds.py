@@ -168,7 +168,7 @@ def together(batches: Sequence[Batch]) -> list[Batch]:
     if CHANGED_AT in one.column_names:
         one = one.group_by(keys).aggregate([(CHANGED_AT, "max")]).rename_columns({f"{CHANGED_AT}_max": CHANGED_AT})
     unseen = frozenset[int]().union(*(b.unseen for b in given if isinstance(b, EarlyChanges)))
-    return [EarlyChanges(one, last.position, "", last.more, unseen)]
+    return [EarlyChanges(one, last.position, "", last.more, unseen=unseen)]
 
 
 def _keys_only(batch: Batch) -> Batch:

@@ -1,0 +1,152 @@
+"""A system that was restored from a backup is not taken for one that somebody edited."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accord.connectors.registry import open_connector
+from accord.model.entity import Field
+from accord.model.errors import GuardStopped
+from accord.model.system import System
+
+TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
+FIELDS = [Field("id", required=True), Field("name"), Field("size", "integer")]
+DAY_SECONDS = 86_400
+SHOWN = {
+    "outbox": r"its outbox has counted 1 changes, of which 11 were read before",
+    "counted": r"its file was written \d+ times, and \d+ times before",
+    "dated": r"its file was last written at .* UTC, and was known as written at .* UTC",
+}
+
+
+def bound(world: Any, system: str, **values: Any) -> None:
+    """The map of ``world`` with another binding."""
+    flow = world.map.flows["things"]
+    bindings = {**flow.bindings, system: replace(flow.bindings[system], **values)}
+    world.map = replace(world.map, flows={"things": replace(flow, bindings=bindings)})
+
+
+def put_back(world: Any, system: str, backup: Path, *, dated: bool = False) -> None:
+    """A file of a system is as it was; ``dated``: its time is, too, a day ago."""
+    shutil.copy(backup, world.folder / f"{system}.db")
+    if dated:
+        then = backup.stat().st_mtime - DAY_SECONDS
+        os.utime(world.folder / f"{system}.db", (then, then))
+
+
+def filled(world: Any) -> Any:
+    """In agreement on 40 rows."""
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) SELECT i, 'old', i FROM n"
+    world.sql("a", f"INSERT INTO things {many}")
+    world.sync()
+    return world
+
+
+def restored(make_world: Any, way: str) -> Any:
+    """In agreement on 40 rows, of which 10 were changed in 'a' since the backup that is in its place now."""
+    about = {"outbox": {"capture": "cdc", "direction": "read"}, "counted": {}, "dated": {"direction": "read"}}[way]
+    world = filled(make_world({"a": TABLE, "b": TABLE}, FIELDS, {"a": about}))
+    world.sql("a", "UPDATE things SET name = 'older' WHERE id = '40'")
+    world.sync()
+    shutil.copy(world.folder / "a.db", world.folder / "backup.db")
+    for size in range(1, 11):
+        world.sql("a", "UPDATE things SET name = 'new' WHERE size = ?", size)
+    world.sync()
+    put_back(world, "a", world.folder / "backup.db", dated=way == "dated")
+    return world
+
+
+@pytest.mark.parametrize("way", SHOWN)
+def test_a_restored_file_stops_every_run_until_it_is_brought_up_to_what_is_agreed(make_world: Any, way: str) -> None:
+    """Its old values would go to every other system as edits; and users who work on in it hide that it was set back."""
+    world = restored(make_world, way)
+
+    with pytest.raises(GuardStopped, match=f"'a' stands at an earlier state than the last run left: {SHOWN[way]}; 10 of its rows"):
+        world.sync()
+    for _ in range(30):
+        world.sql("a", "UPDATE things SET size = size WHERE id = '20'")
+    with pytest.raises(GuardStopped, match=SHOWN[way]):
+        world.sync()
+    kept = world.rows("b")["1"]
+    bound(world, "a", direction="write")
+    world.sync()
+    bound(world, "a", direction="both")
+    world.sql("a", "UPDATE things SET name = 'newest' WHERE size > 1 AND size < 20")
+    world.sync()
+
+    assert kept == ("new", 1)
+    assert world.rows("a") == world.rows("b")
+    assert world.rows("b")["1"], world.rows("b")["2"] == (("new", 1), ("newest", 2))
+
+
+def test_what_a_restored_system_shows_can_be_meant(make_world: Any) -> None:
+    """Whoever restored it because of what was done since wants that undone everywhere."""
+    world = restored(make_world, "outbox")
+
+    world.sync(allow_deletes=True)
+
+    assert world.rows("b")["1"] == ("old", 1)
+    world.sql("a", "UPDATE things SET name = 'newest' WHERE size < 20")
+    world.sync()
+    assert world.rows("b")["1"] == ("newest", 1)
+
+
+def test_an_older_file_with_what_is_agreed_goes_on(make_world: Any) -> None:
+    """A file written anew with the same rows counts its writes from one; and a few edits are a normal day."""
+    world = restored(make_world, "counted")
+    world.sql("a", "UPDATE things SET name = 'new' WHERE size <= 10")
+    world.sql("a", "UPDATE things SET name = 'newest' WHERE size <= 5")
+
+    world.sync()
+
+    assert (world.rows("b")["5"], world.rows("b")["6"]) == (("newest", 5), ("new", 6))
+
+
+def test_a_copy_that_is_put_in_the_place_every_night_is_only_read(make_world: Any) -> None:
+    """Nobody puts a newer file in the place of one that we write; of others that is how exports are made."""
+    world = restored(make_world, "counted")
+    bound(world, "a", direction="read")
+
+    world.sync()
+
+    assert world.rows("b")["1"] == ("old", 1)
+
+
+def test_rows_deleted_since_the_backup_count_too(make_world: Any) -> None:
+    """They would come back in every other system. Nobody but us has written there since, and once."""
+    world = filled(make_world({"a": TABLE, "b": TABLE}, FIELDS))
+    shutil.copy(world.folder / "b.db", world.folder / "backup.db")
+    world.sql("a", "DELETE FROM things WHERE size > 33")
+    world.sync()
+    put_back(world, "b", world.folder / "backup.db")
+
+    with pytest.raises(GuardStopped, match=r"'b' stands at an earlier .*7 of its rows are gone, new or other"):
+        world.sync()
+
+    assert len(world.rows("a")) == 33
+
+
+def test_a_csv_file_with_the_time_of_a_backup_is_noticed(make_world: Any) -> None:
+    """Nothing is in it that tells, and programs that restore files restore their times."""
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, {"b": {"resource": "things"}})
+    (world.folder / "files").mkdir()
+    world.connectors["b"] = open_connector(System("b", "csv", "files"), base=world.folder)
+    file = world.folder / "files" / "things.csv"
+    file.write_text("id,name,size\n" + "".join(f"{i},old,{i}\n" for i in range(40)))
+    before = file.read_bytes()
+    world.sync()
+    world.sql("a", "UPDATE things SET name = 'new' WHERE size < 10")
+    world.sync()
+    file.write_bytes(before)
+    os.utime(file, (1_700_000_000, 1_700_000_000))
+
+    with pytest.raises(GuardStopped, match=r"'b' stands at an earlier .* last written at 2023-11-14 22:13:20 UTC"):
+        world.sync()
+
+    assert world.rows("a")["1"] == ("new", 1)
