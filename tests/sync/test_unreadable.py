@@ -100,9 +100,9 @@ class World:
         self.connectors: dict[str, Any] = {n: open_connector(s, base=folder) for n, s in systems.items()}
         self.store = open_store(folder / "store.db", segments=folder / "segments")
 
-    def sync(self) -> Any:
+    def sync(self, **options: Any) -> Any:
         self.runs += 1
-        return run_flow(self.map, "things", self.connectors, self.store, run=f"r{self.runs}", now=NOW)
+        return run_flow(self.map, "things", self.connectors, self.store, run=f"r{self.runs}", now=NOW, **options)
 
     def passed(self) -> dict[str, str]:
         with closing(sqlite3.connect(self.folder / "target.db")) as db:
@@ -358,6 +358,27 @@ def test_a_line_that_is_no_row_costs_that_line_alone(kind: str, lines: Mapping[s
     assert world.passed() == {"k1": "edited", "k2": "changed", "k4": "new"}
     assert b"changed" in file.read_bytes()
     assert not world.sync().changed
+    world.close()
+
+
+def test_a_line_that_is_spoiled_while_a_run_writes_is_no_delete(tmp_path: Path) -> None:
+    """Another row was edited as well, so the run reads the file again: what the line held is not deleted elsewhere."""
+    file = tmp_path / "source" / "things.csv"
+    file.parent.mkdir()
+    file.write_bytes(b"".join(line + b"\n" for line in CSV_LINES.values()))
+    world = World(tmp_path, "csv", "source", direction="both")
+    world.sync()
+    with closing(sqlite3.connect(tmp_path / "target.db")) as db, db:
+        db.execute("UPDATE things SET v = 'changed' WHERE id = 'k1'")
+
+    def meddle(said: str) -> None:
+        if said.endswith("writing a"):
+            file.write_bytes(file.read_bytes().replace(b"k1,one,1", b"k1,one,2").replace(b"k2,two", b"k2,t,wo"))
+
+    done = world.sync(progress=meddle)
+
+    assert (done.counts["deleted"], world.passed()) == (0, {"k1": "changed", "k2": "two", "k3": "three"})
+    assert {f.kind: f.count for f in done.findings} == {"quarantine": 1, "unreadable_line": 1}
     world.close()
 
 

@@ -56,6 +56,7 @@ def take_read_back(cycle: Cycle, shown: dict[str, Side]) -> None:
             cycle.sql(f"ALTER TABLE {back.table('cap')} RENAME TO {cap}")
             side.rows = back.rows
         side.codes, side.columns, side.doubled = back.codes, back.columns, None
+        side.broken, side.unreadable = back.broken, back.unreadable
 
 
 def _fits(cycle: Cycle, side: Side, back: Side) -> bool:
