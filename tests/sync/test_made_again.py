@@ -85,3 +85,22 @@ def test_a_row_made_again_while_the_run_still_writes_lives(three: Any) -> None:
     three.sync(allow_deletes=True)
 
     assert [three.rows(n) for n in "abc"] == [{"1": ("new", 7), "2": ("renamed", 2)}] * 3
+
+
+def test_a_row_made_again_in_two_systems_while_the_run_still_writes_loses_no_value(three: Any) -> None:
+    """The first new row is on its way when the authority gets another one: what loses was shown nowhere else, and is recorded."""
+    met = [
+        ("noting what will be written", [("a", "INSERT INTO things VALUES ('1', 'newest', 8)")]),
+        ("writing c", [("b", "INSERT INTO things VALUES ('1', 'new', 7)"), ("c", "UPDATE things SET name = 'typed' WHERE id = '2'")]),
+    ]
+
+    def meddle(said: str) -> None:
+        if said.endswith(met[-1][0] if met else "-"):
+            for edit in met.pop()[1]:
+                three.sql(*edit)
+
+    three.sql("a", "UPDATE things SET name = 'renamed' WHERE id = '2'")
+    three.sync(progress=meddle, allow_deletes=True)
+
+    assert [three.rows(n) for n in "abc"] == [{"1": ("newest", 8), "2": ("renamed", 2)}] * 3
+    assert {("b", "new"), ("b", "7")} <= {(r["loser"], r["losing_value"]) for r in three.segments("conflicts")}

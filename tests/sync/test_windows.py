@@ -185,6 +185,61 @@ def test_beside_a_counter_an_edit_that_was_never_shown_elsewhere_still_meets_its
     assert not world.sync().changed
 
 
+@pytest.mark.parametrize("died", ["writing b", ""])
+def test_beside_a_counter_a_new_row_that_was_never_shown_elsewhere_still_meets_its_rival(make_world: Any, died: str) -> None:
+    """Somebody makes a row of the same key in b before the one of a comes there: all of one that does not win is recorded, too."""
+    fields = [*FIELDS, Field("note")]
+    world = make_world(dict.fromkeys("ab", TABLE.replace(")", ", note TEXT)")), fields, authority={"*": "b", "size": "merge", "note": "a"})
+    world.sync()
+    world.sql("a", "INSERT INTO things VALUES ('1', 'by a', 5, 'of a')")
+    rival = ["INSERT INTO things VALUES ('1', 'by b', 10, 'of b')"]
+
+    def meanwhile(said: str) -> None:
+        if said.endswith("writing b") and rival:
+            world.sql("b", rival.pop())
+
+    if died:
+        world.crash(died)
+        world.sql("b", rival.pop())
+    world.sync(progress=meanwhile)
+
+    assert [world.rows(n)["1"] for n in "ab"] == [("by b", 5, "of a")] * 2
+    lost = {(r["loser"], r["field"], r["losing_value"]) for r in world.segments("conflicts")}
+    assert lost == {("a", "name", "by a"), ("b", "size", "10"), ("b", "note", "of b")}
+    assert not world.sync().changed
+
+
+def test_beside_a_counter_a_new_row_does_not_overrule_in_the_next_round_what_it_lost_to_in_the_one_before(make_world: Any) -> None:
+    """Row 1 is new in a and lost its name; row 2 is new there with the name that was agreed, and somebody in b edits it meanwhile."""
+    fields = [*FIELDS, Field("note")]
+    tables = dict.fromkeys("ab", TABLE.replace(")", ", note TEXT)"))
+    world = make_world(tables, fields, authority={"*": "latest", "size": "merge"})  # nobody says when: a comes before b
+    world.sql("a", "CREATE TRIGGER closed BEFORE INSERT ON things BEGIN SELECT RAISE(ABORT, 'closed'); END")
+    world.sql("b", "INSERT INTO things VALUES ('2', 'agreed', 5, 'of b')")
+    world.sync()
+    world.sql("a", "DROP TRIGGER closed")
+    world.sql("a", "INSERT INTO things VALUES ('2', 'agreed', 5, 'of a')")
+    world.sql("b", "INSERT INTO things VALUES ('1', 'by b', 5, 'of b')")
+    rounds = [
+        [("a", "UPDATE things SET size = size + 1 WHERE id = '1'")],
+        [
+            ("a", "INSERT INTO things VALUES ('1', 'by a', 10, 'of b')"),
+            ("a", "UPDATE things SET size = size + 1 WHERE id = '2'"),
+            ("b", "UPDATE things SET name = 'edited' WHERE id = '2'"),
+        ],
+    ]
+
+    def meanwhile(said: str) -> None:
+        if said.endswith("writing a") and rounds:
+            for edit in rounds.pop():
+                world.sql(*edit)
+
+    world.sync(progress=meanwhile)
+
+    assert not rounds
+    assert [world.rows(n) for n in "ab"] == [{"1": ("by b", 6, "of b"), "2": ("edited", 6, "of b")}] * 2
+
+
 def test_a_run_is_taken_up_whose_second_round_deleted_and_whose_first_did_not(make_world: Any) -> None:
     """Only of deletes is noted what became of them; no run could begin any more after this one."""
     world = make_world(dict.fromkeys("ab", TABLE), FIELDS, authority={"*": "a"})

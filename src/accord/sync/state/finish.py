@@ -34,7 +34,7 @@ def golden_rows(cycle: Cycle, which: str, *, keep: bool = False) -> str:
     if not keep:
         return f"SELECT {names(cycle.fields)} FROM merged WHERE _exists AND NOT _held AND {which}"
     values = [
-        f"CASE WHEN {_plain(cycle)} AND m.{quote('w.' + f)} > 0 THEN g.{quote(f)} ELSE m.{quote(f)} END AS {quote(f)}"
+        f"CASE WHEN m.{quote('w.' + f)} > 0 THEN g.{quote(f)} ELSE m.{quote(f)} END AS {quote(f)}"
         if f not in cycle.keys and authority_of(cycle, f) != "merge"
         else f"m.{quote(f)}"
         for f in cycle.fields
@@ -43,13 +43,16 @@ def golden_rows(cycle: Cycle, which: str, *, keep: bool = False) -> str:
     return f"SELECT {', '.join(values)} FROM {rows} LEFT JOIN golden0 g ON {join_on(cycle.keys, 'm', 'g')}"
 
 
-def _plain(cycle: Cycle) -> str:
-    """SQL over ``merged``: a row that was agreed on before and that no side shows for the first time.
+def _base_kept(side: Side, field: str, agreed: str) -> str:
+    """SQL over ``merged``: the base of a field that is not made of several edits, of a row of which not every write came through.
 
-    An edit of a field that is not made of several edits stays one there until a run has ended: picking a winner twice gives the same
-    winner, and whoever edits the field in another system meanwhile, without having seen it, is a rival and not a successor.
+    An edit of such a field stays one until the run has ended, and so does the value with which a side brought a new row: picking a winner
+    twice gives the same winner, and whoever edits the field in another system meanwhile, without having seen it, is a rival and not a
+    successor. What a new row lost is lost: without a base it would be an edit next time, and overrule what others had agreed.
     """
-    return f"(m._g0 AND m._exists AND NOT ({' OR '.join(f'm._new_{s.index}' for s in cycle.sides)}))"
+    q = quote(field)
+    brought = f"_in_{side.index} AND m.{quote('w.' + field)} > 0 AND r.{q} IS NOT DISTINCT FROM m.{q}"
+    return f"CASE WHEN NOT m._exists THEN {agreed} WHEN {side.based(field)} THEN b.{q} WHEN {brought} THEN NULL ELSE {agreed} END"
 
 
 def _agreed_base(
@@ -72,7 +75,7 @@ def _agreed_base(
         held = f"m._exists AND {side.contested(f)}"
         now = f"CASE WHEN NOT _in_{i} THEN {old} WHEN {held} THEN CASE WHEN {side.based(f)} THEN {old} END ELSE {seen} END"
         if keep and authority_of(cycle, f) != "merge":
-            now = f"CASE WHEN {_plain(cycle)} AND {side.based(f)} THEN {old} ELSE {now} END"
+            now = _base_kept(side, f, now)
         if f in written and apply:
             kept = f"w.{q}"
             if read_back:
