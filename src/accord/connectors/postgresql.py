@@ -27,6 +27,7 @@ from accord.connectors import (
     postgresql_few,
     postgresql_json,
     postgresql_keys,
+    postgresql_reached,
     postgresql_receipt,
     postgresql_still,
     postgresql_token,
@@ -204,6 +205,15 @@ class PostgresConnector:
         """Moves with every transaction that ends on the server."""
         with self._opened() as db:
             return postgresql_token.token(db, *postgresql_describe.split(self.system, resource))
+
+    def reached(self, resource: str) -> str | None:
+        """As the whole server has."""
+        with self._opened() as db:
+            return postgresql_reached.reached(db)
+
+    def set_back(self, resource: str, before: str, now: str, *, written: bool) -> str:
+        """By its transaction ids and the length of its log; where it is written also by which server and database it is."""
+        return postgresql_reached.set_back(before, now, written=written)
 
     def add_columns(self, resource: str, columns: Mapping[str, CanonicalType]) -> None:
         """One ALTER TABLE for all columns that are not there."""
