@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import duckdb
 
-from accord.connectors import decide, mysql_binlog, mysql_feed, mysql_keys, mysql_marker, mysql_read, mysql_write
+from accord.connectors import decide, mysql_binlog, mysql_feed, mysql_keys, mysql_marker, mysql_reached, mysql_read, mysql_write
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.keys import chosen, taken
 from accord.connectors.marker import FORBIDDEN, TABLE, note_before_commit
@@ -103,6 +103,15 @@ class MysqlConnector:
         """As the server writes them, with length, precision and sign."""
         with self._link.session() as db:
             return {c.name: c.native for c in self._columns(db, resource)}
+
+    def reached(self, resource: str) -> str | None:
+        """As the whole server has."""
+        with self._link.session() as db:
+            return mysql_reached.reached(db)
+
+    def set_back(self, resource: str, before: str, now: str, *, written: bool) -> str:
+        """By the numbers of its transactions."""
+        return mysql_reached.set_back(before, now)
 
     def create(self, resource: str, columns: Mapping[str, CanonicalType], key: Sequence[str]) -> None:
         """Make the table, where texts are told apart by every character."""

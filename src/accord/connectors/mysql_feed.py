@@ -163,6 +163,8 @@ class MysqlFeed:
         link = self._table.link
         try:
             goal = status(link) if wait_seconds < AT_ONCE_SECONDS else None
+            if goal is not None and goal < self._given:
+                raise LogGone(f"it ends at {goal.file}:{goal.offset}, before {self._given.file}:{self._given.offset}")
             stream = self._opened()
             patience = silence(link.address.shown, SILENT_SECONDS, self._since)
             until = time.monotonic() + (patience if goal else wait_seconds)

@@ -1,0 +1,65 @@
+"""A MariaDB server whose data were put back says so itself, if it keeps a binlog."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from accord.connectors import mysql_reached
+from accord.connectors.registry import open_connector
+from accord.model.entity import Field
+from accord.model.errors import GuardStopped
+from accord.model.system import System
+
+TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
+FIELDS = [Field("id", required=True), Field("name"), Field("size", "integer")]
+
+
+def test_a_server_whose_data_were_put_back_carries_nothing_over(make_world: Any, mysql_servers: Callable[..., Any]) -> None:
+    """Its log was put back, too, and ends before the place that was reached: what is written from now on is told all the same."""
+    server = mysql_servers()
+    server.execute("CREATE DATABASE shop", "CREATE TABLE shop.things (id VARCHAR(9) PRIMARY KEY, name TEXT, size INTEGER)")
+    server.execute("INSERT INTO shop.things SELECT seq, 'old', seq FROM seq_1_to_40", database="shop")
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, {"a": {"capture": "cdc", "direction": "read"}})
+    world.connectors["a"] = open_connector(System("a", "mysql", server.url("shop")), base=world.folder)
+    world.sync()
+    server.kill()
+    subprocess.run(["cp", "-a", server.folder / "data", server.folder / "backup"], check=True)  # with the owner, who may be another user
+    server.start()
+    for size in range(1, 11):
+        server.execute(f"UPDATE shop.things SET name = 'new' WHERE size = {size}")
+    world.sync()
+    server.kill()
+    shutil.rmtree(server.folder / "data")
+    (server.folder / "backup").rename(server.folder / "data")
+    server.start()
+
+    with pytest.raises(GuardStopped, match=r"'a' stands at an earlier .*: its server has numbered transactions .*; 10 of its rows"):
+        world.sync()
+    for _ in range(20):
+        server.execute("UPDATE shop.things SET size = 21 - size WHERE size IN (20, 1)")
+    with pytest.raises(GuardStopped, match="its server has numbered transactions"):
+        world.sync()
+    kept = world.rows("b")["1"]
+    world.sync(allow_deletes=True)
+    server.execute("UPDATE shop.things SET name = 'newest' WHERE size > 20")
+    world.sync()
+    world.connectors["a"].close()
+
+    assert kept == ("new", 1)
+    assert (world.rows("b")["1"], world.rows("b")["21"]) == (("old", 1), ("newest", 21))
+
+
+def test_only_what_the_same_host_counted_is_compared() -> None:
+    """Behind a proxy any server of a cluster may answer; and a log that was begun anew names nobody."""
+    before = '["one", "0-1-70,0-2-5"]'
+
+    assert "'0-1' up to 69, and had up to 70" in mysql_reached.set_back(before, '["one", "0-1-69,0-2-5"]')
+    assert mysql_reached.set_back(before, '["two", "0-1-69,0-2-5"]') == ""
+    assert mysql_reached.set_back(before, '["one", "0-2-6,0-3-1"]') == ""
+    of_mysql = '["one", "3e11fa47-71ca:1-77:80-90,\\n9a-b:1-5"]'
+    assert "'3e11fa47-71ca' up to 89, and had up to 90" in mysql_reached.set_back(of_mysql, of_mysql.replace("80-90", "80-89"))
