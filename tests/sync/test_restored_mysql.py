@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -54,12 +55,38 @@ def test_a_server_whose_data_were_put_back_carries_nothing_over(make_world: Any,
     assert (world.rows("b")["1"], world.rows("b")["21"]) == (("old", 1), ("newest", 21))
 
 
+def test_a_dump_that_was_read_back_is_noticed_by_the_batches_we_named_in_it(make_world: Any, mysql_server: Any, mysql_url: str) -> None:
+    """For the server that is work like any other. Deletes are named, and so is what was merged."""
+    name, where = urlsplit(mysql_url).path.strip("/"), f"--socket={mysql_server.folder / 's'}"
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS)
+    mysql_server.execute("CREATE TABLE things (id VARCHAR(9) PRIMARY KEY, name TEXT, size INTEGER)", database=name)
+    world.connectors["a"] = open_connector(System("a", "mysql", mysql_url), base=world.folder)
+    world.sql(
+        "b", "INSERT INTO things WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) SELECT i, 'old', i FROM n"
+    )
+    world.sync()
+    world.sql("b", "DELETE FROM things WHERE id = '40'")
+    world.sync()
+    mysql_server.execute("UPDATE accord_batches SET at = at - INTERVAL 1 DAY", database=name)  # so long ago was that
+    dump = subprocess.run(["mariadb-dump", where, name], capture_output=True, check=True).stdout
+    world.sql("b", "UPDATE things SET name = 'new' WHERE size <= 10")
+    world.sql("b", "DELETE FROM things WHERE id = '39'")
+    world.sync()
+    subprocess.run(["mariadb", where, name], input=dump, check=True)
+
+    with pytest.raises(GuardStopped, match=r"'a' stands at .*: the last batch in its table accord_batches is of .*; 11 of its rows"):
+        world.sync()
+    world.connectors["a"].close()
+
+    assert world.rows("b")["1"] == ("new", 1)
+
+
 def test_only_what_the_same_host_counted_is_compared() -> None:
     """Behind a proxy any server of a cluster may answer; and a log that was begun anew names nobody."""
-    before = '["one", "0-1-70,0-2-5"]'
+    before = '["one", "0-1-70,0-2-5", ""]'
 
-    assert "'0-1' up to 69, and had up to 70" in mysql_reached.set_back(before, '["one", "0-1-69,0-2-5"]')
-    assert mysql_reached.set_back(before, '["two", "0-1-69,0-2-5"]') == ""
-    assert mysql_reached.set_back(before, '["one", "0-2-6,0-3-1"]') == ""
-    of_mysql = '["one", "3e11fa47-71ca:1-77:80-90,\\n9a-b:1-5"]'
+    assert "'0-1' up to 69, and had up to 70" in mysql_reached.set_back(before, '["one", "0-1-69,0-2-5", ""]')
+    assert mysql_reached.set_back(before, '["two", "0-1-69,0-2-5", ""]') == ""
+    assert mysql_reached.set_back(before, '["one", "0-2-6,0-3-1", ""]') == ""
+    of_mysql = '["one", "3e11fa47-71ca:1-77:80-90,\\n9a-b:1-5", ""]'
     assert "'3e11fa47-71ca' up to 89, and had up to 90" in mysql_reached.set_back(of_mysql, of_mysql.replace("80-90", "80-89"))

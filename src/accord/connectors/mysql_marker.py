@@ -11,6 +11,7 @@ from accord.connectors.protocol import Noting
 if TYPE_CHECKING:
     import pymysql
 
+_NOT_OURS: Final = (1146, 1054, 1143)  # no such table, or one without that column
 _FORBIDDEN: Final = (1044, 1142, 1227, 1290, 1030, 1005)
 _FOUND: Final = """
     SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"""
@@ -59,6 +60,18 @@ def stands(db: pymysql.Connection[Any], receipt: str) -> bool | None:
     found = rows(db, f"SELECT batch FROM {TABLE} WHERE writer = %s FOR UPDATE", writer)
     run(db, "ROLLBACK")
     return bool(found) and found[0][0] == batch
+
+
+def latest(db: pymysql.Connection[Any]) -> str:
+    """When any writer's last batch was named; empty where none was."""
+    import pymysql
+
+    try:
+        return str(rows(db, f"SELECT coalesce(max(at), '') FROM {TABLE}")[0][0])
+    except pymysql.err.Error as error:
+        if not error.args or error.args[0] not in (*_FORBIDDEN, *_NOT_OURS):
+            raise
+        return ""
 
 
 def _columns(db: pymysql.Connection[Any]) -> tuple[str, ...]:
