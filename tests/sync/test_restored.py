@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -127,6 +129,24 @@ def test_rows_deleted_since_the_backup_count_too(make_world: Any) -> None:
     put_back(world, "b", world.folder / "backup.db")
 
     with pytest.raises(GuardStopped, match=r"'b' stands at an earlier .*7 of its rows are gone, new or other"):
+        world.sync()
+
+    assert len(world.rows("a")) == 33
+
+
+def test_rows_brought_back_by_the_programs_of_a_system_are_noticed_by_the_batches_named_in_it(make_world: Any) -> None:
+    """The file is written once more by that; and in WAL mode it does not count its writes at all."""
+    world = filled(make_world({"a": TABLE, "b": TABLE}, FIELDS))
+    world.sql("a", "DELETE FROM things WHERE size = 40")
+    world.sync()
+    world.sql("b", "UPDATE accord_batches SET at = datetime(at, '-1 day')")  # so long ago was that
+    with closing(sqlite3.connect(world.folder / "b.db")) as file, closing(sqlite3.connect(world.folder / "backup.db")) as backup:
+        file.backup(backup)
+        world.sql("a", "DELETE FROM things WHERE size > 33")
+        world.sync()
+        backup.backup(file)
+
+    with pytest.raises(GuardStopped, match=r"'b' stands at .*: the last batch in its table accord_batches is of .*; 6 of its rows"):
         world.sync()
 
     assert len(world.rows("a")) == 33

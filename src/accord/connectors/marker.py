@@ -40,6 +40,11 @@ def note_before_commit(noting: Noting, why: str, put: Callable[[str], None]) -> 
     return note
 
 
+def older_batch(before: str, now: str) -> str:
+    """That the last batch that is named is of an earlier time than it was, for people."""
+    return f"the last batch in its table {TABLE} is of {now} UTC, and was of {before} UTC"
+
+
 def parts(receipt: str) -> tuple[str, str]:
     """The writer and the batch of a receipt."""
     writer, _, batch = receipt.rpartition(":")

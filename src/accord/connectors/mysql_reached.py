@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from accord.connectors.marker import TABLE
+from accord.connectors.marker import older_batch
 from accord.connectors.mysql_link import rows
 from accord.connectors.mysql_marker import latest
 
@@ -36,7 +36,7 @@ def set_back(before: str, now: str) -> str:
     if host_now == host and fewer:
         return f"its server has numbered transactions of '{fewer[0]}' up to {counted[fewer[0]]}, and had up to {known[fewer[0]]}"
     if named_now and named_now < named:
-        return f"the last batch in its table {TABLE} is of {named_now} UTC, and was of {named} UTC"
+        return older_batch(named, named_now)
     return ""
 
 

@@ -23,7 +23,7 @@ from accord.connectors.duck import borrowed_duck, load_scanner
 from accord.connectors.feed_state import FeedState
 from accord.connectors.files import last_written, passable, written_earlier
 from accord.connectors.keys import chosen, taken
-from accord.connectors.marker import FORBIDDEN, TABLE, note_before_commit
+from accord.connectors.marker import FORBIDDEN, TABLE, note_before_commit, older_batch
 from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
 from accord.connectors.sqlite_feed import FeedTable, SqliteFeed
 from accord.connectors.sqlite_text import NOT_UTF8, as_bytes
@@ -190,17 +190,20 @@ class SqliteConnector:
         return f"{status.st_dev}.{status.st_ino}.{status.st_size}.{status.st_mtime_ns}.{status.st_ctime_ns}.{header[24:].hex()}"
 
     def reached(self, resource: str) -> str | None:
-        """When the file was last written, and how often, as its header says."""
+        """When the file was last written, how often, as its header says, and when our last batch was named in it."""
         when = last_written(self.path, self.path.with_name(self.path.name + "-wal"))
         if when is None or not self.path.is_file():
             return None
         with _turns[str(self.path)], self.path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
-        return f"{when} {int.from_bytes(header[24:28])}"
+        with self._opened() as db, self._errors():
+            return f"{when} {int.from_bytes(header[24:28])} {sqlite_marker.latest(db)}"
 
     def set_back(self, resource: str, before: str, now: str, *, written: bool) -> str:
-        """By the time of the file; of one that we write also by the number of writes, which a file made anew begins to count again."""
-        (then, counted), (when, counts) = before.split(), now.split()
+        """By the time of the file and the batch; of one that we write also by the number of writes, which one made anew begins again."""
+        (then, counted, named), (when, counts, named_now) = before.split(" ", 2), now.split(" ", 2)
+        if named_now and named_now < named:
+            return older_batch(named, named_now)
         if written and int(counts) < int(counted):
             return f"its file was written {counts} times, and {counted} times before"
         return written_earlier(then, when)

@@ -38,6 +38,11 @@ def stands(db: sqlite3.Connection, receipt: str) -> bool | None:
         db.execute("ROLLBACK")
 
 
+def latest(db: sqlite3.Connection) -> str:
+    """When any writer's last batch was named; empty where none was."""
+    return str(db.execute(f"SELECT coalesce(max(at), '') FROM {TABLE}").fetchone()[0]) if _is_ours(db) else ""
+
+
 def _is_ours(db: sqlite3.Connection) -> bool:
     found = db.execute("SELECT name FROM pragma_table_info(?)", (TABLE,)).fetchall()
     return tuple(row[0] for row in found) == COLUMNS
