@@ -81,4 +81,7 @@ def _new(cycle: Cycle, side: Side) -> int:
 
 
 def _reached(side: Side) -> str | None:
-    return side.connector.reached(side.binding.resource) if isinstance(side.connector, Dated) else None
+    try:
+        return side.connector.reached(side.binding.resource) if isinstance(side.connector, Dated) else None
+    except OSError:
+        return None  # a file that may not be looked at, or is gone by now: whoever reads it says so better
