@@ -5,11 +5,14 @@ Both are optional. Where one is missing, or declines with ``None``, the rows go 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 import duckdb
+import pyarrow as pa
+
+from accord.connectors.types import quote
 
 DIGEST = "_digest"
 ODD = "_odd"
@@ -75,13 +78,13 @@ class Fill(Protocol):
     stamp: str
     """Once committed, for ``Versioned.untouched``; empty where there is no such thing."""
 
-    def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:
-        """Insert the rows of a relation of ``con``.
+    def write(self, con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader, uuids: Collection[str]) -> None:
+        """Insert rows as they come.
 
         Args:
-            con: used by this call alone while it lasts, perhaps from another thread.
-            relation: has each of ``columns`` in the type ``scan`` gives it.
-            columns: of the resource.
+            con: of the engine that makes the rows; used by this call alone.
+            batches: have the columns to be written and no others, each in the type ``scan`` gives it.
+            uuids: those among them that are UUIDs, which come as their 16 bytes.
 
         Raises:
             DataRefused: the system did not take a row; nothing may be committed.
@@ -111,3 +114,13 @@ class Filled(Protocol):
     def fill(self, resource: str, columns: Sequence[str]) -> AbstractContextManager[Fill | None]:
         """A transaction to fill ``columns`` of the resource; ``None`` when it is not empty, or cannot be filled exactly this way."""
         ...
+
+
+def arrived(con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader, uuids: Collection[str]) -> str:
+    """A relation of ``con`` with the rows of ``batches``, which can be read once; see ``Fill.write``."""
+    con.execute("SET TimeZone = 'UTC'")
+    # A bare stream, from which DuckDB draws when it has room; from a reader it takes through Arrow's scanner, which reads all there is.
+    con.register("arrived", batches.__arrow_c_stream__())
+    # As texts, which is how Arrow takes them, they would have to be read once for every taker: that costs as much as all the rest of a row.
+    told = ", ".join(f"CAST({quote(name)} AS UUID) AS {quote(name)}" for name in uuids)
+    return f"(SELECT * {f'REPLACE ({told})' if told else ''} FROM arrived)"

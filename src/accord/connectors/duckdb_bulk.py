@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
-from accord.connectors.bulk import WRAP
+from accord.connectors.bulk import WRAP, arrived
 from accord.connectors.types import literal, quote
 from accord.model.errors import DataRefused
 
@@ -29,15 +30,16 @@ class DuckdbFill:
         self.hashed = hashed
         self.stamp, self.wary = "", False
 
-    def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:
-        """Insert the rows as they come."""
+    def write(self, con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader, uuids: Collection[str]) -> None:
+        """In one statement."""
+        relation = arrived(con, batches, uuids)
         self._alias = f"duckdb_fill_{next(_names)}"
         con.execute(f"ATTACH {literal(self._path)} AS {self._alias} (TYPE duckdb)")
         con.execute("BEGIN")
         self._con = con
         if self._ask(f"SELECT count(*) FROM (SELECT 1 FROM {self._full} LIMIT 1)") != (0,):
             raise DataRefused("it is no longer empty", self._table, "a table without rows")
-        named = ", ".join(map(quote, columns))
+        named = ", ".join(map(quote, batches.schema.names))
         con.execute(f"INSERT INTO {self._full} ({named}) SELECT {named} FROM {relation}")
 
     def digest(self, columns: Sequence[str]) -> tuple[int, int] | None:

@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
-import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import duckdb
 import psycopg
+import pyarrow as pa
 
 from accord.connectors.bulk import DIGEST, ODD, WRAP
 from accord.connectors.duck import load_scanner
 from accord.connectors.postgresql_json import Keys, canonical
 from accord.connectors.postgresql_load_digest import changes_values, natives, row_digest
+from accord.connectors.postgresql_pack import can_pack, packed
 from accord.connectors.postgresql_types import PgColumn, is_exact
 from accord.connectors.types import duckdb_type, literal, quote
 from accord.model.errors import DataRefused
 
-_PIPE_BYTES = 1 << 20
-_CHUNK_BYTES = 1 << 17  # as much as psycopg sends at once
 _names = itertools.count(1)
-# As COPY's binary form takes them; all others go the way of text, row by row judged.
-_BINARY = {
-    "int2": "SMALLINT",
-    "int4": "INTEGER",
-    "int8": "BIGINT",
-    "float8": "DOUBLE",
-    "bool": "BOOLEAN",
-    "date": "DATE",
-    "timestamp": "TIMESTAMP",
-    "timestamptz": "TIMESTAMPTZ",
-    "uuid": "UUID",
-    "bytea": "BLOB",
-    "text": "VARCHAR",
-    "varchar": "VARCHAR",
-    "json": "VARCHAR",
-    "jsonb": "VARCHAR",
-}
 _AS_IT_IS = ("integer", "smallint", "jsonb", "json")  # the scanner reads them exactly, and a cast costs the server more than us
 _ENDLESS = ("date", "timestamp", "timestamptz")
 _PLAIN_TABLE = """
@@ -125,47 +104,15 @@ class PgFill:
         self.natives: Mapping[str, str] = natives(db.info.server_version, columns)
         self.wary = changes_values(db, table)
 
-    def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:
-        """DuckDB encodes in a thread of its own, this one sends."""
-        load_scanner(con, "postgres")  # it brings COPY's binary form
-        picked = ", ".join(f"{self._encoded(name)} AS {quote(name)}" for name in columns)
-        receive, send = os.pipe()
-        _widen(send)
-        failures: list[duckdb.Error] = []
-
-        def encode() -> None:
-            try:
-                # With the order kept, DuckDB gathers rows in memory before it encodes them, however slow the server is to take them.
-                form = "FORMAT postgres_binary, PRESERVE_ORDER false"
-                con.execute(f"COPY (SELECT {picked} FROM {relation}) TO '/dev/fd/{send}' ({form})")
-            except duckdb.Error as error:
-                failures.append(error)
-            finally:
-                os.close(send)
-
-        thread = threading.Thread(target=encode, name="accord-encode")
-        thread.start()
+    def write(self, con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader, uuids: Collection[str]) -> None:
+        """In COPY's binary form; whether the server understood each value as it was meant is what ``digest`` tells."""
+        columns = ", ".join(map(quote, batches.schema.names))
         try:
-            with (
-                self._db.cursor() as cursor,
-                cursor.copy(f"COPY {self._table} ({', '.join(map(quote, columns))}) FROM STDIN (FORMAT binary)") as copy,
-            ):
-                room = memoryview(bytearray(_CHUNK_BYTES))
-                while count := os.readv(receive, [room]):
-                    copy.write(room[:count])
-                thread.join()
-                if failures:
-                    raise DataRefused(str(failures[0]).splitlines()[0], self._table, "values the columns have room for") from failures[0]
-        finally:
-            os.close(receive)  # first: an encoder that still writes must not wait for ever
-            thread.join()
-
-    def _encoded(self, name: str) -> str:
-        column, value = self._of[name], quote(name)
-        if column.base == "numeric":
-            return f"CAST({value} AS {duckdb_type(column.type)})"
-        cast = f"CAST({value} AS {_BINARY[column.base]})"
-        return f"chr(1) || {cast}" if column.base == "jsonb" else cast  # the version its binary form begins with
+            with self._db.cursor() as cursor, cursor.copy(f"COPY {self._table} ({columns}) FROM STDIN (FORMAT binary)") as copy:
+                for part in packed(batches, self._of):
+                    copy.write(memoryview(part))
+        except ValueError as error:
+            raise DataRefused(str(error).splitlines()[0], self._table, "values the columns have room for") from error
 
     def digest(self, columns: Sequence[str]) -> tuple[int, int] | None:
         """Computed by the server in one scan."""
@@ -184,15 +131,6 @@ class PgFill:
         self.stamp = str(found[0]) if found else ""
 
 
-def _widen(pipe: int) -> None:
-    """Let a pipe hold a whole chunk: with the usual 64 KB the two threads at its ends wake each other for every few hundred rows."""
-    if sys.platform == "linux":
-        import fcntl
-
-        with contextlib.suppress(OSError):  # more than an ordinary user may have here
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-
-
 @contextmanager
 def fill(db: psycopg.Connection[Any], table: str, of: Sequence[PgColumn], columns: Sequence[str]) -> Iterator[PgFill | None]:
     """A transaction in which nobody else writes to the table; rolled back unless it was committed.
@@ -204,8 +142,7 @@ def fill(db: psycopg.Connection[Any], table: str, of: Sequence[PgColumn], column
         columns: those to be written.
     """
     kinds = {c.name: c for c in of}
-    known = all(not kinds[n].is_array and (is_exact(kinds[n]) or kinds[n].base in _BINARY) for n in columns if n in kinds)
-    if os.name == "nt" or not known or not set(columns) <= set(kinds):
+    if not all(n in kinds and can_pack(kinds[n]) for n in columns):
         yield None
         return
     db.execute("BEGIN ISOLATION LEVEL READ COMMITTED")  # so that the look after the lock sees what was committed before it

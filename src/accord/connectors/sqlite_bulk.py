@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
+from accord.connectors.bulk import arrived
 from accord.connectors.sqlite_write import NO_NAN, encoded_value, not_held
 from accord.connectors.types import literal, quote
 from accord.model.errors import DataRefused
@@ -25,8 +27,9 @@ class SqliteFill:
         self.hashed: Mapping[str, str] = {}
         self.stamp, self.wary = "", False
 
-    def write(self, con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> None:
-        """Insert the rows as they come."""
+    def write(self, con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader, uuids: Collection[str]) -> None:
+        """In one statement for all rows."""
+        relation, columns = arrived(con, batches, uuids), batches.schema.names
         kinds = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
         picked = ", ".join(f"{self._held(c, kinds[c])} AS {quote(c)}" for c in columns)
         marks = ", ".join("?" * len(columns))

@@ -143,7 +143,7 @@ from accord.connectors.registry import open_connector
 from accord.model.system import System
 connector = open_connector(System("b", "duckdb", "b.duckdb"), base=Path({str(world.folder)!r}))
 with borrowed_duck() as con, connector.fill("tgt", ["id"]) as fill:
-    fill.write(con, "(SELECT range AS id FROM range(300000))", ["id"])
+    fill.write(con.cursor(), con.execute("SELECT range AS id FROM range(300000)").to_arrow_reader(), ())
     os._exit(9)
 """
 

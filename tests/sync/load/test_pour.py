@@ -10,8 +10,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from accord.connectors.bulk import DIGEST, WRAP
-from accord.sync.load import first
+from accord.connectors.bulk import DIGEST, WRAP, arrived
 from accord.sync.load.pour import AHEAD, OutOfOrdinaryError, Taker, pour
 from accord.sync.load.query import OFF, REASONS
 
@@ -64,9 +63,11 @@ def test_a_copy_that_nobody_reads_from_draws_nothing() -> None:
     receive, send = os.pipe()
 
     def copy(reader: pa.RecordBatchReader) -> None:
-        with duckdb.connect(":memory:", config={"threads": 1}) as con:
-            first._cursor(con, reader, []).execute(f"COPY (SELECT text FROM poured) TO '/dev/fd/{send}' (FORMAT csv, HEADER false)")
-        os.close(send)
+        try:
+            with duckdb.connect(":memory:", config={"threads": 1}) as con:
+                con.execute(f"COPY (SELECT text FROM {arrived(con, reader, [])}) TO '/dev/fd/{send}' (FORMAT csv, HEADER false)")
+        finally:
+            os.close(send)
 
     pouring = threading.Thread(target=pour, args=(source.reader(), ["id"], [], Taker(("text",), copy)))
     pouring.start()

@@ -190,8 +190,9 @@ def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:
     source, target = plan.source, plan.target
     relation = plan.stream.read(needed_columns(source), shape.digest, wary=fill.wary)
     query = stream_query(cycle, source, target, relation, shape)
-    uuids = [quote(row[0]) for row in plan.con.execute(f"DESCRIBE {query}").fetchall() if row[1] == "UUID"]
-    travel = f"SELECT * {_replaced(uuids, 'BLOB')} FROM ({query})"
+    uuids = {row[0] for row in plan.con.execute(f"DESCRIBE {query}").fetchall() if row[1] == "UUID"}
+    told = ", ".join(f"CAST({quote(name)} AS BLOB) AS {quote(name)}" for name in uuids)
+    travel = f"SELECT * {f'REPLACE ({told})' if told else ''} FROM ({query})"
     reader = plan.con.execute(travel).to_arrow_reader(BATCH_ROWS)
     first = list(itertools.islice(reader, -(-SMALLEST_ROWS // BATCH_ROWS)))
     if sum(batch.num_rows for batch in first) < SMALLEST_ROWS:
@@ -202,10 +203,8 @@ def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:
     takers = [Taker(tuple(dict.fromkeys(place.column for place in held if place.column)), _keep(cycle, plan, held)) for held in lists]
 
     def send(batches: pa.RecordBatchReader) -> None:
-        con = _cursor(plan.con, batches, uuids)
-        picked = ", ".join(f"{quote(n)} AS {quote(c)}" for c, n in shape.native.items())
-        con.execute(f"CREATE TEMP VIEW accepted AS SELECT {picked} FROM poured")
-        fill.write(con, "accepted", tuple(shape.native))
+        accepted = _renamed(batches, shape.native)
+        fill.write(plan.con.cursor(), accepted, [column for column, name in shape.native.items() if name in uuids])
         if shape.proven:  # here, while whoever keeps the rows waits for its disk
             cycle.progress(f"{cycle.flow.name}: comparing {target.name} with what is read")
             plan.shown = fill.digest(shape.proven)
@@ -213,10 +212,6 @@ def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:
     tally = pour(whole, cycle.keys, takers, Taker(tuple(dict.fromkeys(shape.native.values())), send))
     source.rows = tally.rows
     return tally
-
-
-def _replaced(columns: Sequence[str], kind: str) -> str:
-    return f"REPLACE ({', '.join(f'CAST({c} AS {kind}) AS {c}' for c in columns)})" if columns else ""
 
 
 def _keep(cycle: Cycle, plan: _Plan, held: Held) -> Callable[[pa.RecordBatchReader], None]:
@@ -228,15 +223,12 @@ def _keep(cycle: Cycle, plan: _Plan, held: Held) -> Callable[[pa.RecordBatchRead
     return take
 
 
-def _cursor(con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader, uuids: Sequence[str]) -> duckdb.DuckDBPyConnection:
-    own = con.cursor()
-    own.execute("SET TimeZone = 'UTC'")
-    # A bare stream, from which DuckDB draws when it has room; from a reader it takes through Arrow's scanner, which reads all there is.
-    own.register("arrived", batches.__arrow_c_stream__())
-    # As texts, which is how Arrow takes them, they would have to be read once for every taker: that costs as much as all the rest of a row.
-    there = [column for column in uuids if column in {quote(name) for name in batches.schema.names}]
-    own.execute(f"CREATE TEMP VIEW poured AS SELECT * {_replaced(there, 'UUID')} FROM arrived")
-    return own
+def _renamed(batches: pa.RecordBatchReader, names_of: Mapping[str, str]) -> pa.RecordBatchReader:
+    """By new name the columns of a stream."""
+    schema = pa.schema([batches.schema.field(name).with_name(new) for new, name in names_of.items()])
+    return pa.RecordBatchReader.from_batches(
+        schema, (pa.RecordBatch.from_arrays([batch.column(name) for name in names_of.values()], schema=schema) for batch in batches)
+    )
 
 
 def _check(cycle: Cycle, plan: _Plan, shape: Shape, tally: Tally) -> None:
