@@ -120,9 +120,9 @@ def run_flow(
             error = memory_short(met) or (as_vanished(cycle, met) if isinstance(met, AccordError) else met)
             if not cycle.intended and not dry_run:
                 # Nothing was written; the log says that and why. The error itself matters more than a log that cannot be written.
+                told = {"status": "failed", "counts": {}, "seconds": cycle.seconds, "state": {}, "reason": str(error)}
                 with contextlib.suppress(AccordError):
-                    told = told_of(cycle)
-                append(cycle, "flow.run_finished", status="failed", counts={}, seconds=cycle.seconds, state={}, reason=str(error), **told)
+                    append(cycle, "flow.run_finished", **told, **told_of(cycle))
             if error is not met:
                 raise error from met
             raise
