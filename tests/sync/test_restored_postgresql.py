@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from accord.connectors.postgresql_reached import set_back
 from accord.connectors.registry import open_connector
 from accord.model.entity import Field
 from accord.model.errors import GuardStopped
@@ -73,11 +74,11 @@ def test_a_server_whose_data_were_put_back_carries_nothing_over(make_world: Any,
     backup.rename(data)
     server.start()
 
-    with pytest.raises(GuardStopped, match=r"'a' stands at an earlier state .*: its server has given out .*; 10 of its rows"):
+    with pytest.raises(GuardStopped, match=r"'a' stands at an earlier state .*: the log of its server ends .*; 10 of its rows"):
         world.sync()
     for _ in range(20):
         run(url, "UPDATE things SET size = size WHERE size = 20")
-    with pytest.raises(GuardStopped, match=r"its server has given out"):
+    with pytest.raises(GuardStopped, match=r"the log of its server ends"):
         world.sync()
     kept = world.rows("b")["1"]
     world.sync(allow_deletes=True)
@@ -111,3 +112,12 @@ def test_a_database_that_was_made_anew_from_a_dump_is_noticed_where_we_write(
         world.sync()
 
     assert kept == ("new", 1)
+
+
+def test_a_few_transaction_ids_that_are_given_out_again_show_nothing() -> None:
+    """After a crash they are, when nothing of their transactions was on disk; the log then ends where it did, or later."""
+    before = "7000 5 20000 900"
+
+    assert set_back(before, "7000 5 19000 950", written=True) == ""
+    assert "up to 18999" in set_back(before, "7000 5 18999 950", written=False)
+    assert "ends at byte 899" in set_back(before, "7000 5 20000 899", written=False)
