@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from accord.connectors.bulk import DIGEST, WRAP
 from accord.sync.load.query import OFF, REASONS
 
-AHEAD = 4  # batches a taker may lag behind before the source has to wait
+AHEAD = 2  # batches a taker may lag behind before the source has to wait
 
 
 @dataclass(frozen=True, slots=True)
