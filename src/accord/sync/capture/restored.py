@@ -21,7 +21,8 @@ from accord.sync.state.record import EARLIER
 
 REACHED: Final = "reached"  # note of a run: side → how far its system had come when it ended
 _WAY_OUT: Final = (
-    "If it was restored from a backup, give its binding direction: write for one run, which brings it up to what is agreed. "
+    "If it was restored from a backup, give its binding direction: write for one run, which brings it up to what is agreed "
+    "(fields of which it is the authority name another binding for that run). "
     "If what it shows now is meant, run again with --allow-deletes; and say direction: read of one that newer copies take the place of."
 )
 
