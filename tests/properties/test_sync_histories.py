@@ -228,7 +228,8 @@ class Oracle:
         What is known is exact, however short before or after its commit a system was left.
 
         A delete that came through somewhere is agreed: a row that is made again after it is a new one. What such a row then has written is
-        agreed in the same way; of all other rows the old agreement holds.
+        agreed in the same way; of all other rows the old agreement holds. A value that was not shown everywhere stays an edit of whoever
+        made it, in an old row or by bringing a new one.
         """
         kept = copy.deepcopy((self.lost, self.base, self.gone))
         writes, verdicts = self.plan()
@@ -243,19 +244,22 @@ class Oracle:
         for key in about:
             golden, held = verdicts[key]
             agreed = self.golden.get(key)
-            plain = (
-                golden is not None and agreed is not None and all(agreed_before[s][key] or not before[s].get(key) for s in self.rules.names)
-            )
-            whole = all(s in written for s in self.rules.names if key in writes[s])
-            old = [f for f in self.fields if f not in self.rules.merged] if plain and not whole else []  # edits of these are still edits
+            whole = golden is None or all(s in written for s in self.rules.names if key in writes[s])
+            single = [] if whole else [f for f in self.fields if f not in self.rules.merged]  # edits of these are still edits
+            won = {f for f in single if self._won(f, golden or {}, agreed or {}, agreed_before, before, key)}
             for s in self.rules.names:
-                self._agree(s, key, golden, held, before[s].get(key), agreed_before[s][key], {})
-                if agreed_before[s][key] and key in self.base[s] and key not in self.gone[s]:
-                    self.base[s][key] |= {f: agreed_before[s][key][f] for f in old}
+                based, seen = agreed_before[s][key], before[s].get(key)
+                self._agree(s, key, golden, held, seen, based, {})
+                if golden is None or key not in self.base[s] or key in self.gone[s]:
+                    continue
+                if based:
+                    self.base[s][key] |= {f: based[f] for f in single}
+                elif seen:
+                    self.base[s][key] |= {f: None for f in won if seen[f] == golden[f]}  # what it brought, and not what it lost
             if golden is None:
                 self.golden.pop(key, None)
             else:
-                self.golden[key] = golden | {f: agreed[f] for f in old}
+                self.golden[key] = golden | {f: agreed[f] if agreed else None for f in single}
         self.open = set()
         self.pending = [p for p in map(self._still, self.pending) if p is not None and p[1] not in about]
         for s in self.rules.names:
@@ -266,6 +270,12 @@ class Oracle:
             self.write(s, writes[s])
             for key in about & ops.keys():
                 self._took(s, key, ops[key], writes[s][key])
+
+    def _won(self, f: str, golden: Row, agreed: Row, based: dict[str, dict[str, Any]], seen: dict[str, dict[str, Row]], key: str) -> bool:
+        """Whether an edit, or what its authority brought, is the value of a field; else it is what was agreed."""
+        first = self.rules.authority.get(f) or self.rules.authority["*"]
+        brought = first in seen and not based[first][key] and seen[first].get(key)
+        return golden[f] != agreed.get(f) or bool(brought and brought[f] is not None)
 
     def _moving(self, writes: dict[str, dict[str, Row | None]]) -> set[str]:
         """Keys whose writes may be told apart from what is agreed."""
@@ -401,6 +411,12 @@ class MergingOracle(Oracle):
     def _merge(self, key: str) -> tuple[Row | None, set[tuple[str, str]]]:
         self.looked = key
         return super()._merge(key)
+
+    def _won(self, f: str, golden: Row, agreed: Row, based: dict[str, dict[str, Any]], seen: dict[str, dict[str, Row]], key: str) -> bool:
+        """Whether an edit, or what its authority brought, is the value of a field; else it is what was agreed."""
+        first = self.rules.authority.get(f) or self.rules.authority["*"]
+        brought = first in seen and not based[first][key] and seen[first].get(key)
+        return golden[f] != agreed.get(f) or bool(brought and brought[f] is not None)
 
     def _moving(self, writes: dict[str, dict[str, Row | None]]) -> set[str]:
         return {key for changes in writes.values() for key in changes}
