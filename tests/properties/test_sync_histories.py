@@ -414,14 +414,6 @@ class MergingOracle(Oracle):
         self.looked = key
         return super()._merge(key)
 
-    def _won(self, f: str, golden: Row, agreed: Row, based: dict[str, dict[str, Any]], seen: dict[str, dict[str, Row]], key: str) -> bool:
-        """Whether an edit, or what its authority brought, is the value of a field; else it is what was agreed."""
-        first = self.rules.authority.get(f) or self.rules.authority["*"]
-        brought = first in seen and not based[first][key] and seen[first].get(key)
-        rows = [(seen[s].get(key), based[s][key]) for s in self.rules.names if self.rules.readable(s) and first != "human"]
-        edited = any(now and then and now[f] != then[f] for now, then in rows)  # a new row may bring what was agreed, and win over an edit
-        return golden[f] != agreed.get(f) or edited or bool(brought and brought[f] is not None)
-
     def _moving(self, writes: dict[str, dict[str, Row | None]]) -> set[str]:
         return {key for changes in writes.values() for key in changes}
 

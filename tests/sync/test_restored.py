@@ -84,7 +84,7 @@ def test_a_restored_file_stops_every_run_until_it_is_brought_up_to_what_is_agree
 
     assert kept == ("new", 1)
     assert world.rows("a") == world.rows("b")
-    assert world.rows("b")["1"], world.rows("b")["2"] == (("new", 1), ("newest", 2))
+    assert (world.rows("b")["1"], world.rows("b")["2"]) == (("new", 1), ("newest", 2))
 
 
 def test_what_a_restored_system_shows_can_be_meant(make_world: Any) -> None:

@@ -122,5 +122,10 @@ def arrived(con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader, uuids
     # A bare stream, from which DuckDB draws when it has room; from a reader it takes through Arrow's scanner, which reads all there is.
     con.register("arrived", batches.__arrow_c_stream__())
     # As texts, which is how Arrow takes them, they would have to be read once for every taker: that costs as much as all the rest of a row.
-    told = ", ".join(f"CAST({quote(name)} AS UUID) AS {quote(name)}" for name in uuids)
-    return f"(SELECT * {f'REPLACE ({told})' if told else ''} FROM arrived)"
+    return f"(SELECT {recast(uuids, 'UUID')} FROM arrived)"
+
+
+def recast(columns: Collection[str], kind: str) -> str:
+    """SQL of all columns of a relation, some of them cast to another type."""
+    told = ", ".join(f"CAST({quote(name)} AS {kind}) AS {quote(name)}" for name in columns)
+    return f"* REPLACE ({told})" if told else "*"

@@ -40,7 +40,7 @@ def packed(batches: pa.RecordBatchReader, columns: Mapping[str, PgColumn]) -> It
 
     of = [columns[name] for name in batches.schema.names]
     schema = pa.schema([_field(column, field) for column, field in zip(of, batches.schema, strict=True)])
-    encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(schema, {c.name: _encoder(c, schema.field(c.name)) for c in of})
+    encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(schema, {c.name: _encoder(c, f) for c, f in zip(of, schema, strict=True)})
     yield encoder.write_header()
     for batch in batches:
         arrays = [_told(column, array, field.type) for column, array, field in zip(of, batch.columns, schema, strict=True)]

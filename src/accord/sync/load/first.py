@@ -12,7 +12,7 @@ from typing import Any, cast
 import duckdb
 import pyarrow as pa
 
-from accord.connectors.bulk import ODD, Fill, Filled, Sized, Stream, Streamed
+from accord.connectors.bulk import ODD, Fill, Filled, Sized, Stream, Streamed, recast
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import Capabilities, Connector, Versioned
 from accord.connectors.types import literal, quote
@@ -191,9 +191,7 @@ def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:
     relation = plan.stream.read(needed_columns(source), shape.digest, wary=fill.wary)
     query = stream_query(cycle, source, target, relation, shape)
     uuids = {row[0] for row in plan.con.execute(f"DESCRIBE {query}").fetchall() if row[1] == "UUID"}
-    told = ", ".join(f"CAST({quote(name)} AS BLOB) AS {quote(name)}" for name in uuids)
-    travel = f"SELECT * {f'REPLACE ({told})' if told else ''} FROM ({query})"
-    reader = plan.con.execute(travel).to_arrow_reader(BATCH_ROWS)
+    reader = plan.con.execute(f"SELECT {recast(uuids, 'BLOB')} FROM ({query})").to_arrow_reader(BATCH_ROWS)
     first = list(itertools.islice(reader, -(-SMALLEST_ROWS // BATCH_ROWS)))
     if sum(batch.num_rows for batch in first) < SMALLEST_ROWS:
         raise OutOfOrdinaryError("there are few rows")
