@@ -41,13 +41,13 @@ class Crash(BaseException):
 class Firm:
     """A shop in SQLite with keys of its own, and a crm that gives its rows numbers."""
 
-    def __init__(self, folder: Path, kind: str, at: str, crm: Run, table: str = "", **binding: Any) -> None:
+    def __init__(self, folder: Path, kind: str, at: str, crm: Run, table: str = "", own: str = "cid", **binding: Any) -> None:
         systems = {"shop": System("shop", "sqlite", "shop.db"), "crm": System("crm", kind, at)}
         fields = {"id": Field("id", required=True), "name": Field("name")}
         mapped = {"name": FieldMapping("name")}
         bindings = {
             "shop": Binding("shop", "people", mapped, own_key="code", new_key="'c-' || id"),
-            "crm": Binding("crm", "people", mapped, own_key="cid", new_key="given", **binding),
+            "crm": Binding("crm", "people", mapped, own_key=own, new_key="given", **binding),
         }
         entity = Entity("person", ("id",), fields, identity=Identity({}))
         flow = Flow("people", "person", bindings, delete_guard="100%")
@@ -116,6 +116,20 @@ def test_rows_go_both_ways_and_keep_the_keys_they_were_given(firm: Any, kind: st
 
     assert (first.counts["inserted"], first.counts["refused"], second.status) == (3, 1, "done")
     assert world.names() == [["Eva C", "Mia B", "good"]] * 2
+    assert world.rests()
+
+
+def test_a_key_column_called_like_the_entitys_key_confuses_nobody(firm: Any) -> None:
+    """Most tables call theirs «id». Who got which key is told by the numbers of a batch, which then must not be sorted by that column."""
+    world = firm("sqlite", table=TABLES["sqlite"].replace("cid", "id"), own="id")
+    world.shop("INSERT INTO people VALUES " + ", ".join(f"('x{n}', 'p{n:02}')" for n in range(12)))
+
+    world.sync()
+
+    assert not world.sync(dry_run=True).changed
+    world.shop("UPDATE people SET name = 'new' WHERE name = 'p07'")
+    world.sync()
+    assert world.crm("SELECT count(*) FROM people WHERE name IN ('new', 'p07')") == [(1,)]
     assert world.rests()
 
 

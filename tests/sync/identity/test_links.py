@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from accord.connectors.duck import borrowed_duck
+from accord.lifecycle.assess.data_quality import check_contracts
+from accord.lifecycle.assess.defects import create_table
+from accord.lifecycle.observe import observe
 from accord.model.errors import SystemUnreachable
-from accord.model.flow import FieldMapping
+from accord.model.flow import FieldMapping, Flow, Lookup
 from accord.model.identity import MatchRule
 from accord.sync.identity.look import links_of, proposals_of
+from accord.sync.quality import quality
 
 BY_MAIL = MatchRule("mail", normalized=("email",))
 People = Callable[..., Any]
@@ -38,6 +44,33 @@ def test_rows_with_different_keys_and_the_same_mail_are_one_thing(people: People
     assert sorted(r[0] for r in world.rows("crm").values()) == ["Ada", "Bob", "Cy"]
     assert sorted(r[0] for r in world.rows("shop").values()) == ["Ada", "Bob", "Cy"]
     assert world.reconcile().agrees
+
+
+def test_whoever_looks_at_the_systems_knows_rows_by_their_links(people: People) -> None:
+    """The proof beside a condition, quality, and the steps that read systems: these also before the first run, noting no link."""
+    world = people(BY_MAIL)
+    fill(world)
+    flow = world.map.flows["things"]
+    part = replace(flow.bindings["shop"], where="customer <> 'house'")
+    mails = FieldMapping("email", "mail", lookup=Lookup(entity="thing", code="email", value="email"))
+    other = replace(part, fields={"email": mails}, direction="read")
+    flows = {"things": replace(flow, bindings={**flow.bindings, "shop": part}), "mails": Flow("mails", "thing", {"shop": other})}
+    world.map = replace(world.map, flows=flows)
+
+    with borrowed_duck() as con:
+        create_table(con)
+        seen = observe(world.map, world.connectors, con, world.store, now=world.now)
+        check_contracts(seen)
+        ids = [sorted(con.execute(f"SELECT {b.key_sql}, name FROM {b.table}").fetchall()) for b in seen.of_flow("things")]
+    noted = linked(world)
+    world.sync()
+
+    assert not noted
+    assert len({key for rows in ids for key, _ in rows}) == 3
+    assert {key for rows in ids for key, _ in rows} == set(linked(world).values())
+    assert world.reconcile().agrees
+    found = quality(world.map, world.connectors, world.store, run="q", now=world.now, flows=["things"])
+    assert not [c for c in found.checks if c.bad and c.dimension in ("mapping", "consistency")]
 
 
 def test_a_second_run_writes_nothing_and_makes_no_link(people: People) -> None:

@@ -72,7 +72,7 @@ def analyze(ctx: StepContext) -> AssessAnalysis:
     systems = ask_systems(integration_map, connectors, ctx.progress)
     kpis = {n: k for n, k in discover_kpis(integration_map).items() if k.applies_to(integration_map)}
     with borrowed_duck() as con:
-        observed = observe(integration_map, connectors, con)
+        observed = observe(integration_map, connectors, con, workspace.store, now=ctx.now)
         create_table(con)
         check_contracts(observed)
         systematic = compare_systems(observed, integration_map)
@@ -83,7 +83,7 @@ def analyze(ctx: StepContext) -> AssessAnalysis:
             processes = evaluate_processes(measure, integration_map)
             handoff_defects(measure, integration_map, con)
             baseline, frozen = _baseline(ctx, measure, kpis, complete=all(s.reachable for s in systems) and not observed.unread)
-        reread = read_again(observed, integration_map, connectors)
+        reread = read_again(observed, integration_map, connectors, workspace.store, now=ctx.now)
         table = defects(con)
         rows = {(b.system, b.binding.resource): b.rows for b in observed.bound}
         unread = _unread(observed, systems)

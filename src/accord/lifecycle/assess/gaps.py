@@ -103,10 +103,11 @@ def _key_gap(
     integration_map: IntegrationMap, binding: Binding, entity: str, declared: tuple[str, ...], place: str, owner: str
 ) -> Gap | None:
     wanted = {(binding.fields[k].column or k) for k in integration_map.entities[entity].key if k in binding.fields}
+    wanted = {binding.own_key} if binding.own_key else wanted
     if not declared or set(declared) == wanted:
         return None
-    what = f"its own key is {', '.join(declared)}, the entity's is {', '.join(sorted(wanted))}"
-    todo = "make the entity's key unique in the system, or duplicates can be written"
+    what = f"its own key is {', '.join(declared)}, the {'binding' if binding.own_key else 'entity'}'s is {', '.join(sorted(wanted))}"
+    todo = "make the latter unique in the system, or duplicates can be written"
     return Gap("key_not_enforced", place, what, todo, owner, "info")
 
 

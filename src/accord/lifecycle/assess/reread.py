@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.protocol import Connector
@@ -12,6 +13,7 @@ from accord.connectors.types import literal, quote
 from accord.lifecycle.observe import BoundRows, Observation, observe
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
+from accord.store import Store
 
 BINDINGS = 5
 CELLS = 25
@@ -26,30 +28,44 @@ class Reread:
     differing: tuple[str, ...]
 
 
-def read_again(observed: Observation, integration_map: IntegrationMap, connectors: Mapping[str, Connector], *, seed: int = 0) -> Reread:
+def read_again(
+    observed: Observation,
+    integration_map: IntegrationMap,
+    connectors: Mapping[str, Connector],
+    store: Store,
+    *,
+    now: datetime,
+    seed: int = 0,
+) -> Reread:
     """Read up to ``BINDINGS`` bindings again and compare their row counts and ``CELLS`` cells of each.
 
     Args:
         observed: what was recorded.
         integration_map: the map.
         connectors: by system; they are asked anew.
+        store: as for ``observe``.
+        now: the same.
         seed: chooses the sample; the same seed chooses the same places.
     """
     rng = random.Random(seed)  # noqa: S311 - a sample, not a secret
     chosen = rng.sample(observed.bound, min(BINDINGS, len(observed.bound)))
     flows: dict[str, Flow] = {}
     for bound in chosen:
+        if bound.entity.identity is not None:  # who a row is takes all that is known to see
+            flows[bound.flow.name] = bound.flow
+            continue
         kept = flows.get(bound.flow.name, replace(bound.flow, bindings={}))
         flows[bound.flow.name] = replace(kept, bindings={**kept.bindings, bound.binding.name: bound.binding})
     sampled, confirmed, differing = 0, 0, []
     with borrowed_duck() as con:
-        fresh = {(b.flow.name, b.binding.name): b for b in observe(replace(integration_map, flows=flows), connectors, con).bound}
+        anew = observe(integration_map, connectors, con, store, now=now, flows=flows)
+        fresh = {(b.flow.name, b.binding.name): b for b in anew.bound}
         for bound in chosen:
             again = fresh.get((bound.flow.name, bound.binding.name))
             facts = {"rows": (str(bound.rows), str(again.rows) if again else None)}
             fields = rng.sample([f for f in bound.fields if f not in bound.entity.key], min(3, len(bound.fields) - len(bound.entity.key)))
-            now = _cells(Observation(con, ()), again, fields, seed) if again else {}
-            facts |= {place: (value, now.get(place)) for place, value in _cells(observed, bound, fields, seed).items()}
+            cells = _cells(anew, again, fields, seed) if again else {}
+            facts |= {place: (value, cells.get(place)) for place, value in _cells(observed, bound, fields, seed).items()}
             for place, (before, after) in facts.items():
                 sampled += 1
                 if before == after:

@@ -73,7 +73,7 @@ def analyze(ctx: StepContext) -> DesignAnalysis:
     kpis = {n: k for n, k in discover_kpis(integration_map).items() if k.applies_to(integration_map)}
     with borrowed_duck() as con:
         ctx.progress.begin("design", 3)
-        observed = observe(integration_map, connectors, con)
+        observed = observe(integration_map, connectors, con, workspace.store, now=ctx.now)
         ctx.progress.advance("matching schemas")
         raw = raw_profiles(observed, connectors)
         mappings = check_mappings(observed, raw)

@@ -206,8 +206,9 @@ def make_batch(cycle: Cycle, side: Side, batch_id: str) -> ChangeBatch | None:
     columns = tuple(column_writes(side.written(cycle.keys)))
     picked = [f"_op AS {quote(OP)}", *(f"{quote('k:' + c)} AS {quote(c)}" for c in key)]
     picked += [f"{quote('n:' + c)} AS {quote(c)}, {quote('o:' + c)} AS {quote(OLD + c)}" for c in columns]
+    # Of the plan, by name: a column of the system may be called like the entity's key.
     rows: pa.Table = cycle.con.execute(
-        f"SELECT {', '.join(picked)} FROM {side.table('plan')} WHERE _unfit IS NULL ORDER BY {names(cycle.keys)}"
+        f"SELECT {', '.join(picked)} FROM {side.table('plan')} p WHERE _unfit IS NULL ORDER BY {names(cycle.keys, 'p')}"
     ).to_arrow_table()
     free = side.binding.new_key == NEXT
     if not rows.num_rows:

@@ -261,8 +261,8 @@ def present(column: str, scanned: Mapping[str, str]) -> bool:
 
 
 def unmapped_columns(side: Side) -> tuple[str, ...]:
-    """Columns of the resource that no mapping, filter or cursor of the binding uses."""
-    used: set[str] = {side.binding.cursor.lower()}
+    """Columns of the resource that the binding makes no use of, be it as cursor, as own key or to say who changed a row."""
+    used = {c.lower() for c in (side.binding.cursor, side.binding.own_key, side.binding.changed_by)}
     for mapping in side.binding.fields.values():
         used |= {c.lower() for c in _texts(mapped_columns(mapping))}
         used |= {(mapping.column or mapping.name).lower()}

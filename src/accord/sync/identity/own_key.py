@@ -57,10 +57,10 @@ def agreed_with(cycle: Cycle, side: Side) -> str:
     return f"(SELECT b.* REPLACE (l.own_key AS {key}) FROM {base} b JOIN {link})"
 
 
-def make_own_tables(cycle: Cycle) -> None:
-    """Fill each side's own-key table: the row that is there counts, else the link made last, so that a row that was deleted, or whose
+def make_own_tables(cycle: Cycle, *sides: Side) -> None:
+    """Fill the own-key tables of sides: the row that is there counts, else the link made last, so that a row that was deleted, or whose
     insert never came through, is made again under the key it had."""
-    for side in cycle.sides:
+    for side in sides:
         if side.binding.own_key:
             cycle.sql(f"""
                 CREATE OR REPLACE TABLE {own_table(side)} AS

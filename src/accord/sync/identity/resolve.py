@@ -37,7 +37,7 @@ def identify(cycle: Cycle) -> None:
         _found_new(cycle)
     for side in cycle.sides:
         _rewrite(cycle, side, "present")
-    make_own_tables(cycle)
+    make_own_tables(cycle, *cycle.sides)
     _release_moved(cycle)
     _note_losers(cycle)
     waiting = cycle.count("SELECT count(*) FROM present WHERE reason IS NOT NULL")
@@ -88,6 +88,11 @@ def resolve_only(cycle: Cycle, side: Side, *, like: int | None = None) -> None:
         load_links(cycle.con, cycle.store, cycle.entity.name)
     _make_present(cycle, [side], "present_back")
     if like is None:
+        # What a row of another side would be written under here is asked by the condition of this one.
+        cycle.sql("CREATE TABLE IF NOT EXISTS present AS SELECT * FROM present_back LIMIT 0")
+        cycle.sql(f"DELETE FROM present WHERE side = {side.index}")
+        cycle.sql("INSERT INTO present SELECT * FROM present_back")
+        make_own_tables(cycle, side)
         _name_unknown(cycle, "present_back")
     else:
         cycle.sql(f"""

@@ -118,7 +118,7 @@ def _there_and_back(notes: Notes, side: Side) -> None:
     cycle = notes.cycle
     written: dict[str, str] = {}
     codes: list[FieldCode] = []
-    for code in side.written(()):
+    for code in side.written(cycle.keys if side.binding.own_key else ()):  # the canonical id stands in no column
         parts = {code.column: code.write, **dict(code.more)}
         if code.readable and set(code.needs) <= set(parts) and not any(c in written and written[c] != w for c, w in parts.items()):
             written |= {c: str(w) for c, w in parts.items()}
