@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -195,6 +196,33 @@ def two(make_world: Any) -> World:
     table = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
     fields = [Field("id", required=True), Field("name"), Field("size", "integer")]
     return make_world({"a": table, "b": table}, fields)
+
+
+@pytest.fixture
+def forty(make_world: Any) -> Callable[..., World]:
+    """In agreement on 40 things (id '1' to '40', name 'old', size as the id), which are made in ``a``.
+
+    Of the function: ``bindings`` as ``make_world`` takes them, ``a`` the system in place of a SQLite file, with an empty table, and ``run``
+    what runs a statement there.
+    """
+    values = ", ".join(f"('{i}', 'old', {i})" for i in range(1, 41))
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
+    fields = [Field("id", required=True), Field("name"), Field("size", "integer")]
+
+    def filled(
+        bindings: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        a: System | None = None,
+        run: Callable[[str], object] | None = None,
+    ) -> World:
+        world: World = make_world({"a": table, "b": table}, fields, bindings)
+        if a is not None:
+            world.connectors["a"] = open_connector(a, base=world.folder)
+        (run or partial(world.sql, "a"))(f"INSERT INTO things VALUES {values}")
+        world.sync()
+        return world
+
+    return filled
 
 
 @pytest.fixture

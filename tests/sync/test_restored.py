@@ -13,12 +13,9 @@ from typing import Any
 import pytest
 
 from accord.connectors.registry import open_connector
-from accord.model.entity import Field
 from accord.model.errors import GuardStopped
 from accord.model.system import System
 
-TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
-FIELDS = [Field("id", required=True), Field("name"), Field("size", "integer")]
 DAY_SECONDS = 86_400
 SHOWN = {
     "outbox": r"its outbox has counted 1 changes, of which 11 were read before",
@@ -42,18 +39,10 @@ def put_back(world: Any, system: str, backup: Path, *, dated: bool = False) -> N
         os.utime(world.folder / f"{system}.db", (then, then))
 
 
-def filled(world: Any) -> Any:
-    """In agreement on 40 rows."""
-    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) SELECT i, 'old', i FROM n"
-    world.sql("a", f"INSERT INTO things {many}")
-    world.sync()
-    return world
-
-
-def restored(make_world: Any, way: str) -> Any:
+def restored(forty: Any, way: str) -> Any:
     """In agreement on 40 rows, of which 10 were changed in 'a' since the backup that is in its place now."""
     about = {"outbox": {"capture": "cdc", "direction": "read"}, "counted": {}, "dated": {"direction": "read"}}[way]
-    world = filled(make_world({"a": TABLE, "b": TABLE}, FIELDS, {"a": about}))
+    world = forty({"a": about})
     world.sql("a", "UPDATE things SET name = 'older' WHERE id = '40'")
     world.sync()
     shutil.copy(world.folder / "a.db", world.folder / "backup.db")
@@ -65,9 +54,9 @@ def restored(make_world: Any, way: str) -> Any:
 
 
 @pytest.mark.parametrize("way", SHOWN)
-def test_a_restored_file_stops_every_run_until_it_is_brought_up_to_what_is_agreed(make_world: Any, way: str) -> None:
+def test_a_restored_file_stops_every_run_until_it_is_brought_up_to_what_is_agreed(forty: Any, way: str) -> None:
     """Its old values would go to every other system as edits; and users who work on in it hide that it was set back."""
-    world = restored(make_world, way)
+    world = restored(forty, way)
 
     with pytest.raises(GuardStopped, match=f"'a' stands at an earlier state than the last run left: {SHOWN[way]}; 10 of its rows"):
         world.sync()
@@ -87,9 +76,9 @@ def test_a_restored_file_stops_every_run_until_it_is_brought_up_to_what_is_agree
     assert (world.rows("b")["1"], world.rows("b")["2"]) == (("new", 1), ("newest", 2))
 
 
-def test_what_a_restored_system_shows_can_be_meant(make_world: Any) -> None:
+def test_what_a_restored_system_shows_can_be_meant(forty: Any) -> None:
     """Whoever restored it because of what was done since wants that undone everywhere."""
-    world = restored(make_world, "outbox")
+    world = restored(forty, "outbox")
 
     world.sync(allow_deletes=True)
 
@@ -99,9 +88,9 @@ def test_what_a_restored_system_shows_can_be_meant(make_world: Any) -> None:
     assert world.rows("b")["1"] == ("newest", 1)
 
 
-def test_an_older_file_with_what_is_agreed_goes_on(make_world: Any) -> None:
+def test_an_older_file_with_what_is_agreed_goes_on(forty: Any) -> None:
     """A file written anew with the same rows counts its writes from one; and a few edits are a normal day."""
-    world = restored(make_world, "counted")
+    world = restored(forty, "counted")
     world.sql("a", "UPDATE things SET name = 'new' WHERE size <= 10")
     world.sql("a", "UPDATE things SET name = 'newest' WHERE size <= 5")
 
@@ -110,9 +99,9 @@ def test_an_older_file_with_what_is_agreed_goes_on(make_world: Any) -> None:
     assert (world.rows("b")["5"], world.rows("b")["6"]) == (("newest", 5), ("new", 6))
 
 
-def test_a_copy_that_is_put_in_the_place_every_night_is_only_read(make_world: Any) -> None:
+def test_a_copy_that_is_put_in_the_place_every_night_is_only_read(forty: Any) -> None:
     """Nobody puts a newer file in the place of one that we write; of others that is how exports are made."""
-    world = restored(make_world, "counted")
+    world = restored(forty, "counted")
     bound(world, "a", direction="read")
 
     world.sync()
@@ -120,9 +109,9 @@ def test_a_copy_that_is_put_in_the_place_every_night_is_only_read(make_world: An
     assert world.rows("b")["1"] == ("old", 1)
 
 
-def test_rows_deleted_since_the_backup_count_too(make_world: Any) -> None:
+def test_rows_deleted_since_the_backup_count_too(forty: Any) -> None:
     """They would come back in every other system. Nobody but us has written there since, and once."""
-    world = filled(make_world({"a": TABLE, "b": TABLE}, FIELDS))
+    world = forty()
     shutil.copy(world.folder / "b.db", world.folder / "backup.db")
     world.sql("a", "DELETE FROM things WHERE size > 33")
     world.sync()
@@ -134,9 +123,9 @@ def test_rows_deleted_since_the_backup_count_too(make_world: Any) -> None:
     assert len(world.rows("a")) == 33
 
 
-def test_rows_brought_back_by_the_programs_of_a_system_are_noticed_by_the_batches_named_in_it(make_world: Any) -> None:
+def test_rows_brought_back_by_the_programs_of_a_system_are_noticed_by_the_batches_named_in_it(forty: Any) -> None:
     """The file is written once more by that; and in WAL mode it does not count its writes at all."""
-    world = filled(make_world({"a": TABLE, "b": TABLE}, FIELDS))
+    world = forty()
     world.sql("a", "DELETE FROM things WHERE size = 40")
     world.sync()
     world.sql("b", "UPDATE accord_batches SET at = datetime(at, '-1 day')")  # so long ago was that
@@ -152,9 +141,9 @@ def test_rows_brought_back_by_the_programs_of_a_system_are_noticed_by_the_batche
     assert len(world.rows("a")) == 33
 
 
-def test_a_csv_file_with_the_time_of_a_backup_is_noticed(make_world: Any) -> None:
+def test_a_csv_file_with_the_time_of_a_backup_is_noticed(two: Any) -> None:
     """Nothing is in it that tells, and programs that restore files restore their times."""
-    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, {"b": {"resource": "things"}})
+    world = two
     (world.folder / "files").mkdir()
     world.connectors["b"] = open_connector(System("b", "csv", "files"), base=world.folder)
     file = world.folder / "files" / "things.csv"

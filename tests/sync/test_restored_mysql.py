@@ -11,23 +11,19 @@ from urllib.parse import urlsplit
 import pytest
 
 from accord.connectors import mysql_reached
-from accord.connectors.registry import open_connector
-from accord.model.entity import Field
 from accord.model.errors import GuardStopped
 from accord.model.system import System
 
-TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
-FIELDS = [Field("id", required=True), Field("name"), Field("size", "integer")]
 
-
-def test_a_server_whose_data_were_put_back_carries_nothing_over(make_world: Any, mysql_servers: Callable[..., Any]) -> None:
+def test_a_server_whose_data_were_put_back_carries_nothing_over(forty: Any, mysql_servers: Callable[..., Any]) -> None:
     """Its log was put back, too, and ends before the place that was reached: what is written from now on is told all the same."""
     server = mysql_servers()
     server.execute("CREATE DATABASE shop", "CREATE TABLE shop.things (id VARCHAR(9) PRIMARY KEY, name TEXT, size INTEGER)")
-    server.execute("INSERT INTO shop.things SELECT seq, 'old', seq FROM seq_1_to_40", database="shop")
-    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, {"a": {"capture": "cdc", "direction": "read"}})
-    world.connectors["a"] = open_connector(System("a", "mysql", server.url("shop")), base=world.folder)
-    world.sync()
+    world = forty(
+        {"a": {"capture": "cdc", "direction": "read"}},
+        a=System("a", "mysql", server.url("shop")),
+        run=lambda statement: server.execute(statement, database="shop"),
+    )
     server.kill()
     subprocess.run(["cp", "-a", server.folder / "data", server.folder / "backup"], check=True)  # with the owner, who may be another user
     server.start()
@@ -55,16 +51,11 @@ def test_a_server_whose_data_were_put_back_carries_nothing_over(make_world: Any,
     assert (world.rows("b")["1"], world.rows("b")["21"]) == (("old", 1), ("newest", 21))
 
 
-def test_a_dump_that_was_read_back_is_noticed_by_the_batches_we_named_in_it(make_world: Any, mysql_server: Any, mysql_url: str) -> None:
+def test_a_dump_that_was_read_back_is_noticed_by_the_batches_we_named_in_it(forty: Any, mysql_server: Any, mysql_url: str) -> None:
     """For the server that is work like any other. Deletes are named, and so is what was merged."""
     name, where = urlsplit(mysql_url).path.strip("/"), f"--socket={mysql_server.folder / 's'}"
-    world = make_world({"a": TABLE, "b": TABLE}, FIELDS)
     mysql_server.execute("CREATE TABLE things (id VARCHAR(9) PRIMARY KEY, name TEXT, size INTEGER)", database=name)
-    world.connectors["a"] = open_connector(System("a", "mysql", mysql_url), base=world.folder)
-    world.sql(
-        "b", "INSERT INTO things WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) SELECT i, 'old', i FROM n"
-    )
-    world.sync()
+    world = forty(a=System("a", "mysql", mysql_url), run=lambda statement: mysql_server.execute(statement, database=name))
     world.sql("b", "DELETE FROM things WHERE id = '40'")
     world.sync()
     mysql_server.execute("UPDATE accord_batches SET at = at - INTERVAL 1 DAY", database=name)  # so long ago was that

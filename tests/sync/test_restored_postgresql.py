@@ -15,13 +15,10 @@ import psycopg
 import pytest
 
 from accord.connectors.postgresql_reached import set_back
-from accord.connectors.registry import open_connector
-from accord.model.entity import Field
 from accord.model.errors import GuardStopped
 from accord.model.system import System
 
 TABLE = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
-FIELDS = [Field("id", required=True), Field("name"), Field("size", "integer")]
 
 
 @pytest.fixture
@@ -43,13 +40,9 @@ def server() -> Iterator[Any]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def filled(make_world: Any, url: str, **binding: Any) -> Any:
+def filled(forty: Any, url: str, **binding: Any) -> Any:
     """The system 'a' is the database at ``url``, 'b' a SQLite file; both have the same 40 rows."""
-    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, {"a": binding})
-    world.connectors["a"] = open_connector(System("a", "postgresql", url), base=world.folder)
-    run(url, TABLE, "INSERT INTO things SELECT i, 'old', i FROM generate_series(1, 40) i")
-    world.sync()
-    return world
+    return forty({"a": binding}, a=System("a", "postgresql", url), run=lambda rows: run(url, TABLE, rows))
 
 
 def run(url: str, *statements: str) -> None:
@@ -58,10 +51,10 @@ def run(url: str, *statements: str) -> None:
             db.execute(statement.encode())
 
 
-def test_a_server_whose_data_were_put_back_carries_nothing_over(make_world: Any, server: Any) -> None:
+def test_a_server_whose_data_were_put_back_carries_nothing_over(forty: Any, server: Any) -> None:
     """Also with a log that is read: its slot was put back, too, and would tell all that is written from now on and nothing else."""
     url = server.get_uri()
-    world = filled(make_world, url, capture="cdc", direction="read")
+    world = filled(forty, url, capture="cdc", direction="read")
     server.stop()
     data, backup = server.pgdata, server.pgdata.with_name("backup")
     subprocess.run(["cp", "-a", data, backup], check=True)  # with the owner, who may be another user
@@ -89,11 +82,9 @@ def test_a_server_whose_data_were_put_back_carries_nothing_over(make_world: Any,
     assert (world.rows("b")["1"], world.rows("b")["21"]) == (("old", 1), ("newest", 21))
 
 
-def test_a_database_that_was_made_anew_from_a_dump_is_noticed_where_we_write(
-    make_world: Any, postgres_server: str, postgres_url: str
-) -> None:
+def test_a_database_that_was_made_anew_from_a_dump_is_noticed_where_we_write(forty: Any, postgres_server: str, postgres_url: str) -> None:
     """Its server only goes on. A copy that is made anew every night and only read is no restored one."""
-    world = filled(make_world, postgres_url)
+    world = filled(forty, postgres_url)
     name = psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
     world.connectors["a"].close()
     run(postgres_server, f'CREATE DATABASE "{name}_backup" TEMPLATE "{name}"')
