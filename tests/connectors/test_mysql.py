@@ -276,11 +276,29 @@ def test_a_row_that_somebody_holds_is_tried_again_and_not_waited_for_without_end
     monkeypatch.setattr(mysql_link, "_SETTINGS", settings)
     world.run("CREATE TABLE t (id int PRIMARY KEY, v varchar(9))", "INSERT INTO t VALUES (1, 'x')", "BEGIN", "UPDATE t SET v = 'held'")
 
-    with pytest.raises(SystemChanged, match="kept it locked"):
+    with pytest.raises(SystemChanged, match=r"is in use by others: .* kept it locked"):
         world.apply("update", "t", "id", [{"id": 1, "v": "ours"}], [{"id": 1, "v": "x"}])
 
     world.run("ROLLBACK")
     assert world.apply("update", "t", "id", [{"id": 1, "v": "ours"}], [{"id": 1, "v": "x"}]).updated == 1
+
+
+def test_what_a_server_says_is_told_as_what_it_said(world: World) -> None:
+    """«Could not be reached» sends people to look after the line, while the server was there and had its reason."""
+    world.run("CREATE TABLE t (id int)")
+
+    def said(*statements: str) -> str:
+        with pytest.raises((SystemUnreachable, DataRefused)) as error, world.connector._link.session() as db:
+            mysql_link.run(db, *statements)
+        return f"{type(error.value).__name__} {error.value}"
+
+    slow = said("SET STATEMENT max_statement_time = 0.01 FOR SELECT benchmark(1e9, 1) FROM t UNION SELECT sleep(1)")
+    assert slow.startswith("SystemUnreachable")
+    assert "could not do what it was asked: Query execution was interrupted" in slow
+    assert "(error 1969)" in slow
+    assert "a server that may be written, or direction: read" in said("START TRANSACTION READ ONLY", "INSERT INTO t VALUES (1)")
+    with pytest.raises(SystemUnreachable, match="could not be reached: Unknown database"):
+        open_connector(System("erp", "mysql", world.url.replace("@/m", "@/x")), base=Path()).describe()
 
 
 def test_no_error_holds_the_password(mysql_server: Any) -> None:
@@ -295,6 +313,7 @@ def test_no_error_holds_the_password(mysql_server: Any) -> None:
         open_connector(System("erp", "mysql", f"mysql://u:{secret}@h:port/db"), base=Path())
 
     where = open_connector(System("erp", "mysql", at), base=Path()).where  # type: ignore[attr-defined]  # of this kind
+    assert "Check user, password and database in its 'at:'." in str(refused.value)
     assert where == f"mysql://nobody@127.0.0.1:{mysql_server.port}/db", "a table that is gone is told with it"
     for error in (refused, absent, wrong):
         assert secret not in str(error.value)

@@ -49,6 +49,11 @@ _LOCKED = (1205, 3572)
 _CONFLICT = (1213, 1412, 1020)
 _FULL = (1021, 1114, 3, 28)
 _COMPUTED = (1906, 3105)
+_READ_ONLY = (1290, 1792, 1836)
+_NO_ENTRY = (1045, 1049, 1130, 1251, 1698, 1820, 1862)
+# Too many connections, a host that is shut out, a server or session that is ending, a line that broke.
+_AWAY = (1040, 1042, 1043, 1053, 1077, 1078, 1079, 1080, 1081, 1129, *range(1152, 1162), 1184, 1203, 1226, 1927)
+_OF_THE_CLIENT = range(2000, 3000)
 _STATEMENT = (1054, 1064, 1146, 1267, 1270, 1271, 1366)
 
 
@@ -193,9 +198,9 @@ class Link:
         secret = self.address.settings.get("password")
         reason = reason.replace(secret, "***") if secret else reason
         if code in _LOCKED:
-            return SystemChanged(self.system, where, f"another session kept it locked for {LOCK_SECONDS} s")
+            return SystemChanged(self.system, where, f"another session kept it locked for {LOCK_SECONDS} s", in_use=True)
         if code in _CONFLICT:
-            return SystemChanged(self.system, where, reason)
+            return SystemChanged(self.system, where, reason, in_use=True)
         if code in _RIGHTS:
             return DataRefused(reason, where, _MAKE_IT_SO)
         if code in _NOT_WRITABLE:
@@ -206,9 +211,13 @@ class Link:
             return StorageFull(where, reason)
         if type(error).__name__ in ("ProgrammingError", "DataError", "IntegrityError", "NotSupportedError") or code in _STATEMENT:
             return DataRefused(reason, where, "a statement the server accepts")
-        if code == 1290:
+        if code in _READ_ONLY:
             return DataRefused(reason, where, "a server that may be written, or direction: read for this system in the flow")
-        return SystemUnreachable(self.system, where, reason)
+        if code in _NO_ENTRY:
+            return SystemUnreachable(self.system, where, reason, "Check user, password and database in its 'at:'.")
+        if code in _AWAY or not code or code in _OF_THE_CLIENT:
+            return SystemUnreachable(self.system, where, reason)
+        return SystemUnreachable(self.system, where, f"{reason} (error {code})", answered=True)
 
 
 def version(db: pymysql.Connection[Any]) -> str:

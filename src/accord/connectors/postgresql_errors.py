@@ -12,6 +12,7 @@ from accord.model.errors import AccordError, DataRefused, StorageFull, SystemCha
 from accord.model.system import System
 
 LOCK_SECONDS = 5
+_AWAY = ("08", "28", "3D", "53300", "57P")  # the line, entry, no such database, too many connections, a server that is ending
 
 
 def translated(error: Exception, system: System, conninfo: str, at: str) -> AccordError:
@@ -34,9 +35,9 @@ def translated(error: Exception, system: System, conninfo: str, at: str) -> Acco
         if "permission denied" in text:
             return DataRefused(text, where, "rights for this user (GRANT SELECT ON … TO …)")
         if "lock timeout" in text:
-            return SystemChanged(system.name, where, f"another session kept it locked for {LOCK_SECONDS} s")
+            return SystemChanged(system.name, where, f"another session kept it locked for {LOCK_SECONDS} s", in_use=True)
     if isinstance(error, errors.LockNotAvailable):
-        return SystemChanged(system.name, where, f"another session kept it locked for {LOCK_SECONDS} s")
+        return SystemChanged(system.name, where, f"another session kept it locked for {LOCK_SECONDS} s", in_use=True)
     no_lock = isinstance(error, errors.FeatureNotSupported) and "FOR UPDATE" in text  # of a view that groups or joins
     if no_lock or isinstance(error, errors.ObjectNotInPrerequisiteState):
         return DataRefused("it is a view, which cannot be written", where, "a table, or direction: read for it in the flow")
@@ -48,9 +49,10 @@ def translated(error: Exception, system: System, conninfo: str, at: str) -> Acco
         grant = "TEMPORARY ON DATABASE" if "temporary" in text else "SELECT, INSERT, UPDATE, DELETE ON"
         return DataRefused(text, where, f"rights for this user (GRANT {grant} … TO …)")
     if isinstance(error, (errors.DeadlockDetected, errors.SerializationFailure)):
-        return SystemChanged(system.name, where, text)
+        return SystemChanged(system.name, where, text, in_use=True)
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, duckdb.Error)):
-        return SystemUnreachable(system.name, where, text)
+        state = getattr(error, "sqlstate", None)
+        return SystemUnreachable(system.name, where, text, answered=bool(state) and not str(state).startswith(_AWAY))
     return DataRefused(text, where, "a statement the server accepts")
 
 

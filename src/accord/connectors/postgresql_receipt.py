@@ -81,7 +81,7 @@ def committed(db: psycopg.Connection[Any], receipt: str, system: str, where: str
             )
             ended = True
         if passed > _END_SECONDS:
-            raise SystemChanged(system, where, "a transaction of a run that was broken off is still open there")
+            raise SystemChanged(system, where, "a transaction of a run that was broken off is still open there", in_use=True)
         time.sleep(_LOOK_SECONDS)
 
 

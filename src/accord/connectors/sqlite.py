@@ -417,7 +417,8 @@ class SqliteConnector:
         if "not a database" in text or "malformed" in text:
             return DataRefused("it is no SQLite database, or a damaged one", where, f"a file that begins with 'SQLite format 3'{ANEW}")
         if "locked" in text or "busy" in text:
-            return SystemChanged(self.system.name, resource or self.path.name, f"another program kept it locked for {BUSY_SECONDS} s")
+            held = f"another program kept it locked for {BUSY_SECONDS} s"
+            return SystemChanged(self.system.name, resource or self.path.name, held, in_use=True)
         if named := _VIEW.search(text):
             what = f"'{named[1]}' is a view, which cannot be written"
             return DataRefused(what, where, "a table, or direction: read for this system in the flow")

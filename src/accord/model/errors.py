@@ -113,19 +113,21 @@ class TransientError(AccordError):
 
 
 class SystemUnreachable(TransientError):
-    """A declared system does not answer, or its file is not there."""
+    """A declared system does not answer, or its file is not there; or, ``answered``, it says that it cannot serve us now."""
 
-    def __init__(self, system: str, where: str, reason: str, todo: str = "") -> None:
-        self.system, self.where, self.reason, self.todo = system, where, reason, todo
-        super().__init__(f"system '{system}' at {where} could not be reached: {reason}." + (f" {todo}" if todo else ""))
+    def __init__(self, system: str, where: str, reason: str, todo: str = "", *, answered: bool = False) -> None:
+        self.system, self.where, self.reason, self.todo, self.answered = system, where, reason, todo, answered
+        what = "could not do what it was asked" if answered else "could not be reached"
+        super().__init__(f"system '{system}' at {where} {what}: {reason}." + (f" {todo}" if todo else ""))
 
 
 class SystemChanged(TransientError):
-    """A system was written to while a consistent read was being taken."""
+    """A system was written to while a consistent read was being taken; or, ``in_use``, somebody else holds what is to be used."""
 
-    def __init__(self, system: str, resource: str, detail: str) -> None:
-        self.system, self.resource, self.detail = system, resource, detail
-        super().__init__(f"system '{system}', resource '{resource}' changed while it was read: {detail}. Run again.")
+    def __init__(self, system: str, resource: str, detail: str, *, in_use: bool = False) -> None:
+        self.system, self.resource, self.detail, self.in_use = system, resource, detail, in_use
+        what = "is in use by others" if in_use else "changed while it was read"
+        super().__init__(f"system '{system}', resource '{resource}' {what}: {detail}. Run again.")
 
 
 class StaleWrite(TransientError):

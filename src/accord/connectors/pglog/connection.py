@@ -102,7 +102,7 @@ class LogSource:
             expected = "a user with REPLICATION who owns the tables and may create a publication in this database"
             return DataRefused(text, self.where, f"{expected}; or capture: sweep in the flow")
         if isinstance(error, (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)):
-            return SystemChanged(self.system, self.where, text)
+            return SystemChanged(self.system, self.where, text, in_use=True)
         refused = isinstance(error, (errors.ObjectNotInPrerequisiteState, errors.ConfigurationLimitExceeded))
         if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not refused:
             return SystemUnreachable(self.system, self.where, text)
