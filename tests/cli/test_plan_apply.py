@@ -24,6 +24,41 @@ def test_a_plan_is_shown_row_by_row_written_and_applied(small: Any) -> None:
     assert small.rows("a") == small.rows("b") == {"1": ("X", 1), "3": ("z", 3)}
 
 
+def test_what_does_not_exist_yet_is_planned_as_it_will_be(small: Any) -> None:
+    """A file, a sheet or a table that the flow makes: the plan names the values that are then written, and applying it is no surprise."""
+    map_ = small.folder / "map.yaml"
+    text = map_.read_text().replace("entities:", "  new: {connector: sqlite, at: new.db}\nentities:")
+    made = "      new: {resource: things, create: true, fields: {id: id, size: size, at: {column: at, timezone: Europe/Berlin}}}\n"
+    map_.write_text(
+        text.replace("size: integer", "size: integer\n      at: timestamp").replace("size: size}}", "size: size, at: at}}") + made
+    )
+    for name in "ab":
+        small.sql(name, "ALTER TABLE things ADD COLUMN at TIMESTAMP")
+        small.sql(name, "UPDATE things SET at = '2026-03-02 09:00:00'")
+    file = str(small.folder / "plan.json")
+
+    looked, dry = small.json("sync", str(small.folder), "--dry-run")
+    planned, body = small.json("plan", str(small.folder), "--out", file)
+    there = (small.folder / "new.db").exists()
+    applied, _, error = small.call("apply", file, str(small.folder))
+
+    assert (looked, planned, there, applied) == (0, 0, False, 0), error
+    assert [t["inserts"] for t in dry["flows"][0]["plan"] if t["binding"] == "new"] == [3]
+    assert "rows" not in dry["flows"][0]["plan"][0], "rows are shown by accord plan"
+    assert body["writes"] == 3
+    assert len(small.rows("new")) == 3
+
+
+def test_a_plan_of_flows_that_all_failed_says_nothing_about_what_is_to_be_written(small: Any) -> None:
+    """«Nothing to write» would be taken for agreement."""
+    (small.folder / "b.db").rename(small.folder / "away.db")
+
+    code, text, error = small.call("plan", str(small.folder))
+
+    assert (code, text) == (3, "")
+    assert "there is no such file" in error
+
+
 def test_a_plan_tells_what_it_found_and_what_waits(small: Any) -> None:
     """Nothing to write is no word about rows that are held back, or a flow whose systems could not be judged."""
     map_ = small.folder / "map.yaml"

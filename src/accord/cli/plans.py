@@ -76,7 +76,8 @@ def show_plans(plans: Sequence[FlowPlan], limit: int, *, nothing: str = AGREED) 
         for t in p.targets
     ]
     if not counts:
-        out().print(nothing)
+        if plans:  # of flows that failed nobody knows
+            out().print(nothing)
         return
     table("", ("flow", "system", "insert", "update", "delete", "does not fit"), counts, right=(2, 3, 4, 5))
     if limit <= 0:

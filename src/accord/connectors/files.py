@@ -78,6 +78,20 @@ def passable(path: Path, system: str) -> Path:
     return path
 
 
+def absent(connector: object) -> Path | None:
+    """The file or folder of a system that is not there; ``None`` where there is one, may be one, or is none to look for."""
+    place = next((there for name in ("workbook", "path", "folder") if (there := getattr(connector, name, None))), None)
+    if not isinstance(place, Path):
+        return None
+    try:
+        place.stat()
+    except FileNotFoundError:
+        return place
+    except OSError:
+        return None
+    return None
+
+
 def existing_file(path: Path, system: str) -> Path:
     """The path itself when a file is there.
 

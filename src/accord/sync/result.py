@@ -29,7 +29,7 @@ class TargetPlan:
     inserts: int
     updates: int
     deletes: int
-    rows: pa.Table
+    rows: pa.Table = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from accord.cli.kept_feeds import Check, KeptFeeds, state_there
 from accord.cli.listed import sentence
 from accord.cli.output import emit_json, escape, table
 from accord.connectors.duck import load_scanner, open_duck
+from accord.connectors.files import absent
 from accord.connectors.protocol import Connector
 from accord.connectors.registry import connector_kinds, open_connector
 from accord.mapfile import load_map
@@ -121,16 +122,7 @@ def _used(integration_map: IntegrationMap, system: str) -> set[str]:
 def _to_be_made(integration_map: IntegrationMap, connector: Connector) -> Path | None:
     """The file or folder of a system, where it is not there and every binding of it says ``create: true``."""
     bindings = [b for flow in integration_map.flows.values() for b in flow.bindings.values() if b.holder == connector.system.name]
-    place = getattr(connector, "path", None) or getattr(connector, "folder", None)
-    if not (isinstance(place, Path) and bindings and all(b.create and b.direction != "read" for b in bindings)):
-        return None
-    try:
-        place.stat()
-    except FileNotFoundError:
-        return place
-    except OSError:
-        return None  # there may be something
-    return None
+    return absent(connector) if bindings and all(b.create and b.direction != "read" for b in bindings) else None
 
 
 def _system(system: System, described: SystemDescription, used: set[str]) -> Check:

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from accord.connectors.files import absent
 from accord.connectors.protocol import Shaped
 from accord.connectors.types import quote
 from accord.model.errors import GuardStopped, UnknownName, alternatives
@@ -45,7 +46,7 @@ def shapes_of(cycle: Cycle) -> dict[str, Any]:
 
 def declared_types(side: Side) -> Mapping[str, str]:
     """The types the side's system declares; empty when it declares none."""
-    if not isinstance(side.connector, Shaped):
+    if not isinstance(side.connector, Shaped) or (side.binding.create and absent(side.connector)):
         return {}
     try:
         return side.connector.declared_types(side.binding.resource)

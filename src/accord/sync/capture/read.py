@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 
 import duckdb
 
+from accord.connectors.files import absent
 from accord.connectors.protocol import Keyed, Versioned, change_token
-from accord.connectors.types import quote
+from accord.connectors.types import duckdb_type, quote
 from accord.connectors.unreadable import BROKEN, WHY_BROKEN, flag, flagged, is_flag
 from accord.model.entity import Entity
 from accord.model.errors import GuardStopped, MapError, UnknownName, alternatives
@@ -209,11 +210,14 @@ def _open(con: duckdb.DuckDBPyConnection, entity: Entity, side: Side, *, may_cre
     if may_create:
         side.connector.create(binding.resource, columns, key)
         return side.connector.scan(con, binding.resource)
-    known = {r.name for r in side.connector.describe().resources}
+    known = () if absent(side.connector) else {r.name for r in side.connector.describe().resources}
     if binding.resource in known:
         return side.connector.scan(con, binding.resource)
     empty = f"absent_{side.index}"
-    con.execute(f"CREATE OR REPLACE TABLE {empty} ({', '.join(f'{quote(c)} VARCHAR' for c in columns)})")
+    # As it will show itself once it is made, or a plan would not be what is then to be carried out.
+    typed = side.connector.capabilities.typed
+    declared = (f"{quote(c)} {duckdb_type(type_) if typed else 'VARCHAR'}" for c, type_ in columns.items())
+    con.execute(f"CREATE OR REPLACE TABLE {empty} ({', '.join(declared)})")
     return empty
 
 

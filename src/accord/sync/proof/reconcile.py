@@ -28,6 +28,7 @@ from accord.sync.proof.passed import judged_by_row, read_passing
 from accord.sync.proof.suspects import Alike
 from accord.sync.result import PairResult, Reconciliation
 from accord.sync.run import open_cycle
+from accord.sync.state.record import last_finished
 
 
 def reconcile(
@@ -65,6 +66,9 @@ def reconcile(
         SystemChanged: a system could not hold on to the moment it was read at.
     """
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
+        known = last_finished(cycle).get("columns", {})
+        for side in cycle.sides:
+            side.known = side.name in known
         try:
             with ExitStack() as held:
                 alike = None if read_all else read_suspects(cycle, held)
