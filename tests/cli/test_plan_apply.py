@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import Any
 
 
@@ -135,3 +136,32 @@ def test_too_many_deletes_need_a_word_when_the_plan_is_made(small: Any) -> None:
     assert json.loads(file.read_text())["flows"][0]["allow_deletes"]
     assert applied == 0
     assert set(small.rows("b")) == {"1", "2", "3"}
+
+
+def test_what_brings_a_restored_system_up_can_be_seen_before(small: Any) -> None:
+    """Nobody lets a run write over a system that was just saved without a look; and a wrong name is told with those there are."""
+    backup, plan, here = small.folder / "backup.db", str(small.folder / "plan.json"), str(small.folder)
+    shutil.copy(small.folder / "b.db", backup)
+    small.sql("a", "UPDATE things SET name = 'X' WHERE id = '1'")
+    small.sql("a", "DELETE FROM things WHERE id = '2'")
+    small.sql("a", "INSERT INTO things VALUES ('4', 'w', 4)")
+    assert small.call("sync", here)[0] == 0
+    shutil.copy(backup, small.folder / "b.db")
+    small.sql("a", "UPDATE things SET size = 9 WHERE id = '3'")
+
+    planned, text, _ = small.call("plan", here, "--restored", "b", "--out", plan)
+    _, body = small.json("plan", here, "--restored", "b")
+    _, dry = small.json("sync", here, "--restored", "b", "--dry-run")
+    untouched = small.rows("b")
+    applied, _, _ = small.call("apply", plan, here)
+    unknown, _, error = small.call("sync", here, "--restored", "c")
+    watched, _, single = small.call("sync", here, "--restored", "b", "--watch")
+
+    assert (planned, applied, unknown, watched) == (0, 0, 2, 2)
+    assert "b/things is brought up to what was agreed: 1 rows there show something else than agreed, 1 are missing, and 1 were" in text
+    assert [(t["binding"], t["inserts"], t["updates"], t["deletes"]) for t in body["flows"][0]["targets"]] == [("b", 1, 2, 1)]
+    assert [f["kind"] for f in dry["flows"][0]["findings"]] == ["restored"]
+    assert untouched == {"1": ("x", 1), "2": ("y", 2), "3": ("z", 3)}
+    assert small.rows("b") == small.rows("a") == {"1": ("X", 1), "3": ("z", 9), "4": ("w", 4)}
+    assert "system 'c', which does not exist. Known: a, b" in error
+    assert "--restored" in single

@@ -101,8 +101,15 @@ def test_a_database_that_was_made_anew_from_a_dump_is_noticed_where_we_write(for
     world.map = replace(world.map, flows={"things": replace(flow, bindings=read)})
     with pytest.raises(GuardStopped, match=r"its database was made anew"):
         world.sync()
+    world.map = replace(world.map, flows={"things": flow})
+    world.sql("b", "UPDATE things SET size = 0 WHERE size = 2")
+    world.sync(restored=["a"])
+    with psycopg.connect(postgres_url) as db:
+        brought_up = db.execute("SELECT name, size FROM things WHERE id IN ('1', '2') ORDER BY id").fetchall()
 
-    assert kept == ("new", 1)
+    assert kept == world.rows("b")["1"] == ("new", 1)
+    assert brought_up == [("new", 1), ("new", 0)]
+    assert not world.sync().changed
 
 
 def test_a_few_transaction_ids_that_are_given_out_again_show_nothing() -> None:

@@ -34,6 +34,10 @@ Wait = Annotated[
     float,
     typer.Option("--wait", min=0, help="Seconds to wait while another command works on the store.", envvar="ACCORD_WAIT"),
 ]
+Restored = Annotated[
+    list[str],
+    typer.Option("--restored", metavar="SYSTEM", help="Bring a system restored from a backup up to what was agreed; may be repeated."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 

@@ -69,6 +69,7 @@ class Side:
     widened: frozenset[str] = frozenset()  # fields that may be written from now on
     elsewhere: bool = False  # its rows are read from another place than at the flow's last run
     earlier: str = ""  # what shows that its system stands at an earlier state than the flow's last run left
+    restored: bool = False  # a person says so: what it shows is no edit, and is brought up to what was agreed
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,7 @@ from accord.sync.apply.targets import intent_query, plan_target
 from accord.sync.apply.unshown import take_back_unshown
 from accord.sync.apply.write import apply_target
 from accord.sync.capture.asked_again import ask_again
+from accord.sync.capture.brought_up import RESTORED, bring_up, mark_restored, mark_unfinished
 from accord.sync.capture.drift import judge_drift, unsettled
 from accord.sync.capture.elsewhere import check_elsewhere, note_places
 from accord.sync.capture.extend import extend_targets
@@ -83,6 +84,7 @@ def run_flow(
     limit: Limit | None = None,
     whole: bool = False,
     listen: bool = False,
+    restored: Collection[str] = (),
 ) -> FlowResult:
     """Bring every system of a flow into agreement, once.
 
@@ -101,11 +103,13 @@ def run_flow(
         limit: keys to look at, and a last word before the first write; default: all keys, none.
         whole: look at every row of every system, also where what changed is known.
         listen: read the systems' logs also where nothing was written since the last run, so that they are open and read up to here.
+        restored: systems that were restored from a backup: what they show counts as no edit, and is brought up to what was agreed.
 
     Raises:
         GuardStopped: a mass delete, a vanished column, a system at a place with other rows or at an earlier state, or a flow that seems
             to be renamed; nothing of it was written.
         SystemUnreachable, SystemChanged, DataRefused, StorageFull: from a connector; what was written so far is taken up by the next run.
+        UnknownName, UsageError: a restored system is none of the flow's, or may only be read there.
         MemoryShort: the values of the flow need more memory than there is for them; the same holds of what was written.
     """
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
@@ -115,6 +119,7 @@ def run_flow(
             if not dry_run:
                 fold_live(cycle)
             with going_on(cycle, keep=not dry_run):
+                whole = mark_restored(cycle, restored) or whole
                 result = _run(cycle, limit or Limit(), dry_run=dry_run, allow_deletes=allow_deletes, whole=whole, listen=listen)
         except (AccordError, duckdb.OutOfMemoryException) as met:
             error = memory_short(met) or (as_vanished(cycle, met) if isinstance(met, AccordError) else met)
@@ -198,6 +203,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     load_pending(cycle)
     ask_targets(cycle, dry_run=dry_run)
     pend_live(cycle)
+    mark_unfinished(cycle)
     if not cycle.limited and find_scope(cycle, previous, whole=whole, dry_run=dry_run) and not (cycle.looked or dry_run):
         return _quiet(cycle, previous)
     if not (cycle.partial and read_scope(cycle, previous)):
@@ -221,7 +227,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     totals = dict.fromkeys((*_EFFECTS, "refused", "stale"), 0)
     shown: dict[str, Side] = {}
     for round_ in range(1, ROUNDS + 1):
-        active = _decide(cycle, limit)
+        active = _decide(cycle, limit, first=round_ == 1)
         if round_ == 1:
             check_aggregates(cycle)
         if not allow_deletes and active:
@@ -242,13 +248,16 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     return _finish(cycle, limit, totals, shown, captured_at, previous, initial, active=bool(active))
 
 
-def _decide(cycle: Cycle, limit: Limit) -> int:
+def _decide(cycle: Cycle, limit: Limit, *, first: bool) -> int:
     """Validate, merge and plan from the present captures; returns how many keys had to be looked at."""
     cycle.progress(f"{cycle.flow.name}: validating and merging")
     references = load_references(cycle)
     cycle.make_empty("kept", KEPT)
     for side in cycle.sides:
         judge_side(cycle, side, references)
+    if first:  # what a restored system shows after that was edited since
+        bring_up(cycle)
+    for side in cycle.sides:
         believe_written(cycle, side)
         if is_partial(side):
             find_hidden(cycle, side)
@@ -337,6 +346,7 @@ def _intend(cycle: Cycle, writing: list[Side], moved: list[Side], told: list[Sid
     more |= {"targets": [s.name for s in moved], **agreement(cycle)} if moved else {}
     more |= {"stands": stands} if stands else {}
     more |= {MADE: made} if made else {}
+    more |= {RESTORED: restored} if (restored := [s.name for s in cycle.sides if s.restored]) else {}
     append(cycle, "flow.intended", segments=segments, conflicts=losers, **more)
 
 

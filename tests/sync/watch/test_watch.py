@@ -256,7 +256,10 @@ def test_a_line_names_its_flow_once() -> None:
 
 
 def test_a_file_that_is_restored_under_a_watch_carries_nothing_over(place: Any) -> None:
-    """It carries old values before anybody can look; and what is done there afterwards, or by the next watch, does not make them edits."""
+    """It carries old values before anybody can look; and what is done there afterwards, or by the next watch, does not make them edits.
+
+    Once it was brought up, the watch that waited beside goes on.
+    """
     file = place.folder / "map.yaml"
     file.write_text(file.read_text().replace("{resource: things,", "{resource: things, capture: cdc,").replace("1s", "1h"))
     for size in range(10):
@@ -273,7 +276,16 @@ def test_a_file_that_is_restored_under_a_watch_carries_nothing_over(place: Any) 
     reason = watcher.until("state", flow="things", state="parked")["reason"]
     place.sql("a", "UPDATE things SET name = 'again'")
     watcher.end()
-    place.start().until("state", flow="things", state="parked")
+    watcher = place.start()
+    watcher.until("state", flow="things", state="parked")
+    kept = place.sql("b", "SELECT count(*) FROM things WHERE name = 'new'")
+    brought_up = place.accord("sync", "--restored", "a")
+    watcher.until("state", flow="things", state="waiting")
+    place.sql("a", "UPDATE things SET name = 'on' WHERE size = 0")
+    place.wait(lambda: place.sql("b", "SELECT name FROM things WHERE size = 0") == [("on",)])
 
     assert "'a' stands at an earlier state" in reason
-    assert place.sql("b", "SELECT count(*) FROM things WHERE name = 'new'") == [(8,)]
+    assert kept == [(8,)]
+    assert brought_up.returncode == 0
+    assert place.sql("a", "SELECT * FROM things ORDER BY id") == place.sql("b", "SELECT * FROM things ORDER BY id")
+    assert watcher.end() == 0

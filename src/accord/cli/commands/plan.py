@@ -15,6 +15,7 @@ from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import AccordError, UnknownName
 from accord.sync import FlowResult, flow_order
 from accord.sync.apply.plan import FlowPlan, plan_flow, plan_to
+from accord.sync.capture.brought_up import check_systems, restored_in
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +31,7 @@ def plan(
     file: Path | None = typer.Option(None, "--out", help="Write the plan to this file, for accord apply."),
     limit: int = typer.Option(20, "--limit", min=0, help="Show at most so many rows of each system."),
     allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Plan also what the guards would stop; noted in the plan."),
+    restored: options.Restored = [],
 ) -> int:
     """Write nothing to any system. Exit code 1 when a guard stops a flow, 3 when a system was away; then no file is written."""
     plans: list[FlowPlan] = []
@@ -41,6 +43,7 @@ def plan(
             if name not in workspace.map.flows:
                 raise UnknownName("flow", name, workspace.map.flows)
         chosen = [name for name in flow_order(workspace.map) if not flow or name in flow]
+        check_systems([workspace.map.flows[name] for name in chosen], restored)
         now = clock()
         run = new_run_id(now)
         bar.begin("plan", len(chosen))
@@ -48,7 +51,14 @@ def plan(
             bar.advance(name)
             try:
                 found, result = plan_flow(
-                    workspace.map, name, workspace.connectors(), workspace.store, run=run, now=now, allow_deletes=allow_deletes
+                    workspace.map,
+                    name,
+                    workspace.connectors(),
+                    workspace.store,
+                    run=run,
+                    now=now,
+                    allow_deletes=allow_deletes,
+                    restored=restored_in(workspace.map.flows[name], restored),
                 )
                 plans.append(found)
                 results.append(result)

@@ -13,6 +13,7 @@ from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
 from accord.model.errors import AccordError, UsageError
 from accord.sync import run_flow
+from accord.sync.capture.brought_up import check_systems, restored_in
 from accord.sync.state.left_feeds import left_findings
 
 
@@ -28,6 +29,7 @@ def sync(
     flow: list[str] = typer.Option([], "--flow", help="Only this flow; may be repeated."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what would be written and write nothing."),
     allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Let one run write what its guards would stop."),
+    restored: options.Restored = [],
     whole: bool = typer.Option(False, "--whole", help="Compare every row, also where a system says what changed."),
     watch: bool = typer.Option(False, "--watch", help="Keep on: run a flow when its systems change, until SIGTERM or Ctrl-C."),
     metrics_port: int | None = typer.Option(None, "--metrics-port", help="With --watch: /metrics and /health on this port of 127.0.0.1."),
@@ -38,8 +40,9 @@ def sync(
     Exit code 3 when a system was away; 1 when a guard, drift or a refusal stopped a flow, or when a target did not take all its rows.
     Rows in quarantine and conflicts wait for people and are no failure: exit code 0.
     """
-    if watch and (dry_run or allow_deletes or whole):
-        raise UsageError("--watch goes on by itself.", expected="Use --dry-run, --allow-deletes and --whole with a single `accord sync`.")
+    if watch and (dry_run or allow_deletes or restored or whole):
+        expected = "Use --dry-run, --allow-deletes, --restored and --whole with a single `accord sync`."
+        raise UsageError("--watch goes on by itself.", expected=expected)
     if metrics_port is not None and not watch:
         raise UsageError("--metrics-port serves the figures of --watch.", expected="Add --watch, or leave it out.")
     if watch:
@@ -49,6 +52,7 @@ def sync(
     results, failures = [], []
     with where.opened() as workspace, progress(json) as bar:
         chosen = chosen_flows(workspace.map, flow)
+        check_systems([workspace.map.flows[name] for name in chosen], restored)
         now = clock()
         if not dry_run:
             note_due(workspace.map, workspace.store, now=now)
@@ -68,6 +72,7 @@ def sync(
                         dry_run=dry_run,
                         allow_deletes=allow_deletes,
                         whole=whole,
+                        restored=restored_in(workspace.map.flows[name], restored),
                     )
                 )
             except AccordError as error:

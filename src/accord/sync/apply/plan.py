@@ -56,6 +56,7 @@ class FlowPlan:
         allow_deletes: the guards were waived by whoever made the plan.
         keys: the only keys the plan is about, as JSON text; ``None``: all.
         targets: one per system that may be written.
+        restored: systems that were restored from a backup, and are brought up to what was agreed.
     """
 
     flow: str
@@ -64,6 +65,7 @@ class FlowPlan:
     allow_deletes: bool
     keys: tuple[str, ...] | None
     targets: tuple[TargetRows, ...]
+    restored: tuple[str, ...] = ()
 
     @property
     def writes(self) -> int:
@@ -80,6 +82,7 @@ def plan_flow(
     run: str,
     now: datetime,
     allow_deletes: bool = False,
+    restored: Sequence[str] = (),
     keys: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> tuple[FlowPlan, FlowResult]:
@@ -87,6 +90,7 @@ def plan_flow(
 
     Args:
         allow_deletes: plan deletes beyond the guard too; noted in the plan.
+        restored: systems to bring up to what was agreed; noted in the plan.
         keys: plan only for these keys (JSON text).
 
     Raises:
@@ -94,14 +98,11 @@ def plan_flow(
     """
     flow = _flow(map, flow)
     limit = Limit(keys=keys)
-    result = run_flow(
-        map, flow, connectors, store, run=run, now=now, dry_run=True, allow_deletes=allow_deletes, progress=progress, limit=limit
-    )
+    given: dict[str, Any] = {"allow_deletes": allow_deletes, "restored": restored, "progress": progress, "limit": limit}
+    result = run_flow(map, flow, connectors, store, run=run, now=now, dry_run=True, **given)
     chosen = None if keys is None else tuple(sorted(set(keys)))
-    plan = FlowPlan(
-        flow.name, map_fingerprint(map, flow, connectors), state_fingerprint(map, flow, store), allow_deletes, chosen, _targets(result.plan)
-    )
-    return plan, result
+    made_from = map_fingerprint(map, flow, connectors), state_fingerprint(map, flow, store)
+    return FlowPlan(flow.name, *made_from, allow_deletes, chosen, _targets(result.plan), tuple(restored)), result
 
 
 def check_plan(
@@ -127,9 +128,8 @@ def check_plan(
         moved.append("another run has moved what is agreed")
     if moved:
         raise PlanOutdated(plan.flow, moved)
-    current, _ = plan_flow(
-        map, flow, connectors, store, run=run, now=now, allow_deletes=plan.allow_deletes, keys=plan.keys, progress=progress
-    )
+    given: dict[str, Any] = {"allow_deletes": plan.allow_deletes, "restored": plan.restored, "keys": plan.keys, "progress": progress}
+    current, _ = plan_flow(map, flow, connectors, store, run=run, now=now, **given)
     _compare(plan, current.targets)
 
 
@@ -148,7 +148,7 @@ def apply_plan(
 
     Args:
         only_planned: look at the keys the plan writes and no others. For a plan whose flow rests on another that was applied after the
-            plan was made: rows that became possible by it are left to the next run.
+            plan was made: rows that became possible by it are left to the next run. A restored system is looked at as a whole.
 
     Returns:
         The run. ``stale`` in its counts are rows that changed between the last look and the write; they were left alone.
@@ -157,7 +157,7 @@ def apply_plan(
         PlanOutdated: what would be written is not what the plan says; nothing was written.
     """
     keys: Sequence[str] | None = plan.keys
-    if only_planned and keys is None:
+    if only_planned and keys is None and not plan.restored:
         keys = sorted({str(row["key"]) for target in plan.targets for row in target.rows})
     looked = False
 
@@ -167,7 +167,8 @@ def apply_plan(
         _compare(plan, _targets(targets))
 
     limit = Limit(keys=keys, check=check)
-    result = run_flow(map, plan.flow, connectors, store, run=run, now=now, allow_deletes=plan.allow_deletes, progress=progress, limit=limit)
+    given: dict[str, Any] = {"allow_deletes": plan.allow_deletes, "restored": plan.restored, "progress": progress, "limit": limit}
+    result = run_flow(map, plan.flow, connectors, store, run=run, now=now, **given)
     if not looked:
         # The run ended before it had anything to write, because no system says that it changed; nothing was written.
         _compare(plan, ())
@@ -217,7 +218,7 @@ def plan_from(body: Mapping[str, Any], where: str) -> FlowPlan:
     try:
         targets = tuple(TargetRows(**{**t, "rows": tuple(t["rows"])}) for t in body["targets"])
         keys = None if body["keys"] is None else tuple(body["keys"])
-        return FlowPlan(**{**body, "targets": targets, "keys": keys})
+        return FlowPlan(**{**body, "targets": targets, "keys": keys, "restored": tuple(body.get("restored", ()))})
     except (TypeError, KeyError) as error:
         raise DataRefused("this is no plan of this version", where, "a file written by accord plan") from error
 

@@ -155,7 +155,9 @@ def _differs(side: Side, code: FieldCode, sharing: tuple[str, ...]) -> str:
     accepted = f"w.{f} IS DISTINCT FROM r.{f} AND NOT ({waits}) AND NOT {settled}"
     others = [quote(name) for name in sharing[1:]]  # what a quarantined row shows in the same column is its users' edit
     alone = "".join(f" AND r.{other} IS NOT DISTINCT FROM b.{other}" for other in others)
-    return f"CASE WHEN _in_{i} THEN {accepted} ELSE w.{f} IS DISTINCT FROM b.{f} AND m.{f} IS DISTINCT FROM g.{f}{alone} END"
+    # Nobody edited a quarantined row of a restored system, as far as that run is concerned.
+    shown = f"(_in_{i} OR _ba_{i})" if side.restored else f"_in_{i}"
+    return f"CASE WHEN {shown} THEN {accepted} ELSE w.{f} IS DISTINCT FROM b.{f} AND m.{f} IS DISTINCT FROM g.{f}{alone} END"
 
 
 def _wanted_once(cycle: Cycle, side: Side) -> dict[str, str]:

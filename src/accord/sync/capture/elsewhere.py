@@ -45,7 +45,7 @@ def check_elsewhere(cycle: Cycle) -> None:
         GuardStopped: more than half of the rows agreed with a side that moved (and more than 5) are gone or other there.
     """
     for side in cycle.sides:
-        if not (side.elsewhere and side.readable):
+        if side.restored or not (side.elsewhere and side.readable):
             continue
         others, agreed = others_of(cycle, side)
         if others > ALWAYS_ALLOWED_ROWS and others > _OTHER * agreed:

@@ -21,10 +21,11 @@ from accord.sync.state.record import EARLIER
 
 REACHED: Final = "reached"  # note of a run: side → how far its system had come when it ended
 _WAY_OUT: Final = (
-    "If it was restored from a backup, give its binding direction: write for one run, which brings it up to what is agreed "
-    "(fields of which it is the authority name another binding for that run). "
+    "If it was restored from a backup, bring it up to what was agreed: accord sync --restored {system}{both} "
+    "(accord plan --restored {system} shows all that would be written). "
     "If what it shows now is meant, run again with --allow-deletes; and say direction: read of one that newer copies take the place of."
 )
+_BOTH: Final = ", with direction: both in its binding for that run"
 
 
 def find_restored(cycle: Cycle, previous: Mapping[str, Any]) -> None:
@@ -60,12 +61,13 @@ def check_restored(cycle: Cycle) -> None:
         GuardStopped: more than 5 of its rows are gone, other or new against what was agreed.
     """
     for side in cycle.sides:
-        if not (side.earlier and side.readable):
+        if side.restored or not (side.earlier and side.readable):
             continue
         others = others_of(cycle, side)[0] + (_new(cycle, side) if side.may_exist else 0)
         if others > ALWAYS_ALLOWED_ROWS:
             what = f"flow '{cycle.flow.name}': '{side.name}' stands at an earlier state than the last run left: {side.earlier}"
-            raise GuardStopped("restored system", f"{what}; {others} of its rows are gone, new or other than agreed", _WAY_OUT)
+            todo = _WAY_OUT.format(system=side.binding.holder, both="" if side.writable else _BOTH)
+            raise GuardStopped("restored system", f"{what}; {others} of its rows are gone, new or other than agreed", todo)
 
 
 def told_of(cycle: Cycle) -> dict[str, dict[str, str]]:

@@ -118,7 +118,8 @@ def find_scope(cycle: Cycle, previous: Mapping[str, Any], *, whole: bool, dry_ru
     cycle.restated = not same
     lean = _leaned(cycle)
     always = needs_every_row(cycle)
-    restored = any(s.earlier for s in cycle.sides)  # what such a one says of its changes is not about those since the last run
+    # What such a one says of its changes is not about those since the last run.
+    restored = any(s.earlier or s.restored for s in cycle.sides)
     whole = whole or restored or always or not same or not _same_references(cycle, previous, lean)
     if not (whole or always):
         find_same_sums(cycle, [s for s in cycle.sides if _digests(cycle, s)])

@@ -7,7 +7,7 @@ from accord.model.event import ObjectRef
 from accord.store.projections.segment import ROWS_KEPT
 from accord.sync.cycle import Cycle, key_json, storage_type
 from accord.sync.merge.conflict_list import LostValue, lost_row
-from accord.sync.state.base import load_segments
+from accord.sync.state.base import BACKUP, load_segments
 from accord.sync.state.record import once_called
 
 AGAIN = "again"
@@ -21,9 +21,11 @@ def last_agreed(cycle: Cycle, lost: LostValue) -> dict[str, str | None] | None:
 
     A row that some system knows under a key of its own is not made again: it would get a new one, and what refers to it would not follow.
     """
-    if lost.rule != "deleted" or any(s.binding.own_key for s in cycle.sides):
+    if lost.rule not in ("deleted", BACKUP) or any(s.binding.own_key for s in cycle.sides):
         return None
     kept = lost_row(cycle.store, cycle.flow.name, lost.id)
+    if kept is None and lost.rule == BACKUP:
+        return None  # the row was deleted later
     row = _found(cycle, lost) if kept is None else {f: kept.get(f) for f in cycle.fields if f not in cycle.keys}
     if row is None:
         return None

@@ -27,9 +27,9 @@ _ID_PARTS = ("flow", "key", "field", "loser", "winning_value", "losing_value", "
 class LostValue:
     """A value that lost: of which row and field, who wrote it when, who won by which rule.
 
-    ``rule`` is authority, latest, merge, human, decided, restored, deleted, first contact, quarantine (an edit of a row that breaks the
-    contract), not permitted, may not delete, made again or stale; ``winner`` a binding, ``agreed`` or the person who decided. ``field`` is
-    empty where the whole row is meant.
+    ``rule`` is authority, latest, merge, human, decided, restored, deleted, backup (what a system restored from one shows), first contact,
+    quarantine (an edit of a row that breaks the contract), not permitted, may not delete, made again or stale; ``winner`` a binding,
+    ``agreed`` or the person who decided. ``field`` is empty where the whole row is meant.
     """
 
     id: str

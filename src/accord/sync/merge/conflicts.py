@@ -7,7 +7,7 @@ from accord.sync.cycle import Cycle, Side, join_on, key_json, names
 from accord.sync.mapping.fields import raw_name
 from accord.sync.merge.decisions import name_deciders
 from accord.sync.merge.merge import authority_of, moment_of
-from accord.sync.state.base import CONFLICTS, HELD, LAST_AGREED
+from accord.sync.state.base import BACKUP, CONFLICTS, HELD, LAST_AGREED
 
 SAME = "n.key = o.key AND n.field = o.field AND n.loser = o.loser AND n.losing_value IS NOT DISTINCT FROM o.losing_value"
 
@@ -22,7 +22,12 @@ def record_conflicts(cycle: Cycle) -> None:
     parts = [
         part
         for side in cycle.sides
-        for part in (*_lost_values(cycle, side), *_lost_in_quarantine(cycle, side), *_lost_deletes(cycle, side))
+        for part in (
+            *_lost_values(cycle, side),
+            *_lost_in_quarantine(cycle, side),
+            *_lost_deletes(cycle, side),
+            *(_lost_to_backup(cycle, side) if side.restored else ()),
+        )
     ]
     some = cycle.make("losers", " UNION ALL ".join(parts))
     if not (some or cycle.rows("held0") or cycle.rows("decision0")):
@@ -48,15 +53,23 @@ def record_conflicts(cycle: Cycle) -> None:
 
 
 def _last_agreed(cycle: Cycle) -> str:
-    """SQL: of a value in ``losers`` that lost to a delete, the row as it was agreed on; states before this one are not kept for ever."""
-    if not cycle.count("SELECT count(*) FROM losers WHERE rule = 'deleted'"):
+    """SQL: of a value in ``losers`` that lost to a delete, the row as it was agreed on; states before this one are not kept for ever.
+
+    Of a row that a restored system shows, and that was deleted since, it is the row as it is shown.
+    """
+    if not cycle.count(f"SELECT count(*) FROM losers WHERE rule IN ('deleted', {literal(BACKUP)})"):
         return "NULL"
     values = ", ".join(f"{quote(f)} := CAST({quote(f)} AS VARCHAR)" for f in cycle.fields)
     gone = f"SELECT {names(cycle.keys)} FROM merged WHERE NOT _exists"
     packed = f"CAST(to_json(struct_pack({values})) AS VARCHAR)"
-    agreed = f"FROM stored_golden SEMI JOIN ({gone}) {cycle.using()}"
-    cycle.make("last_agreed", f"SELECT {key_json(cycle.keys)} AS key, {packed} AS {LAST_AGREED} {agreed}")
-    return f"CASE WHEN rule = 'deleted' THEN (SELECT any_value({LAST_AGREED}) FROM last_agreed l WHERE l.key = n.key) END"
+    tables = ["stored_golden", *(f"(FROM {s.table('cap')} ANTI JOIN stored_golden {cycle.using()})" for s in cycle.sides if s.restored)]
+    kept = (
+        f"SELECT {key_json(cycle.keys)} AS key, {packed} AS {LAST_AGREED} FROM {table} SEMI JOIN ({gone}) {cycle.using()}"
+        for table in tables
+    )
+    cycle.make("last_agreed", " UNION ALL ".join(kept))
+    found = f"(SELECT any_value({LAST_AGREED}) FROM last_agreed l WHERE l.key = n.key)"
+    return f"CASE WHEN rule IN ('deleted', {literal(BACKUP)}) THEN {found} END"
 
 
 def _lost_values(cycle: Cycle, side: Side) -> list[str]:
@@ -156,6 +169,27 @@ def _lost_deletes(cycle: Cycle, side: Side) -> list[str]:
         f"SELECT {key_json(cycle.keys, 'm')}, '', 'agreed', {literal(side.name)}, 'present', NULL, NULL, {literal(rule)}, "
         f"{literal(side.name)}, CAST(NULL AS TIMESTAMPTZ) FROM merged m WHERE NOT m._held AND m._exists AND _del_{i}"
     ]
+
+
+def _lost_to_backup(cycle: Cycle, side: Side) -> list[str]:
+    """What a restored system shows and is not kept: it may be the backup's, or an edit that somebody made after the restore."""
+    i, on, lost = side.index, join_on(cycle.keys, "m", "o"), []
+    called = " ".join(f"WHEN {s.index + 1} THEN {literal(s.name)}" for s in cycle.sides)
+    for code in side.written(cycle.keys):
+        f = quote(code.name)
+        unlike = f"CASE WHEN o._known THEN r.{f} IS DISTINCT FROM o.{f} ELSE r.{f} IS NOT NULL END"
+        replaced = f"CASE WHEN m._exists THEN r.{f} IS DISTINCT FROM w.{f} ELSE _in_{i} AND r.{f} IS NOT NULL END"
+        lost.append(
+            f"SELECT {key_json(cycle.keys, 'm')}, {literal(code.name)}, "
+            f"CASE CASE WHEN m._exists THEN m.{quote('w.' + code.name)} ELSE m._deleter END {called} ELSE 'agreed' END, "
+            f"{literal(side.name)}, CASE WHEN m._exists THEN CAST(m.{f} AS VARCHAR) END, CAST(r.{f} AS VARCHAR), CAST(o.{f} AS VARCHAR), "
+            f"{literal(BACKUP)}, {_who(side)}, {moment_of(side, 'r')} FROM (SELECT *, rowid AS _row FROM merged) m "
+            f"JOIN {side.table('cap')} r ON r.rowid = coalesce(m._rid_{i}, m._qrid_{i}) "
+            f"JOIN {side.table('base')} b ON {join_on(cycle.keys, 'm', 'b')} LEFT JOIN {side.table('want')} w ON w._m = m._row "
+            f"LEFT JOIN (SELECT *, true AS _known FROM {side.table('stored_base')} WHERE NOT _gone) o ON {on} "
+            f"WHERE NOT m._held AND NOT m._dup_{i} AND _ba_{i} AND r.{f} IS NOT DISTINCT FROM b.{f} AND {unlike} AND {replaced}"
+        )
+    return lost
 
 
 def _nothing() -> str:

@@ -25,6 +25,7 @@ STOOD_IN = "_side"  # of a segment of ``keep_standing``: the binding
 MARKS = {"_gone": "BOOLEAN", "_settled": "BOOLEAN"}
 HELD = {"key": "VARCHAR", "field": "VARCHAR", "binding": "VARCHAR", "value": "VARCHAR"}
 LAST_AGREED = "row"  # of what lost to a delete: all fields as text, in JSON, as the row was agreed on before
+BACKUP = "backup"  # rule by which a value loses that a system restored from a backup shows
 CONFLICTS = {
     "flow": "VARCHAR",
     "key": "VARCHAR",
