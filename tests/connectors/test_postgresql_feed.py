@@ -293,6 +293,21 @@ def test_a_row_without_a_key_is_a_reason_to_look_at_everything(db: Any, open_fee
     assert unnamed.keys is None
 
 
+def test_a_key_that_had_another_name_when_rows_changed_is_a_reason_to_look_at_everything(db: Any, open_feed: OpenFeed) -> None:
+    """The log tells of the table as it was then, and would otherwise end every run for ever."""
+    _, start = begun(open_feed)
+    db.execute("INSERT INTO t VALUES (70, 'before')")
+    db.execute("ALTER TABLE t RENAME COLUMN id TO code")
+    db.execute("INSERT INTO t VALUES (80, 'after')")
+    feed = open_feed(start, key=["code"])
+
+    while (found := feed.read()) is not None:
+        assert found.keys is None
+
+    db.execute("INSERT INTO t VALUES (90, 'now')")
+    assert keys(feed.read(), "code") == [(90,)]
+
+
 def test_what_cannot_be_logged_is_refused_with_the_way_out(db: Any, open_feed: OpenFeed, postgres_url: str, opened: Any) -> None:
     """Before anything is made in the source."""
     db.execute("CREATE TABLE bare (id int); CREATE TABLE other (id int PRIMARY KEY, code text)")

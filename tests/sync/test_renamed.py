@@ -15,6 +15,7 @@ import pytest
 from accord.connectors.registry import open_connector
 from accord.model.entity import Field
 from accord.model.errors import GuardStopped
+from accord.model.flow import FieldMapping
 from accord.model.system import System
 from accord.sync.apply.plan import apply_plan, check_plan, plan_flow
 from accord.sync.capture.moved import feed_name
@@ -162,6 +163,34 @@ def test_the_slot_of_a_renamed_flow_is_dropped_and_made_anew(logged: Any, logica
 
     rename_once_read(world, edit, lambda: [name for (name,) in edit(kept)])
 
+    world.connectors["a"].close()
+
+
+def test_a_renamed_key_is_named_where_a_log_is_read_and_goes_on_once_the_map_follows(logged: Any, logical_url: str) -> None:
+    """What was logged under its old name must not end every later run."""
+
+    def edit(*statements: str) -> None:
+        with psycopg.connect(logical_url, autocommit=True) as db:
+            for statement in statements:
+                db.execute(statement.encode())
+
+    world = logged("postgresql", logical_url, lambda statement: edit(statement))
+    world.sync()
+    edit("UPDATE things SET size = 5 WHERE id = 'k1'", "ALTER TABLE things RENAME COLUMN id TO code")
+    with pytest.raises(GuardStopped, match=r"column 'id' of 'things' in system 'a' is gone.* Known: code.* bring the column back"):
+        world.sync()
+    (flow,) = world.map.flows.values()
+    fields = {**flow.bindings["a"].fields, "id": FieldMapping("id", column="code")}
+    world.map = replace(
+        world.map, flows={"things": replace(flow, bindings={**flow.bindings, "a": replace(flow.bindings["a"], fields=fields)})}
+    )
+
+    world.sync()
+    edit("UPDATE things SET size = 6 WHERE code = 'k2'")
+    world.sync()
+
+    assert {key: size for key, (_, size) in world.rows("b").items()} == {"k1": 5, "k2": 6, "k3": 1, "k4": 1}
+    assert not world.sync().changed
     world.connectors["a"].close()
 
 

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -264,7 +264,7 @@ class PostgresFeed:
             return None
         before, moved = self._given, batch.end.lsn - self._given.lsn
         unseen = frozenset[int]().union(*(part.transactions for part in parts))
-        if any(isinstance(part, (Truncated, SchemaChanged)) for part in batch.parts):
+        if any(isinstance(part, (Truncated, SchemaChanged)) for part in batch.parts) or self._keyed_otherwise(parts):
             self.wait(unseen)  # of a truncation or a changed table the lock lasts until it can be seen
             self._given = batch.end
         elif parts:
@@ -290,6 +290,10 @@ class PostgresFeed:
             return None
         return self._onward(batch.end)
 
+    def _keyed_otherwise(self, parts: Iterable[TableChanges]) -> bool:
+        """Whether rows are told under another key than the table has now."""
+        return any(part.relation.key != self._table.key for part in parts)
+
     def _due(self) -> bool:
         return time.monotonic() - self._looked >= LOOK_SECONDS
 
@@ -302,6 +306,8 @@ class PostgresFeed:
             elif isinstance(part, SchemaChanged):
                 self._looked = 0.0
                 reason = reason or "the columns of the table changed"
+        if self._keyed_otherwise(batch.tables()):
+            reason = reason or "its key was another when a row changed"
         if self._due():
             self._looked = time.monotonic()
             shape = self._table.shape()

@@ -34,7 +34,7 @@ def read_relation(message: bytes, types: Mapping[int, str], keys: Mapping[tuple[
         where: names the system in errors.
 
     Raises:
-        DataRefused: a key column is not logged before a change, so a delete could not be matched.
+        DataRefused: no column is logged before a change, so a delete could not be matched.
     """
     oid = int.from_bytes(message[1:5])
     schema, at = read_text(message, 5)
@@ -51,10 +51,12 @@ def read_relation(message: bytes, types: Mapping[int, str], keys: Mapping[tuple[
     logged = tuple(c.name for c in columns if c.identity)
     schema = schema or "pg_catalog"
     key = keys.get((schema, name), logged)
-    if missing := [c for c in key if c not in logged]:
-        raise DataRefused(
-            f"key column {', '.join(missing)} is not part of the replica identity, so deletes could not be matched",
-            f"{where}, table {schema}.{name}",
-            f"a key within {', '.join(logged) or 'no column'}, or ALTER TABLE … REPLICA IDENTITY FULL",
-        )
+    if not set(key) <= set(logged):
+        if not logged:
+            raise DataRefused(
+                f"key column {', '.join(key)} is not part of the replica identity, so deletes could not be matched",
+                f"{where}, table {schema}.{name}",
+                "a primary key, or ALTER TABLE … REPLICA IDENTITY FULL",
+            )
+        key = logged  # the log tells of the table as it was then: its key had another name, or was another
     return Relation(oid, schema, name, cast('Literal["d", "i", "f", "n"]', identity), tuple(columns), key)

@@ -22,6 +22,7 @@ from accord.sync.mapping.fields import compile_field, expression_columns, mapped
 from accord.sync.mapping.spelling import as_spelled
 from accord.sync.mapping.unreadable import known_read, where_known, with_unreadable
 
+BRING_BACK = "bring the column back: without its key no row is known"
 _SCANNED = re.compile(r"([a-z]+_\d+)(_[a-z]+)?")
 
 
@@ -80,7 +81,7 @@ def capture(
             if drift == "stop" or name in entity.key:
                 todo = "set drift: evolve to go on without the field"
                 if name in entity.key:
-                    todo = "bring the column back: without its key no row is known"
+                    todo = BRING_BACK
                 raise lost_column(side, absent[0], mapping, todo)
             continue
         side.codes[name] = compile_field(field, mapping, side.binding, scanned)
@@ -146,8 +147,8 @@ def captured_rows(entity: Entity, side: Side) -> str:
         if not present(side.binding.cursor, scanned):
             raise GuardStopped(
                 "schema drift",
-                f"cursor column '{side.binding.cursor}' of '{side.name}' is gone",
-                alternatives(side.binding.cursor, scanned),
+                f"cursor column '{side.binding.cursor}' of '{side.binding.resource}' in system '{side.binding.holder}' is gone",
+                f"{alternatives(side.binding.cursor, scanned)} Correct the map, or bring the column back.",
             )
         kept[side.binding.cursor] = None
     if side.binding.changed_by and present(side.binding.changed_by, scanned):

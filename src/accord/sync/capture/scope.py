@@ -17,7 +17,7 @@ import duckdb
 from accord import __version__
 from accord.connectors.protocol import Logged, change_token
 from accord.connectors.types import literal, quote
-from accord.model.errors import SystemUnreachable
+from accord.model.errors import DataRefused, SystemUnreachable, UnknownName
 from accord.store.folding import REMOVED, folded, is_change
 from accord.sync.capture.drift import UNSETTLED, declared_types
 from accord.sync.capture.lent import find_lender, lend
@@ -34,10 +34,11 @@ from accord.sync.capture.moved import (
     take_keys,
     tell_resnapshot,
 )
-from accord.sync.capture.read import capture, created_columns
+from accord.sync.capture.read import BRING_BACK, capture, created_columns, lost_column, present
 from accord.sync.capture.restored import REACHED
 from accord.sync.capture.since import may_ask_since, read_since
-from accord.sync.cycle import Cycle, Side, names, storage_type
+from accord.sync.cycle import Cycle, Log, Side, names, storage_type
+from accord.sync.mapping.fields import mapped_columns
 from accord.sync.mapping.lookups import lookup_state
 from accord.sync.mapping.spelling import as_spelled
 from accord.sync.state.base import base_paths, load_state, load_whole_base
@@ -211,12 +212,28 @@ def _open_logs(cycle: Cycle, previous: Mapping[str, Any], *, dry_run: bool) -> N
         if not side.known:
             side.binding = as_spelled(side.binding, declared_types(side))  # a log knows its columns by their own names only
         cycle.progress(f"{cycle.flow.name}: reading the log of {side.name}")
-        log = read_log(cycle, side, after)
+        log = _read_log(cycle, side, after)
         if log.keys is None and after is not None:
             tell_resnapshot(cycle, side, log.reason)
             side.earlier = log.earlier or side.earlier
         if log.position is not None:
             cycle.notes["positions"] = {**cycle.notes.get("positions", {}), side.name: log.position}
+
+
+def _read_log(cycle: Cycle, side: Side, after: str | None) -> Log:
+    try:
+        return read_log(cycle, side, after)
+    except (DataRefused, UnknownName) as error:
+        if isinstance(error, UnknownName) and error.kind != "column":
+            raise
+        # A log that cannot find the key says what it needs; that the column itself is gone is what its owner has to hear.
+        side.columns = dict(declared_types(side))
+        mapped = side.binding.fields if side.columns else {}
+        for mapping in (mapped[key] for key in cycle.keys if key in mapped):
+            for column in mapped_columns(mapping):
+                if not present(column, side.columns):
+                    raise lost_column(side, column, mapping, BRING_BACK) from error
+        raise
 
 
 def _let_go(cycle: Cycle, side: Side) -> None:

@@ -34,7 +34,7 @@ def own_key_code(entity: Entity, side: Side, scanned: Mapping[str, str]) -> Fiel
         raise GuardStopped(
             "schema drift",
             f"column '{wanted}' of '{side.binding.resource}' in system '{side.binding.holder}' is gone; it holds the own key",
-            alternatives(wanted, scanned),
+            f"{alternatives(wanted, scanned)} Correct the map, or bring the column back.",
         )
     write = f"(SELECT any_value(o._own) FROM {own_table(side)} o WHERE o._canonical = CAST({quote(key)} AS VARCHAR))"
     read = f"(CAST({quote(column)} AS VARCHAR))"  # in brackets, as it is not the canonical value yet: nobody may take it for a plain column
