@@ -15,7 +15,7 @@ import pytest
 
 from accord.connectors.registry import open_connector
 from accord.model.entity import Entity, Field
-from accord.model.errors import GuardStopped
+from accord.model.errors import GuardStopped, SystemChanged
 from accord.model.flow import Binding, FieldMapping, Flow
 from accord.model.integration_map import IntegrationMap
 from accord.model.system import Resource, System
@@ -269,6 +269,63 @@ def test_a_column_that_was_away_and_is_made_anew_empties_nothing_elsewhere(two: 
 
     assert two.rows("b") == two.rows("a") == {"1": ("x", 50), "2": ("y", 6), "3": ("z", 7)}
     assert not two.sync().changed
+
+
+def test_what_a_dead_run_brought_elsewhere_is_not_taken_back_when_its_source_loses_the_column(two: Any) -> None:
+    """Only the other system still shows the edit then; nobody edited it there, and what was agreed before is older."""
+    under(two, "evolve")
+    two.sql("a", "INSERT INTO things VALUES ('1','x',5), ('2','y',6)")
+    two.sync()
+    two.sql("a", "INSERT INTO things VALUES ('3','z',7)")
+    two.sql("a", "UPDATE things SET size = 50 WHERE id = '1'")
+    two.crash("reading back b")
+    two.sql("a", "ALTER TABLE things RENAME COLUMN size TO volume")
+    two.sql("b", "UPDATE things SET name = 'yy' WHERE id = '2'")
+
+    two.sync()
+
+    assert two.rows("b") == {"1": ("x", 50), "2": ("yy", 6), "3": ("z", 7)}
+    two.sql("a", "ALTER TABLE things RENAME COLUMN volume TO size")
+    two.sync()
+    assert two.rows("a") == two.rows("b") == {"1": ("x", 50), "2": ("yy", 6), "3": ("z", 7)}
+    assert not two.sync().changed
+
+
+TAKEN = ["RENAME COLUMN size TO volume", "ADD COLUMN size INTEGER DEFAULT 4"]
+NARROWED = ["ADD COLUMN s SMALLINT DEFAULT 4", "DROP COLUMN size", "RENAME COLUMN s TO size"]
+
+
+@pytest.mark.parametrize(
+    ("drift", "changes"),
+    [
+        ("stop", TAKEN),
+        pytest.param("evolve", TAKEN, marks=pytest.mark.prove),
+        pytest.param("evolve", ["DROP COLUMN name", "ADD COLUMN name TEXT DEFAULT 'x'"], marks=pytest.mark.prove),
+        pytest.param("stop", NARROWED, marks=pytest.mark.prove),
+        pytest.param("quarantine", NARROWED, marks=pytest.mark.prove),
+    ],
+)
+def test_columns_that_change_while_a_run_writes_end_it(two: Any, changes: list[str], drift: Any) -> None:
+    """What is read back under their names is neither what was written nor an edit, and would be spread in the run's next round."""
+    under(two, drift)
+    two.sql("a", "INSERT INTO things VALUES ('1','x',5), ('2','y',6)")
+    two.sync()
+    two.sql("b", "UPDATE things SET size = 50, name = 'xx' WHERE id = '1'")
+
+    def meanwhile(said: str) -> None:
+        if said.endswith("writing a"):
+            for change in changes:
+                two.sql("a", f"ALTER TABLE things {change}")
+
+    with pytest.raises(SystemChanged, match=r"'a', resource 'things' changed while it was read: its columns are others.*Run again"):
+        two.sync(progress=meanwhile)
+
+    if drift == "stop":
+        with pytest.raises(GuardStopped, match="schema drift"):
+            two.sync()
+    else:
+        two.sync()
+    assert two.rows("b") == {"1": ("xx", 50), "2": ("y", 6)}
 
 
 @pytest.mark.prove

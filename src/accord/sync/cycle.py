@@ -58,6 +58,7 @@ class Side:
     broken: bool = False  # ``relation`` has lines that are no rows
     withheld: tuple[str, ...] = ()  # fields not read or written for now, because their column is another than before
     taken: tuple[str, ...] = ()  # columns that are others than at the last run, which had these names
+    declared: Mapping[str, str] = field(default_factory=dict)  # its columns with their types, as judged before anything is written
     token: str | None = None  # the resource's change token, when it was the same before and after the capture
     swept: bool = False  # read whole in a run over part of the keys
     known: bool = False  # the flow's last run read its resource

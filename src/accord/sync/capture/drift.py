@@ -34,7 +34,7 @@ def shapes_of(cycle: Cycle) -> dict[str, Any]:
     """Side → the columns it shows with their declared types («» where the system declares none), and what they were accepted for."""
     found: dict[str, Any] = {}
     for side in cycle.sides:
-        declared = declared_types(side)
+        declared = side.declared = declared_types(side)
         found[side.name] = {
             "accepted": fingerprint(cycle, side),
             "columns": {c: declared.get(c, "") for c in sorted(side.columns)},

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from accord.connectors.protocol import Keyed
+from accord.model.errors import SystemChanged
+from accord.sync.capture.drift import declared_types
 from accord.sync.capture.moved import make_native
 from accord.sync.capture.read import capture
+from accord.sync.capture.retyped import changed_types
 from accord.sync.capture.scope import needs_every_row
 from accord.sync.cycle import Cycle, Side, names
 
@@ -21,17 +25,38 @@ def read_back(cycle: Cycle, side: Side) -> Side:
         cycle.partial or (not needs_every_row(cycle) and cycle.rows("active") <= PART * side.rows)
     )
     if not (keyed or cycle.partial):
-        capture(cycle.con, cycle.entity, shown, drift=cycle.flow.drift)
-        return shown
+        return _captured(cycle, side, shown)
     kinds = {**cycle.notes.get("key_types", {}).get(side.name, {}), **({} if cycle.partial else side.columns)}
     native = make_native(cycle, shown, "active", kinds) if keyed else ""
     if not (native or cycle.partial):
-        capture(cycle.con, cycle.entity, shown, drift=cycle.flow.drift)
-        return shown
+        return _captured(cycle, side, shown)
     shown.part = True
     # Read with the values, so that whoever writes after that shows in the next run.
     versions = side.table("reversion") if side.mark else ""
-    capture(cycle.con, cycle.entity, shown, drift=cycle.flow.drift, may_create=False, among="active", native=native, versions=versions)
+    return _captured(cycle, side, shown, may_create=False, among="active", native=native, versions=versions)
+
+
+def _captured(cycle: Cycle, side: Side, shown: Side, **options: Any) -> Side:
+    """Read into ``shown``, of which the columns have to be those that the run was decided by.
+
+    What stands under a name that another column took meanwhile, or in one of another type, is neither what was written nor an edit. The
+    next run judges the columns before it believes them.
+
+    Raises:
+        SystemChanged: the columns are others now, or their types are.
+    """
+    capture(cycle.con, cycle.entity, shown, drift="evolve", **options)
+    was, now = list(side.columns), list(shown.columns)
+    if side.connector.capabilities.sparse:
+        now = was if not shown.lacking or set(now) <= set(was) else now  # else the last value of a column may be gone, or the first come
+    elif not side.connector.capabilities.transactions:
+        was, now = sorted(was), sorted(now)
+    others = [f"'{c}'" for c in dict.fromkeys((*was, *now)) if (c in was) != (c in now)] or [f"'{c}'" for c in now if was != now]
+    types = {c: t for c, t in side.declared.items() if c not in side.taken}
+    others += [f"'{c}'" for c, _, _, kind in changed_types(types, declared_types(shown)) if kind != "widened"] if types else []
+    if others:
+        what = f"its columns are others than before, or in another order ({', '.join(others)})"
+        raise SystemChanged(side.binding.holder, side.binding.resource, what)
     return shown
 
 
@@ -43,7 +68,7 @@ def take_read_back(cycle: Cycle, shown: dict[str, Side]) -> None:
             continue
         if back.part and not _fits(cycle, side, back):
             rest = "scope" if cycle.partial else ""
-            capture(cycle.con, cycle.entity, back, drift=cycle.flow.drift, may_create=False, among=rest)
+            _captured(cycle, side, back, may_create=False, among=rest)
             back.part = False
         cap = side.table("cap")
         cycle.sql(f"DROP VIEW {side.table('cur')}")

@@ -8,7 +8,7 @@ time has no base to have changed from; it joins by authority and does not overru
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from accord.connectors.types import literal, quote
 from accord.model.figure import Finding
@@ -18,6 +18,7 @@ from accord.sync.mapping.fields import raw_name, read_moment
 from accord.sync.merge.again import keys_again
 from accord.sync.merge.sets import holds_set, set_stages, set_value
 from accord.sync.merge.weave import weave, weaves
+from accord.sync.state.base import unshown_fields
 
 AGREED = 0  # winner: the golden value stays; the side with index i wins as i + 1
 _BY_TIME = ("latest", "merge")  # authorities under which, of two values, the later one wins
@@ -119,8 +120,30 @@ def _flags(cycle: Cycle, fields: list[str]) -> str:
             f"{_moment(side, c)} AS _at_{i}",
         ]
         columns += [f"{c}.{quote(f)} AS {quote(f'c{i}.{f}')}, {b}.{quote(f)} AS {quote(f'b{i}.{f}')}" for f in fields if f in side.codes]
-    columns += [f"g.{quote(f)} AS {quote('g.' + f)}" for f in fields]
+    echoed = [s for s in cycle.sides if cycle.has(s.table("echoed"))]
+    joins += [f"LEFT JOIN {s.table('echoed')} e{s.index} ON {join_on(cycle.keys, 'a', f'e{s.index}')}" for s in echoed]
+    away = unshown_fields(cycle) if echoed else set()
+    columns += [f"{_agreed(cycle, f, echoed) if f in away else f'g.{quote(f)}'} AS {quote('g.' + f)}" for f in fields]
     return f"SELECT {', '.join(columns)}, (g.{k0} IS NOT NULL) AS _g0 FROM active a {' '.join(joins)}"
+
+
+def _agreed(cycle: Cycle, field: str, echoed: Sequence[Side]) -> str:
+    """The agreed value of a field of which a side has no column for now: what a run that did not end wrote elsewhere, where it stands.
+
+    The edit may have been made in that column. Not where a side shows another value that was not to be replaced: the edit may be its own,
+    and taken back since.
+    """
+    f = quote(field)
+    written = [(s, f"coalesce(e{s.index}.{quote('ok.' + field)}, false)") for s in echoed if field in s.codes]
+    if not written:
+        return f"g.{f}"
+    value = f"CASE {' '.join(f'WHEN {ok} THEN c{s.index}.{f}' for s, ok in written)} END"
+    meant = {s.index: f"coalesce(e{s.index}.{quote('set.' + field)}, false)" for s, _ in written}
+    others = [
+        f"(c{s.index}._rid IS NOT NULL AND NOT {meant.get(s.index, 'false')} AND c{s.index}.{f} IS DISTINCT FROM {value})"
+        for s in believed(cycle, field)
+    ]
+    return f"CASE WHEN ({' OR '.join(ok for _, ok in written)}) AND NOT ({' OR '.join(others) or 'false'}) THEN {value} ELSE g.{f} END"
 
 
 def moment_of(side: Side, alias: str) -> str:

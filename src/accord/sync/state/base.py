@@ -205,6 +205,11 @@ def load_pending(cycle: Cycle) -> None:
     load_segments(cycle, "conflicts_new", losers, CONFLICTS)
 
 
+def unshown_fields(cycle: Cycle) -> set[str]:
+    """Fields of which some believed side has no column for now: an edit made there may only be known by what was written elsewhere."""
+    return {f for s in cycle.sides if s.readable for f in s.binding.fields if f not in s.codes}
+
+
 def overlay_intents(cycle: Cycle, side: Side) -> None:
     """Count what we wrote ourselves as agreed, even when the run that wrote it never came to move the base.
 
@@ -214,7 +219,8 @@ def overlay_intents(cycle: Cycle, side: Side) -> None:
     A field that holds anything else was edited by someone (or never reached) and is judged against the old base as ever.
     A delete means to write no value: what a row shows that stands in spite of it, nothing included, is what someone put there.
     """
-    pend, cur, base = side.table("pend"), side.table("cur"), side.table("base")
+    pend, cur, base, echoed = (side.table(t) for t in ("pend", "cur", "base", "echoed"))
+    cycle.sql(f"DROP TABLE IF EXISTS {echoed}")
     if not cycle.count(f"SELECT count(*) FROM {pend}"):
         return
     side.own_base(cycle)
@@ -227,11 +233,15 @@ def overlay_intents(cycle: Cycle, side: Side) -> None:
         f"AS {quote('ok.' + f)}"
         for f in rest
     ]
+    away = [f for f in rest if f in unshown_fields(cycle)]
+    match += [f"bool_or(list_contains(p._set, {literal(f)})) AS {quote('set.' + f)}" for f in away]
     picked = ", ".join(["any_value(p._op = 'insert') AS _any", "bool_or(p._op = 'insert') AS _insert", *match])
     on = join_on(cycle.keys, "p", "c")
     cycle.sql(
         f"CREATE OR REPLACE TEMP TABLE echo AS SELECT {names(cycle.keys, 'c')}, {picked} FROM {pend} p JOIN {cur} c ON {on} GROUP BY ALL"
     )
+    if away:
+        cycle.sql(f"CREATE TABLE {echoed} AS SELECT * FROM echo")
     if rest:
         # Not settled: what stands there now was never compared with what is agreed after this run.
         # A row that was made once more has nothing in a field that is never written, whatever was agreed of the one before.
