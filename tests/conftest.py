@@ -280,3 +280,9 @@ def token_game() -> Any:
 def native_systems() -> Any:
     """How the programs of each kind of system use it, without our code: ``tests/native_systems.py``."""
     return _beside("native_systems")
+
+
+@pytest.fixture(scope="session")
+def changing_tables() -> Any:
+    """How the owners of tables change them, and what their columns hold then: ``tests/changing_tables.py``."""
+    return _beside("changing_tables")
