@@ -46,6 +46,7 @@ from accord.sync.identity.made import MADE, made_keys
 from accord.sync.identity.own_key import assign_keys
 from accord.sync.identity.resolve import identify, resolve_only, restore_unmerged
 from accord.sync.judge.aggregates import check_aggregates, newest_values, stale_sources
+from accord.sync.judge.going import let_doomed_go
 from accord.sync.judge.judge import collect_quarantine, contract_findings, judge_merged, judge_none, judge_side, load_references
 from accord.sync.judge.key_changes import KEPT, keep_deletes
 from accord.sync.live.fold import fold_live, pend_live
@@ -264,6 +265,7 @@ def _decide(cycle: Cycle, limit: Limit, *, first: bool) -> int:
         overlay_intents(cycle, side)
         if is_partial(side):
             hide_written(cycle, side)
+    let_doomed_go(cycle)
     active = find_active(cycle) if limit.keys is None else find_active(cycle) and limit_active(cycle, limit.keys)
     if not active:
         judge_none(cycle)

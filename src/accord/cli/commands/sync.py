@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import typer
 
 from accord.cli import options
@@ -12,7 +15,7 @@ from accord.govern.reviews import note_due
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
 from accord.model.errors import AccordError, UsageError
-from accord.sync import run_flow
+from accord.sync import FlowResult, run_flow
 from accord.sync.capture.brought_up import check_systems, restored_in
 from accord.sync.state.left_feeds import left_findings
 
@@ -80,6 +83,23 @@ def sync(
                 if error.exit_code == 2:
                     raise
                 failures.append((name, error))
+        for number in _held_by_others(results) if not (dry_run or restored) else ():
+            # Deletes come after those of what pointed at the rows, which a later flow of this command has carried out.
+            first, then = results[number], clock()
+            try:
+                again = run_flow(
+                    workspace.map,
+                    first.flow,
+                    workspace.connectors(),
+                    workspace.store,
+                    run=new_run_id(then),
+                    now=then,
+                    allow_deletes=allow_deletes,
+                )
+            except AccordError as error:
+                failures.append((first.flow, error))
+            else:
+                results[number] = _together(first, again)
         begun = [] if dry_run else started_by(workspace, chosen)
         left = list(left_findings(workspace.map, workspace.store))
     if json:
@@ -95,3 +115,13 @@ def sync(
     if any(error.exit_code == 3 for _, error in failures):
         return 3
     return 1 if failures or any(result.status == "partial" for result in results) else 0
+
+
+def _held_by_others(results: Sequence[FlowResult]) -> list[int]:
+    """Numbers of the flows that were refused rows before another flow deleted some; the last of them first."""
+    return [n for n in reversed(range(len(results))) if results[n].counts["refused"] and any(r.counts["deleted"] for r in results[n + 1 :])]
+
+
+def _together(first: FlowResult, again: FlowResult) -> FlowResult:
+    counts = {name: count if name == "refused" else count + first.counts.get(name, 0) for name, count in again.counts.items()}
+    return replace(again, counts=counts, changed=first.changed or again.changed)

@@ -14,6 +14,7 @@ from accord.connectors.types import literal, quote
 from accord.model.figure import Finding
 from accord.model.flow import MARK_FIELD, FieldMapping
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, storage_type
+from accord.sync.judge.going import GOING
 from accord.sync.mapping.fields import raw_name, read_moment
 from accord.sync.merge.again import keys_again
 from accord.sync.merge.sets import holds_set, set_stages, set_value
@@ -44,6 +45,8 @@ def find_active(cycle: Cycle) -> int:
             parts.append(f"SELECT {names(cycle.keys, 'g')} FROM golden0 g ANTI JOIN {base} b {cycle.using()}")
     if cycle.resumed:
         parts.append(f"SELECT {keys} FROM resumed")
+    if cycle.rows(GOING):
+        parts.append(f"SELECT {keys} FROM {GOING}")
     if cycle.rows("decision0"):
         shown = " UNION ".join(f"SELECT {keys} FROM {table}" for table in ("golden0", *(s.table("cur") for s in cycle.sides)))
         parts.append(f"SELECT {keys} FROM ({shown}) WHERE {key_json(cycle.keys)} IN (SELECT key FROM decision0)")
