@@ -202,8 +202,8 @@ def two(make_world: Any) -> World:
 def forty(make_world: Any) -> Callable[..., World]:
     """In agreement on 40 things (id '1' to '40', name 'old', size as the id), which are made in ``a``.
 
-    Of the function: ``bindings`` as ``make_world`` takes them, ``a`` the system in place of a SQLite file, with an empty table, and ``run``
-    what runs a statement there.
+    Of the function: ``bindings`` and more of the flow as ``make_world`` takes them, ``a`` the system in place of a SQLite file, with an
+    empty table, and ``run`` what runs a statement there.
     """
     values = ", ".join(f"('{i}', 'old', {i})" for i in range(1, 41))
     table = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
@@ -214,8 +214,9 @@ def forty(make_world: Any) -> Callable[..., World]:
         *,
         a: System | None = None,
         run: Callable[[str], object] | None = None,
+        **flow: Any,
     ) -> World:
-        world: World = make_world({"a": table, "b": table}, fields, bindings)
+        world: World = make_world({"a": table, "b": table}, fields, bindings, **flow)
         if a is not None:
             world.connectors["a"] = open_connector(a, base=world.folder)
         (run or partial(world.sql, "a"))(f"INSERT INTO things VALUES {values}")

@@ -165,8 +165,11 @@ def test_what_may_not_be_brought_up_is_said_with_the_way_out(forty: Any) -> None
 def test_a_bring_up_that_dies_ends_right_in_the_next_run(
     forty: Any, ending: Any, tmp_path_factory: Any, again: list[str], places: Sequence[int]
 ) -> None:
-    """Wherever it dies: what is not yet brought up is no edit, also once the system does not show any more that it was set back."""
-    begun = forty()
+    """Wherever it dies: what is not yet brought up is no edit, also once the system does not show any more that it was set back.
+
+    A new row is one still, though the run that died has agreed on the part of it that adds up.
+    """
+    begun = forty(authority={"size": "merge"})
     set_back(begun, between=lambda: a_day(begun))
     begun.sql("a", "UPDATE things SET size = 0 WHERE id = '20'")
     begun.sql("b", "INSERT INTO things VALUES ('43', 'after', 43)")

@@ -98,7 +98,8 @@ def _bring_up(cycle: Cycle, side: Side) -> None:
     _find_gone(cycle)
     other = " OR ".join(["b._gone IS NULL", "b._gone", *(f"c.{quote(f)} IS DISTINCT FROM b.{quote(f)}" for f in rest)])
     taken = [f"{'c' if f in side.codes else 'b'}.{quote(f)}" for f in cycle.fields]
-    agreed = f"(SELECT {keys} FROM golden0 UNION SELECT {keys} FROM gone_since)"
+    # Not those that only a run which died has agreed on: there a new row of this side may still have to win.
+    agreed = f"(SELECT {keys} FROM stored_golden UNION SELECT {keys} FROM gone_since)"
     cycle.make(
         "taken",
         f"SELECT {', '.join(taken)} FROM (SELECT * FROM shown SEMI JOIN {agreed} a {cycle.using()}) c "
