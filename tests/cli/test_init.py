@@ -76,6 +76,22 @@ def test_what_two_systems_hold_alike_is_a_flow_whose_first_plan_only_adds_what_i
     ] == [("exports", 30, 0, 0)]
 
 
+def test_numbers_that_each_system_counts_for_itself_are_no_key(run: Run, tmp_path: Path) -> None:
+    """They are the same for nearly all rows, because both systems got them in one order; the last ones are others."""
+    for name, skipped in (("a", -1), ("b", 95)):
+        with sqlite3.connect(tmp_path / f"{name}.db") as db:
+            db.execute("CREATE TABLE entries (row_no INTEGER PRIMARY KEY, posting_id TEXT, amount INTEGER)")
+            held = [(f"CST-{n:05}", n * 13 % 97) for n in range(100) if n != skipped]
+            db.executemany("INSERT INTO entries VALUES (?, ?, ?)", [(n, *values) for n, values in enumerate(held)])
+        db.close()
+
+    run("init", str(tmp_path))
+
+    map_ = load_map(tmp_path)
+    assert map_.entities["entry"].key == ("posting_id",)
+    assert set(map_.flows["entries"].bindings["b"].fields) == {"posting_id", "amount"}
+
+
 def test_a_folder_with_a_map_keeps_it(run: Run, folder: Path) -> None:
     """It is what people wrote."""
     (folder / "accord.yaml").write_text("name: mine\n")

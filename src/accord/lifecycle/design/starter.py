@@ -33,6 +33,7 @@ _SHARE = 0.5  # of the columns of the smaller table that must be in the other on
 _EVIDENCE = 0.6  # mean over the columns that were compared row by row
 _CERTAIN = 0.9  # share of rows that a conversion explains
 _SAME_NAME = 0.85
+_CLEARLY = 1.03  # times as sure as what is believed more readily
 _LIKE_A_KEY = frozenset({"id", "key", "code", "no", "nr", "number", "ref", "email", "mail"})  # tried before the others
 _DIGITS = re.compile(r"[0+][0-9]")  # a number would lose what these begin with
 
@@ -56,7 +57,6 @@ class _Seen:
     names: Mapping[str, str]
     types: Mapping[str, str]
     key: tuple[str, ...]
-    declared: bool
     writable: bool
 
     @property
@@ -148,7 +148,7 @@ def _look(connector: Connector, con: duckdb.DuckDBPyConnection, notes: list[str]
         view = quote(f"fields of {label}")
         con.execute(f"CREATE TEMP VIEW {view} AS SELECT {', '.join(f'{quote(c)} AS {quote(n)}' for n, c in names.items())} FROM {table}")
         writable = resource.writable and connector.capabilities.write
-        found.append(_Seen(system, resource, view, by_field, names, types, key, bool(declared), writable))
+        found.append(_Seen(system, resource, view, by_field, names, types, key, writable))
     return found
 
 
@@ -174,7 +174,7 @@ def _joins(con: duckdb.DuckDBPyConnection, things: Sequence[_Thing], seen: _Seen
                 con, entity, seen.resource.name, seen.rows, reference=thing.first.rows, columns=seen.columns, fields=thing.first.columns
             )
             worth = _worth(thing, seen, key, matches)
-            if worth and (best is None or worth > best[0]):
+            if worth and (best is None or worth > best[0] * _CLEARLY):
                 best = (worth, thing, key, matches)
     if best is None:
         return False
@@ -183,19 +183,25 @@ def _joins(con: duckdb.DuckDBPyConnection, things: Sequence[_Thing], seen: _Seen
         instead = f", and not {', '.join(thing.key)}" if thing.key else ""
         notes.append(f"{thing.first.label} and {seen.label} meet by {key[0]}, so that is the key{instead}")
         thing.key = key
-    mapped = [(match, _mapping(thing, seen, match, notes)) for match in matches]
+    own = {m for m in matches if m.field not in key and (m.field in thing.first.key or m.column in seen.key)}  # each system's own numbers
+    mapped = [(match, _mapping(thing, seen, match, notes)) for match in matches if match not in own]
     thing.others.append((seen, {match.field: mapping for match, mapping in mapped if mapping is not None}))
     return True
 
 
 def _keys(thing: _Thing) -> list[tuple[str, ...]]:
-    """Its key; until it was met twice, any other column that tells its rows apart, too."""
-    found = [thing.key] if thing.key else []
-    if not thing.others:
-        columns = thing.first.columns.items()
-        able = [n for n, c in columns if (n,) != thing.key and c.unique and c.filled == c.rows and c.type in ("text", "uuid")]
-        found += [(n,) for n in sorted(able, key=lambda n: not _LIKE_A_KEY & set(words(n)))]
-    return found
+    """Its key; until it was met twice, any other column that tells its rows apart, too, in the order in which they are believed.
+
+    A whole number as key is often one that the system counts for itself, which no other system knows, and which meets theirs by chance.
+    """
+    if thing.others:
+        return [thing.key] if thing.key else []
+    columns = thing.first.columns
+    able = [n for n, c in columns.items() if (n,) != thing.key and c.unique and c.filled == c.rows and c.type in ("text", "uuid")]
+    called: list[tuple[str, ...]] = [(n,) for n in able if _LIKE_A_KEY & set(words(n))]
+    counted = len(thing.key) == 1 and columns[thing.key[0]].type == "integer"
+    own = [thing.key] if thing.key else []
+    return [*(called + own if counted else own + called), *((n,) for n in able if (n,) not in called)]
 
 
 def _worth(thing: _Thing, seen: _Seen, key: tuple[str, ...], matches: Sequence[Match]) -> float:
