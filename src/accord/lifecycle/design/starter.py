@@ -33,6 +33,7 @@ _SHARE = 0.5  # of the columns of the smaller table that must be in the other on
 _EVIDENCE = 0.6  # mean over the columns that were compared row by row
 _CERTAIN = 0.9  # share of rows that a conversion explains
 _SAME_NAME = 0.85
+_SURE = 1.9  # of 2: nothing better is looked for
 _CLEARLY = 1.03  # times as sure as what is believed more readily
 _LIKE_A_KEY = frozenset({"id", "key", "code", "no", "nr", "number", "ref", "email", "mail"})  # tried before the others
 _DIGITS = re.compile(r"[0+][0-9]")  # a number would lose what these begin with
@@ -165,10 +166,13 @@ def _type(connector: Connector, resource: ResourceDescription, found: ColumnProf
 def _joins(con: duckdb.DuckDBPyConnection, things: Sequence[_Thing], seen: _Seen, notes: list[str]) -> bool:
     """Whether a table is one more place of something met before in other systems, which is noted with it."""
     best: tuple[float, _Thing, tuple[str, ...], tuple[Match, ...]] | None = None
-    for thing in things:
-        if seen.system in {thing.first.system, *(other.system for other, _ in thing.others)}:
-            continue
+    able = [thing for thing in things if seen.system not in {thing.first.system, *(other.system for other, _ in thing.others)}]
+    for thing in sorted(able, key=lambda thing: -_named_alike(thing, seen)):
+        if best is not None and best[0] >= _SURE:
+            break  # each pair of tables costs some tens of milliseconds
         for key in _keys(thing):
+            if not _may_meet(thing, seen, key):
+                continue
             entity = thing.entity(key)
             matches = match_resource(
                 con, entity, seen.resource.name, seen.rows, reference=thing.first.rows, columns=seen.columns, fields=thing.first.columns
@@ -204,6 +208,16 @@ def _keys(thing: _Thing) -> list[tuple[str, ...]]:
     return [*(called + own if counted else own + called), *((n,) for n in able if (n,) not in called)]
 
 
+def _may_meet(thing: _Thing, seen: _Seen, key: tuple[str, ...]) -> bool:
+    """Whether a look at all rows is worth it: columns that share values share some of those that were sampled by their hash."""
+    known = [thing.first.columns[k].sketch for k in key]
+    return all(any(k & c.sketch for c in seen.columns.values()) for k in known) or _named_alike(thing, seen) >= _SAME_NAME
+
+
+def _named_alike(thing: _Thing, seen: _Seen) -> float:
+    return name_similarity(thing.first.resource.name.split(".")[-1], seen.resource.name.split(".")[-1])
+
+
 def _worth(thing: _Thing, seen: _Seen, key: tuple[str, ...], matches: Sequence[Match]) -> float:
     """0..2: how sure it is that both hold the same things; 0 for no."""
     fields = {match.field for match in matches}
@@ -218,7 +232,7 @@ def _worth(thing: _Thing, seen: _Seen, key: tuple[str, ...], matches: Sequence[M
         evidence = sum(compared) / len(compared)
         return 1.0 + evidence * share if evidence >= _EVIDENCE else 0.0
     few = min(max((c.rows for c in s.columns.values()), default=0) for s in (thing.first, seen)) < 20
-    alike = name_similarity(thing.first.resource.name.split(".")[-1], seen.resource.name.split(".")[-1]) >= _SAME_NAME
+    alike = _named_alike(thing, seen) >= _SAME_NAME
     return share if alike and (few or len(key) > 1) and all(match.name >= _SAME_NAME for match in matches if match.field in key) else 0.0
 
 
