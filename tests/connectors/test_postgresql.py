@@ -165,6 +165,19 @@ def test_what_this_user_may_not_do_is_said(db: Any, postgres_url: str, opened: A
         db.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
+def test_a_row_that_is_refused_behind_a_view_leaves_the_others_through(
+    db: Any, postgres_url: str, opened: Any, rows_of: Any, change: Any
+) -> None:
+    """A view has no places of rows that could be asked for; the whole batch was refused with the server's words about that."""
+    db.execute("CREATE TABLE sizes (id text PRIMARY KEY, size int CHECK (size < 9)); CREATE VIEW v AS SELECT id, size FROM sizes")
+    connector = opened("postgresql", postgres_url)
+
+    done = change(connector, "v", "insert", [{"id": "1", "size": "1"}, {"id": "2", "size": "99"}, {"id": "3", "size": "3"}])
+
+    assert (done.inserted, [row["id"] for row in done.refused.to_pylist()]) == (2, ["2"])
+    assert sorted(rows_of(connector, "v"), key=str) == [{"id": "1", "size": 1}, {"id": "3", "size": 3}]
+
+
 def test_names_that_differ_in_capitals_are_refused_and_read_through_a_view(db: Any, postgres_url: str, opened: Any, rows_of: Any) -> None:
     """The engine that reads them takes them for one column; the server was said not to be reached."""
     db.execute("""CREATE TABLE people (id text PRIMARY KEY, "Name" text, name text)""")

@@ -101,7 +101,7 @@ def _look(table: str, batch: ChangeBatch, of: Mapping[str, PgColumn]) -> str:
     on, wanted, _ = _conditions(batch, of)
     return f"""
         INSERT INTO accord_verdict
-        SELECT s.row, CASE WHEN t.ctid IS NULL THEN CASE s.op WHEN 'delete' THEN 'unchanged' ELSE 'stale' END
+        SELECT s.row, CASE WHEN t.{quote(batch.key[0])} IS NULL THEN CASE s.op WHEN 'delete' THEN 'unchanged' ELSE 'stale' END
             WHEN s.op NOT IN ('delete'{", 'insert'" if batch.free else ""}) AND ({wanted}) THEN 'unchanged' ELSE 'stale' END
         FROM (SELECT * FROM accord_typed a WHERE NOT EXISTS (SELECT FROM accord_verdict v WHERE v.row = a.row)) s
         LEFT JOIN {table} t ON {on}"""

@@ -162,7 +162,7 @@ def _statements(table: str, staged: Staged, of: Mapping[str, PgColumn], typed: s
         f"SELECT count(*) FROM (SELECT 1 FROM {table} t JOIN accord_typed s ON {on} WHERE {part} FOR UPDATE OF t) locked",
         f"""INSERT INTO accord_verdict
             SELECT s.row, CASE
-                WHEN NOT bool_or(t.ctid IS NOT NULL)
+                WHEN NOT bool_or(t.{keys[0][1]} IS NOT NULL)
                     THEN CASE s.op WHEN 'insert' THEN 'insert' WHEN 'delete' THEN 'unchanged' ELSE 'stale' END
                 {"WHEN s.op = 'insert' THEN 'stale'" if batch.free else ""}
                 WHEN s.op = 'delete' THEN CASE WHEN bool_and({expected}) THEN 'delete' ELSE 'stale' END
