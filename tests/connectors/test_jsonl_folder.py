@@ -64,6 +64,18 @@ def test_only_the_named_members_of_changed_lines_change(opened: Any, change: Any
     )
 
 
+def test_a_member_that_no_line_has_any_more_is_compared_as_one_without_a_value(opened: Any, change: Any, tmp_path: Path) -> None:
+    """Renamed between reading and writing: the expected text is not there, and the row is stale."""
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"id": "1", "title": "was"}\n')
+
+    stale = change(opened("jsonl"), "t", "update", [{"id": "1", "name": "new"}], [{"name": "was"}])
+    written = change(opened("jsonl"), "t", "update", [{"id": "1", "name": "new"}], [{"name": None}])
+
+    assert (stale.stale.num_rows, written.updated) == (1, 1)
+    assert json.loads(path.read_text()) == {"id": "1", "title": "was", "name": "new"}
+
+
 def test_text_that_looks_like_a_number_stays_text_among_texts(opened: Any, change: Any, tmp_path: Path) -> None:
     """A phone number is none; what the column already holds decides."""
     path = tmp_path / "t.jsonl"

@@ -34,7 +34,7 @@ def _compared(name: str, staged: Staged, kinds: dict[str, str]) -> str:
     """SQL over ``current_rows t`` for a value as text, in the form that ``stage`` has it."""
     column = f"t.{quote(name)}"
     if name not in kinds:
-        return "NULL"
+        return "CAST(NULL AS VARCHAR)"  # without a type it would be a number, with which no text can be compared
     if staged.types[name].name == "binary" and kinds[name] == "VARCHAR":
         return f"coalesce(hex(TRY_CAST({column} AS BLOB)), {column})"
     return as_text(column, kinds[name])
