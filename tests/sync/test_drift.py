@@ -271,6 +271,28 @@ def test_a_column_that_was_away_and_is_made_anew_empties_nothing_elsewhere(two: 
     assert not two.sync().changed
 
 
+def test_a_column_that_got_its_type_back_gets_what_was_agreed_without_it(make_world: Any) -> None:
+    """Nobody edited those rows since, so that a run that asks for edits alone would never look at them."""
+    table = "CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT, size INTEGER)"
+    fields, log = [Field("id", required=True), Field("size", "integer")], {"a": {"capture": "cdc"}}
+    two = make_world(dict.fromkeys("ab", table), fields, log, drift="quarantine")
+    two.sql("a", "INSERT INTO things VALUES ('1','x',5), ('2','y',6)")
+    for _ in range(2):
+        two.sync()
+    for type_ in ("SMALLINT", "INTEGER"):
+        two.sql("b", f"ALTER TABLE things ADD COLUMN s {type_}")
+        two.sql("b", "UPDATE things SET s = size")
+        two.sql("b", "ALTER TABLE things DROP COLUMN size")
+        two.sql("b", "ALTER TABLE things RENAME COLUMN s TO size")
+        two.sync()
+        if type_ == "SMALLINT":
+            two.sql("a", "UPDATE things SET size = 50 WHERE id = '1'")
+            two.sync()
+
+    assert {row[0]: row[2] for row in two.sql("b", "SELECT * FROM things")} == {"1": 50, "2": 6}
+    assert not two.sync().changed
+
+
 def test_what_a_dead_run_brought_elsewhere_is_not_taken_back_when_its_source_loses_the_column(two: Any) -> None:
     """Only the other system still shows the edit then; nobody edited it there, and what was agreed before is older."""
     under(two, "evolve")

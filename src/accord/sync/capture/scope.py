@@ -121,7 +121,9 @@ def find_scope(cycle: Cycle, previous: Mapping[str, Any], *, whole: bool, dry_ru
     always = needs_every_row(cycle)
     # What such a one says of its changes is not about those since the last run.
     restored = any(s.earlier or s.restored for s in cycle.sides)
-    whole = whole or restored or always or not same or not _same_references(cycle, previous, lean)
+    # What was agreed without a field that was left out reaches it once its column is settled, though nobody edits those rows then.
+    unsettled = bool(previous.get(UNSETTLED))
+    whole = whole or restored or unsettled or always or not same or not _same_references(cycle, previous, lean)
     if not (whole or always):
         find_same_sums(cycle, [s for s in cycle.sides if _digests(cycle, s)])
     told = {s.name: not always and _told(cycle, s, previous, whole=whole) for s in cycle.sides}
