@@ -151,7 +151,18 @@ class Oracle:
                 edited = (b is not None and c[f] != b[f]) or (b is None and c[f] is not None and exists)
                 if edited and (golden is None or self._left_out(f, golden[f], c[f], new=b is None)):
                     self.lost.add((s, key, f, c[f]))
+        for f in self.fields if golden and agreed else ():
+            self._unseen(key, f, states, golden[f], agreed[f])
         return golden, held
+
+    def _unseen(self, key: str, f: str, states: dict[str, Any], golden: Any, agreed: Any) -> None:
+        """What is agreed lost as well where a system that shows the row for the first time has its way."""
+        first = self.rules.authority.get(f) or self.rules.authority["*"]
+        order = sorted((s for s in self.rules.names if self.rules.readable(s)), key=lambda s: s != first)
+        rows = {s: states[s] for s in order if states[s][0] is not None}
+        if agreed in (None, golden) or f in self.rules.merged or any(b and c[f] != b[f] for c, b in rows.values()):
+            return
+        self.lost.add((next((s for s, (_, b) in rows.items() if b), "agreed"), key, f, agreed))
 
     def _left_out(self, f: str, golden: Any, value: Any, *, new: bool) -> bool:
         if f in self.rules.merged and (not new or (isinstance(value, frozenset) and value <= (golden or frozenset()))):

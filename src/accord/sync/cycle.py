@@ -71,6 +71,8 @@ class Side:
     elsewhere: bool = False  # its rows are read from another place than at the flow's last run
     earlier: str = ""  # what shows that its system stands at an earlier state than the flow's last run left
     restored: bool = False  # a person says so: what it shows is no edit, and is brought up to what was agreed
+    unseen: frozenset[str] = frozenset()  # fields of which some row was agreed on and not shown here
+    missed: bool = False  # some row was agreed on, not made here, and stands here now
 
     @property
     def name(self) -> str:

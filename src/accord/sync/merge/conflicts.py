@@ -6,7 +6,8 @@ from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names
 from accord.sync.mapping.fields import raw_name
 from accord.sync.merge.decisions import name_deciders
-from accord.sync.merge.merge import authority_of, moment_of
+from accord.sync.merge.merge import authority_of, moment_of, who_of
+from accord.sync.merge.overruled import overruled
 from accord.sync.state.base import BACKUP, CONFLICTS, HELD, LAST_AGREED
 
 SAME = "n.key = o.key AND n.field = o.field AND n.loser = o.loser AND n.losing_value IS NOT DISTINCT FROM o.losing_value"
@@ -29,6 +30,7 @@ def record_conflicts(cycle: Cycle) -> None:
             *(_lost_to_backup(cycle, side) if side.restored else ()),
         )
     ]
+    parts += overruled(cycle)
     some = cycle.make("losers", " UNION ALL ".join(parts))
     if not (some or cycle.rows("held0") or cycle.rows("decision0")):
         cycle.make_empty("held", HELD)
@@ -78,7 +80,7 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
     label = key_json(cycle.keys, "m")
     called = " ".join(f"WHEN {s.index + 1} THEN {literal(s.name)}" for s in cycle.sides)
     seen = [f"{label} AS key, m._exists, m._deleter, _ba_{i} AS _ba, _new_{i} AS _new"]
-    seen.append(f"{_who(side)} AS changed_by, {moment_of(side, 'r')} AS changed_at")
+    seen.append(f"{who_of(side, 'r')} AS changed_by, {moment_of(side, 'r')} AS changed_at")
     lost = []
     for f, code in side.codes.items():
         if f in cycle.keys or code.constant:
@@ -146,7 +148,7 @@ def _lost_in_quarantine(cycle: Cycle, side: Side) -> list[str]:
         lost.append(
             f"SELECT {key_json(cycle.keys, 'm')}, {literal(code.name)}, CASE m.{quote('w.' + code.name)} {called} ELSE 'agreed' END, "
             f"{literal(side.name)}, CAST(m.{f} AS VARCHAR), CASE WHEN {unread} THEN {typed} ELSE CAST(r.{f} AS VARCHAR) END, "
-            f"CAST(b.{f} AS VARCHAR), 'quarantine', {_who(side)}, "
+            f"CAST(b.{f} AS VARCHAR), 'quarantine', {who_of(side, 'r')}, "
             f"{moment_of(side, 'r')} FROM {plan} p JOIN merged m ON m.rowid = p._m JOIN {side.table('cap')} r ON r.rowid = m._qrid_{i} "
             f"JOIN {side.table('base')} b ON {join_on(cycle.keys, 'm', 'b')} LEFT JOIN {side.table('want')} w ON w._m = p._m "
             f"WHERE m._bad_{i} AND p._op = 'update' AND p._unfit IS NULL AND list_contains(p._set, {literal(code.name)}) "
@@ -183,7 +185,7 @@ def _lost_to_backup(cycle: Cycle, side: Side) -> list[str]:
             f"SELECT {key_json(cycle.keys, 'm')}, {literal(code.name)}, "
             f"CASE CASE WHEN m._exists THEN m.{quote('w.' + code.name)} ELSE m._deleter END {called} ELSE 'agreed' END, "
             f"{literal(side.name)}, CASE WHEN m._exists THEN CAST(m.{f} AS VARCHAR) END, CAST(r.{f} AS VARCHAR), CAST(o.{f} AS VARCHAR), "
-            f"{literal(BACKUP)}, {_who(side)}, {moment_of(side, 'r')} FROM (SELECT *, rowid AS _row FROM merged) m "
+            f"{literal(BACKUP)}, {who_of(side, 'r')}, {moment_of(side, 'r')} FROM (SELECT *, rowid AS _row FROM merged) m "
             f"JOIN {side.table('cap')} r ON r.rowid = coalesce(m._rid_{i}, m._qrid_{i}) "
             f"JOIN {side.table('base')} b ON {join_on(cycle.keys, 'm', 'b')} LEFT JOIN {side.table('want')} w ON w._m = m._row "
             f"LEFT JOIN (SELECT *, true AS _known FROM {side.table('stored_base')} WHERE NOT _gone) o ON {on} "
@@ -196,12 +198,6 @@ def _nothing() -> str:
     columns = ("key", "field", "winner", "loser", "winning_value", "losing_value", "base_value", "rule")
     texts = ", ".join(f"CAST(NULL AS VARCHAR) AS {c}" for c in (*columns, "changed_by"))
     return f"SELECT {texts}, CAST(NULL AS TIMESTAMPTZ) AS changed_at WHERE false"
-
-
-def _who(side: Side) -> str:
-    """SQL over a captured row: who changed it last, by the system's own column; otherwise the system is all that is known."""
-    column = next((c for c in side.columns if c.lower() == side.binding.changed_by.lower()), None) if side.binding.changed_by else None
-    return f"coalesce(CAST(r.{quote(raw_name(column))} AS VARCHAR), {literal(side.name)})" if column else literal(side.name)
 
 
 def withdraw_stale(cycle: Cycle, side: Side) -> None:

@@ -2,7 +2,8 @@
 
 A side's value *changed* when it differs from what was last agreed with that side. Nothing changed: the golden value stays. One value
 changed: it wins, whoever's it is. Several: the field's authority decides, and what loses is recorded. A side that shows a key for the first
-time has no base to have changed from; it joins by authority and does not overrule what others agreed.
+time has no base to have changed from; it joins by authority and does not overrule what others agreed. A side that was never shown what is
+agreed (``merge.unseen``) has not answered it: the authority decides between its edit and that.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from accord.sync.judge.going import GOING
 from accord.sync.mapping.fields import raw_name, read_moment
 from accord.sync.merge.again import keys_again
 from accord.sync.merge.sets import holds_set, set_stages, set_value
+from accord.sync.merge.unseen import find_unseen, missed, unseen, unseen_columns
 from accord.sync.merge.weave import weave, weaves
 from accord.sync.state.base import unshown_fields
 
@@ -77,11 +79,12 @@ def merge(cycle: Cycle) -> None:
     _tell_timeless(cycle)
     merged_fields = [f for f in cycle.fields if f not in cycle.keys]
     by_time = [f for f in merged_fields if authority_of(cycle, f) in _BY_TIME]
+    joined = [f for f in merged_fields if authority_of(cycle, f) == "merge"]
+    find_unseen(cycle, frozenset(joined))
     stages = [_flags(cycle, merged_fields), _existence(cycle)]
     # Of each row once, and not once for each side that is held against it.
     stages += [", ".join(f"{_latest(cycle, f, _changed)} AS {quote('t1.' + f)}" for f in by_time), _changed_winners(cycle, merged_fields)]
     stages += [", ".join(f"{_latest(cycle, f, _newly)} AS {quote('t2.' + f)}" for f in by_time), _all_winners(cycle, merged_fields)]
-    joined = [f for f in merged_fields if authority_of(cycle, f) == "merge"]
     if sets := [f for f in joined if holds_set(cycle, f)]:
         stages += [", ".join(parts) for parts in zip(*(set_stages(cycle, f, believed(cycle, f)) for f in sets), strict=True)]
     if counters := [f for f in joined if counts(cycle, f)]:
@@ -122,6 +125,9 @@ def _flags(cycle: Cycle, fields: list[str]) -> str:
             f"({based} AND NOT {inside} AND NOT {bad}) AS _del_{i}, ({inside} AND NOT {based}) AS _new_{i}",
             f"{_moment(side, c)} AS _at_{i}",
         ]
+        if side.unseen or side.missed:
+            joins.append(f"LEFT JOIN {side.table('unseen')} u{i} ON {join_on(cycle.keys, 'a', f'u{i}')}")
+            columns += unseen_columns(side, f"u{i}")
         columns += [f"{c}.{quote(f)} AS {quote(f'c{i}.{f}')}, {b}.{quote(f)} AS {quote(f'b{i}.{f}')}" for f in fields if f in side.codes]
     echoed = [s for s in cycle.sides if cycle.has(s.table("echoed"))]
     joins += [f"LEFT JOIN {s.table('echoed')} e{s.index} ON {join_on(cycle.keys, 'a', f'e{s.index}')}" for s in echoed]
@@ -147,6 +153,12 @@ def _agreed(cycle: Cycle, field: str, echoed: Sequence[Side]) -> str:
         for s in believed(cycle, field)
     ]
     return f"CASE WHEN ({' OR '.join(ok for _, ok in written)}) AND NOT ({' OR '.join(others) or 'false'}) THEN {value} ELSE g.{f} END"
+
+
+def who_of(side: Side, alias: str) -> str:
+    """SQL over a captured row: who changed it last, by the system's own column; otherwise the system is all that is known."""
+    column = next((c for c in side.columns if c.lower() == side.binding.changed_by.lower()), None) if side.binding.changed_by else None
+    return f"coalesce(CAST({alias}.{quote(raw_name(column))} AS VARCHAR), {literal(side.name)})" if column else literal(side.name)
 
 
 def moment_of(side: Side, alias: str) -> str:
@@ -234,16 +246,42 @@ def _changed_winners(cycle: Cycle, fields: list[str]) -> str:
         condition = {s.index: _changed(s, f) for s in sides}
         if rule == "human":
             # A person decides between everything that moved; a newcomer alone does not question what is agreed.
-            moved = " OR ".join([*condition.values(), f"{quote('g.' + f)} IS NULL"])
+            moved = " OR ".join([*condition.values(), f"{quote('g.' + f)} IS NULL", *(missed(s) for s in sides if s.missed)])
             condition = {s.index: f"({condition[s.index]} OR ({_newly(s, f)} AND ({moved})))" for s in sides}
         winner = _first(sides, condition, quote("t1." + f) if rule in _BY_TIME else "")
         quarrel = "false"
         if rule == "human" and sides:
             first = _pick(sides, f, winner)
             quarrel = " OR ".join(f"({condition[s.index]} AND {quote(f'c{s.index}.{f}')} IS DISTINCT FROM {first})" for s in sides)
+            if rivals := _rivals(f, sides):
+                quarrel = f"({quarrel} OR {rivals})"
             winner = f"CASE WHEN {quarrel} THEN {AGREED} ELSE {winner} END"
+        elif any(f in s.unseen for s in sides):
+            winner = f"CASE WHEN {_overrules(cycle, f, sides)} THEN {winner} ELSE {AGREED} END"
         columns.append(f"{winner} AS {quote('w1.' + f)}, ({quarrel}) AS {quote('x1.' + f)}")
     return ", ".join(columns) or "0 AS _no_fields"
+
+
+def _answered(field: str, sides: list[Side]) -> str:
+    """SQL: somebody edited the field who saw what is agreed, so that it is no rival any more."""
+    return " OR ".join(f"({_changed(s, field)} AND NOT {unseen(s, field)})" for s in sides) or "false"
+
+
+def _overrules(cycle: Cycle, field: str, sides: list[Side]) -> str:
+    """SQL: the winner among edits wins over what is agreed, too, be it that its side never showed that."""
+    rule, answered = authority_of(cycle, field), _answered(field, sides)
+    if rule not in _BY_TIME:
+        return " OR ".join([answered, *(_changed(s, field) for s in sides if s.name == rule)])
+    last = _latest(cycle, field, lambda side, f: f"_in_{side.index} AND {side.based(f)} AND NOT {unseen(side, f)}")
+    return f"{answered} OR coalesce({quote('t1.' + field)} > {last}, {last} IS NULL AND {quote('t1.' + field)} IS NOT NULL)"
+
+
+def _rivals(field: str, sides: list[Side]) -> str:
+    """SQL: a person has to decide between what is agreed and a value of a side that never showed it; empty where there is no such side."""
+    agreed, other = quote("g." + field), {s.index: f"{quote(f'c{s.index}.{field}')} IS DISTINCT FROM {quote('g.' + field)}" for s in sides}
+    rivals = [f"({_changed(s, field)} AND {unseen(s, field)} AND {other[s.index]})" for s in sides if field in s.unseen]
+    rivals += [f"({missed(s)} AND {_newly(s, field)} AND {agreed} IS NOT NULL AND {other[s.index]})" for s in sides if s.missed]
+    return f"(({' OR '.join(rivals)}) AND NOT ({_answered(field, sides)}))" if rivals else ""
 
 
 def _all_winners(cycle: Cycle, fields: list[str]) -> str:

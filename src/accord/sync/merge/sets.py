@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side
+from accord.sync.merge.unseen import missed
 
 
 def holds_set(cycle: Cycle, field: str) -> bool:
@@ -20,21 +21,24 @@ def set_stages(cycle: Cycle, field: str, sides: list[Side]) -> list[str]:
     """Columns to add one after the other: at last ``kept.<f>``, ``add.<f>`` (what stays, what comes) and ``j.<f>``.
 
     ``j.<f>`` is 0 where the value is taken as it is (at most one side moved, or something is no array), 1 where edits were joined, 2 where
-    sides that show the key for the first time were joined too, because nothing was agreed yet. Each list is a column of its own, because
-    what stands inside a lambda is computed for every item.
+    sides that show the key for the first time were joined too, because nothing was agreed yet, or it was not shown there. Each list is a
+    column of its own, because what stands inside a lambda is computed for every item.
     """
     golden, joined = quote("g." + field), quote("j." + field)
     edits, joins = {}, {}
     for s in sides:
         now, before = quote(f"c{s.index}.{field}"), quote(f"b{s.index}.{field}")
         edits[s.index] = f"(_in_{s.index} AND {s.based(field)} AND {now} IS DISTINCT FROM {before})"
-        joins[s.index] = f"({s.new(field)} AND {now} IS NOT NULL AND {golden} IS NULL)"
+        joins[s.index] = f"({s.new(field)} AND {now} IS NOT NULL AND ({golden} IS NULL OR {missed(s)}))"
     moved = " + ".join(f"CASE WHEN {edits[i]} OR {joins[i]} THEN 1 ELSE 0 END" for i in edits) or "0"
-    odd = " OR ".join(f"({edits[i]} AND {quote(f'b{i}.{field}')} IS DISTINCT FROM {golden})" for i in edits) or "false"
+    late = " OR ".join(joins[s.index] for s in sides if s.missed)
+    odd = [f"({edits[i]} AND {quote(f'b{i}.{field}')} IS DISTINCT FROM {golden})" for i in edits]
+    some = " OR ".join([f"({moved}) >= 2", *odd, *([late] if late else [])])
     values = [golden, *(quote(f"{letter}{i}.{field}") for i in edits for letter in "cb")]
     arrays = " AND ".join(f"coalesce(json_type(TRY_CAST({v} AS JSON)) = 'ARRAY', true)" for v in values)
     whole = "true" if cycle.entity.fields[field].separator else f"({arrays})"
-    first = f"CASE WHEN (({moved}) >= 2 OR {odd}) AND {whole} THEN CASE WHEN {golden} IS NULL THEN 2 ELSE 1 END ELSE 0 END AS {joined}"
+    news = f"{golden} IS NULL{f' OR {late}' if late else ''}"
+    first = f"CASE WHEN ({some}) AND {whole} THEN CASE WHEN {news} THEN 2 ELSE 1 END ELSE 0 END AS {joined}"
     there = {
         quote(
             f"i{letter}{i}.{field}"

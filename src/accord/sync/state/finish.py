@@ -102,6 +102,9 @@ def _agreed_base(
     shared = [side.contested(f) for f, fields in side.sharing().items() if f not in keys and len(fields) > 1]
     if shared:  # of such a column other fields may have to be written once a person has decided
         settled = f"({settled} AND NOT ({' OR '.join(shared)}))"
+    if side.unseen or side.missed:  # it waits for a person, and goes on to be a rival of what it was not shown
+        waits = [side.contested(f) for f in side.codes if f not in keys and authority_of(cycle, f) == "human"]
+        settled = f"({settled} AND NOT ({' OR '.join(waits) or 'false'}))"
     gone = f"(m._exists AND {leaves} AND NOT {there})"
     values = ", ".join([names(keys, "m"), *columns, f"{gone} AS _gone, ({settled}) AS _settled"])
     order = names((*cycle.fields, "_gone", "_settled"))
