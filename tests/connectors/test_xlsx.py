@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from accord.connectors.protocol import ChangeBatch
-from accord.model.errors import DataRefused
+from accord.model.errors import DataRefused, SystemChanged
 from accord.model.types import CanonicalType
 
 
@@ -30,6 +30,22 @@ def book(tmp_path: Path) -> Path:
     made.create_sheet("other").append(["keep", "me"])
     made.save(tmp_path / "w.xlsx")
     return tmp_path / "w.xlsx"
+
+
+@pytest.mark.parametrize("mark", ["~$w.xlsx", ".~lock.w.xlsx#"])
+def test_a_workbook_that_somebody_has_open_is_read_and_not_written(book: Path, opened: Any, rows_of: Any, change: Any, mark: str) -> None:
+    """What they save next would take everything back that was written in between, and look like their edits."""
+    connector, lock = opened("xlsx", "w.xlsx"), book.with_name(mark)
+    lock.write_bytes(b"Ann")
+    before = book.read_bytes()
+
+    with pytest.raises(SystemChanged, match="is in use by others: somebody has it open"):
+        change(connector, "plan", "update", [{"id": "a", "amount": "11"}], [{"amount": "10.5"}])
+
+    assert len(rows_of(connector, "plan")) == 2
+    assert book.read_bytes() == before
+    lock.unlink()
+    assert change(connector, "plan", "update", [{"id": "a", "amount": "11"}], [{"amount": "10.5"}]).updated == 1
 
 
 def test_cells_are_read_as_exact_text(book: Path, opened: Any, rows_of: Any) -> None:

@@ -158,10 +158,14 @@ def replace_file(path: Path, system: str, write: Callable[[Path], None], *, expe
         expected: state the new content was made from; ``None`` when there was no file.
 
     Raises:
-        SystemChanged: somebody wrote the file since that state; it is left as they made it.
+        SystemChanged: somebody wrote the file since that state, or has it open to write it; it is left as they made it.
         StorageFull: the disk is full; the file is as before.
         SystemUnreachable: the folder may not be written.
     """
+    # What stands in a program's window would be saved over ours, and look like a person's edit of all that came since.
+    if mark := next((name for name in (f"~${path.name}", f".~lock.{path.name}#") if path.with_name(name).exists()), None):
+        detail = f"somebody has it open, says '{mark}' beside it. Close it there, or delete that file if nobody does"
+        raise SystemChanged(system, path.name, detail, in_use=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         _clear(path)
