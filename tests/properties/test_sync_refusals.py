@@ -10,7 +10,7 @@ import json
 import random
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -168,6 +168,35 @@ def live(folder: Path, seed: int, *, turns: int, amid: bool) -> None:
 def test_no_value_is_overruled_unseen_without_a_record(tmp_path: Path, seed: int) -> None:
     """Short lives, each of which lost a value once."""
     live(tmp_path, seed, turns=3, amid=False)
+
+
+@pytest.mark.parametrize("stood", [True, False])
+def test_the_authority_decides_between_what_is_agreed_and_a_system_that_refused_it(tmp_path: Path, stood: bool) -> None:
+    """Who never saw a value has not answered it; with ``stood`` the row was edited, else made."""
+    world = World(tmp_path, random.Random(0))
+    flow = replace(world.map.flows["things"], authority={"*": "a", "size": "latest", "day": "human"}, deletes="propagate")
+    world.map = replace(world.map, flows={"things": flow})
+
+    def put(system: str, name: str, size: int) -> None:
+        at = f"2026-03-02 09:00:0{size}"
+        day = f"2026-01-0{size}"
+        world.sql(system, "INSERT OR REPLACE INTO things VALUES ('k', :name, :size, :day, :at)", name=name, size=size, day=day, at=at)
+
+    if stood:
+        put("a", "x", 1)
+        world.run()
+    world.sql("c", "INSERT INTO barred VALUES ('k')")
+    put("a", "y", 2)
+    assert world.run().counts["refused"] == 1
+    world.sql("c", "DELETE FROM barred")
+    put("c", "z", 3)
+    world.rest()
+
+    agreed = {"name": "y", "size": 3, "day": "2026-01-02"}
+    assert [world.shown(s)["k"] for s in NAMES] == [agreed, agreed, {**agreed, "day": "2026-01-03"}]
+    lost = {(r["loser"], r["field"], r["losing_value"]) for r in world.rows(world.store.flow_records("things", "conflicts").values())}
+    assert lost == {("c", "name", "z"), ("a", "size", "2"), ("c", "day", "2026-01-03")}
+    world.store.close()
 
 
 @pytest.mark.prove
