@@ -10,7 +10,7 @@ import pytest
 from accord.model.entity import Field
 from accord.model.errors import NOWHERE, MapError
 from accord.model.flow import FieldMapping, Split
-from accord.sync.mapping.units import decimal_text, factor
+from accord.model.units import decimal_text, factor
 
 ID = Field("id", required=True)
 

@@ -248,6 +248,8 @@ def _attempt(db: pymysql.Connection[Any], statement: str) -> str | None:
         if not error.args or error.args[0] not in _REFUSALS:
             raise
         run(db, "ROLLBACK TO SAVEPOINT accord_part")
-        return (Taken if error.args[0] in _TAKEN else str)(error.args[1])
+        # The server may name our table, and the row by its place in our statement.
+        reason = re.sub(rf"(`[^`]*`\.)?`{_STAGE}`\.", "", re.sub(r" at row \d+$", "", str(error.args[1])))
+        return (Taken if error.args[0] in _TAKEN else str)(reason)
     run(db, "RELEASE SAVEPOINT accord_part")
     return None

@@ -26,7 +26,7 @@ from accord.model.errors import NOWHERE, AccordError, MapError
 from accord.model.flow import Binding, Direction, FieldMapping, Flow
 from accord.model.integration_map import IntegrationMap
 from accord.model.system import ResourceDescription, System
-from accord.sync.mapping.units import factor
+from accord.model.units import factor
 
 SAMPLE_ROWS = 100_000
 _SHARE = 0.5  # of the columns of the smaller table that must be in the other one, too

@@ -15,6 +15,7 @@ from accord.connectors.types import as_varchar, duckdb_type, literal, quote
 from accord.model.entity import Field
 from accord.model.flow import Binding, FieldMapping, Join, Split
 from accord.model.types import CanonicalType
+from accord.model.units import decimal_text, factor
 from accord.sync.mapping.pieces import (
     array_text,
     joined_parts,
@@ -26,7 +27,6 @@ from accord.sync.mapping.pieces import (
     set_array,
     set_text,
 )
-from accord.sync.mapping.units import decimal_text, factor
 
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"})
 _EPOCHS = {"s": 1_000_000, "ms": 1000, "us": 1}
