@@ -7,13 +7,13 @@ from pathlib import Path
 import typer
 
 from accord.cli import options
-from accord.cli.flows import something_waits, tell_found
+from accord.cli.flows import chosen_flows, something_waits, tell_found
 from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress
 from accord.cli.plans import AGREED, show_plans, write_plan
 from accord.lifecycle.run_id import new_run_id
-from accord.model.errors import AccordError, UnknownName
-from accord.sync import FlowResult, flow_order
+from accord.model.errors import AccordError
+from accord.sync import FlowResult
 from accord.sync.apply.plan import FlowPlan, plan_flow, plan_to
 from accord.sync.capture.brought_up import check_systems, restored_in
 
@@ -39,10 +39,7 @@ def plan(
     failures: list[tuple[str, AccordError]] = []
     sha = ""
     with where.opened() as workspace, progress(json) as bar:
-        for name in flow:
-            if name not in workspace.map.flows:
-                raise UnknownName("flow", name, workspace.map.flows)
-        chosen = [name for name in flow_order(workspace.map) if not flow or name in flow]
+        chosen = chosen_flows(workspace.map, flow)
         check_systems([workspace.map.flows[name] for name in chosen], restored)
         now = clock()
         run = new_run_id(now)
