@@ -79,11 +79,30 @@ class Oracle:
     lost: set[tuple[str, str, str, Any]] = field(default_factory=set)
     open: set[tuple[str, str, str, Any]] = field(default_factory=set)
     taken: set[str] = field(default_factory=set)  # keys of dead runs whose writes are told apart from what is agreed
+    ended: tuple[dict[str, Row], dict[str, dict[str, Row]]] = field(
+        default_factory=lambda: ({}, {})
+    )  # what was agreed, in all and by system, when a run last ended
 
     def __post_init__(self) -> None:
         self.fields = self.rules.fields
         self.base = {s: {} for s in self.rules.names}
         self.gone = {s: set() for s in self.rules.names}
+
+    def _unshown(self, s: str, key: str, f: str) -> bool:
+        """Whether a dead run has agreed on another value than a system shows, which it did not show before either."""
+        base, golden, before = self._state(s, key)[1], self.golden.get(key), self.ended[0].get(key)
+        if not self._was_due(s, key) or base is None or golden is None or before is None or base[f] == golden[f]:
+            return False
+        shown = self.ended[1][s].get(key)
+        return f in self.rules.merged or shown is None or shown[f] != before[f]
+
+    def _missed(self, s: str, key: str) -> bool:
+        """Whether a system has made a row under an agreed key that a dead run would have made there."""
+        due = self._was_due(s, key) and key in self.ended[0] and key in self.golden
+        return due and key in self.cur[s] and key not in self.base[s] and key not in self.ended[1][s]
+
+    def _was_due(self, s: str, key: str) -> bool:
+        return key in self.taken and self.rules.readable(s) and self.rules.writable(s)
 
     def plan(self) -> tuple[dict[str, dict[str, Row | None]], dict[str, tuple[Row | None, set[tuple[str, str]]]]]:
         """Writes per system (None deletes), and per key the new golden row with the (system, field) pairs held for a person."""
@@ -160,9 +179,10 @@ class Oracle:
         first = self.rules.authority.get(f) or self.rules.authority["*"]
         order = sorted((s for s in self.rules.names if self.rules.readable(s)), key=lambda s: s != first)
         rows = {s: states[s] for s in order if states[s][0] is not None}
-        if agreed in (None, golden) or f in self.rules.merged or any(b and c[f] != b[f] for c, b in rows.values()):
+        answered = any(b and c[f] != b[f] and not self._unshown(s, key, f) for s, (c, b) in rows.items())
+        if agreed in (None, golden) or f in self.rules.merged or answered:
             return
-        self.lost.add((next((s for s, (_, b) in rows.items() if b), "agreed"), key, f, agreed))
+        self.lost.add((next((s for s, (_, b) in rows.items() if b and not self._unshown(s, key, f)), "agreed"), key, f, agreed))
 
     def _left_out(self, f: str, golden: Any, value: Any, *, new: bool) -> bool:
         if f in self.rules.merged and (not new or (isinstance(value, frozenset) and value <= (golden or frozenset()))):
@@ -182,12 +202,15 @@ class Oracle:
         value = agreed[f] if agreed else None
         fighting: set[str] = set()
         settled = False
+        blind = bool(edits) and all(self._unshown(s, key, f) for s in edits)
         if rule == "human":
-            rivals = {**edits, **(news if edits or value is None else {})}
-            if len(set(rivals.values())) > 1:
+            missed = any(self._missed(s, key) for s in news)
+            rivals = {**edits, **(news if edits or value is None or missed else {})}
+            unseen = {v for s, v in rivals.items() if (blind and s in edits) or (value is not None and not edits and self._missed(s, key))}
+            if len(set(rivals.values())) > 1 or unseen - {value}:
                 return value, set(rivals)
             return (next(iter(rivals.values())) if rivals else value), fighting
-        if edits:
+        if edits and (not blind or self._overrules(key, f, list(edits), rule)):
             value = edits[self._first(key, list(edits), rule)]
             settled = True
         if not news:
@@ -203,6 +226,14 @@ class Oracle:
                     return news[self._first(key, list(news), rule)], fighting
             return value, fighting
         return news[self._first(key, list(news), rule)], fighting
+
+    def _overrules(self, key: str, f: str, systems: list[str], rule: str) -> bool:
+        """Whether edits of systems that never showed what is agreed win over it."""
+        if rule != "latest":
+            return rule in systems
+        shown = [s for s in self.rules.names if self.rules.readable(s) and None not in self._state(s, key) and not self._unshown(s, key, f)]
+        known, came = ([self.cur[s][key]["at"] for s in some if self.cur[s][key]["at"] is not None] for some in (shown, systems))
+        return bool(came) and (not known or max(came) > max(known))
 
     def _first(self, key: str, systems: list[str], rule: str) -> str:
         if rule == "latest":
@@ -332,6 +363,7 @@ class Oracle:
                 self.golden.pop(key, None)
             else:
                 self.golden[key] = golden
+        self.ended = copy.deepcopy((self.golden, self.base))
         return sum(len(c) for c in writes.values())
 
     def _agree(
@@ -396,8 +428,9 @@ class MergingOracle(Oracle):
             return (value if woven is None else woven), fighting
         if f == "hits":
             return (value if golden is None else golden + sum(c - b for c, b in edits if None not in (c, b))), fighting
-        joined = [(c or frozenset(), b or frozenset()) for c, b in edits] + ([(c, frozenset()) for c in news] if golden is None else [])
-        if len(joined) < 2 and all(b == golden for _, b in edits):
+        came = [c[f] for s, (c, _) in states.items() if c is not None and self._missed(s, key) and c[f] is not None]
+        joined = [(c or frozenset(), b or frozenset()) for c, b in edits] + [(c, frozenset()) for c in (news if golden is None else came)]
+        if len(joined) < 2 and all(b == golden for _, b in edits) and not came:
             return value, fighting
         out = frozenset().union(*(b - c for c, b in joined))
         return (((golden or frozenset()) - out) | frozenset().union(*(c - b for c, b in joined))) or None, fighting

@@ -37,7 +37,8 @@ def find_unseen(cycle: Cycle, joined: frozenset[str]) -> None:
             lacked = f"NOT {known['sb']} OR sb.{quote(f)} IS DISTINCT FROM sg.{quote(f)}"
             differs[f] = f"({differs[f]} AND {known['sg']} AND ({lacked}))"
         found = [f"({known['b']} AND NOT b._gone AND NOT b._settled AND {d}) AS {quote(f)}" for f, d in differs.items()]
-        found.append(f"({known['sg']} AND {known['c']} AND NOT {known['b']}) AS _miss")
+        # One that was deleted there and made anew amid a run was shown there before.
+        found.append(f"({known['sg']} AND {known['c']} AND NOT {known['b']} AND NOT {known['sb']}) AS _miss")
         some = " OR ".join([*map(quote, fields), "_miss"])
         table = side.table("unseen")
         rows = f"SELECT {names(cycle.keys, 'o')}, {', '.join(found)} FROM ({open_}) o {joins} WHERE {known['g']}"
