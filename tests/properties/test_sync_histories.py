@@ -363,7 +363,8 @@ class Oracle:
                 self.golden.pop(key, None)
             else:
                 self.golden[key] = golden
-        self.ended = copy.deepcopy((self.golden, self.base))
+        there = {s: {k: row for k, row in rows.items() if k not in self.gone[s]} for s, rows in self.base.items()}
+        self.ended = copy.deepcopy((self.golden, there))
         return sum(len(c) for c in writes.values())
 
     def _agree(

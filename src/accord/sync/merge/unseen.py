@@ -34,7 +34,7 @@ def find_unseen(cycle: Cycle, joined: frozenset[str]) -> None:
         # it is the base of a row that was never made.
         differs = {f: f"b.{quote(f)} IS DISTINCT FROM g.{quote(f)}" for f in fields}
         for f in (f for f in fields if f not in joined):
-            lacked = f"NOT {known['sb']} OR sb.{quote(f)} IS DISTINCT FROM sg.{quote(f)}"
+            lacked = f"NOT {known['sb']} OR sb._gone OR sb.{quote(f)} IS DISTINCT FROM sg.{quote(f)}"
             differs[f] = f"({differs[f]} AND {known['sg']} AND ({lacked}))"
         found = [f"({known['b']} AND NOT b._gone AND NOT b._settled AND {d}) AS {quote(f)}" for f, d in differs.items()]
         # One that was deleted there and made anew amid a run was shown there before.
