@@ -14,6 +14,8 @@ from accord.lifecycle.design.profile import SET_LIMIT, ColumnProfile
 from accord.model.entity import Field
 
 ENOUGH_ROWS = 30
+KEY_WORDS = frozenset({"id", "key", "code", "no", "nr", "number", "ref"})
+"""Words in the names of columns that tell rows apart."""
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PERSONAL_WORDS = frozenset(
     {"email", "mail", "phone", "telephone", "mobile", "firstname", "lastname", "surname", "birthday", "iban", "passport", "ssn"}
@@ -93,7 +95,7 @@ def _pattern(found: ColumnProfile) -> str:
 def infer_key(columns: Mapping[str, ColumnProfile], resource: str) -> tuple[str, ...]:
     """The column that most likely identifies a row: unique, filled, and called like an id; empty when there is none."""
     candidates = [c for c in columns.values() if c.unique and c.filled == c.rows and c.type in ("text", "integer", "uuid")]
-    named = [c for c in candidates if {"id", "key", "code", "no", "nr", "number", "ref"} & set(words(c.name))]
+    named = [c for c in candidates if KEY_WORDS & set(words(c.name))]
     own = set(words(resource)) | {w.rstrip("s") for w in words(resource)}
     # campaigns.campaign_id before campaigns.external_id; then the order of the columns, which usually starts with the key.
     order = {name: i for i, name in enumerate(columns)}

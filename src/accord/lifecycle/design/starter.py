@@ -16,7 +16,7 @@ import duckdb
 from accord.connectors.protocol import Connector
 from accord.connectors.types import quote
 from accord.connectors.unreadable import rows_alone
-from accord.lifecycle.design.inference import infer_field, infer_key
+from accord.lifecycle.design.inference import KEY_WORDS, infer_field, infer_key
 from accord.lifecycle.design.matching import Match, match_resource
 from accord.lifecycle.design.names import name_similarity, words
 from accord.lifecycle.design.profile import ColumnProfile, profile
@@ -35,7 +35,7 @@ _CERTAIN = 0.9  # share of rows that a conversion explains
 _SAME_NAME = 0.85
 _SURE = 1.9  # of 2: nothing better is looked for
 _CLEARLY = 1.03  # times as sure as what is believed more readily
-_LIKE_A_KEY = frozenset({"id", "key", "code", "no", "nr", "number", "ref", "email", "mail"})  # tried before the others
+_LIKE_A_KEY = KEY_WORDS | {"email", "mail"}  # tried before the others
 _DIGITS = re.compile(r"[0+][0-9]")  # a number would lose what these begin with
 
 
@@ -302,7 +302,7 @@ def _field(thing: _Thing, name: str) -> Field:
     places = [(thing.first, name)]
     for seen, mapped in thing.others:
         if name in mapped and not mapped[name].codes:
-            places.append((seen, next(n for n, c in seen.names.items() if c == mapped[name].column)))
+            places.append((seen, identifier(mapped[name].column)))
     types = [seen.types[own] for seen, own in places]
     inferred = infer_field(thing.first.columns[name]).field
     units = any(mapped[name].unit for _, mapped in thing.others if name in mapped)

@@ -98,8 +98,19 @@ def plan_flow(
     """
     flow = _flow(map, flow)
     limit = Limit(keys=keys)
-    given: dict[str, Any] = {"allow_deletes": allow_deletes, "restored": restored, "progress": progress, "limit": limit}
-    result = run_flow(map, flow, connectors, store, run=run, now=now, dry_run=True, **given)
+    result = run_flow(
+        map,
+        flow,
+        connectors,
+        store,
+        run=run,
+        now=now,
+        dry_run=True,
+        allow_deletes=allow_deletes,
+        restored=restored,
+        progress=progress,
+        limit=limit,
+    )
     chosen = None if keys is None else tuple(sorted(set(keys)))
     made_from = map_fingerprint(map, flow, connectors), state_fingerprint(map, flow, store)
     return FlowPlan(flow.name, *made_from, allow_deletes, chosen, _targets(result.plan), tuple(restored)), result
@@ -128,8 +139,18 @@ def check_plan(
         moved.append("another run has moved what is agreed")
     if moved:
         raise PlanOutdated(plan.flow, moved)
-    given: dict[str, Any] = {"allow_deletes": plan.allow_deletes, "restored": plan.restored, "keys": plan.keys, "progress": progress}
-    current, _ = plan_flow(map, flow, connectors, store, run=run, now=now, **given)
+    current, _ = plan_flow(
+        map,
+        flow,
+        connectors,
+        store,
+        run=run,
+        now=now,
+        allow_deletes=plan.allow_deletes,
+        restored=plan.restored,
+        keys=plan.keys,
+        progress=progress,
+    )
     _compare(plan, current.targets)
 
 
@@ -167,8 +188,18 @@ def apply_plan(
         _compare(plan, _targets(targets))
 
     limit = Limit(keys=keys, check=check)
-    given: dict[str, Any] = {"allow_deletes": plan.allow_deletes, "restored": plan.restored, "progress": progress, "limit": limit}
-    result = run_flow(map, plan.flow, connectors, store, run=run, now=now, **given)
+    result = run_flow(
+        map,
+        plan.flow,
+        connectors,
+        store,
+        run=run,
+        now=now,
+        allow_deletes=plan.allow_deletes,
+        restored=plan.restored,
+        progress=progress,
+        limit=limit,
+    )
     if not looked:
         # The run ended before it had anything to write, because no system says that it changed; nothing was written.
         _compare(plan, ())

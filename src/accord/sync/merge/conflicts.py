@@ -6,7 +6,7 @@ from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names
 from accord.sync.mapping.fields import raw_name
 from accord.sync.merge.decisions import name_deciders
-from accord.sync.merge.merge import authority_of, moment_of, who_of
+from accord.sync.merge.merge import authority_of, moment_of, who_of, winner_names
 from accord.sync.merge.overruled import overruled
 from accord.sync.state.base import BACKUP, CONFLICTS, HELD, LAST_AGREED
 
@@ -78,7 +78,7 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
     i = side.index
     written = {c.name for c in side.written(cycle.keys)}
     label = key_json(cycle.keys, "m")
-    called = " ".join(f"WHEN {s.index + 1} THEN {literal(s.name)}" for s in cycle.sides)
+    called = winner_names(cycle)
     seen = [f"{label} AS key, m._exists, m._deleter, _ba_{i} AS _ba, _new_{i} AS _new"]
     seen.append(f"{who_of(side, 'r')} AS changed_by, {moment_of(side, 'r')} AS changed_at")
     lost = []
@@ -134,7 +134,7 @@ def _lost_in_quarantine(cycle: Cycle, side: Side) -> list[str]:
     i, plan = side.index, side.table("plan")
     if not (side.writable and cycle.rows(plan) and cycle.count(f"SELECT count(*) FROM {side.table('qkey')}")):
         return []
-    called = " ".join(f"WHEN {s.index + 1} THEN {literal(s.name)}" for s in cycle.sides)
+    called = winner_names(cycle)
     lost = []
     for code in side.written(cycle.keys):
         f = quote(code.name)
@@ -176,7 +176,7 @@ def _lost_deletes(cycle: Cycle, side: Side) -> list[str]:
 def _lost_to_backup(cycle: Cycle, side: Side) -> list[str]:
     """What a restored system shows and is not kept: it may be the backup's, or an edit that somebody made after the restore."""
     i, on, lost = side.index, join_on(cycle.keys, "m", "o"), []
-    called = " ".join(f"WHEN {s.index + 1} THEN {literal(s.name)}" for s in cycle.sides)
+    called = winner_names(cycle)
     for code in side.written(cycle.keys):
         f = quote(code.name)
         unlike = f"CASE WHEN o._known THEN r.{f} IS DISTINCT FROM o.{f} ELSE r.{f} IS NOT NULL END"

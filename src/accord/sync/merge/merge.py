@@ -129,7 +129,7 @@ def _flags(cycle: Cycle, fields: list[str]) -> str:
             joins.append(f"LEFT JOIN {side.table('unseen')} u{i} ON {join_on(cycle.keys, 'a', f'u{i}')}")
             columns += unseen_columns(side, f"u{i}")
         columns += [f"{c}.{quote(f)} AS {quote(f'c{i}.{f}')}, {b}.{quote(f)} AS {quote(f'b{i}.{f}')}" for f in fields if f in side.codes]
-    echoed = [s for s in cycle.sides if cycle.has(s.table("echoed"))]
+    echoed = [s for s in cycle.sides if cycle.rows(s.table("echoed"))]
     joins += [f"LEFT JOIN {s.table('echoed')} e{s.index} ON {join_on(cycle.keys, 'a', f'e{s.index}')}" for s in echoed]
     away = unshown_fields(cycle) if echoed else set()
     columns += [f"{_agreed(cycle, f, echoed) if f in away else f'g.{quote(f)}'} AS {quote('g.' + f)}" for f in fields]
@@ -153,6 +153,11 @@ def _agreed(cycle: Cycle, field: str, echoed: Sequence[Side]) -> str:
         for s in believed(cycle, field)
     ]
     return f"CASE WHEN ({' OR '.join(ok for _, ok in written)}) AND NOT ({' OR '.join(others) or 'false'}) THEN {value} ELSE g.{f} END"
+
+
+def winner_names(cycle: Cycle) -> str:
+    """SQL of the branches of a CASE over winners that give the name of the side."""
+    return " ".join(f"WHEN {s.index + 1} THEN {literal(s.name)}" for s in cycle.sides)
 
 
 def who_of(side: Side, alias: str) -> str:

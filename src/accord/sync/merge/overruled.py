@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from accord.connectors.types import literal, quote
 from accord.sync.cycle import Cycle, Side, join_on, key_json
-from accord.sync.merge.merge import authority_of, believed, moment_of, who_of
+from accord.sync.merge.merge import authority_of, believed, moment_of, who_of, winner_names
 from accord.sync.merge.unseen import unseen, unseen_columns
 
 
@@ -22,7 +22,7 @@ def overruled(cycle: Cycle) -> list[str]:
     if not fields:
         return []
     sides = [s for s in cycle.sides if s.readable]
-    called = " ".join(f"WHEN {s.index + 1} THEN {literal(s.name)}" for s in cycle.sides)
+    called = winner_names(cycle)
     seen = [f"{key_json(cycle.keys, 'm')} AS key, m._exists, m._deleter"]
     seen += [f"{who_of(s, f'r{s.index}')} AS who_{s.index}, {moment_of(s, f'r{s.index}')} AS at_{s.index}" for s in sides]
     rows = []

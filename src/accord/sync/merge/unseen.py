@@ -20,13 +20,14 @@ def find_unseen(cycle: Cycle, joined: frozenset[str]) -> None:
         cycle: ``active`` is filled.
         joined: fields that are agreed on before they are written everywhere.
     """
-    keys = names(cycle.keys)
     for side in cycle.sides:
         side.unseen, side.missed = frozenset(), False
-        if not ((cycle.rows("open0") or cycle.resumed) and side.readable and side.writable):
-            continue
+    if not (cycle.rows("open0") or cycle.resumed):
+        return
+    keys = names(cycle.keys)
+    open_ = f"SELECT {keys} FROM open0{f' UNION SELECT {keys} FROM resumed' if cycle.resumed else ''}"
+    for side in (s for s in cycle.sides if s.readable and s.writable):
         fields = [c.name for c in side.written(cycle.keys) if c.readable and not c.constant and c.name not in side.fresh]
-        open_ = f"SELECT {keys} FROM open0{f' UNION SELECT {keys} FROM resumed' if cycle.resumed else ''}"
         tables = {"g": "golden0", "b": side.table("base"), "c": side.table("cur"), "sg": "stored_golden", "sb": side.table("stored_base")}
         joins = " ".join(f"LEFT JOIN {table} {alias} ON {join_on(cycle.keys, 'o', alias)}" for alias, table in tables.items())
         known = {alias: f"{alias}.{quote(cycle.keys[0])} IS NOT NULL" for alias in tables}

@@ -220,7 +220,7 @@ def overlay_intents(cycle: Cycle, side: Side) -> None:
     A delete means to write no value: what a row shows that stands in spite of it, nothing included, is what someone put there.
     """
     pend, cur, base, echoed = (side.table(t) for t in ("pend", "cur", "base", "echoed"))
-    cycle.sql(f"DROP TABLE IF EXISTS {echoed}")
+    cycle.made[echoed] = 0
     if not cycle.count(f"SELECT count(*) FROM {pend}"):
         return
     side.own_base(cycle)
@@ -233,7 +233,8 @@ def overlay_intents(cycle: Cycle, side: Side) -> None:
         f"AS {quote('ok.' + f)}"
         for f in rest
     ]
-    away = [f for f in rest if f in unshown_fields(cycle)]
+    unshown = unshown_fields(cycle)
+    away = [f for f in rest if f in unshown]
     match += [f"bool_or(list_contains(p._set, {literal(f)})) AS {quote('set.' + f)}" for f in away]
     picked = ", ".join(["any_value(p._op = 'insert') AS _any", "bool_or(p._op = 'insert') AS _insert", *match])
     on = join_on(cycle.keys, "p", "c")
@@ -241,7 +242,7 @@ def overlay_intents(cycle: Cycle, side: Side) -> None:
         f"CREATE OR REPLACE TEMP TABLE echo AS SELECT {names(cycle.keys, 'c')}, {picked} FROM {pend} p JOIN {cur} c ON {on} GROUP BY ALL"
     )
     if away:
-        cycle.sql(f"CREATE TABLE {echoed} AS SELECT * FROM echo")
+        cycle.make(echoed, "SELECT * FROM echo")
     if rest:
         # Not settled: what stands there now was never compared with what is agreed after this run.
         # A row that was made once more has nothing in a field that is never written, whatever was agreed of the one before.
