@@ -286,3 +286,10 @@ def native_systems() -> Any:
 def changing_tables() -> Any:
     """How the owners of tables change them, and what their columns hold then: ``tests/changing_tables.py``."""
     return _beside("changing_tables")
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Callable[..., Any]:
+    """Makes rows that point at other rows, in databases that are strict about it: ``tests/families.py``."""
+    made = _beside("families").Family
+    return lambda *args, **more: made(tmp_path, *args, **more)

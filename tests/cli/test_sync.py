@@ -110,38 +110,3 @@ def test_the_map_may_be_named_with_an_option(small: Any) -> None:
     )
     code, _, error = small.call("erase", "ann", here)
     assert (code, "The map is named with --map." in error) == (2, True)
-
-
-def test_rows_deleted_with_what_pointed_at_them_are_gone_everywhere_after_one_command(unsynced: Any) -> None:
-    """A database keeps a row that others point at, while these waited in quarantine because it was gone elsewhere: for ever."""
-    fields = {"parents": "{id: id}", "things": "{id: id, parent: parent}"}
-    flows = {
-        name: f"{{entity: {name}, bindings: {{a: {{resource: {name}, fields: {of}}}, b: {{resource: {name}, fields: {of}}}}}}}"
-        for name, of in fields.items()
-    }
-    (unsynced.folder / "map.yaml").write_text(f"""
-name: family
-systems: {{a: {{connector: sqlite, at: a.db}}, b: {{connector: sqlite, at: b.db}}}}
-entities:
-  parents: {{key: [id], fields: {{id: text}}}}
-  things: {{key: [id], fields: {{id: text, parent: {{type: text, references: parents}}}}}}
-flows: {{parents: {flows["parents"]}, things: {flows["things"]}}}
-""")
-    for system in "ab":
-        unsynced.sql(system, "CREATE TABLE parents (id TEXT PRIMARY KEY)")
-        unsynced.sql(system, "CREATE TABLE things (id TEXT PRIMARY KEY, parent TEXT)")
-    kept = "BEFORE DELETE ON parents WHEN EXISTS (SELECT 1 FROM things WHERE parent = old.id)"
-    unsynced.sql("b", f"CREATE TRIGGER kept {kept} BEGIN SELECT RAISE(ABORT, 'pointed at'); END")
-    unsynced.sql("a", "INSERT INTO parents VALUES ('p'), ('q')")
-    unsynced.sql("a", "INSERT INTO things VALUES ('1', 'p'), ('2', 'p'), ('3', 'q')")
-    folder = str(unsynced.folder)
-    assert unsynced.call("sync", folder)[0] == 0
-    unsynced.sql("a", "DELETE FROM things WHERE parent = 'p'")
-    unsynced.sql("a", "DELETE FROM parents WHERE id = 'p'")
-    unsynced.sql("b", "UPDATE things SET parent = 'x' WHERE id = '2'")
-
-    code, body = unsynced.json("sync", folder)
-
-    assert (code, unsynced.rows("b")) == (0, {"2": ("x",), "3": ("q",)}), "what its users edited waits for them"
-    assert [flow["counts"]["deleted"] for flow in body["flows"]] == [1, 1]
-    assert unsynced.sql("b", "SELECT id FROM parents") == [("q",)]

@@ -122,6 +122,22 @@ def test_rows_the_table_refuses_are_named_and_the_others_go_in(db: Any, opened: 
     assert db.execute("SELECT count(*) FROM t").fetchone() == (997,)
 
 
+def test_the_rows_of_a_tree_go_in_and_out_whatever_their_order(db: Any, opened: Any, change: Any) -> None:
+    """A parent is there before its children and goes after them; a batch has them in the order of their keys."""
+    db.execute("CREATE TABLE t (id TEXT PRIMARY KEY, up TEXT)")
+    lost = "new.up IS NOT NULL AND NOT EXISTS (SELECT 1 FROM t WHERE id = new.up)"
+    db.execute(f"CREATE TRIGGER came BEFORE INSERT ON t WHEN {lost} BEGIN SELECT RAISE(ABORT, 'points at nothing'); END")
+    pointed = "EXISTS (SELECT 1 FROM t WHERE up = old.id)"
+    db.execute(f"CREATE TRIGGER went BEFORE DELETE ON t WHEN {pointed} BEGIN SELECT RAISE(ABORT, 'pointed at'); END")
+    rows = [{"id": i, "up": up} for i, up in (("0", "3"), ("1", None), ("2", "1"), ("3", "2"), ("4", "x"))]
+
+    made = change(opened("sqlite", "s.db"), "t", "insert", rows)
+    gone = change(opened("sqlite", "s.db"), "t", "delete", rows[:4], rows[:4])
+
+    assert (made.inserted, made.refused.to_pylist()) == (4, [{"id": "4", "reason": "points at nothing"}])
+    assert (gone.deleted, gone.refused) == (4, None)
+
+
 def test_rows_that_exchange_unique_values_are_written_together(db: Any, opened: Any, change: Any) -> None:
     """One by one each is refused for ever; a value that really is another row's is refused all the same, with who waits for it."""
     db.execute("CREATE TABLE lists (id INTEGER PRIMARY KEY)")

@@ -59,7 +59,11 @@ def write(
     reason = _carried_out(con, statements, "true", keep)
     if reason is not None:
         rows = [row[0] for row in con.execute(f"SELECT {ROW} FROM verdict ORDER BY 1").fetchall()]
-        refusals = dict(apply_in_halves(rows, lambda part: _carried_out(con, statements, f"{ROW} IN ({', '.join(map(str, part))})", None)))
+
+        def attempt(part: Sequence[int]) -> str | None:
+            return _carried_out(con, statements, f"{ROW} IN ({', '.join(map(str, part))})", None)
+
+        refusals = dict(apply_in_halves(rows, attempt, kept=False))
         left = f"{ROW} NOT IN ({', '.join(map(str, refusals))})" if refusals else "true"
         again = _carried_out(con, statements, left, keep)
         if again is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 
+from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 
 
@@ -16,10 +18,7 @@ def flow_order(map: IntegrationMap) -> tuple[str, ...]:  # noqa: A002 - the word
     rank = {flow.name: number for number, flow in enumerate(listed)}
     needs: dict[str, set[str]] = {}
     for flow in listed:
-        entity = map.entities.get(flow.entity)
-        wanted = {field.references for field in entity.fields.values() if field.references} if entity else set()
-        # A table of codes comes before what is looked up in it.
-        wanted |= {m.lookup.entity for b in flow.bindings.values() for m in b.fields.values() if m.lookup is not None}
+        wanted = _entities_asked(map, flow)
         needs[flow.name] = {other.name for other in listed if other.entity in wanted and other.entity != flow.entity}
     sorter = TopologicalSorter(needs)
     try:
@@ -32,6 +31,23 @@ def flow_order(map: IntegrationMap) -> tuple[str, ...]:  # noqa: A002 - the word
         order += ready
         sorter.done(*ready)
     return tuple(order)
+
+
+def rests_on(map: IntegrationMap, flow: str, earlier: Iterable[str]) -> bool:  # noqa: A002
+    """Whether a run of the ``earlier`` flows can change what one of ``flow`` would write."""
+    mine = map.flows[flow]
+    asked = _entities_asked(map, mine) | {mine.entity}
+    places = {(b.holder, b.resource) for b in mine.bindings.values()}
+    others = [map.flows[name] for name in earlier]
+    return any(o.entity in asked or places & {(b.holder, b.resource) for b in o.bindings.values()} for o in others)
+
+
+def _entities_asked(map: IntegrationMap, flow: Flow) -> set[str]:  # noqa: A002
+    """The entities whose agreed rows a flow's rows point at, or are looked up in."""
+    entity = map.entities.get(flow.entity)
+    pointed = {field.references for field in entity.fields.values() if field.references} if entity else set()
+    # A table of codes comes before what is looked up in it.
+    return pointed | {m.lookup.entity for b in flow.bindings.values() for m in b.fields.values() if m.lookup is not None}
 
 
 def _priority(map: IntegrationMap, flow: str) -> int:  # noqa: A002

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -187,3 +188,31 @@ targets:"""
     assert (sum(bool(b.instance) for b in begun), len(begun)) == (39, 40)
     (refused,) = [f for f in analysis.findings if f.kind == "start_refused"]
     assert "tier" in refused.sentence
+
+
+def test_a_row_that_rows_of_a_later_wave_point_at_is_deleted_with_them(
+    family: Callable[..., Any], open_step_in: Callable[..., Any]
+) -> None:
+    """The gate would wait for the delete, the delete for the later wave, and that for the gate."""
+    two = family()
+    map_ = two.folder / "map.yaml"
+    map_.write_text(
+        map_.read_text()
+        .replace("{entity: parents,", "{entity: parents, priority: 1,")
+        .replace("{entity: things,", "{entity: things, priority: 3,")
+    )
+    two.sql("a", "INSERT INTO parents VALUES ('p', ''), ('q', '')")
+    two.sql("a", "INSERT INTO things VALUES ('1', '', 'p'), ('2', '', 'q')")
+    open_step = open_step_in(two.folder)
+    assert not analyze(open_step("run1")).held_back
+    two.sql("a", "DELETE FROM things WHERE id = '1'")
+    two.sql("a", "DELETE FROM parents WHERE id = 'p'")
+
+    analysis = analyze(open_step("run2"))
+
+    assert two.keys("b") == {"parents": "q", "things": "2"}
+    assert [(o.flow, o.wave, o.status, o.reconciled) for o in analysis.outcomes] == [
+        ("parents", 1, "done", True),
+        ("things", 3, "done", True),
+    ]
+    assert [(c.flow, c.due, c.verified) for c in analysis.changes] == [("parents", 1, 1), ("things", 1, 1)]

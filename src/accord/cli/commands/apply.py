@@ -14,8 +14,8 @@ from accord.cli.plans import read_plan
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
 from accord.model.errors import AccordError, PlanOutdated
-from accord.sync import FlowResult
-from accord.sync.apply.plan import apply_plan, check_plan, rests_on
+from accord.sync import FlowResult, rests_on
+from accord.sync.apply.plan import apply_plan, check_plan
 
 
 def register(app: typer.Typer) -> None:

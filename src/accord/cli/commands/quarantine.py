@@ -6,12 +6,13 @@ import pyarrow as pa
 import typer
 
 from accord.cli import options
+from accord.cli.flows import about
 from accord.cli.listed import sentence
-from accord.cli.output import clock, emit_json, escape, out, plain, progress, table
+from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress, table
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
 from accord.lifecycle.titles import counted
-from accord.sync import flow_order, run_flow
+from accord.sync import flow_order, run_flows
 from accord.sync.judge.quarantine import Choice, discard, list_quarantine, reopen, still_waiting
 
 _FLOW = typer.Option("", "--flow", help="Only rows of this flow.")
@@ -72,7 +73,7 @@ def retry(
     reason: str = _REASON,
     key: list[str] = _KEY,
 ) -> int:
-    """Run the flows in which rows that are meant wait; exit code 1 when some of them still do."""
+    """Run the flows in which rows that are meant wait; exit code 1 when some of them still do, 3 when a system was away."""
     choice = Choice(flow, binding, reason, tuple(key))
     with where.opened() as workspace, progress(json) as bar:
         now = clock()
@@ -83,17 +84,15 @@ def retry(
         run = new_run_id(now)
         chosen = [name for name in flow_order(workspace.map) if name in waiting]
         bar.begin("retry", len(chosen))
-        results = []
-        for name in chosen:
-            bar.advance(name)
-            results.append(run_flow(workspace.map, name, workspace.connectors(), workspace.store, run=run, now=now))
+        ran = run_flows(workspace.map, chosen, workspace.connectors(), workspace.store, run=run, now=now, begin=bar.advance)
         begun = started_by(workspace, chosen)
         after = still_waiting(workspace.map, workspace.store, meant)  # perhaps for another reason than the one asked for
     before = meant.num_rows
-    released = sum(r.counts.get("released", 0) for r in results)
+    released = sum(r.counts.get("released", 0) for r in ran.results)
     if json:
         body = {"command": "quarantine retry", "run": run, "meant": before, "released": released, "waiting": after, "reopened": reopened}
-        emit_json(body | {"flows": plain(results), "started": plain(begun)})
+        failed = [{"flow": name, "error": str(error)} for name, error in ran.failed]
+        emit_json(body | {"flows": plain(ran.results), "failed": failed, "started": plain(begun)})
     else:
         others = max(released - (before - after), 0)
         out().print(
@@ -102,7 +101,9 @@ def retry(
         )
         for one in begun:
             out().print(escape(one.sentence))
-    return 1 if after else 0
+    for name, failure in ran.failed:
+        emit_error(type(failure).__name__, about(name, str(failure)), as_json=False, code=failure.exit_code)
+    return 3 if any(failure.exit_code == 3 for _, failure in ran.failed) else 1 if ran.failed or after else 0
 
 
 @options.at_map

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import typer
 
 from accord.cli import options
@@ -14,9 +11,9 @@ from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, 
 from accord.govern.reviews import note_due
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
-from accord.model.errors import AccordError, UsageError
-from accord.sync import FlowResult, run_flow
-from accord.sync.capture.brought_up import check_systems, restored_in
+from accord.model.errors import UsageError
+from accord.sync import run_flows
+from accord.sync.capture.brought_up import check_systems
 from accord.sync.state.left_feeds import left_findings
 
 
@@ -52,7 +49,6 @@ def sync(
         from accord.cli import watching  # it brings metrics and tracing along, which a single run has no use for
 
         return watching.watch(where, flow, as_json=json, metrics_port=metrics_port, lineage=lineage)
-    results, failures = [], []
     with where.opened() as workspace, progress(json) as bar:
         chosen = chosen_flows(workspace.map, flow)
         check_systems([workspace.map.flows[name] for name in chosen], restored)
@@ -61,45 +57,20 @@ def sync(
             note_due(workspace.map, workspace.store, now=now)
         run = new_run_id(now)
         bar.begin("sync", len(chosen))
-        for name in chosen:
-            bar.advance(name)
-            try:
-                results.append(
-                    run_flow(
-                        workspace.map,
-                        name,
-                        workspace.connectors(),
-                        workspace.store,
-                        run=run,
-                        now=now,
-                        dry_run=dry_run,
-                        allow_deletes=allow_deletes,
-                        whole=whole,
-                        restored=restored_in(workspace.map.flows[name], restored),
-                    )
-                )
-            except AccordError as error:
-                # A wrong map stops everything; whatever else stops one flow must not stop those beside it.
-                if error.exit_code == 2:
-                    raise
-                failures.append((name, error))
-        for number in _held_by_others(results) if not (dry_run or restored) else ():
-            # Deletes come after those of what pointed at the rows, which a later flow of this command has carried out.
-            first, then = results[number], clock()
-            try:
-                again = run_flow(
-                    workspace.map,
-                    first.flow,
-                    workspace.connectors(),
-                    workspace.store,
-                    run=new_run_id(then),
-                    now=then,
-                    allow_deletes=allow_deletes,
-                )
-            except AccordError as error:
-                failures.append((first.flow, error))
-            else:
-                results[number] = _together(first, again)
+        ran = run_flows(
+            workspace.map,
+            chosen,
+            workspace.connectors(),
+            workspace.store,
+            run=run,
+            now=now,
+            dry_run=dry_run,
+            allow_deletes=allow_deletes,
+            whole=whole,
+            restored=restored,
+            begin=bar.advance,
+        )
+        results, failures = ran.results, ran.failed
         begun = [] if dry_run else started_by(workspace, chosen)
         left = list(left_findings(workspace.map, workspace.store))
     if json:
@@ -115,13 +86,3 @@ def sync(
     if any(error.exit_code == 3 for _, error in failures):
         return 3
     return 1 if failures or any(result.status == "partial" for result in results) else 0
-
-
-def _held_by_others(results: Sequence[FlowResult]) -> list[int]:
-    """Numbers of the flows that were refused rows before another flow deleted some; the last of them first."""
-    return [n for n in reversed(range(len(results))) if results[n].counts["refused"] and any(r.counts["deleted"] for r in results[n + 1 :])]
-
-
-def _together(first: FlowResult, again: FlowResult) -> FlowResult:
-    counts = {name: count if name == "refused" else count + first.counts.get(name, 0) for name, count in again.counts.items()}
-    return replace(again, counts=counts, changed=first.changed or again.changed)

@@ -17,7 +17,7 @@ from accord.model.integration_map import IntegrationMap
 _COUNTS = """
 SELECT flow, target, count(*) FILTER (due) AS due, count(*) FILTER (due AND verified) AS verified,
        count(*) FILTER (due AND quarantined) AS quarantined, count(*) FILTER (due AND source_broken) AS source_broken
-FROM change_target WHERE run = $run GROUP BY ALL ORDER BY ALL
+FROM change_target WHERE run = $run OR starts_with(run, $run || '-') GROUP BY ALL ORDER BY ALL
 """
 
 # As the KPI coordination_effectiveness (F4), only for the handoffs whose teams own systems of different waves.

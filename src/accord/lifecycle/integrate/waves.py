@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from accord.lifecycle.context import Analysis, StepContext
@@ -13,7 +13,7 @@ from accord.model.errors import AccordError, GuardStopped, SystemUnreachable, Un
 from accord.model.figure import Finding
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
-from accord.sync import Reconciliation, flow_order, reconcile, run_flow
+from accord.sync import Ran, Reconciliation, flow_order, reconcile, rests_on, run_flows
 from accord.work.starts import Begun
 
 # A wave whose share of active and reconciled flows is below this stops the rollout of later waves (lifecycle.md, step 3).
@@ -89,11 +89,9 @@ def analyze(ctx: StepContext) -> IntegrateAnalysis:
             held_back[wave] = stopped
             continue
         flows = [name for name in order if waves[name] == wave]
-        ctx.progress.begin(f"integrate wave {wave}", len(flows))
-        done = []
-        for name in flows:
-            ctx.progress.advance(name)
-            done.append(_integrate_flow(ctx, name, wave))
+        ctx.progress.begin(f"integrate wave {wave}", 2 * len(flows))
+        ran = _run(ctx, flows, [name for name in order if waves[name] > wave])
+        done = [_outcome(ctx, name, wave, ran) for name in flows]
         outcomes += done
         sound = sum(o.active and o.reconciled for o in done)
         if sound / len(done) < WAVE_GATE:
@@ -109,18 +107,46 @@ def analyze(ctx: StepContext) -> IntegrateAnalysis:
     )
 
 
-def _integrate_flow(ctx: StepContext, name: str, wave: int) -> FlowOutcome:
+def _run(ctx: StepContext, flows: Sequence[str], later: Sequence[str]) -> Ran:
+    """Run a wave's flows, and where rows were refused the flows of later waves that refer to them, if they were rolled out before.
+
+    A row may not be deleted before those that point at it, and these must not wait for a gate that waits for it.
+    """
     workspace = ctx.workspace
-    try:
-        result = run_flow(
+
+    def run(names: Sequence[str], id_: str) -> Ran:
+        allow_deletes = bool(ctx.options.get("allow_deletes"))
+        return run_flows(
             workspace.map,
-            name,
+            names,
             workspace.connectors(),
             workspace.store,
-            run=ctx.run,
+            run=id_,
             now=ctx.now,
-            allow_deletes=bool(ctx.options.get("allow_deletes")),
+            allow_deletes=allow_deletes,
+            begin=ctx.progress.advance,
         )
+
+    ran = run(flows, ctx.run)
+    held = [result.flow for result in ran.results if result.counts["refused"]]
+    pointing: list[str] = []
+    for name in later if held else ():
+        if workspace.store.flow_state(name) and rests_on(workspace.map, name, [*held, *pointing]):
+            pointing.append(name)
+    if pointing:
+        again = run([*held, *pointing], f"{ctx.run}-ahead")
+        ran = Ran([*(r for r in ran.results if r.flow not in held), *again.results], [*ran.failed, *again.failed])
+    return ran
+
+
+def _outcome(ctx: StepContext, name: str, wave: int, ran: Ran) -> FlowOutcome:
+    workspace = ctx.workspace
+    ctx.progress.advance(name)
+    try:
+        for failed, error in ran.failed:
+            if failed == name:
+                raise error
+        result = next(result for result in ran.results if result.flow == name)
         begun = started_by(workspace, [name])
         proof = reconcile(workspace.map, name, workspace.connectors(), workspace.store, run=ctx.run, now=ctx.now)
     except SystemUnreachable as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -210,15 +210,6 @@ def unplanned(plan: FlowPlan) -> list[str]:
     """Keys a plan for some keys says nothing about: what they need, no rule of the map decides, or no system takes."""
     named = {str(row["key"]) for target in plan.targets for row in target.rows if not row["unfit"]}
     return [key for key in plan.keys or () if key not in named]
-
-
-def rests_on(map: IntegrationMap, flow: str, earlier: Iterable[str]) -> bool:  # noqa: A002
-    """Whether applying the ``earlier`` flows can change what a run of ``flow`` would write."""
-    mine = map.flows[flow]
-    referenced = {f.references for f in map.entities[mine.entity].fields.values() if f.references} | {mine.entity}
-    places = {(b.holder, b.resource) for b in mine.bindings.values()}
-    others = [map.flows[name] for name in earlier]
-    return any(o.entity in referenced or places & {(b.holder, b.resource) for b in o.bindings.values()} for o in others)
 
 
 def map_fingerprint(map: IntegrationMap, flow: Flow, connectors: Mapping[str, Connector]) -> str:  # noqa: A002

@@ -17,6 +17,7 @@ from accord.model.event import Event, ObjectRef
 from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
+from accord.sync.order import rests_on
 from accord.sync.result import FlowResult
 from accord.sync.run import run_flow
 from accord.sync.watch.feeds import HeldFeeds
@@ -31,6 +32,7 @@ _LONGEST_SLEEP_SECONDS = 1.0
 _ASKED_SECONDS = 0.5
 _QUIET_SECONDS = 0.05  # without changes, after which what was agreed goes into the log by itself, and not together with the next intent
 _SWITCH_SECONDS = 0.0005  # how long a thread that computes keeps one waiting whose answer has come
+_HELD_SECONDS = 1.0  # from one run to the next of a flow that was refused rows, while rows that may have been in their way are deleted
 _STRETCH_SECONDS = 0.5  # single changes without end must not keep a run that is due waiting for ever
 
 
@@ -132,6 +134,7 @@ class Watch:
             flow = self.map.flows[schedule.name]
             for taken in self._short.take(flow):
                 some = True
+                self._let_held_run(flow, deleted=taken.deleted)
                 for observer in self.observers:
                     observer.applied(flow, taken)
             self._note_way(flow)
@@ -196,10 +199,21 @@ class Watch:
             stages.end(ended)
             again = bool(result.counts.get("stale"))
             schedule.finished(began, ended, again=again)
+            schedule.refused = bool(result.counts.get("refused"))
+            self._let_held_run(flow, deleted=result.counts.get("deleted", 0))
             self._tell(flow, result, stages)
             self._short.follow(flow)
         self._note_way(flow)
         self._note_state(schedule, run)
+
+    def _let_held_run(self, flow: Flow, *, deleted: int) -> None:
+        """Let those run again whose rows a system may have kept only because rows of this flow, by now deleted, pointed at them."""
+        if not deleted:
+            return
+        now = time.monotonic()
+        for schedule in self._schedules.values():
+            if schedule.refused and schedule.state == "waiting" and rests_on(self.map, flow.name, [schedule.name]):
+                schedule.due = min(schedule.due, max(now, schedule.began + _HELD_SECONDS))
 
     def _tell(self, flow: Flow, result: FlowResult, stages: StageClock) -> None:
         for observer in self.observers:

@@ -30,6 +30,7 @@ class FlowSchedule:
         succeeded: when its last successful run began, ``None`` before.
         since: when it was first seen to have reason to run, ``None`` while it has none.
         began: when its last run began.
+        refused: a target did not take some row in its last run.
     """
 
     name: str
@@ -42,6 +43,7 @@ class FlowSchedule:
     alerted: bool = False
     since: float | None = None
     began: float = 0.0
+    refused: bool = False
 
     def ready(self, now: float) -> bool:
         """Whether it should run now. A change does not shorten the wait after a failure, or a broken system would be hammered."""
