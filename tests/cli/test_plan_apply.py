@@ -165,3 +165,69 @@ def test_what_brings_a_restored_system_up_can_be_seen_before(small: Any) -> None
     assert small.rows("b") == small.rows("a") == {"1": ("X", 1), "3": ("z", 9), "4": ("w", 4)}
     assert "system 'c', which does not exist. Known: a, b" in error
     assert "--restored" in single
+
+
+def test_one_plan_holds_rows_and_what_they_point_at(family: Any, unsynced: Any) -> None:
+    """Each flow is planned as if those before it had run, and what a later flow has to delete for is deleted after it."""
+    two, here, file = family(), str(unsynced.folder), str(unsynced.folder / "plan.json")
+    two.sql("a", "INSERT INTO parents VALUES ('p', ''), ('q', '')")
+    two.sql("a", "INSERT INTO things VALUES ('1', '', 'p'), ('2', '', 'p'), ('3', '', 'q')")
+    assert unsynced.call("sync", here)[0] == 0
+    two.sql("a", "DELETE FROM things WHERE id = '1'")
+    two.sql("a", "INSERT INTO parents VALUES ('r', '')")
+    two.sql("a", "UPDATE things SET up = 'r' WHERE id = '2'")
+    two.sql("a", "UPDATE things SET up = 'p' WHERE id = '3'")  # at what is about to go
+    two.sql("a", "DELETE FROM parents WHERE id = 'p'")
+    two.sql("a", "INSERT INTO things VALUES ('4', '', 'r')")
+
+    _, dry = unsynced.json("sync", here, "--dry-run")
+    planned, plan = unsynced.json("plan", here, "--out", file)
+    applied, done = unsynced.json("apply", file, here)
+
+    effects = ("inserts", "updates", "deletes")
+    assert [[[t[e] for e in effects] for t in f["targets"]] for f in plan["flows"]] == [[[1, 0, 1]], [[1, 1, 1]]]
+    assert [[[t[e] for e in effects] for t in f["plan"] if t["binding"] == "b"] for f in dry["flows"]] == [[[1, 0, 1]], [[1, 1, 1]]]
+    assert (planned, applied, done["done"], two.keys("b")) == (0, 0, True, {"parents": "qr", "things": "234"})
+    assert two.sql("b", "SELECT id, up FROM things ORDER BY id") == [("2", "r"), ("3", "q"), ("4", "r")]
+
+    for system in "ab":
+        two.sql(system, "INSERT INTO parents VALUES ('s', '')")  # nothing to write, and yet a child may point at it from now on
+    two.sql("a", "INSERT INTO things VALUES ('5', '', 's')")
+    unsynced.call("plan", here, "--out", file)
+
+    assert (unsynced.call("apply", file, here)[0], two.keys("b")) == (0, {"parents": "qrs", "things": "2345"})
+
+
+def test_one_plan_holds_rows_and_the_codes_they_are_read_by(unsynced: Any) -> None:
+    """Rows that nobody touched mean something else once their code does, also where logs tell which rows were touched."""
+    here, file = str(unsynced.folder), str(unsynced.folder / "plan.json")
+    (unsynced.folder / "map.yaml").write_text("""
+name: coded
+systems: {a: {connector: sqlite, at: a.db}, b: {connector: sqlite, at: b.db}}
+entities:
+  kinds: {key: [code], fields: {code: text, label: text}}
+  things: {key: [id], fields: {id: text, kind: text}}
+flows:
+  kinds:
+    entity: kinds
+    bindings: {a: {resource: kinds, fields: {code: code, label: label}}, b: {resource: kinds, fields: {code: code, label: label}}}
+  things:
+    entity: things
+    bindings:
+      a: {resource: things, capture: cdc, fields: {id: id, kind: {column: kind, lookup: {entity: kinds, code: code, value: label}}}}
+      b: {resource: things, capture: cdc, fields: {id: id, kind: kind}}
+""")
+    for system in "ab":
+        unsynced.sql(system, "CREATE TABLE kinds (code TEXT PRIMARY KEY, label TEXT)")
+        unsynced.sql(system, "CREATE TABLE things (id TEXT PRIMARY KEY, kind TEXT)")
+    unsynced.sql("a", "INSERT INTO kinds VALUES ('1', 'one'), ('2', 'two')")
+    unsynced.sql("a", "INSERT INTO things VALUES ('x', '1'), ('y', '2')")
+    assert [unsynced.call("sync", here)[0] for _ in range(2)] == [0, 0]
+    unsynced.sql("a", "UPDATE kinds SET label = 'uno' WHERE code = '1'")
+    unsynced.sql("a", "INSERT INTO kinds VALUES ('3', 'tre')")
+    unsynced.sql("a", "INSERT INTO things VALUES ('z', '3')")
+
+    unsynced.call("plan", here, "--out", file)
+    applied, text, error = unsynced.call("apply", file, here)
+
+    assert (applied, unsynced.rows("b")) == (0, {"x": ("uno",), "y": ("two",), "z": ("tre",)}), text + error

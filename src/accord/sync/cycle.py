@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from accord.connectors.protocol import Connector, Feed
 from accord.connectors.types import duckdb_type, quote
@@ -158,6 +159,21 @@ def _columns_of(code: FieldCode) -> set[str]:
     return {c.lower() for c in (code.column, *(column for column, _ in code.more)) if c}
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """How a plan that nobody has carried out yet would change the agreed rows of a flow.
+
+    Args:
+        came: rows that would be there as they are not now, with the key and the fields that other flows look at.
+        gone: keys of rows that would not be there any more.
+        known: these are all; else it shows only once the plan is carried out.
+    """
+
+    came: pa.Table
+    gone: pa.Table
+    known: bool
+
+
 @dataclass(slots=True)
 class Cycle:
     """The state of one run of one flow; ``now`` is given by the caller, time passed since is measured."""
@@ -189,6 +205,8 @@ class Cycle:
     links: list[str] = field(default_factory=list)  # segments of links that a dry run found out and keeps to itself
     made: dict[str, int] = field(default_factory=dict)  # table → the rows it was made with
     failed: tuple[int, int] | None = None  # how many segments of change records state ``failed`` covers, and table ``failed``, once made
+    foreseen: Mapping[str, Ahead] = field(default_factory=dict)  # of a dry run: flow → what the plans before this one would change
+    ahead: Ahead | None = None  # what this dry run would change in what is agreed
     resumed: bool = False  # ``base_`` and ``golden0`` hold what an unfinished run, or an earlier round, had agreed on
 
     @property

@@ -13,10 +13,11 @@ from accord.model.errors import AccordError
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.capture.brought_up import restored_in
+from accord.sync.cycle import Ahead
 from accord.sync.result import FlowResult
 from accord.sync.run import run_flow
 
-_AGAIN: Final = "-again"  # behind a run's id: of its flows that ran once more
+AGAIN: Final = "-again"  # behind a run's id: of its flows that ran once more
 
 _OF_A_MOMENT: Final = frozenset({"refused", "stale", "quarantine"})  # findings that the next run tells anew where they still hold
 
@@ -59,7 +60,7 @@ def run_flows(
     Raises:
         AccordError: one that says that the map or the call is wrong.
     """
-    ran, began = Ran(), time.monotonic()
+    ran, began, foreseen = Ran(), time.monotonic(), dict[str, Ahead]()
     for name in flows:
         begin(name)
         try:
@@ -75,6 +76,7 @@ def run_flows(
                 allow_deletes=allow_deletes,
                 whole=whole,
                 restored=brought_up,
+                foreseen=foreseen if dry_run else None,
             )
         except AccordError as error:
             # A wrong map stops everything; whatever else stops one flow must not stop those beside it.
@@ -87,7 +89,7 @@ def run_flows(
     def once_more(first: FlowResult) -> FlowResult | None:
         then = now + timedelta(seconds=time.monotonic() - began)
         try:
-            return run_flow(map, first.flow, connectors, store, run=run + _AGAIN, now=then, allow_deletes=allow_deletes)
+            return run_flow(map, first.flow, connectors, store, run=run + AGAIN, now=then, allow_deletes=allow_deletes)
         except AccordError as error:
             ran.failed.append((first.flow, error))
             return None

@@ -40,7 +40,7 @@ from accord.sync.capture.scope import begin_notes, close_logs, find_scope, first
 from accord.sync.capture.since import note_since
 from accord.sync.capture.vanished import as_vanished, note_known
 from accord.sync.capture.versions import settle_versions
-from accord.sync.cycle import Cycle, Progress, Side, names
+from accord.sync.cycle import Ahead, Cycle, Progress, Side, names
 from accord.sync.identity.links import record_links
 from accord.sync.identity.made import MADE, made_keys
 from accord.sync.identity.own_key import assign_keys
@@ -60,6 +60,7 @@ from accord.sync.result import FlowResult
 from accord.sync.state.base import load_pending, load_state, load_waiting, overlay_intents
 from accord.sync.state.changes import note_due, note_quarantined, settle_due, start_due
 from accord.sync.state.finish import next_base, next_golden
+from accord.sync.state.foreseen import foresee, later_rows
 from accord.sync.state.record import append, last_finished
 from accord.sync.state.release import let_go
 from accord.sync.state.renamed import go_on
@@ -86,6 +87,7 @@ def run_flow(
     whole: bool = False,
     listen: bool = False,
     restored: Collection[str] = (),
+    foreseen: dict[str, Ahead] | None = None,
 ) -> FlowResult:
     """Bring every system of a flow into agreement, once.
 
@@ -105,6 +107,7 @@ def run_flow(
         whole: look at every row of every system, also where what changed is known.
         listen: read the systems' logs also where nothing was written since the last run, so that they are open and read up to here.
         restored: systems that were restored from a backup: what they show counts as no edit, and is brought up to what was agreed.
+        foreseen: of a dry run: what dry runs before it would change in what is agreed; gets what this one would.
 
     Raises:
         GuardStopped: a mass delete, a vanished column, a system at a place with other rows or at an earlier state, or a flow that seems
@@ -113,7 +116,8 @@ def run_flow(
         UnknownName, UsageError: a restored system is none of the flow's, or may only be read there.
         MemoryShort: the values of the flow need more memory than there is for them; the same holds of what was written.
     """
-    with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
+    ahead = {} if foreseen is None else foreseen
+    with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress, foreseen=ahead) as cycle:
         try:
             name = cycle.flow.name
             go_on(cycle, dry_run=dry_run)
@@ -136,6 +140,8 @@ def run_flow(
             close_logs(cycle)
         if not dry_run:
             let_go(cycle)
+        elif cycle.ahead is not None:
+            ahead[name] = cycle.ahead
         return result if result.flow == name else replace(result, flow=name)
 
 
@@ -149,6 +155,7 @@ def open_cycle(
     run: str,
     now: datetime,
     progress: Progress | None,
+    foreseen: Mapping[str, Ahead] = {},
 ) -> Iterator[Cycle]:
     """A cycle with one side per binding, nothing read yet.
 
@@ -173,7 +180,8 @@ def open_cycle(
         sides.append(Side(index, binding, connectors[system], may))
     store.protect(PersonalValues(map))
     with borrowed_duck() as con:
-        cycle = Cycle(con, store, map, flow, map.entities[flow.entity], run, now, sides, progress or (lambda sentence: None))
+        told, entity = progress or (lambda sentence: None), map.entities[flow.entity]
+        cycle = Cycle(con, store, map, flow, entity, run, now, sides, told, foreseen=foreseen)
         make_lookups(cycle)
         load_decisions(cycle)
         yield cycle
@@ -235,6 +243,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
             check_deletes(cycle)  # in each round: a system may have been emptied since the one before
             check_emptied(cycle)
         if dry_run:
+            cycle.ahead = foresee(cycle) if active else None
             return _planned(cycle)
         if limit.check is not None:
             limit.check(target_plans(cycle) if active else ())
@@ -467,7 +476,7 @@ def _planned(cycle: Cycle) -> FlowResult:
         totals["refused"] += plan.rows.num_rows - plan.inserts - plan.updates - plan.deletes
     totals["quarantined"] = collect_quarantine(cycle, {})
     totals["conflicts"] = cycle.count("SELECT count(*) FROM conflicts_new")
-    findings = (*cycle.findings, *contract_findings(cycle, load_references(cycle)))
+    findings = (*cycle.findings, *contract_findings(cycle, load_references(cycle)), *later_rows(cycle))
     rows_read = {s.name: s.rows for s in cycle.sides}
     waiting = cycle.count("SELECT count(*) FROM waiting")
     return FlowResult(

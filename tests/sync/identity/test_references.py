@@ -107,6 +107,26 @@ def test_a_changed_pointer_arrives_and_an_unknown_one_waits(shop: Shop) -> None:
     assert shop.sql("shop", "SELECT customer, total FROM orders WHERE number = 'D'") == [(eve, 40)]
 
 
+def test_a_row_whose_pointer_is_known_only_once_a_plan_was_applied_is_left_to_a_second_one(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The keys of new things are linked when they are written; both commands say which rows wait for that, and the second plan has them."""
+    assert shop.call("sync") == 0
+    shop.sql("crm", "INSERT INTO contacts VALUES (5, 'Eve', 'eve@x.org')")
+    shop.sql("crm", "INSERT INTO orders VALUES ('A', 1, 10), ('E', 5, 50)")
+    plan, said = str(shop.folder / "plan.json"), []
+    for _ in range(2):
+        capsys.readouterr()
+        codes = main(["plan", str(shop.folder), "--out", plan]), main(["apply", plan, str(shop.folder)])
+        said.append("".join(capsys.readouterr().out.split()))
+        assert codes == (0, 0)
+
+    assert "flow'orders':1rowwaitsforwhatisagreedin'people'first." in said[0]
+    assert """flow'orders':1rowwaitedforwhatisagreednow:{"number":"E"};makeasecondplanwithaccordplan""" in said[0]
+    assert ("waits" in said[1], "waited" in said[1]) == (False, False)
+    assert [number for (number,) in shop.sql("shop", "SELECT number FROM orders ORDER BY 1")] == ["A", "E"]
+
+
 def test_a_resource_without_own_keys_is_named(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     """Else the table would be empty, and every order would wait for ever."""
     map_ = shop.folder / "map.yaml"

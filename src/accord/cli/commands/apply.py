@@ -13,9 +13,10 @@ from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, 
 from accord.cli.plans import read_plan
 from accord.lifecycle.run_id import new_run_id
 from accord.lifecycle.starting import started_by
-from accord.model.errors import AccordError, PlanOutdated
-from accord.sync import FlowResult, rests_on
-from accord.sync.apply.plan import apply_plan, check_plan
+from accord.lifecycle.titles import counted as counted_rows
+from accord.model.errors import PlanOutdated
+from accord.sync import FlowResult
+from accord.sync.apply.plans import apply_plans, check_plans, needed
 
 
 def register(app: typer.Typer) -> None:
@@ -30,42 +31,32 @@ def apply(
     json: options.Json = False,
 ) -> int:
     """Compare every flow of the plan with what would be written now, then write. Exit code 1: refused, or not all could be done."""
-    results: list[FlowResult] = []
-    failure: AccordError | None = None
     with where.opened() as workspace, progress(json) as bar:
-        plans = [plan for plan in read_plan(file, workspace) if plan.writes]
+        given = read_plan(file, workspace)
+        plans = needed(workspace.map, given)
         now = clock()
         run = new_run_id(now)
         connectors = workspace.connectors()
         bar.begin("compare", len(plans))
-        moved: list[PlanOutdated] = []
-        for plan in plans:
-            bar.advance(plan.flow)
-            try:
-                check_plan(workspace.map, plan, connectors, workspace.store, run=run, now=now)
-            except PlanOutdated as error:
-                moved.append(error)
+        moved = list(check_plans(workspace.map, plans, connectors, workspace.store, run=run, now=now, begin=bar.advance))
         if moved:
             # All or nothing, also across flows: a plan is approved as one.
             return _refused(moved, as_json=json)
         bar.begin("apply", len(plans))
-        for number, plan in enumerate(plans):
-            bar.advance(plan.flow)
-            after = rests_on(workspace.map, plan.flow, [p.flow for p in plans[:number]])
-            try:
-                results.append(apply_plan(workspace.map, plan, connectors, workspace.store, run=run, now=now, only_planned=after))
-            except AccordError as error:
-                failure = error
-                break
+        results, failure = apply_plans(workspace.map, plans, connectors, workspace.store, run=run, now=now, begin=bar.advance)
         begun = started_by(workspace, [result.flow for result in results])
+    later = {plan.flow: list(plan.later) for plan in given if plan.later and failure is None}
     done = failure is None and all(r.status == "done" for r in results)
     if json:
-        body = {"command": "apply", "run": run, "done": done, "flows": plain(results), "started": plain(begun)}
+        body = {"command": "apply", "run": run, "done": done, "flows": plain(results), "started": plain(begun), "later": later}
         emit_json(body | {"error": str(failure) if failure else None})
     else:
         _show(results, left=[plan.flow for plan in plans[len(results) :]])
         for one in begun:
             out().print(escape(one.sentence))
+        for flow, keys in later.items():
+            what = f"{counted_rows(len(keys), 'row')} waited for what is agreed now: {', '.join(keys[:3])}{' …' if len(keys) > 3 else ''}"
+            out().print(escape(f"flow '{flow}': {what}; make a second plan with accord plan"))
     if failure is not None:
         emit_error(type(failure).__name__, str(failure), as_json=False, code=failure.exit_code)
         return failure.exit_code

@@ -12,10 +12,9 @@ from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress
 from accord.cli.plans import AGREED, show_plans, write_plan
 from accord.lifecycle.run_id import new_run_id
-from accord.model.errors import AccordError
-from accord.sync import FlowResult
-from accord.sync.apply.plan import FlowPlan, plan_flow, plan_to
-from accord.sync.capture.brought_up import check_systems, restored_in
+from accord.sync.apply.plan import plan_to
+from accord.sync.apply.plans import plan_flows
+from accord.sync.capture.brought_up import check_systems
 
 
 def register(app: typer.Typer) -> None:
@@ -34,9 +33,6 @@ def plan(
     restored: options.Restored = [],
 ) -> int:
     """Write nothing to any system. Exit code 1 when a guard stops a flow, 3 when a system was away; then no file is written."""
-    plans: list[FlowPlan] = []
-    results: list[FlowResult] = []
-    failures: list[tuple[str, AccordError]] = []
     sha = ""
     with where.opened() as workspace, progress(json) as bar:
         chosen = chosen_flows(workspace.map, flow)
@@ -44,25 +40,18 @@ def plan(
         now = clock()
         run = new_run_id(now)
         bar.begin("plan", len(chosen))
-        for name in chosen:
-            bar.advance(name)
-            try:
-                found, result = plan_flow(
-                    workspace.map,
-                    name,
-                    workspace.connectors(),
-                    workspace.store,
-                    run=run,
-                    now=now,
-                    allow_deletes=allow_deletes,
-                    restored=restored_in(workspace.map.flows[name], restored),
-                )
-                plans.append(found)
-                results.append(result)
-            except AccordError as error:
-                if error.exit_code == 2:
-                    raise
-                failures.append((name, error))
+        planned = plan_flows(
+            workspace.map,
+            chosen,
+            workspace.connectors(),
+            workspace.store,
+            run=run,
+            now=now,
+            allow_deletes=allow_deletes,
+            restored=restored,
+            begin=bar.advance,
+        )
+        plans, results, failures = planned.plans, planned.results, planned.failed
         if file is not None and not failures:
             sha = write_plan(file, plans, workspace, now)
     if json:

@@ -19,7 +19,8 @@ from accord.lifecycle.files import write_whole
 from accord.lifecycle.run_id import new_run_id
 from accord.model.errors import DataRefused, UnknownName, UsageError
 from accord.sync import Reconciliation, flow_order, reconcile
-from accord.sync.apply.plan import FlowPlan, plan_flow, unplanned
+from accord.sync.apply.plan import FlowPlan, unplanned
+from accord.sync.apply.plans import plan_flows
 from accord.sync.merge.conflict_list import open_conflicts
 from accord.sync.proof.report import KIND, NAMED, coarser_sentences, lacking_sentence, proof_body, proof_markdown
 from accord.workspace import Workspace
@@ -156,23 +157,24 @@ def _repair(
     left: dict[str, list[str]] = {}
     if file is None:
         return plans, left
-    for proof in proofs:
-        keys = sorted(set(proof.differences.column("key").to_pylist()))
-        if not keys:
-            continue
-        found, _ = plan_flow(
+    differing = {proof.flow: sorted(set(proof.differences.column("key").to_pylist())) for proof in proofs}
+    flows = [flow for flow, keys in differing.items() if keys]
+    if flows:
+        run = f"{proofs[0].run}-repair"
+        planned = plan_flows(
             workspace.map,
-            proof.flow,
+            flows,
             workspace.connectors(),
             workspace.store,
-            run=f"{proof.run}-repair",
+            run=run,
             now=now,
             allow_deletes=allow_deletes,
-            keys=keys,
+            keys=differing,
         )
-        plans.append(found)
-        if rest := unplanned(found):
-            left[proof.flow] = rest
+        for _, error in planned.failed:
+            raise error
+        plans = planned.plans
+        left = {plan.flow: rest for plan in plans if (rest := unplanned(plan))}
     write_plan(file, plans, workspace, now)
     return plans, left
 

@@ -21,9 +21,10 @@ from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.apply.limit import Limit
-from accord.sync.cycle import Progress
+from accord.sync.cycle import Ahead, Progress
 from accord.sync.result import FlowResult, TargetPlan
 from accord.sync.run import run_flow
+from accord.sync.state.foreseen import LATER
 
 _SHOWN = 3
 
@@ -57,6 +58,8 @@ class FlowPlan:
         keys: the only keys the plan is about, as JSON text; ``None``: all.
         targets: one per system that may be written.
         restored: systems that were restored from a backup, and are brought up to what was agreed.
+        agrees: it changes what other flows rest on, whether it writes anything or not.
+        later: keys of rows that are left to a further plan, as they wait for what shows only once the plans before this one are applied.
     """
 
     flow: str
@@ -66,6 +69,8 @@ class FlowPlan:
     keys: tuple[str, ...] | None
     targets: tuple[TargetRows, ...]
     restored: tuple[str, ...] = ()
+    agrees: bool = False
+    later: tuple[str, ...] = ()
 
     @property
     def writes(self) -> int:
@@ -85,6 +90,7 @@ def plan_flow(
     restored: Sequence[str] = (),
     keys: Sequence[str] | None = None,
     progress: Progress | None = None,
+    foreseen: dict[str, Ahead] | None = None,
 ) -> tuple[FlowPlan, FlowResult]:
     """What a run would write now, every row of it; writes nothing itself.
 
@@ -92,12 +98,13 @@ def plan_flow(
         allow_deletes: plan deletes beyond the guard too; noted in the plan.
         restored: systems to bring up to what was agreed; noted in the plan.
         keys: plan only for these keys (JSON text).
+        foreseen: as ``run_flow`` takes it.
 
     Raises:
         GuardStopped: the plan would delete more than the map allows.
     """
     flow = _flow(map, flow)
-    limit = Limit(keys=keys)
+    limit, foreseen = Limit(keys=keys), {} if foreseen is None else foreseen
     result = run_flow(
         map,
         flow,
@@ -110,10 +117,12 @@ def plan_flow(
         restored=restored,
         progress=progress,
         limit=limit,
+        foreseen=foreseen,
     )
     chosen = None if keys is None else tuple(sorted(set(keys)))
     made_from = map_fingerprint(map, flow, connectors), state_fingerprint(map, flow, store)
-    return FlowPlan(flow.name, *made_from, allow_deletes, chosen, _targets(result.plan), tuple(restored)), result
+    agrees, later = flow.name in foreseen, tuple(key for f in result.findings if f.kind == LATER for key in f.examples)
+    return FlowPlan(flow.name, *made_from, allow_deletes, chosen, _targets(result.plan), tuple(restored), agrees, later), result
 
 
 def check_plan(
@@ -125,6 +134,7 @@ def check_plan(
     run: str,
     now: datetime,
     progress: Progress | None = None,
+    foreseen: dict[str, Ahead] | None = None,
 ) -> None:
     """Compare a plan with what would be written now; writes nothing.
 
@@ -150,6 +160,7 @@ def check_plan(
         restored=plan.restored,
         keys=plan.keys,
         progress=progress,
+        foreseen=foreseen,
     )
     _compare(plan, current.targets)
 
@@ -163,6 +174,7 @@ def apply_plan(
     run: str,
     now: datetime,
     only_planned: bool = False,
+    again: bool = False,
     progress: Progress | None = None,
 ) -> FlowResult:
     """Write exactly what the plan says, or nothing; call ``check_plan`` first, for all plans that belong together.
@@ -170,6 +182,7 @@ def apply_plan(
     Args:
         only_planned: look at the keys the plan writes and no others. For a plan whose flow rests on another that was applied after the
             plan was made: rows that became possible by it are left to the next run. A restored system is looked at as a whole.
+        again: it was applied before, and part of it could not be done then; nothing is written that is not in it.
 
     Returns:
         The run. ``stale`` in its counts are rows that changed between the last look and the write; they were left alone.
@@ -178,14 +191,14 @@ def apply_plan(
         PlanOutdated: what would be written is not what the plan says; nothing was written.
     """
     keys: Sequence[str] | None = plan.keys
-    if only_planned and keys is None and not plan.restored:
+    if (only_planned or again) and keys is None and (again or not plan.restored):
         keys = sorted({str(row["key"]) for target in plan.targets for row in target.rows})
     looked = False
 
     def check(targets: tuple[TargetPlan, ...]) -> None:
         nonlocal looked
         looked = True
-        _compare(plan, _targets(targets))
+        _compare(plan, _targets(targets), rest=again)
 
     limit = Limit(keys=keys, check=check)
     result = run_flow(
@@ -196,11 +209,11 @@ def apply_plan(
         run=run,
         now=now,
         allow_deletes=plan.allow_deletes,
-        restored=plan.restored,
+        restored=() if again else plan.restored,
         progress=progress,
         limit=limit,
     )
-    if not looked:
+    if not (looked or again):
         # The run ended before it had anything to write, because no system says that it changed; nothing was written.
         _compare(plan, ())
     return result
@@ -240,7 +253,8 @@ def plan_from(body: Mapping[str, Any], where: str) -> FlowPlan:
     try:
         targets = tuple(TargetRows(**{**t, "rows": tuple(t["rows"])}) for t in body["targets"])
         keys = None if body["keys"] is None else tuple(body["keys"])
-        return FlowPlan(**{**body, "targets": targets, "keys": keys, "restored": tuple(body.get("restored", ()))})
+        lists = {name: tuple(body.get(name, ())) for name in ("restored", "later")}
+        return FlowPlan(**{**body, "targets": targets, "keys": keys, **lists})
     except (TypeError, KeyError) as error:
         raise DataRefused("this is no plan of this version", where, "a file written by accord plan") from error
 
@@ -270,7 +284,8 @@ def _rows(plan: TargetPlan) -> tuple[Mapping[str, Any], ...]:
     with borrowed_duck() as con:
         con.register("planned", plan.rows)
         row = (
-            f"struct_pack(key := CAST(to_json({packed('')}) AS VARCHAR), op := _op, set := _set, "
+            f"struct_pack(key := CAST(to_json({packed('')}) AS VARCHAR), op := _op, "
+            "set := CASE WHEN _op <> 'delete' THEN _set ELSE [] END, "
             f"old := {packed('o:')}, new := {packed('n:')}, at := {packed('k:')}, unfit := _unfit)"
         )
         query = f"SELECT CAST(to_json(list({row})) AS VARCHAR) FROM planned"
@@ -279,14 +294,15 @@ def _rows(plan: TargetPlan) -> tuple[Mapping[str, Any], ...]:
     return tuple(sorted(rows, key=lambda r: (str(r["key"]), str(r["op"]))))
 
 
-def _compare(plan: FlowPlan, now: Sequence[TargetRows]) -> None:
+def _compare(plan: FlowPlan, now: Sequence[TargetRows], *, rest: bool = False) -> None:
+    """Refuse what is other than planned; with ``rest``, rows of the plan may be done already."""
     moved: list[str] = []
     planned, current = {t.binding: t for t in plan.targets}, {t.binding: t for t in now}
     for binding in sorted({*planned, *current}):
         then = {str(r["key"]): r for r in planned[binding].rows} if binding in planned else {}
         today = {str(r["key"]): r for r in current[binding].rows} if binding in current else {}
         cases = (
-            ("in the plan and no longer to be written", [k for k in then if k not in today]),
+            ("in the plan and no longer to be written", [k for k in then if k not in today and not rest]),
             ("to be written now and not in the plan", [k for k in today if k not in then]),
             ("to be written otherwise than planned", [k for k in then if k in today and then[k] != today[k]]),
         )

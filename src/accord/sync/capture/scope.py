@@ -42,6 +42,7 @@ from accord.sync.mapping.fields import mapped_columns
 from accord.sync.mapping.lookups import lookup_state
 from accord.sync.mapping.spelling import as_spelled
 from accord.sync.state.base import base_paths, load_state, load_whole_base
+from accord.sync.state.foreseen import asks_all_again
 
 if TYPE_CHECKING:
     from accord.sync.load import Loaded
@@ -123,7 +124,7 @@ def find_scope(cycle: Cycle, previous: Mapping[str, Any], *, whole: bool, dry_ru
     restored = any(s.earlier or s.restored for s in cycle.sides)
     # What was agreed without a field that was left out reaches it once its column is settled, though nobody edits those rows then.
     unsettled = bool(previous.get(UNSETTLED))
-    whole = whole or restored or unsettled or always or not same or not _same_references(cycle, previous, lean)
+    whole = whole or restored or unsettled or always or not same or not _same_references(cycle, previous, lean) or asks_all_again(cycle)
     if not (whole or always):
         find_same_sums(cycle, [s for s in cycle.sides if _digests(cycle, s)])
     told = {s.name: not always and _told(cycle, s, previous, whole=whole) for s in cycle.sides}

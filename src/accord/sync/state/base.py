@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+
 from accord.connectors.types import literal, quote
 from accord.model.entity import Entity
 from accord.store.folding import columns_in, folded, is_change
@@ -139,15 +141,31 @@ def load_segments(
 
 
 def load_golden(cycle: Cycle, table: str, entity: Entity, columns: Mapping[str, str]) -> bool:
-    """Make ``table`` with the agreed rows of another entity, of every flow that keeps it; false when no flow has agreed on any yet."""
-    flows = [f for f in cycle.map.flows.values() if f.entity == entity.name]
-    states = [cycle.store.flow_state(f.name).get("golden", ()) for f in flows]
-    # Until its next run, a renamed flow is known by its old name.
-    before = {f.renamed_from for f in flows} - {"", *cycle.map.flows}
-    states += [cycle.store.flow_state(name).get("golden", ()) for name in sorted(before)]
-    found = [[cycle.store.read_segment(sha) for sha in shas] for shas in states if shas]
-    sources = [(f"({folded(paths, entity.key)})", frozenset().union(*map(columns_in, paths))) for paths in found]
+    """Make ``table`` with the agreed rows of another entity, of every flow that keeps it; false when no flow has agreed on any yet.
+
+    A plan takes them as they will be once the plans before it were carried out.
+    """
+    sources: list[tuple[str, frozenset[str]]] = []
+    given: dict[str, pa.Table] = {}
+    for number, flow in enumerate(f for f in cycle.map.flows.values() if f.entity == entity.name):
+        # Until its next run, a renamed flow is known by its old name.
+        before = {flow.renamed_from} - {"", *cycle.map.flows}
+        states = [cycle.store.flow_state(name).get("golden", ()) for name in (flow.name, *before)]
+        ahead, other = cycle.foreseen.get(flow.name), ""
+        if ahead is not None and ahead.known:
+            came, gone = f"came_{number}", f"gone_{number}"
+            given |= {came: ahead.came, gone: ahead.gone}
+            other = f" ANTI JOIN {came} USING ({names(entity.key)}) ANTI JOIN {gone} USING ({names(entity.key)})"
+            sources.append((came, frozenset(ahead.came.column_names)))
+        for shas in filter(None, states):
+            paths = [cycle.store.read_segment(sha) for sha in shas]
+            rows = f"SELECT * FROM ({folded(paths, entity.key)}){other}"
+            sources.append((f"({rows})", frozenset().union(*map(columns_in, paths))))
+    for name, rows_ahead in given.items():
+        cycle.con.register(name, rows_ahead)
     _fill(cycle, table, sources, columns)
+    for name in given:
+        cycle.con.unregister(name)
     return bool(sources)
 
 
