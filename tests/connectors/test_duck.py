@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import duckdb
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accord.connectors import duck
 from accord.connectors.duck import borrowed_duck, load_scanner, open_duck
 from accord.connectors.json_text import canonical_json
 from accord.model.errors import SystemUnreachable
@@ -105,6 +108,42 @@ def test_a_file_that_was_read_takes_no_memory_afterwards(tmp_path: Path) -> None
     con.execute(f"SELECT sum(n) FROM '{tmp_path}/rows.parquet'").fetchall()
 
     assert con.execute("SELECT count(*) FROM duckdb_external_file_cache()").fetchall() == [(0,)]
+
+
+def test_borrowers_get_a_new_engine_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine keeps a little of every join: one that lived as long as a watch would make it grow for days."""
+    monkeypatch.setattr(duck, "_engine", {})
+    monkeypatch.setattr(duck, "_lent", Counter())
+    monkeypatch.setattr(duck, "_MOST_LENT", 3)
+    engines = []
+
+    for _ in range(7):
+        with borrowed_duck():
+            engines.append(duck._engine[os.getpid(), 1])
+
+    assert [engines.index(engine) for engine in engines] == [0, 0, 0, 3, 3, 3, 6]
+    with pytest.raises(duckdb.ConnectionException):
+        engines[0].execute("SELECT 1")
+
+
+def test_borrowers_keep_the_engine_that_they_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run borrows once more within its own: the new engine waits until all have given back, also after one that failed."""
+    monkeypatch.setattr(duck, "_engine", {})
+    monkeypatch.setattr(duck, "_lent", Counter())
+    monkeypatch.setattr(duck, "_MOST_LENT", 1)
+
+    with borrowed_duck() as con:
+        first = duck._engine[os.getpid(), 1]
+        con.execute("CREATE TABLE t AS SELECT 1 AS n")
+        for _ in range(3):
+            with pytest.raises(duckdb.CatalogException), borrowed_duck() as other:
+                other.execute("SELECT * FROM missing")
+
+        assert duck._engine[os.getpid(), 1] is first
+        assert con.execute("FROM t").fetchall() == [(1,)]
+
+    with borrowed_duck():
+        assert duck._engine[os.getpid(), 1] is not first
 
 
 def test_what_a_killed_process_had_put_aside_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
