@@ -44,6 +44,10 @@ def test_a_proposal_is_listed_accepted_merged_and_undone(small: Any, tmp_path: P
 
     code, shown = small.json("identity", "show", "x", str(folder))
     assert {link["canonical"] for link in shown["links"]} == {accepted["canonical"]}
+    code, _, error = small.call("identity", "show", "a/things", str(folder))
+    assert (code, "Keys are known of a/things (2, such as " in error, "; b/things (2, such as " in error) == (2, True, True)
+    code, _, error = small.call("identity", "show", str(folder), "x")
+    assert (code, error) == (2, f"error: x: there is no such map, but '{folder}' is one. Give the map last, or as --map {folder}.\n")
     code, eve = small.json("identity", "show", "2", str(folder))
     other = eve["links"][0]["canonical"]
     assert small.json("identity", "merge", accepted["canonical"], other, str(folder))[0] == 0

@@ -12,7 +12,7 @@ import pytest
 
 from accord.connectors.registry import open_connector
 from accord.model.entity import Field
-from accord.model.errors import GuardStopped
+from accord.model.errors import GuardStopped, MapError
 from accord.model.flow import FieldMapping
 from accord.model.system import System
 
@@ -100,12 +100,36 @@ def test_a_flow_that_may_evolve_goes_on_without_the_vanished_column(make_world: 
     assert not world.sync().changed
 
 
-def test_a_key_column_is_never_done_without(make_world: Any) -> None:
-    """Without the key no row can be told from another."""
-    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, {"a": {"fields": {"id": FieldMapping("id", column="code")}}}, drift="evolve")
+@pytest.mark.parametrize(
+    ("more", "flow", "said"),
+    [
+        ({"fields": {"id": FieldMapping("id", column="code")}}, {"drift": "evolve"}, "field 'id' is mapped to column 'code'"),
+        (
+            {"fields": {"id": FieldMapping("id"), "name": FieldMapping("name", column="nmae")}},
+            {},
+            "field 'name' is mapped to column 'nmae'",
+        ),
+        ({"cursor": "sise"}, {}, "cursor names column 'sise'"),
+    ],
+)
+def test_a_column_that_was_never_there_is_a_mistake_of_the_map(make_world: Any, more: Any, flow: Any, said: str) -> None:
+    """Nothing drifted where no run has seen anything: who wrote the map has to correct it, and hears what there is."""
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, {"a": more}, **flow)
 
-    with pytest.raises(GuardStopped, match="'code'"):
-        world.sync()
+    for look in (world.sync, world.reconcile):
+        with pytest.raises(MapError, match=rf"binding 'a': {said}, which 'things' in system 'a' does not have\. Known: id, name, size\."):
+            look()
+
+
+def test_a_field_may_be_left_out_from_the_beginning(make_world: Any) -> None:
+    """The flow says so; what is told of it does not speak of agreed values, of which there are none."""
+    fields = {"id": FieldMapping("id"), "name": FieldMapping("name", column="nmae")}
+    world = make_world({"a": TABLE, "b": TABLE}, FIELDS, {"a": {"fields": fields}}, drift="evolve")
+
+    (finding,) = world.sync().findings
+
+    assert finding.sentence.startswith("a/things has no 'nmae', which the map names")
+    assert finding.sentence.endswith("its fields are left out. Known: id, name, size. Did you mean 'name'?")
 
 
 @pytest.mark.parametrize("empty", ["NULL", "''"])

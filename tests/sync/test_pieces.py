@@ -196,12 +196,16 @@ def test_edits_of_both_parts_in_two_systems_are_both_kept(people: Any) -> None:
 
 
 def test_a_first_name_with_a_space_is_refused_where_it_could_not_be_told_apart(people: Any) -> None:
-    """Written, it would come back as another name."""
-    people.sql("a", "INSERT INTO things VALUES ('1', 'Mary Ann', 'Smith')")
+    """Written, it would come back as another name; the reason names the part that is in the way, and what can be done."""
+    people.sql("a", "INSERT INTO things VALUES ('1', 'Mary Ann', 'van Smith')")
 
     result = people.sync()
 
     assert (result.status, people.rows("b")) == ("partial", {})
+    assert result.findings[0].examples == (
+        "first: 'Mary Ann' holds ' ', which separates the parts of column whole: "
+        "change the value, or map the column to one field and join the parts of other systems",
+    )
 
 
 def test_a_part_that_waits_for_a_person_is_not_overwritten_with_the_other(make_world: Any) -> None:

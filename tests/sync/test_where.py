@@ -85,7 +85,10 @@ def test_a_row_whose_condition_no_field_tells_is_left_out_once_it_is_not_shown(m
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("regio = 'EU'", r"column 'regio' of 'things' in system 'b' is gone; binding 'b' asks for it in where .* Did you mean 'region'"),
+        (
+            "regio = 'EU'",
+            r"binding 'b': where asks for column 'regio', which 'things' in system 'b' does not have\..* Did you mean 'region'",
+        ),
         (
             "CAST(name AS INTEGER) > 1",
             r"binding 'b', where: .* cannot be told of its rows: .*'Bob'.* Expected a condition that holds or not",

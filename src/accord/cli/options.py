@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -93,6 +93,24 @@ def map_too(command: Callable[..., Any]) -> Callable[..., Any]:
     return _declared(run, command, [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters] + [added])
 
 
+def _check_order(path: Path, others: Iterable[object]) -> None:
+    """Say what is wrong where a map that is not there changed places with another argument.
+
+    Raises:
+        UsageError: one of the others is a map.
+    """
+    for other in others:
+        if isinstance(other, (str, Path)) and str(other) and _is_map(Path(other)):
+            raise UsageError(f"{path}: there is no such map, but '{other}' is one.", expected=f"Give the map last, or as --map {other}.")
+
+
+def _is_map(path: Path) -> bool:
+    try:
+        return path.suffix in (".yaml", ".yml") if path.is_file() else path.is_dir() and any(path.glob("*.y*ml"))
+    except OSError:  # a key may be too long for a name
+        return False
+
+
 def _located(command: Callable[..., Any], location: Mapping[str, Any]) -> Callable[..., Any]:
     defaults = {item.name: getattr(WHERE, item.name) for item in fields(Where)}
     parameters: list[inspect.Parameter] = []
@@ -105,6 +123,8 @@ def _located(command: Callable[..., Any], location: Mapping[str, Any]) -> Callab
 
     def run(**given: Any) -> Any:
         where = Where(**{name: given.pop(name) for name in location})
+        if where.map_path != HERE and not where.map_path.exists():
+            _check_order(where.map_path, given.values())
         return command(where=where, **given)
 
     return _declared(run, command, parameters)

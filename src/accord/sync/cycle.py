@@ -63,6 +63,7 @@ class Side:
     token: str | None = None  # the resource's change token, when it was the same before and after the capture
     swept: bool = False  # read whole in a run over part of the keys
     known: bool = False  # the flow's last run read its resource
+    unmet: bool = False  # no run of the flow has read its resource yet: what it does not show is no loss
     part: bool = False  # ``cap_`` holds only the rows of keys in ``active``
     mark: str = ""  # under which the versions of its rows were read; empty: digests of values
     digested: bool = False  # its system computed digests of all its rows before they were read

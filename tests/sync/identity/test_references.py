@@ -137,3 +137,14 @@ def test_a_resource_without_own_keys_is_named(shop: Shop, capsys: pytest.Capture
     assert code == 2
     said = capsys.readouterr()
     assert "crm/contacts" in said.out + said.err
+
+
+def test_an_own_key_that_was_never_there_is_a_mistake_of_the_map(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is gone where no run has seen anything."""
+    map_ = shop.folder / "map.yaml"
+    map_.write_text(map_.read_text().replace("own_key: cid", "own_key: cidd"))
+
+    code = shop.call("sync")
+
+    said = "map.yaml:23: binding 'crm': own_key names column 'cidd', which 'contacts' in system 'crm' does not have."
+    assert (code, f"{said} Known: cid, email, name. Did you mean 'cid'?" in capsys.readouterr().err) == (2, True)

@@ -16,6 +16,7 @@ from accord.sync.identity.decide import accept as accept_proposal
 from accord.sync.identity.decide import merge_ids, unmerge_ids
 from accord.sync.identity.decide import reject as reject_proposal
 from accord.sync.identity.look import find_duplicates, links_of, proposals_of
+from accord.workspace import Workspace
 
 _SHOWN = 50  # rows printed for people; --json has all
 Entity = Annotated[str, typer.Option("--entity", help="Entity; needed where several have identity.")]
@@ -76,8 +77,8 @@ def show(
             if m["entity"] == name and m["undone_seq"] is None and ids & {m["winner"], m["loser"]}
         ]
         waiting = [p for p in proposals_of(workspace.store, name).to_pylist() if {p["left_key"], p["right_key"]} & (ids | {key})]
-    if not (links or merges or waiting):
-        raise UnknownName("id or own key", key, [])
+        if not (links or merges or waiting):
+            raise _unknown(workspace, name, key)
     if json:
         emit_json({"command": "identity show", "entity": name, "links": links, "merges": merges, "proposals": waiting})
         return
@@ -180,6 +181,18 @@ def _entity(map_: IntegrationMap, given: str) -> str:
         what = "no entity of this map has identity" if not known else f"several entities have identity: {', '.join(known)}"
         raise UsageError(f"{what}.", expected="Give identity: to an entity of the map." if not known else "Name one with --entity.")
     return known[0]
+
+
+def _unknown(workspace: Workspace, entity: str, key: str) -> UsageError:
+    """That nothing is known under a key, with what keys there are, and of what else there are keys."""
+    keys: dict[str, list[str]] = {}
+    for link in links_of(workspace.store, entity).select(["resource", "own_key"]).to_pylist():
+        keys.setdefault(link["resource"], []).append(link["own_key"])
+    shown = "; ".join(f"{resource} ({len(own):,}, such as '{own[0]}')" for resource, own in sorted(keys.items()))
+    others = [name for name, other in workspace.map.entities.items() if other.identity is not None and name != entity]
+    more = f" Other entities with identity: {', '.join(others)} (--entity)." if others else ""
+    there = f"Keys are known of {shown}." if keys else "No key is known yet: run accord sync first."
+    return UsageError(f"'{key}' is neither a canonical id of entity '{entity}' nor an own key of its rows.", expected=there + more)
 
 
 def _end(proposal: dict[str, Any], side: str) -> str:

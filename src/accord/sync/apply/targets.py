@@ -12,7 +12,7 @@ from accord.connectors.types import literal, quote
 from accord.model.types import CanonicalType
 from accord.sync.cycle import Cycle, Side, join_on, names
 from accord.sync.identity.own_key import GIVEN, NEXT, gives_keys
-from accord.sync.mapping.fields import FieldCode, column_writes, raw_name, written_type
+from accord.sync.mapping.fields import FieldCode, column_writes, raw_name, written_from, written_type
 from accord.sync.mapping.itself import holds_itself, kept_once, lost, read_back
 from accord.sync.mapping.outside import is_partial, outside_rows
 
@@ -65,7 +65,7 @@ def plan_target(cycle: Cycle, side: Side) -> None:
         seen.append(f"w.{wanted} AS {quote('w:' + column)}, r.{raw} AS {quote('r:' + column)}")
         if hidden:
             seen.append(f"h.{raw} AS {quote('h:' + column)}")
-    planned = _planned(cycle, written, key_codes, given=gives_keys(side), again=bool(hidden))
+    planned = _planned(cycle, side, written, key_codes, again=bool(hidden))
     cycle.make(
         side.table("plan"),
         f"""
@@ -104,7 +104,7 @@ def _keep_renamed(cycle: Cycle, side: Side, key_codes: list[FieldCode], written:
     cycle.sql(f"UPDATE {plan} SET _unfit = {why} FROM kept_rows k WHERE {plan}._m = k._m")
 
 
-def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[FieldCode], *, given: bool, again: bool) -> list[str]:
+def _planned(cycle: Cycle, side: Side, written: tuple[FieldCode, ...], key_codes: list[FieldCode], *, again: bool) -> list[str]:
     """Columns of ``plan_<i>`` over rows as seen: ``_editable`` (may be updated there), ``d:`` differs, ``l:`` lost, ``w:`` wanted,
     ``r:`` read, ``h:`` last written where it is not shown; ``_again``: to be updated there."""
     fresh = {c.name: f"(NOT _editable OR {quote('d:' + c.name)})" for c in written}
@@ -114,12 +114,8 @@ def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[Field
         "THEN CASE WHEN _again THEN 'update' ELSE 'insert' END "
         f"WHEN _exists AND _editable AND ({any_differs}) THEN 'update' WHEN NOT _exists AND _in AND _ba THEN 'delete' END"
     )
-    unfit = [
-        f"CASE WHEN {fresh[c.name]} AND {quote('l:' + c.name)} "
-        f"THEN {literal(f'{c.name}: {chr(39)}')} || left(CAST({quote('m:' + c.name)} AS VARCHAR), 60) || "
-        f"{literal(chr(39) + ' does not fit column ' + c.column)} END"
-        for c in written
-    ]
+    unfit = [f"CASE WHEN {fresh[c.name]} AND {quote('l:' + c.name)} THEN {_why_lost(side, c, written)} END" for c in written]
+    given = gives_keys(side)
     unfit += [
         f"CASE WHEN NOT _editable AND {quote('wk:' + c.column)} IS NULL THEN concat({literal(f'{c.name}: the key ')}, chr(39), "
         f"left(CAST({quote(c.name)} AS VARCHAR), 60), chr(39), {literal(f' does not fit column {c.column}')}) END"
@@ -140,6 +136,22 @@ def _planned(cycle: Cycle, written: tuple[FieldCode, ...], key_codes: list[Field
         hidden = f"WHEN _again THEN {quote('h:' + column)} " if again else ""
         columns.append(f"CASE WHEN _editable THEN {read} {hidden}END AS {quote('o:' + column)}")
     return columns
+
+
+def _why_lost(side: Side, code: FieldCode, written: tuple[FieldCode, ...]) -> str:
+    """SQL over rows as seen: why a column would be left empty for a value; null where another part of the column says it."""
+    said = f"{literal(f'{code.name}: {chr(39)}')} || left(CAST({quote('m:' + code.name)} AS VARCHAR), 60) || "
+    unfit = f"{said}{literal(f'{chr(39)} does not fit column {code.column}')}"
+    mapping = side.binding.fields.get(code.name)
+    if mapping is None or mapping.split is None:
+        return unfit
+    mark, parts = mapping.split.separator, [n for n in written_from(side.binding, code.name) if n in {c.name for c in written}]
+    parted = {name: f"contains(CAST({quote('m:' + name)} AS VARCHAR), {literal(mark)})" for name in parts[:-1]}
+    todo = "change the value, or map the column to one field and join the parts of other systems"
+    why = literal(f"' holds '{mark}', which separates the parts of column {code.column}: {todo}")
+    mine = f"WHEN {parted[code.name]} THEN {said}{why} " if code.name in parted else ""
+    others = " OR ".join(f"coalesce({sql}, false)" for name, sql in parted.items() if name != code.name) or "false"
+    return f"CASE {mine}WHEN NOT ({others}) THEN {unfit} END"
 
 
 def _differs(side: Side, code: FieldCode, sharing: tuple[str, ...]) -> str:

@@ -159,9 +159,15 @@ def _gone(cycle: Cycle, side: Side, subject: str, old: Mapping[str, str], noted:
         state = "is gone" if not old or column in old else "was never there"
         made = state != "is gone" and side.binding.create
         todo = "set drift: evolve to have the column made" if made else "set drift: evolve to go on without the field"
+        if side.unmet and side.binding.create:
+            hints.append("Correct the map, or set drift: evolve to have the column made.")
         raise lost_column(side, column, field, todo, state=state, hint=" ".join(hints))
-    sentence = f"{subject} no longer has {what}; its fields keep their agreed values. "
-    sentence += " ".join(hints) or "Correct the map or bring the column back."
+    if side.unmet:
+        near = alternatives(side.lacking[0], side.columns)
+        sentence = f"{subject} has no {what}, which the map names ({side.binding.place}); its fields are left out. {near}"
+    else:
+        sentence = f"{subject} no longer has {what}; its fields keep their agreed values. "
+        sentence += " ".join(hints) or "Correct the map or bring the column back."
     cycle.findings.append(Finding("missing_column", subject, sentence, "problem", len(side.lacking), side.lacking))
     return {r.column: r.now for r in renamed}
 

@@ -13,12 +13,13 @@ from accord.connectors.protocol import Keyed, Versioned, change_token
 from accord.connectors.types import duckdb_type, quote
 from accord.connectors.unreadable import BROKEN, WHY_BROKEN, flag, flagged, is_flag
 from accord.model.entity import Entity
-from accord.model.errors import GuardStopped, MapError, UnknownName, alternatives
+from accord.model.errors import AccordError, MapError, UnknownName
 from accord.model.flow import FieldMapping
 from accord.model.types import CanonicalType
 from accord.sync.cycle import Side, names, storage_type
 from accord.sync.identity.own_key import own_key_code
 from accord.sync.mapping.fields import compile_field, expression_columns, mapped_columns, raw_name
+from accord.sync.mapping.missing import missing_column
 from accord.sync.mapping.spelling import as_spelled
 from accord.sync.mapping.unreadable import known_read, where_known, with_unreadable
 
@@ -55,6 +56,7 @@ def capture(
 
     Raises:
         GuardStopped: a mapped column is gone and the flow says stop, or it is a key column.
+        MapError: it never was there.
     """
     # A run that was told what changed before it reads has to have looked at the token even before that.
     token = side.token if among else change_token(side.connector, side.binding.resource)
@@ -113,8 +115,8 @@ def drop_scanned(con: duckdb.DuckDBPyConnection, side: Side) -> None:
     side.relation = ""
 
 
-def lost_column(side: Side, column: str, mapping: FieldMapping, todo: str, *, state: str = "is gone", hint: str = "") -> GuardStopped:
-    """The end of a run that meets a mapped column no more.
+def lost_column(side: Side, column: str, mapping: FieldMapping, todo: str, *, state: str = "is gone", hint: str = "") -> AccordError:
+    """The end of a run that meets a mapped column no more, or a map that names one which never was there.
 
     Args:
         side: which shows other columns.
@@ -125,17 +127,16 @@ def lost_column(side: Side, column: str, mapping: FieldMapping, todo: str, *, st
         hint: where its values stand now, if that is known.
     """
     where = f"column '{column}' of '{side.binding.resource}' in system '{side.binding.holder}' {state}"
-    near = f"{alternatives(column, side.columns)} {hint}".strip()
-    return GuardStopped(
-        "schema drift", f"{where}; field '{mapping.name}' is mapped to it ({mapping.place})", f"{near} Correct the map, or {todo}."
-    )
+    gone = f"{where}; field '{mapping.name}' is mapped to it ({mapping.place})"
+    asks = f"field '{mapping.name}' is mapped to"
+    return missing_column(side, column, asks, gone=gone, place=mapping.place, todo=todo, more=hint)
 
 
 def captured_rows(entity: Entity, side: Side) -> str:
     """SQL of what ``cap_<index>`` holds, over the side's relation.
 
     Raises:
-        GuardStopped: the cursor column is gone, or one that the condition asks for.
+        GuardStopped, MapError: the cursor column, or one that the condition asks for, is gone or never was there.
     """
     scanned, unread = side.columns, side.unreadable
     canonical = [
@@ -145,11 +146,8 @@ def captured_rows(entity: Entity, side: Side) -> str:
     kept = dict.fromkeys(c for code in side.codes.values() for c in (*code.needs, code.column) if c and present(c, scanned))
     if side.binding.cursor:
         if not present(side.binding.cursor, scanned):
-            raise GuardStopped(
-                "schema drift",
-                f"cursor column '{side.binding.cursor}' of '{side.binding.resource}' in system '{side.binding.holder}' is gone",
-                f"{alternatives(side.binding.cursor, scanned)} Correct the map, or bring the column back.",
-            )
+            gone = f"cursor column '{side.binding.cursor}' of '{side.binding.resource}' in system '{side.binding.holder}' is gone"
+            raise missing_column(side, side.binding.cursor, "cursor names", gone=gone, place=side.binding.place)
         kept[side.binding.cursor] = None
     if side.binding.changed_by and present(side.binding.changed_by, scanned):
         kept[side.binding.changed_by] = None
@@ -158,9 +156,7 @@ def captured_rows(entity: Entity, side: Side) -> str:
         if not present(asked, scanned):
             what = f"column '{asked}' of '{side.binding.resource}' in system '{side.binding.holder}' is gone"
             why = f"binding '{side.name}' asks for it in where ({side.binding.place})"
-            raise GuardStopped(
-                "schema drift", f"{what}; {why}", f"{alternatives(asked, scanned)} Correct the map, or bring the column back."
-            )
+            raise missing_column(side, asked, "where asks for", gone=f"{what}; {why}", place=side.binding.place)
     where = f"WHERE {where_known(side.binding.where, unread)}" if side.binding.where else ""
     if side.broken:
         kept |= dict.fromkeys((BROKEN, WHY_BROKEN))

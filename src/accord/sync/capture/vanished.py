@@ -12,10 +12,10 @@ from accord.sync.state.record import last_finished
 
 
 def note_known(cycle: Cycle, previous: Mapping[str, Any]) -> None:
-    """Mark the sides that the flow's last run read, and call their columns as they were called then."""
+    """Mark the sides that the flow's last run read, and those that none did, and call their columns as they were called then."""
     columns = previous.get("columns", {})
     for side in cycle.sides:
-        side.known = side.name in columns
+        side.known, side.unmet = side.name in columns, side.name not in columns
         side.binding = as_spelled(side.binding, columns.get(side.name) or ())
 
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from accord.connectors.protocol import Giving
 from accord.connectors.types import literal, quote
 from accord.model.entity import Entity
-from accord.model.errors import GuardStopped, UsageError, alternatives
+from accord.model.errors import UsageError
 from accord.sync.cycle import Cycle, Side, names
 from accord.sync.identity.links import LINKS, fill_links, resource_of
 from accord.sync.mapping.fields import FieldCode
+from accord.sync.mapping.missing import missing_column
 
 HELD = "_identity"  # column of a capture: why a row waits, null for most
 NAMESPACE = uuid.UUID("6f1c1f0e-4a51-5d0e-9a4b-0c2f7c3f6a10")  # of canonical ids: never change it, or a replay gives other ids
@@ -26,16 +27,13 @@ def own_key_code(entity: Entity, side: Side, scanned: Mapping[str, str]) -> Fiel
     waits for a decision about who it is counts as broken, so that quarantine shows it and nobody takes it for a delete.
 
     Raises:
-        GuardStopped: the column is gone.
+        GuardStopped, MapError: the column is gone, or never was there.
     """
     key, wanted = entity.key[0], side.binding.own_key
     column = next((c for c in scanned if c == wanted), None) or next((c for c in scanned if c.lower() == wanted.lower()), None)
     if column is None:
-        raise GuardStopped(
-            "schema drift",
-            f"column '{wanted}' of '{side.binding.resource}' in system '{side.binding.holder}' is gone; it holds the own key",
-            f"{alternatives(wanted, scanned)} Correct the map, or bring the column back.",
-        )
+        gone = f"column '{wanted}' of '{side.binding.resource}' in system '{side.binding.holder}' is gone; it holds the own key"
+        raise missing_column(side, wanted, "own_key names", gone=gone, place=side.binding.place)
     write = f"(SELECT any_value(o._own) FROM {own_table(side)} o WHERE o._canonical = CAST({quote(key)} AS VARCHAR))"
     read = f"(CAST({quote(column)} AS VARCHAR))"  # in brackets, as it is not the canonical value yet: nobody may take it for a plain column
     return FieldCode(key, column, read, f"({quote(HELD)} IS NOT NULL)", quote(HELD), write, (column,), True, True)

@@ -68,7 +68,7 @@ def reconcile(
     with open_cycle(map, flow, connectors, store, run=run, now=now, progress=progress) as cycle:
         known = last_finished(cycle).get("columns", {})
         for side in cycle.sides:
-            side.known = side.name in known
+            side.known, side.unmet = side.name in known, side.name not in known
         try:
             with ExitStack() as held:
                 alike = None if read_all else read_suspects(cycle, held)
