@@ -90,7 +90,7 @@ class DuckdbConnector:
 
     def __init__(self, system: System, *, base: Path) -> None:
         self.system = system
-        self.path = (base / system.at).absolute()
+        self.place = self.path = (base / system.at).absolute()
         self._held: tuple[str, duckdb.DuckDBPyConnection] | None = None  # the file's name while it is kept open, and where it has it
 
     def __repr__(self) -> str:

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import duckdb
 
+from accord.connectors.protocol import Connector, Placed
 from accord.model.errors import SystemChanged, SystemUnreachable
 from accord.store.lease import runs
 from accord.store.room import no_room
@@ -78,15 +79,14 @@ def passable(path: Path, system: str) -> Path:
     return path
 
 
-def absent(connector: object) -> Path | None:
+def absent(connector: Connector) -> Path | None:
     """The file or folder of a system that is not there; ``None`` where there is one, may be one, or is none to look for."""
-    place = next((there for name in ("workbook", "path", "folder") if (there := getattr(connector, name, None))), None)
-    if not isinstance(place, Path):
+    if not isinstance(connector, Placed):
         return None
     try:
-        place.stat()
+        connector.place.stat()
     except FileNotFoundError:
-        return place
+        return connector.place
     except OSError:
         return None
     return None

@@ -37,7 +37,7 @@ class Folder(ABC):
 
     def __init__(self, system: System, *, base: Path) -> None:
         self.system = system
-        self.folder = (base / system.at).absolute()
+        self.place = self.folder = (base / system.at).absolute()
         self._made: dict[Path, tuple[str, ...]] = {}  # columns of files made by us, for formats that cannot say them without rows
 
     def __repr__(self) -> str:

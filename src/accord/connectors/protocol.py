@@ -355,6 +355,13 @@ class Resuming(Protocol):
 
 
 @runtime_checkable
+class Placed(Protocol):
+    """A connector whose system is a file or a folder, there or to be made."""
+
+    place: Path
+
+
+@runtime_checkable
 class Digested(Protocol):
     """A connector whose system can compute digests of rows itself, so that unchanged rows need not travel."""
 

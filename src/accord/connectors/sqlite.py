@@ -53,7 +53,7 @@ class SqliteConnector:
 
     def __init__(self, system: System, *, base: Path) -> None:
         self.system = system
-        self.path = (base / system.at).absolute()
+        self.place = self.path = (base / system.at).absolute()
 
     def __repr__(self) -> str:
         return f"SqliteConnector({str(self.path)!r})"

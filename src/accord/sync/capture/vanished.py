@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from accord.connectors.protocol import Connector, Placed
 from accord.model.errors import AccordError, SystemUnreachable, UnknownName, alternatives
 from accord.sync.cycle import Cycle
 from accord.sync.mapping.spelling import as_spelled
@@ -37,7 +38,5 @@ def as_vanished(cycle: Cycle, error: AccordError) -> AccordError:
     return error
 
 
-def _where(connector: object) -> str:
-    return str(
-        next((there for name in ("workbook", "path", "folder", "where") if (there := getattr(connector, name, None))), "its address")
-    )
+def _where(connector: Connector) -> str:
+    return str(connector.place) if isinstance(connector, Placed) else str(getattr(connector, "where", "its address"))

@@ -134,7 +134,11 @@ def _lost_in_quarantine(cycle: Cycle, side: Side) -> list[str]:
     i, plan = side.index, side.table("plan")
     if not (side.writable and cycle.rows(plan) and cycle.count(f"SELECT count(*) FROM {side.table('qkey')}")):
         return []
-    called = winner_names(cycle)
+    rows = (
+        f"{plan} p JOIN merged m ON m.rowid = p._m JOIN {side.table('cap')} r ON r.rowid = m._qrid_{i} "
+        f"JOIN {side.table('base')} b ON {join_on(cycle.keys, 'm', 'b')} LEFT JOIN {side.table('want')} w ON w._m = p._m "
+        f"WHERE m._bad_{i} AND p._op = 'update' AND p._unfit IS NULL"
+    )
     lost = []
     for code in side.written(cycle.keys):
         f = quote(code.name)
@@ -145,16 +149,20 @@ def _lost_in_quarantine(cycle: Cycle, side: Side) -> list[str]:
             typed = f"CAST(r.{quote(raw_name(code.column))} AS VARCHAR)"
             unread = f"(r.{f} IS NULL AND trim({typed}) <> '')"
         edited = f"(r.{f} IS NOT NULL AND r.{f} IS DISTINCT FROM b.{f} AND r.{f} IS DISTINCT FROM w.{f})"
-        lost.append(
-            f"SELECT {key_json(cycle.keys, 'm')}, {literal(code.name)}, CASE m.{quote('w.' + code.name)} {called} ELSE 'agreed' END, "
-            f"{literal(side.name)}, CAST(m.{f} AS VARCHAR), CASE WHEN {unread} THEN {typed} ELSE CAST(r.{f} AS VARCHAR) END, "
-            f"CAST(b.{f} AS VARCHAR), 'quarantine', {who_of(side, 'r')}, "
-            f"{moment_of(side, 'r')} FROM {plan} p JOIN merged m ON m.rowid = p._m JOIN {side.table('cap')} r ON r.rowid = m._qrid_{i} "
-            f"JOIN {side.table('base')} b ON {join_on(cycle.keys, 'm', 'b')} LEFT JOIN {side.table('want')} w ON w._m = p._m "
-            f"WHERE m._bad_{i} AND p._op = 'update' AND p._unfit IS NULL AND list_contains(p._set, {literal(code.name)}) "
-            f"AND ({edited} OR {unread})"
-        )
+        written = f"list_contains(p._set, {literal(code.name)})"
+        losing = f"CASE WHEN {unread} THEN {typed} ELSE CAST(r.{f} AS VARCHAR) END"
+        lost.append(f"{_loss(cycle, side, code.name, losing, f'b.{f}', 'quarantine')} FROM {rows} AND {written} AND ({edited} OR {unread})")
     return lost
+
+
+def _loss(cycle: Cycle, side: Side, field: str, losing: str, agreed: str, rule: str) -> str:
+    """The columns of a value of ``side`` that was to be written over, over ``merged`` (m) and the captured row (r)."""
+    f, winner = quote(field), f"CASE WHEN m._exists THEN m.{quote('w.' + field)} ELSE m._deleter END"
+    return (
+        f"SELECT {key_json(cycle.keys, 'm')}, {literal(field)}, CASE {winner} {winner_names(cycle)} ELSE 'agreed' END, "
+        f"{literal(side.name)}, CASE WHEN m._exists THEN CAST(m.{f} AS VARCHAR) END, {losing}, CAST({agreed} AS VARCHAR), "
+        f"{literal(rule)}, {who_of(side, 'r')}, {moment_of(side, 'r')}"
+    )
 
 
 def _lost_deletes(cycle: Cycle, side: Side) -> list[str]:
@@ -175,22 +183,19 @@ def _lost_deletes(cycle: Cycle, side: Side) -> list[str]:
 
 def _lost_to_backup(cycle: Cycle, side: Side) -> list[str]:
     """What a restored system shows and is not kept: it may be the backup's, or an edit that somebody made after the restore."""
-    i, on, lost = side.index, join_on(cycle.keys, "m", "o"), []
-    called = winner_names(cycle)
+    i, lost = side.index, []
+    rows = (
+        f"(SELECT *, rowid AS _row FROM merged) m JOIN {side.table('cap')} r ON r.rowid = coalesce(m._rid_{i}, m._qrid_{i}) "
+        f"JOIN {side.table('base')} b ON {join_on(cycle.keys, 'm', 'b')} LEFT JOIN {side.table('want')} w ON w._m = m._row "
+        f"LEFT JOIN (SELECT *, true AS _known FROM {side.table('stored_base')} WHERE NOT _gone) o ON {join_on(cycle.keys, 'm', 'o')} "
+        f"WHERE NOT m._held AND NOT m._dup_{i} AND _ba_{i}"
+    )
     for code in side.written(cycle.keys):
         f = quote(code.name)
         unlike = f"CASE WHEN o._known THEN r.{f} IS DISTINCT FROM o.{f} ELSE r.{f} IS NOT NULL END"
         replaced = f"CASE WHEN m._exists THEN r.{f} IS DISTINCT FROM w.{f} ELSE _in_{i} AND r.{f} IS NOT NULL END"
-        lost.append(
-            f"SELECT {key_json(cycle.keys, 'm')}, {literal(code.name)}, "
-            f"CASE CASE WHEN m._exists THEN m.{quote('w.' + code.name)} ELSE m._deleter END {called} ELSE 'agreed' END, "
-            f"{literal(side.name)}, CASE WHEN m._exists THEN CAST(m.{f} AS VARCHAR) END, CAST(r.{f} AS VARCHAR), CAST(o.{f} AS VARCHAR), "
-            f"{literal(BACKUP)}, {who_of(side, 'r')}, {moment_of(side, 'r')} FROM (SELECT *, rowid AS _row FROM merged) m "
-            f"JOIN {side.table('cap')} r ON r.rowid = coalesce(m._rid_{i}, m._qrid_{i}) "
-            f"JOIN {side.table('base')} b ON {join_on(cycle.keys, 'm', 'b')} LEFT JOIN {side.table('want')} w ON w._m = m._row "
-            f"LEFT JOIN (SELECT *, true AS _known FROM {side.table('stored_base')} WHERE NOT _gone) o ON {on} "
-            f"WHERE NOT m._held AND NOT m._dup_{i} AND _ba_{i} AND r.{f} IS NOT DISTINCT FROM b.{f} AND {unlike} AND {replaced}"
-        )
+        loss = _loss(cycle, side, code.name, f"CAST(r.{f} AS VARCHAR)", f"o.{f}", BACKUP)
+        lost.append(f"{loss} FROM {rows} AND r.{f} IS NOT DISTINCT FROM b.{f} AND {unlike} AND {replaced}")
     return lost
 
 
