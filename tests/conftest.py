@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -286,6 +287,12 @@ def native_systems() -> Any:
 def changing_tables() -> Any:
     """How the owners of tables change them, and what their columns hold then: ``tests/changing_tables.py``."""
     return _beside("changing_tables")
+
+
+@pytest.fixture(scope="session")
+def histories() -> Callable[..., None]:
+    """Plays the life of many rows in three systems beside an oracle: ``live`` of ``tests/history_world.py``."""
+    return partial(_beside("history_world").live, _beside("history_oracle"))
 
 
 @pytest.fixture
