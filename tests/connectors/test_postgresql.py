@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 import pytest
 
 from accord.connectors.duck import borrowed_duck
+from accord.connectors.protocol import ApplyResult, ChangeBatch, Noting
 from accord.model.errors import DataRefused, SystemUnreachable, UsageError
 from accord.model.types import CanonicalType
 
@@ -163,6 +165,27 @@ def test_what_this_user_may_not_do_is_said(db: Any, postgres_url: str, opened: A
             change(connector, "t", "insert", [{"id": str(i), "mood": "good"} for i in range(200)])
     finally:
         db.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+@pytest.mark.parametrize("noted", [False, True])
+@pytest.mark.parametrize("rows", [4, 1200])
+def test_a_key_that_is_judged_when_all_is_written_holds_back_no_other_row(
+    db: Any, postgres_url: str, opened: Any, rows: int, noted: bool
+) -> None:
+    """The server would refuse the commit, and with it every row of the batch, of which only what is committed is noted."""
+    db.execute("CREATE TABLE parents (id text PRIMARY KEY)")
+    db.execute("CREATE TABLE child (id text, of text REFERENCES parents DEFERRABLE INITIALLY DEFERRED)")
+    db.execute("INSERT INTO parents SELECT i::text FROM generate_series(1, %s) i", [rows])
+    db.execute("INSERT INTO child VALUES ('c', '2')")
+    keys = [str(i) for i in range(1, rows + 1)]
+    batch = ChangeBatch("parents", ("id",), (), pa.table({"_op": ["delete"] * rows, "id": keys}), "test")
+    connector, told = opened("postgresql", postgres_url), list[ApplyResult]()
+    noting = Noting("w", "f/b", True, lambda receipt, why, result: told.append(result))
+
+    gone = connector.apply_noted(batch, noting) if noted else connector.apply(batch)
+
+    assert (gone.deleted, [row["id"] for row in gone.refused.to_pylist()]) == (rows - 1, ["2"])
+    assert [result.deleted for result in told] == [rows - 1] * noted
 
 
 def test_a_row_that_is_refused_behind_a_view_leaves_the_others_through(

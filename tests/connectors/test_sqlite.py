@@ -138,6 +138,23 @@ def test_the_rows_of_a_tree_go_in_and_out_whatever_their_order(db: Any, opened: 
     assert (gone.deleted, gone.refused) == (4, None)
 
 
+def test_a_key_that_is_judged_when_all_is_written_holds_back_no_other_row(db: Any, opened: Any, change: Any) -> None:
+    """SQLite refuses the commit, and says of no row that it is to blame: one such row held up all others of each run, for ever."""
+    db.execute("CREATE TABLE t (id TEXT PRIMARY KEY, up TEXT REFERENCES t DEFERRABLE INITIALLY DEFERRED)")
+    db.execute("CREATE TABLE child (id TEXT, of TEXT REFERENCES t (id) DEFERRABLE INITIALLY DEFERRED)")
+    db.execute("INSERT INTO t VALUES ('p', NULL), ('q', NULL)")
+    db.execute("INSERT INTO child VALUES ('1', 'p'), ('2', 'gone before')")
+    going = [{"id": i, "up": None} for i in "pq"]
+    coming = [{"id": "1", "up": "2"}, {"id": "2", "up": None}, {"id": "3", "up": "nobody"}]
+
+    gone = change(opened("sqlite", "s.db"), "t", "delete", going, going)
+    made = change(opened("sqlite", "s.db"), "t", "insert", coming)
+
+    assert (gone.deleted, gone.refused.to_pylist()) == (1, [{"id": "p", "reason": "FOREIGN KEY constraint failed"}])
+    assert (made.inserted, made.refused.to_pylist()) == (2, [{"id": "3", "reason": "FOREIGN KEY constraint failed"}])
+    assert db.execute("SELECT id FROM t ORDER BY id").fetchall() == [("1",), ("2",), ("p",)]
+
+
 def test_rows_that_exchange_unique_values_are_written_together(db: Any, opened: Any, change: Any) -> None:
     """One by one each is refused for ever; a value that really is another row's is refused all the same, with who waits for it."""
     db.execute("CREATE TABLE lists (id INTEGER PRIMARY KEY)")

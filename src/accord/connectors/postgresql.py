@@ -55,6 +55,7 @@ from accord.store.alive import LINK, Doubt, Watched
 CONNECT_SECONDS = 10
 _EMBEDDED = "embedded:"
 _names = itertools.count(1)
+_AT_ONCE = "SET CONSTRAINTS ALL IMMEDIATE"  # what is judged when all is written would refuse the commit, and not the row that is to blame
 _TRIES = 3  # a table that changes its columns more often than this while one row is read is read by the scanner
 _TYPES = {
     "text": "text",
@@ -270,17 +271,21 @@ class PostgresConnector:
                     raise UnknownName("column", name, columns, holder=f"the batch for '{self.system.name}.{batch.resource}'")
             staged = decide.stage(con, batch, {name: c.type for name, c in columns.items()})
             with db.transaction():
-                db.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL synchronous_commit = on".encode())
+                db.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL synchronous_commit = on; {_AT_ONCE}".encode())
                 result = postgresql_write.write(db, con, table, staged, columns)
                 self._note(db, noting, result)
                 return result
 
     def _few_noted(self, db: psycopg.Connection[Any], batch: ChangeBatch, shape: Shape, noting: Noting) -> ApplyResult | None:
-        with db.transaction() as open_:
-            result = postgresql_few.write_few(db, batch, shape)
-            if result is None:
-                raise psycopg.Rollback(open_)
-            self._note(db, noting, result)
+        try:
+            with db.transaction() as open_:
+                result = postgresql_few.write_few(db, batch, shape)
+                if result is None:
+                    raise psycopg.Rollback(open_)
+                db.execute(_AT_ONCE)  # before anything is noted of it
+                self._note(db, noting, result)
+        except psycopg.IntegrityError:
+            return None
         return result
 
     def _note(self, db: psycopg.Connection[Any], noting: Noting | None, result: ApplyResult) -> None:

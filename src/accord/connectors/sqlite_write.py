@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,8 @@ from accord.connectors.types import quote
 
 _CHUNK_ROWS = 20_000
 NO_NAN = "SQLite has no NaN"
+_DEFERRED = re.compile(r"\bDEFERRABLE\s+INITIALLY\s+DEFERRED\b", re.IGNORECASE)
+_KEY_FAILED = "FOREIGN KEY constraint failed"  # as SQLite says it
 _TAKEN = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
 _OUTCOMES = ("delete", "update", "insert")
 
@@ -52,11 +55,12 @@ def write(
         _match(db, con, table, staged, declared)
         decide(con, staged, "matches")
         refusals = _without_place(con, staged)
+        pointing = _judged_late(db, table)
         own = staged.batch.gives
         if own:
             _number(db, con, table, own)
         for outcome in _OUTCOMES:
-            refusals |= _carry_out(db, con, table, staged, outcome, besides=refusals)
+            refusals |= _carry_out(db, con, table, staged, outcome, pointing, besides=refusals)
         written = result(con, staged.batch, refusals, _given(con, refusals) if own else None)
         before_commit(written)
         db.execute("COMMIT")
@@ -153,8 +157,30 @@ def _without_place(con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[int, 
     return found
 
 
+def _judged_late(db: sqlite3.Connection, table: str) -> dict[str, int]:
+    """Tables whose foreign keys, of this table or to it, SQLite judges only when a transaction ends, with the rows that break them now."""
+    found = {}
+    for name, sql in db.execute("SELECT name, sql FROM main.sqlite_schema WHERE type = 'table'").fetchall():
+        if _DEFERRED.search(sql or ""):
+            others = db.execute('SELECT "table" FROM pragma_foreign_key_list(?)', (name,)).fetchall()
+            if table.casefold() in (name.casefold(), *(str(other).casefold() for (other,) in others)):
+                found[name] = _breaking(db, name)
+    return found
+
+
+def _breaking(db: sqlite3.Connection, table: str) -> int:
+    return int(db.execute("SELECT count(*) FROM pragma_foreign_key_check(?)", (table,)).fetchone()[0])
+
+
 def _carry_out(
-    db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, staged: Staged, outcome: str, *, besides: Mapping[int, str]
+    db: sqlite3.Connection,
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    staged: Staged,
+    outcome: str,
+    pointing: Mapping[str, int],
+    *,
+    besides: Mapping[int, str],
 ) -> dict[int, str]:
     batch = staged.batch
     target, keyed = f"main.{quote(table)}", " AND ".join(f"{quote(k)} = ?" for k in batch.key)
@@ -177,6 +203,9 @@ def _carry_out(
         db.execute("SAVEPOINT part")
         try:
             db.executemany(statement, (row[:-1] for row in rows))
+            if any(_breaking(db, name) > before for name, before in pointing.items()):
+                db.execute("ROLLBACK TO part")  # the commit would be refused, and with it all other rows
+                return _KEY_FAILED
         except sqlite3.IntegrityError as error:
             db.execute("ROLLBACK TO part")
             return (Taken if error.sqlite_errorname in _TAKEN else str)(error)
