@@ -72,13 +72,15 @@ def test_values_cut_by_a_system_agree_and_are_counted(make_world: Any, read_all:
     with duckdb.connect(str(world.folder / "b.duckdb")) as db:
         db.execute("CREATE TABLE things (id VARCHAR PRIMARY KEY, cost DECIMAL(12,2), name VARCHAR)")
     world.connectors["b"] = open_connector(System("b", "duckdb", "b.duckdb"), base=world.folder)
-    world.sql("a", "INSERT INTO things VALUES ('1', '1.239', 'x'), ('2', '2.50', 'y'), ('3', '3.001', 'z')")
+    world.sql("a", "INSERT INTO things VALUES ('1', '1.239', 'x'), ('2', '2.50', 'y'), ('3', '3.001', 'z'), ('4', '4.567', 'v')")
     world.sync()
     with duckdb.connect(str(world.folder / "b.duckdb")) as db:
         db.execute("UPDATE things SET name = 'other' WHERE id = '3'")  # a row that differs names its values anyway
+        db.execute("UPDATE things SET cost = 9 WHERE id = '4'")
 
     proof = reconcile(world.map, "things", world.connectors, world.store, run="proof", now=world.now, read_all=read_all)
 
     (pair,) = proof.pairs
-    assert ((pair.keys, pair.different), dict(pair.coarser)) == ((3, 1), {"cost": 1})
-    assert proof.differences.column("field").to_pylist() == ["name"]
+    assert ((pair.keys, pair.different), dict(pair.coarser)) == ((4, 2), {"cost": 1})
+    named = proof.differences.select(["field", "left_value", "right_value"]).to_pylist()
+    assert [tuple(one.values()) for one in named] == [("name", "z", "other"), ("cost", "4.567", "9.000")]  # as each system holds it

@@ -61,11 +61,14 @@ def compare_sides(cycle: Cycle, left: Side, right: Side, quarantined: Mapping[st
         )
     digests = compare_digests(cycle.con, "left_digests", "right_digests", cycle.keys, (left.name, right.name))
     suspects = [f"{table}_suspects" for table in tables]
+    held = {f: f"held.{f}" for f in cut}  # what differs is named as the systems hold it
     for side, table in zip((left, right), tables, strict=True):
-        shown = as_both_show(cycle, left, right, fields, f"{side.table('rows')} SEMI JOIN suspect {cycle.using()}")
+        rows = ", ".join(["*", *(f"{quote(f)} AS {quote(name)}" for f, name in held.items())])
+        rows = f"(SELECT {rows} FROM {side.table('rows')} SEMI JOIN suspect {cycle.using()})"
+        shown = as_both_show(cycle, left, right, fields, rows, list(held.values()))
         cycle.sql(f"CREATE OR REPLACE TEMP TABLE {table}_suspects AS SELECT * FROM ({shown})")
     start = f"{literal(left.name)}, {literal(right.name)}"
-    counted = name_differences(cycle.con, suspects[0], suspects[1], cycle.keys, fields, "differences", start)
+    counted = name_differences(cycle.con, suspects[0], suspects[1], cycle.keys, fields, "differences", start, held)
     coarser = _coarser(cycle, left, right, cut) if cut else {}
     return PairResult(left.name, right.name, digests.both, *counted, digests.left_digest, digests.right_digest, "portable", coarser)
 

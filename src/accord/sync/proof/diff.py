@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, Protocol, runtime_checkable
 
 import duckdb
@@ -353,7 +354,14 @@ def compare_digests(con: duckdb.DuckDBPyConnection, left: str, right: str, keys:
 
 
 def name_differences(
-    con: duckdb.DuckDBPyConnection, left: str, right: str, keys: Sequence[str], fields: Sequence[str], kept: str, start: str = ""
+    con: duckdb.DuckDBPyConnection,
+    left: str,
+    right: str,
+    keys: Sequence[str],
+    fields: Sequence[str],
+    kept: str,
+    start: str = "",
+    held: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[int, int, int]:
     """Compare two relations by value and insert each difference into table ``kept``; returns missing, extra and different keys.
 
@@ -365,6 +373,7 @@ def name_differences(
         fields: the others.
         kept: table with the columns of ``DIFFERENCES`` after those of ``start``.
         start: SQL values that come first in each row.
+        held: field: column of both that says what is to be shown of it, where that is not what is compared.
     """
     first = f"{start}, " if start else ""
     on = join_on(keys, "l", "r")
@@ -379,10 +388,8 @@ def name_differences(
     differs = {f: f"l.{quote(f)} IS DISTINCT FROM r.{quote(f)}" for f in fields}
     if not fields:
         return counted[0], counted[1], 0
-    named = ", ".join(
-        f"CASE WHEN {sql} THEN {{f: {literal(f)}, l: CAST(l.{quote(f)} AS VARCHAR), r: CAST(r.{quote(f)} AS VARCHAR)}} END"
-        for f, sql in differs.items()
-    )
+    values = {f: [f"CAST({side}.{quote(held.get(f, f))} AS VARCHAR)" for side in "lr"] for f in fields}
+    named = ", ".join(f"CASE WHEN {sql} THEN {{f: {literal(f)}, l: {values[f][0]}, r: {values[f][1]}}} END" for f, sql in differs.items())
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE different_rows AS
         SELECT {key_json(keys, "l")} AS key, [{named}] AS v FROM {left} l JOIN {right} r ON {on} WHERE {" OR ".join(differs.values())}""")
