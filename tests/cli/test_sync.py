@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+
+import pytest
 
 
 def test_whole_finds_what_no_capture_told_of(small: Any) -> None:
@@ -34,7 +37,7 @@ def test_whole_is_of_one_run(small: Any) -> None:
     assert "single" in error
 
 
-def test_what_a_run_found_is_told_to_people(small: Any) -> None:
+def test_what_a_run_found_is_told_to_people(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows kept back and columns that changed are no secret of --json; «no change» is no claim of agreement while something waits."""
     map_ = small.folder / "map.yaml"
     map_.write_text(
@@ -50,6 +53,11 @@ def test_what_a_run_found_is_told_to_people(small: Any) -> None:
     _, status = small.json("status", str(small.folder))
     files = [path.stat().st_size for path in small.folder.rglob("segments/*.parquet")]
 
+    moment = (small.folder / "map.yaml").stat().st_mtime - 400 * 86_400
+    monkeypatch.setattr("accord.cli.commands.status.clock", lambda: datetime.fromtimestamp(moment, UTC))
+    _, behind = small.json("status", str(small.folder))
+
+    assert [(flow["lag_seconds"], flow["late"]) for flow in behind["flows"]] == [(None, True)]  # by a clock that was set back
     assert code == 0
     assert status["segments"] == {"files": len(files), "bytes": sum(files), "let_go": 0}
     assert "1 rows of a/things break the contract" in first

@@ -61,7 +61,10 @@ def status(
 
 
 def _flows(map_: IntegrationMap, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[dict[str, Any]]:
-    """How each flow of the map that ever ran stands; ``lag_seconds`` since its last success, ``late`` past its freshness."""
+    """How each flow of the map that ever ran stands; ``lag_seconds`` since its last success, ``late`` past its freshness.
+
+    A success that lies ahead was noted by a clock that has been set back since, or by another one: how long ago it was, nobody knows.
+    """
     found = []
     for row in rows:
         flow = map_.flows.get(row["flow"])
@@ -69,12 +72,15 @@ def _flows(map_: IntegrationMap, rows: Sequence[Mapping[str, Any]], now: datetim
             continue
         success = row["last_success_at"]
         lag = None if success is None else (now - success).total_seconds()
+        if lag is not None and lag < 0:
+            lag = 0.0 if -lag <= flow.freshness.seconds else None
         found.append({**row, "lag_seconds": lag, "late": lag is None or lag > flow.freshness.seconds})
     return found
 
 
 def _shown(row: Mapping[str, Any]) -> tuple[str, ...]:
     lag = row["lag_seconds"]
-    ago = "" if lag is None else f"{lag:,.0f} s{' (late)' if row['late'] else ''}"
+    ahead = "not known: the last success lies ahead of this clock" if row["last_success_at"] else ""
+    ago = ahead if lag is None else f"{lag:,.0f} s{' (late)' if row['late'] else ''}"
     times = [row["last_success_at"].isoformat(timespec="seconds") if row["last_success_at"] else ""]
     return (row["flow"], row["state"], f"{row['last_run'] or ''} {row['last_status'] or ''}".strip(), *times, ago, escape(row["reason"]))
