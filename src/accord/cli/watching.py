@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from accord.cli.output import clock, plain, visible
 from accord.cli.stopping import ended_by_signals
 from accord.govern.reviews import note_due
 from accord.lifecycle.run_id import new_run_id
-from accord.model.errors import AccordError
+from accord.model.errors import AccordError, StorageFull
 from accord.model.figure import Finding
 from accord.model.flow import Flow
 from accord.store.handover import asking, lease_again
@@ -37,6 +37,7 @@ from accord.work.starts import start_from_entities
 from accord.workspace import Workspace
 
 NOTE_EVERY = timedelta(hours=1)
+_ROOM_SECONDS = 2.0  # from one look for room on the store's disk to the next
 _WATCH = "watch"
 
 
@@ -48,6 +49,7 @@ class Told:
         self._states: dict[str, str] = {}
         self._findings: dict[str, dict[str, Finding]] = {}
         self._ways: dict[str, str] = {}
+        self._full = ""
 
     def say(self, event: str, sentence: str, **body: Any) -> None:
         """One line on standard output."""
@@ -60,6 +62,7 @@ class Told:
 
     def finished(self, flow: Flow, result: FlowResult, now: datetime, stages: Mapping[str, float]) -> None:
         """What was done, when something was."""
+        self._full = ""
         if result.changed:
             said = f"{flow.name}: {result.status} in {result.seconds:.2f} s: {counted(result) or 'state moved'}"
             self.say("run", said, flow=flow.name, run=result.run, status=result.status, counts=result.counts, seconds=result.seconds)
@@ -90,6 +93,14 @@ class Told:
     def failed(self, flow: Flow, run: str, error: AccordError, now: datetime) -> None:
         """The error, in full."""
         self.say("failed", about(flow.name, str(error)), flow=flow.name, run=run, kind=type(error).__name__, message=str(error))
+
+    def no_room(self, error: StorageFull) -> None:
+        """That the store takes no more; once, until a run ended well."""
+        if self._full == str(error):
+            return
+        self._full = str(error)
+        said = f"{error} The watch looks for room every {_ROOM_SECONDS:.0f} s and then goes on."
+        self.say("no_room", said, kind=type(error).__name__, message=str(error))
 
     def state(self, report: FlowReport) -> None:
         """A state that is not just waiting for the next change."""
@@ -223,7 +234,7 @@ def watch(where: Where, given: Sequence[str], *, as_json: bool, metrics_port: in
         told.say("watching", f"watching {', '.join(flows) or 'no flow'}{at}", flows=list(flows), port=port)
         told.left(workspace)
         while not following.stop.is_set():
-            with lease_again(store, _WATCH, stop=following.stop, meanwhile=alone.renew) as lease:
+            with _room_for(told, following.stop), lease_again(store, _WATCH, stop=following.stop, meanwhile=alone.renew) as lease:
                 if lease is not None:
                     observers: list[Observer] = [told, metrics, telemetry, Starter(workspace.work(), told)]
                     observers += [Lineage(workspace.map, emit)] if emit else []
@@ -238,6 +249,16 @@ def watch(where: Where, given: Sequence[str], *, as_json: bool, metrics_port: in
                 told.left(workspace)
         told.say("stopped", "stopped; everything committed stands")
     return 0
+
+
+@contextlib.contextmanager
+def _room_for(told: Told, stop: threading.Event) -> Iterator[None]:
+    """Let what was done without room for the store end here, after a pause: nothing rests on the memory of the process."""
+    try:
+        yield
+    except StorageFull as error:
+        told.no_room(error)
+        stop.wait(_ROOM_SECONDS)
 
 
 def _keep(workspace: Workspace, flows: Sequence[str], leases: Sequence[Lease], observers: Sequence[Observer], following: Following) -> None:

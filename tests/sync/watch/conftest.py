@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,9 +112,9 @@ def place(tmp_path: Path) -> Iterator[Place]:
     """Two systems kept in agreement within a second."""
     started: list[Watcher] = []
 
-    def start(*arguments: str, env: dict[str, str] | None = None) -> Watcher:
+    def start(*arguments: str, env: dict[str, str] | None = None, within: Sequence[str] = ()) -> Watcher:
         process = subprocess.Popen(
-            [sys.executable, "-m", "accord", "sync", "--watch", "--json", *arguments],
+            [*within, sys.executable, "-m", "accord", "sync", "--watch", "--json", *arguments],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

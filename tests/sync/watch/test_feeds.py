@@ -13,6 +13,7 @@ import pytest
 
 from accord.connectors.direct import EarlyChanges
 from accord.connectors.protocol import KeyChanges
+from accord.model.defect import Defect
 from accord.sync.watch.feeds import HeldFeeds
 
 
@@ -25,16 +26,19 @@ class FakeFeed:
     """A log in memory."""
 
     def __init__(self) -> None:
-        self.coming: queue.Queue[KeyChanges] = queue.Queue()
+        self.coming: queue.Queue[KeyChanges | Exception] = queue.Queue()
         self.acknowledged: list[str] = []
         self.reads = 0
 
     def read(self, *, wait_seconds: float = 0.0, limit: int = 0) -> KeyChanges | None:
         self.reads += 1
         try:
-            return self.coming.get(timeout=wait_seconds or 0.001)
+            found = self.coming.get(timeout=wait_seconds or 0.001)
         except queue.Empty:
             return None
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def acknowledge(self, position: str) -> None:
         self.acknowledged.append(position)
@@ -115,6 +119,22 @@ def test_the_thread_does_not_read_on_while_a_batch_waits(held: Any) -> None:
 
     assert system.feeds[0].reads == reads
     assert len(the_feed(held).waiting) == 1
+
+
+def test_a_mistake_of_ours_while_waiting_is_told_by_the_run_and_the_feed_opened_anew(held: Any) -> None:
+    """A thread that ended without a word would be taken for a feed in which nothing happens, and the lag for none."""
+    system, woken = held[1], held[2]
+    view(held, "p0").close()
+    system.feeds[0].coming.put(KeyError("nobody thought of this"))
+
+    assert woken.wait(10)
+    with pytest.raises(Defect, match="nobody thought of this") as told:
+        view(held, "p0")
+    told.value.trace.unlink()
+    view(held, "p0").close()
+
+    assert len(system.feeds) == 2
+    assert the_feed(held).failure is None
 
 
 def test_what_went_the_short_way_is_acknowledged_by_the_next_run_as_one_batch(held: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from accord.model.errors import GuardStopped, LeaseHeld, SystemUnreachable, TransientError
+from accord.model.errors import GuardStopped, LeaseHeld, StorageFull, SystemUnreachable, TransientError
 from accord.model.flow import Binding, Flow
 from accord.model.values import Duration
 from accord.sync.watch.schedule import FlowSchedule, delay_seconds, ends_watch, interval_seconds, next_ready
@@ -31,6 +31,16 @@ def test_a_change_does_not_shorten_the_wait_after_a_failure() -> None:
     assert schedule.state == "backing_off"
     assert not schedule.ready(100.1)
     assert schedule.ready(200)
+
+
+def test_a_full_disk_is_looked_at_again() -> None:
+    """Whoever makes room does so without a word to a watch, which would stand still until somebody notices."""
+    schedule = FlowSchedule("f", 10)
+
+    schedule.failed(StorageFull("b.db", "No space left on device"), 0, random.Random(1))
+
+    assert schedule.state == "backing_off"
+    assert schedule.ready(2)
 
 
 def test_what_people_must_mend_is_parked_and_a_lost_lease_ends_all() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 from openlineage.client.facet_v2 import column_lineage_dataset, error_message_run, schema_dataset
 
@@ -144,6 +147,32 @@ def test_a_defect_in_one_flow_is_told_and_holds_up_no_other(place: Any) -> None:
     found = re.fullmatch(r"(?s)a defect in Accord: KeyError: 'nobody thought of this'\. The trace is in (.+)\.", said["message"])
     assert found
     assert "nobody thought of this" in Path(found[1]).read_text()
+    assert watcher.end() == 0
+
+
+def test_a_full_disk_under_the_store_ends_no_watch(place: Any) -> None:
+    """A real file system of 4 MB. Nobody should have to start a service again after making room, nor lose what was edited meanwhile."""
+    small = place.folder / "small"
+    small.mkdir()
+    mounted = f'mount -t tmpfs -o size=4m tmpfs "{small}" || exit 77; exec "$@"'
+    within = ("unshare", "--mount", "--map-root-user", "sh", "-c", mounted, "sh")
+    if subprocess.run([*within, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no small file system can be mounted here")
+    watcher = place.start("--workspace", str(small / "w"), within=within)
+    watcher.until("watching")
+    ballast = Path(f"/proc/{watcher.process.pid}/root{small}/ballast")
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    place.sql("a", ADD, "1", "one", 1)
+
+    reason = watcher.until("no_room")["message"]
+    before = place.sql("b", "SELECT * FROM things")
+    ballast.unlink()
+
+    place.wait(lambda: place.sql("b", "SELECT * FROM things") == [("1", "one", 1)])
+    assert "no space left while writing" in reason
+    assert before == []
     assert watcher.end() == 0
 
 

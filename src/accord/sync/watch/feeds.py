@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from accord.connectors.direct import EarlyChanges, EarlyFeed, EarlyRows, LoggedRow
 from accord.connectors.protocol import Connector, Feed, KeyChanges, Logged
+from accord.model.defect import Defect, defect_of
 from accord.model.errors import AccordError
 from accord.model.flow import Binding, Flow
 
@@ -71,9 +72,10 @@ class HeldFeed:
                 try:
                     read = self.feed.read_early if isinstance(self.feed, EarlyFeed) else self.feed.read
                     found = read(wait_seconds=_WAIT_SECONDS, limit=LIMIT)
-                except AccordError as error:
-                    # Told by the run that this wakes: it opens the feed anew, and its error is reported with the flow's.
-                    self.failure = error
+                except Exception as met:  # noqa: BLE001 - not swallowed: the next run raises it
+                    # Told by the run that this wakes: it opens the feed anew, and its error is reported with the flow's. A thread that
+                    # ended without a word would be taken for a feed in which nothing happens.
+                    self.failure = met if isinstance(met, AccordError) else defect_of(met)
                     found = None
                 if found is not None:
                     self.waiting.append(found)
@@ -272,13 +274,19 @@ class HeldFeeds:
         return self._connectors[system]
 
     def view(self, inner: Logged, system: str, resource: str, key: Sequence[str], *, name: str, after: str | None) -> Feed:
-        """A view of the feed at ``after``: the one held when it stands there and is sound, otherwise one opened now."""
+        """A view of the feed at ``after``: the one held when it stands there and is sound, otherwise one opened now.
+
+        Raises:
+            Defect: the one held ended by a mistake of ours; the next call opens it anew.
+        """
         place = (system, resource, name)
         held = self._held.get(place)
         if held is not None and after is not None and any(b.position == after for b in held.waiting):
             held.settle(after)  # stored by a run that ended before it could acknowledge
         if held is not None and (held.failure is not None or after is None or held.start != after):
             self.drop(*place)
+            if isinstance(held.failure, Defect):
+                raise held.failure
             held = None
         if held is None:
             feed = inner.open_feed(resource, key, name=name, after=after)

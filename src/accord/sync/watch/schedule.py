@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from accord.model.errors import AccordError, LeaseHeld, LogTampered, MapError, TerminalError, TransientError
+from accord.model.errors import AccordError, LeaseHeld, LogTampered, MapError, StorageFull, TerminalError, TransientError
 from accord.model.flow import Flow
 from accord.model.pause import doubling_pause
 
@@ -97,8 +97,11 @@ def delay_seconds(failures: int, rng: random.Random, *, retry_after: float | Non
 
 
 def parks(error: AccordError) -> bool:
-    """Whether the flow waits for people: the map, a guard or refused data must change before a run can succeed."""
-    return isinstance(error, (MapError, TerminalError))
+    """Whether the flow waits for people: the map, a guard or refused data must change before a run can succeed.
+
+    Room on a disk is made without a word to us, and a run that finds none changes nothing.
+    """
+    return isinstance(error, (MapError, TerminalError)) and not isinstance(error, StorageFull)
 
 
 def ends_watch(error: AccordError) -> bool:
