@@ -32,3 +32,22 @@ def test_rows_deleted_with_all_that_pointed_at_them_are_gone_from_all_systems_af
         ("done", 5, 0, 8),
     ]
     assert [f.kind for f in ran.results[1].findings] == ["refused"]
+
+
+def test_a_parent_made_again_before_its_refused_delete_came_through_is_the_new_one(family: Callable[..., Any]) -> None:
+    """What waited to be deleted stands under its key, and so do rows that pointed at it: it is updated, these go, and new ones come."""
+    two = family()
+    two.sql("a", "INSERT INTO parents VALUES ('p', 'old'), ('q', '')")
+    two.sql("a", "INSERT INTO things VALUES ('1', '', 'p'), ('2', '', 'q')")
+    assert not two.sync().failed
+    two.sql("a", "DELETE FROM things WHERE id = '1'")
+    two.sql("a", "DELETE FROM parents WHERE id = 'p'")
+    refused = two.sync("parents").results[0].counts["refused"]
+    two.sql("a", "INSERT INTO parents VALUES ('p', 'new')")
+    two.sql("a", "INSERT INTO things VALUES ('3', '', 'p')")
+
+    ran = two.sync()
+
+    assert (refused, [r.status for r in ran.results]) == (1, ["done", "done"])
+    assert two.sql("b", "SELECT * FROM parents ORDER BY id") == [("p", "new"), ("q", "")]
+    assert two.sql("b", "SELECT * FROM things ORDER BY id") == [("2", "", "q"), ("3", "", "p")]
