@@ -84,10 +84,9 @@ def read_log(cycle: Cycle, side: Side, after: str | None) -> Log:
             f"flow '{cycle.flow.name}', binding '{side.name}': a system of kind '{side.connector.kind}' has no log of changes to read.",
             expected="Expected capture: sweep, or cursor with a column that grows with every change.",
         )
-    resource = side.binding.resource
-    feed = side.connector.open_feed(
-        resource, key_columns(cycle, side), name=feed_name(cycle.store, cycle.flow.name, side.name), after=after
-    )
+    resource, own = side.binding.resource, side.binding.own_key
+    key = (own,) if own else key_columns(cycle, side)
+    feed = side.connector.open_feed(resource, key, name=feed_name(cycle.store, cycle.flow.name, side.name), after=after)
     log = Log(feed, after, 0)
     cycle.logs[side.name] = log
     if _filled(cycle, side) and isinstance(feed, Sparing):
