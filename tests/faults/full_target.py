@@ -1,5 +1,6 @@
 """Run by test_files_gone.py with a file system of 4 MB at ``small``: sync into a file there until nothing fits, and after."""
 
+import contextlib
 import os
 import sqlite3
 import sys
@@ -79,6 +80,43 @@ def check(base: Path, kind: str) -> None:
         path.unlink()
 
 
+def check_wal(small: Path) -> None:
+    """SQLite reads nothing in WAL mode without room for what readers share, and speaks of input and output then."""
+    system = System("b", "sqlite", str(small / "wal.db"))
+    with sqlite3.connect(small / "wal.db") as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT)")
+        db.execute("INSERT INTO things VALUES ('1', 'one')")
+    db.close()
+
+    def read() -> list[Any]:
+        connector = open_connector(system, base=small)
+        try:
+            return rows_of(connector)
+        finally:
+            connector.close()
+
+    def open_ours() -> None:
+        with open_store(small / "store.db", segments=small / "segments"):
+            pass
+
+    open_ours()
+    with contextlib.suppress(OSError), (small / "ballast").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    say("wal")
+    for opened in (read, open_ours):
+        try:
+            opened()
+        except StorageFull:
+            say("full")
+    (small / "ballast").unlink()
+    open_ours()
+    if read() == [("1", "one")]:
+        say("kept")
+
+
 if __name__ == "__main__":
     for given in sys.argv[2:]:
         check(Path(sys.argv[1]), given)
+    check_wal(Path(sys.argv[1]) / "small")

@@ -151,4 +151,5 @@ def test_a_full_disk_under_a_target_is_told_and_costs_nothing(tmp_path: Path, ki
     if ended.returncode == 77 or "unshare" in ended.stderr:
         pytest.skip(f"no small file system can be mounted here: {ended.stderr.strip()}")
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.split() == [word for kind in kinds.split() for word in (kind, "full", "kept", "arrived")]
+    in_turn = [word for kind in kinds.split() for word in (kind, "full", "kept", "arrived")]
+    assert ended.stdout.split() == [*in_turn, "wal", "full", "full", "kept"]

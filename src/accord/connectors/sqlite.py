@@ -34,6 +34,7 @@ from accord.connectors.unreadable import ANEW, flags, of_bytes
 from accord.model.errors import DataRefused, StorageFull, SystemChanged, SystemUnreachable, UnknownName
 from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
 from accord.model.types import CanonicalType
+from accord.store.room import without_room
 
 BUSY_SECONDS = 10
 _HEADER_BYTES = 100
@@ -412,6 +413,8 @@ class SqliteConnector:
         text, where = str(error).splitlines()[0], f"{self.path}{' ' + resource if resource else ''}"
         if "full" in text and ("disk" in text or "database" in text):
             return StorageFull(where, text)
+        if "I/O error" in text and without_room(self.path):  # such as the shared memory of a database in WAL mode
+            return StorageFull(where, f"{text}, and no room on the disk")
         if _is_no_text(error):
             return DataRefused(NOT_UTF8, where, "UTF-8 text, or a BLOB column for bytes")
         if "not a database" in text or "malformed" in text:

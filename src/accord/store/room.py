@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 from typing import Final
 
 from accord.model.errors import StorageFull
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_LEAST_BYTES: Final = 65_536  # twice what SQLite asks for at once, and its error does not say that it was room
+
+
+def without_room(file: Path) -> bool:
+    """Whether the disk of a file has hardly a byte left, which an error of input and output then comes from."""
+    try:
+        return shutil.disk_usage(file.parent).free < _LEAST_BYTES
+    except OSError:
+        return False
 
 
 def no_room(error: Exception, where: Path | str, *, why: str = "") -> StorageFull | None:

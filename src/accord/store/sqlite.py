@@ -11,7 +11,7 @@ from typing import Literal
 
 from accord.model.errors import AccordError, DataRefused, LeaseHeld, StorageFull, SystemUnreachable
 from accord.store.database import BUSY_SECONDS, Query, Row, Transaction, Value, bindable
-from accord.store.room import no_room
+from accord.store.room import no_room, without_room
 
 _PREPARED = 512  # statements kept ready; the projections of one step need more than the 128 of the default
 
@@ -118,7 +118,7 @@ class SqliteDatabase:
 
     def _translated(self, error: sqlite3.Error) -> AccordError | sqlite3.Error:
         primary = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the class of an extended code
-        if primary == sqlite3.SQLITE_FULL:
+        if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and without_room(Path(self.where))):
             return StorageFull(self.where, str(error))
         if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return LeaseHeld(f"another process, which did not let go of the write lock in {BUSY_SECONDS} s", self.where)
