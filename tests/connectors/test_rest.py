@@ -170,6 +170,33 @@ def test_a_row_that_slips_between_two_pages_is_not_taken_for_deleted(rest_api: A
     assert ids(api_of(pages="page")) == [f"{i:03}" for i in range(35) if i != 3]
 
 
+@pytest.mark.parametrize("readings", [2, 99])
+def test_a_row_on_two_pages_hides_another_however_often_the_list_is_read_alike(rest_api: Any, api_of: Any, readings: int) -> None:
+    """Rows that are equal in what a list is sorted by stand in another order on each page: one would be deleted for being on none."""
+    fill(rest_api)
+    begun = 0
+
+    def before(method: str, path: str) -> None:
+        nonlocal begun
+        begun += "page=1&" in f"{path}&"
+        rows = rest_api.rows["things"]
+        swapped = dict(sorted(rows.items()))
+        if "page=2" in path and begun <= readings:
+            order = list(swapped)
+            order[3], order[13] = order[13], order[3]
+            swapped = {key: swapped[key] for key in order}
+        rows.clear()
+        rows.update(swapped)
+
+    rest_api.before = before
+
+    if readings == 2:
+        assert ids(api_of(pages="page")) == [f"{i:03}" for i in range(35)]
+    else:
+        with pytest.raises(SystemChanged, match=r"shows the row id 003 on two of its pages.* confirm: false"):
+            ids(api_of(pages="page"))
+
+
 @pytest.mark.parametrize(("rows", "asked"), [(0, 1), (5, 3), (20, 5)])
 @pytest.mark.parametrize("pages", ["page", "offset"])
 def test_a_list_is_confirmed_without_asking_twice_for_what_comes_after_it(

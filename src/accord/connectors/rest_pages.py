@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import httpx
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from accord.connectors import rest_json
 from accord.connectors.column_names import checked
@@ -191,6 +192,11 @@ class Reader:
             if not spool.passes or spool.passes[-1].done:
                 if spool.begun >= PASSES:
                     detail = f"rows moved between its pages during each of {spool.begun} readings"
+                    if spool.passes and (twice := on_two_pages(spool.passes[-1], resource.key)):
+                        detail = (
+                            f"it shows the row {twice} on two of its pages, so that others may be on none. Let params sort it by "
+                            "something that no two rows share, or say confirm: false where it does list a row twice"
+                        )
                     raise SystemChanged(self.client.system.name, resource.name, detail)
                 spool.another(self._first(resource, params))
             current = spool.passes[-1]
@@ -207,7 +213,8 @@ class Reader:
             # changes nobody looks for deletes.
             several = len(current.leaves) > 1 or (current.asked > 1 and not params)
             shifting = resource.confirm and (resource.pages in _SHIFTING or current.numbered) and several
-            if not shifting or (before is not None and (before.rows, before.print) == (current.rows, current.print)):
+            alike = before is not None and (before.rows, before.print) == (current.rows, current.print)
+            if not shifting or (alike and not on_two_pages(current, resource.key)):
                 return current
             for leaf in before.leaves if before is not None else ():
                 leaf.file.unlink(missing_ok=True)
@@ -363,6 +370,19 @@ class Reader:
     def _table(self, resource: RestResource, found: Pass) -> pa.Table:
         parts = [*read_pages(found.leaves), self.table_of(resource, ())]
         return pa.concat_tables(parts, promote_options="default").select(list(self.known(resource)))
+
+
+def on_two_pages(found: Pass, key: Sequence[str]) -> str:
+    """The key of a row that stands on two pages of a reading; ``""`` when none does. Where pages are counted, another row stands on none.
+
+    A list sorted by what many rows share is put in another order for each page, and often in the same one each time it is read.
+    """
+    pages = [page.select(key).group_by(list(key)).aggregate([]) for page in read_pages(found.leaves)]
+    if not pages:
+        return ""
+    counted = pa.concat_tables(pages, promote_options="default").group_by(list(key)).aggregate([([], "count_all")])
+    twice = counted.filter((pc.field("count_all") > 1) & pc.field(key[0]).is_valid()).slice(0, 1).to_pylist()
+    return ", ".join(f"{name} {twice[0][name]}" for name in key) if twice else ""
 
 
 def error_in(resource: RestResource, document: Any) -> str | None:
