@@ -66,6 +66,11 @@ def test_a_plan_tells_what_it_found_and_what_waits(small: Any) -> None:
     map_.write_text(map_.read_text().replace("name: text", "name: {type: text, pattern: '[a-z]'}"))
     small.sql("a", "UPDATE things SET name = 'XX' WHERE id = '2'")
 
+    code, _, error = small.call("plan", str(small.folder))
+    line = 1 + map_.read_text().split("\n").index("      name: {type: text, pattern: '[a-z]'}")
+    assert (code, f"field 'name' must match '[a-z]', before '' ({map_}:{line})" in error) == (1, True)
+    map_.write_text(map_.read_text().replace("    key: [id]", "    key: [id]\n    version: 2.0.0"))
+
     code, text, _ = small.call("plan", str(small.folder))
     _, body = small.json("plan", str(small.folder))
 
@@ -74,7 +79,7 @@ def test_a_plan_tells_what_it_found_and_what_waits(small: Any) -> None:
     assert "1 rows of a/things break the contract" in text
     assert "1 row waits in quarantine" in text
     assert "agree" not in text
-    assert (body["waiting"], [f["kind"] for f in body["findings"]]) == (1, ["quarantine"])
+    assert (body["waiting"], [f["kind"] for f in body["findings"]]) == (1, ["contract_changed", "quarantine"])
 
 
 def test_a_plan_that_is_out_of_date_is_refused_with_what_moved(small: Any) -> None:

@@ -59,7 +59,7 @@ def lived(world: Any, keys: Sequence[str], names: Sequence[str]) -> None:
     world.sql("b", f"DELETE FROM things WHERE \"{keys[0]}\" = '3'")
     entity = world.map.entities["thing"]
     strict = replace(entity, fields={**entity.fields, names[2]: replace(entity.fields[names[2]], pattern="(?s:[^!]*)")})
-    world.map = replace(world.map, entities={"thing": strict})
+    world.map = replace(world.map, entities={"thing": replace(strict, version="2.0.0")})
     edit("b", "4", {names[2]: "no!"})
     second = world.sync()
     assert (second.waiting, second.open_conflicts, second.counts["deleted"]) == (1, 1, 1)

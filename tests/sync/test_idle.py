@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ def test_a_changed_map_is_judged_anew(two: Any) -> None:
     """The rows may be the same while what is asked of them is not."""
     _settle(two)
     entity = two.map.entities["thing"]
-    entity.fields["size"] = Field("size", "integer", minimum="0")
+    stricter = {**entity.fields, "size": Field("size", "integer", minimum="0")}
+    two.map = replace(two.map, entities={"thing": replace(entity, fields=stricter, version="2.0.0")})
 
     result = two.sync()
 

@@ -11,27 +11,33 @@ Source:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from decimal import Decimal, InvalidOperation
 from typing import Final, Literal
 
 from accord.model.entity import AggregateCheck, Entity, Field, Rule
-from accord.model.errors import UsageError
+from accord.model.errors import NOWHERE, Place, UsageError
 from accord.model.types import CanonicalType
 
 Level = Literal["breaking", "compatible", "editorial"]
 _VERSION: Final = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(?:[-+].*)?")
+ROWS: Final = "rows that were accepted before may be refused"
+READERS: Final = "who reads it may lose what they rely on"
+BOTH: Final = f"{ROWS}, and {READERS}"
 _RANK: Final = {"stop": 2, "quarantine": 2, "report": 1}
 _LEVELS: Final[tuple[Level, ...]] = ("breaking", "compatible", "editorial")
 
 
 @dataclass(frozen=True, slots=True)
 class ContractChange:
-    """One difference of two contracts, in words."""
+    """One difference of two contracts, in words; of a breaking one whom it hurts, and where the new contract says so."""
 
     level: Level
     sentence: str
+    why: str = ""
+    place: Place = dataclass_field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +52,22 @@ class ContractVerdict:
     good: bool
 
 
-def judge_contract(old: Entity, new: Entity) -> ContractVerdict:
+def judge_contract(old: Entity, new: Entity, *, any_version: bool = False) -> ContractVerdict:
     """Whether the new contract's version says what changed.
 
     Breaking asks for the next major version (before 1.0.0 the next minor one), compatible for the next minor, editorial for nothing;
     a version never goes back.
 
+    Args:
+        any_version: take versions that are no three numbers, of which only another one says that something changed.
+
     Raises:
         UsageError: a version is no three numbers.
     """
     changes = tuple(sorted(compare_contracts(old, new), key=lambda c: _LEVELS.index(c.level)))
+    if any_version and not (is_version(old.version) and is_version(new.version)):
+        good = new.version != old.version or not changes or changes[0].level == "editorial"
+        return ContractVerdict(new.name, old.version, new.version, changes, "another", good)
     before, after = _version(old), _version(new)
     worst = changes[0].level if changes else "editorial"
     major, minor, _ = before
@@ -68,19 +80,30 @@ def judge_contract(old: Entity, new: Entity) -> ContractVerdict:
     return ContractVerdict(new.name, old.version, new.version, changes, ".".join(map(str, wanted)), after >= wanted)
 
 
+def is_version(text: str) -> bool:
+    """Whether a text is a version that can be compared: major.minor.patch, or a beginning of it."""
+    return _VERSION.fullmatch(text.strip()) is not None
+
+
 def compare_contracts(old: Entity, new: Entity) -> Iterator[ContractChange]:
     """Every difference of two contracts of one entity, each with its level."""
+    for change in _differences(old, new):
+        yield replace(change, place=new.place) if change.place is NOWHERE else change
+
+
+def _differences(old: Entity, new: Entity) -> Iterator[ContractChange]:
     if old.key != new.key:
-        yield ContractChange("breaking", f"the key is ({', '.join(new.key)}) and was ({', '.join(old.key)})")
+        yield ContractChange("breaking", f"the key is ({', '.join(new.key)}) and was ({', '.join(old.key)})", BOTH)
     for name, field in old.fields.items():
         if name not in new.fields:
-            yield ContractChange("breaking", f"field '{name}' is gone")
+            yield ContractChange("breaking", f"field '{name}' is gone", READERS)
         else:
-            yield from _field(field, new.fields[name])
+            yield from _placed(_field(field, new.fields[name]), new.fields[name].place)
     for name, field in new.fields.items():
         if name not in old.fields:
             needed = field.required or name in new.key
-            yield ContractChange("breaking" if needed else "compatible", f"field '{name}' is new" + (" and required" if needed else ""))
+            sentence = f"field '{name}' is new" + (" and required" if needed else "")
+            yield ContractChange("breaking" if needed else "compatible", sentence, ROWS if needed else "", field.place)
     yield from _rules(old, new)
     yield from _checks(old, new)
     if old.events != new.events:
@@ -90,42 +113,45 @@ def compare_contracts(old: Entity, new: Entity) -> Iterator[ContractChange]:
             yield ContractChange("editorial", f"{what} changed")
 
 
+def _placed(changes: Iterable[ContractChange], place: Place) -> Iterator[ContractChange]:
+    return (replace(change, place=place) for change in changes)
+
+
 def _field(old: Field, new: Field) -> Iterator[ContractChange]:
     name = f"field '{old.name}'"
     if old.type != new.type:
         wider = _holds(CanonicalType.parse(new.type), CanonicalType.parse(old.type))
-        yield ContractChange("compatible" if wider else "breaking", f"{name} is {new.type} and was {old.type}")
+        yield _either(not wider, f"{name} is {new.type} and was {old.type}", BOTH)
     if old.unit != new.unit:
-        yield ContractChange("breaking", f"{name} is in '{new.unit}' and was in '{old.unit}'")
+        yield ContractChange("breaking", f"{name} is in '{new.unit}' and was in '{old.unit}'", READERS)
     if old.required != new.required:
         said = "is required now" if new.required else "may be missing now, which readers did not have to expect"
-        yield ContractChange("breaking", f"{name} {said}")
+        yield ContractChange("breaking", f"{name} {said}", ROWS if new.required else READERS)
     if old.values != new.values:
         gone, come = [v for v in old.values if v not in new.values], [v for v in new.values if v not in old.values]
         if not old.values or (gone and new.values):
-            yield ContractChange("breaking", f"{name} no longer allows {', '.join(gone) or 'any value'}")
+            only = "" if old.values else f", only {', '.join(new.values)}"
+            yield ContractChange("breaking", f"{name} no longer allows {', '.join(gone) or 'any value'}{only}", ROWS)
         elif come or not new.values:
             yield ContractChange("compatible", f"{name} allows {', '.join(come) or 'any value'} too")
     if old.pattern != new.pattern:
-        yield ContractChange("compatible" if not new.pattern else "breaking", f"{name} must match '{new.pattern}', before '{old.pattern}'")
+        yield _either(bool(new.pattern), f"{name} must match '{new.pattern}', before '{old.pattern}'", ROWS)
     for key, up in (("minimum", False), ("maximum", True)):
         yield from _limit(name, key, getattr(old, key), getattr(new, key), up=up)
     most = [1 if f.unique else f.at_most for f in (old, new)]
     if most[0] != most[1]:
         tighter = bool(most[1]) and (not most[0] or most[1] < most[0])
+        sentence = f"{name}: at most {most[1] or 'any number of'} rows may hold a value, before {most[0] or 'any number'}"
         # Who joins on a unique field relies on it.
-        level: Level = "breaking" if tighter or most[0] == 1 else "compatible"
-        yield ContractChange(level, f"{name}: at most {most[1] or 'any number of'} rows may hold a value, before {most[0] or 'any number'}")
+        yield _either(tighter or most[0] == 1, sentence, ROWS if tighter else READERS)
     if old.references != new.references:
-        yield ContractChange(
-            "breaking" if new.references else "compatible", f"{name} refers to '{new.references}', before '{old.references}'"
-        )
+        yield _either(bool(new.references), f"{name} refers to '{new.references}', before '{old.references}'", BOTH)
     if old.severity != new.severity:
-        yield ContractChange("breaking" if new.severity == "quarantine" else "compatible", f"{name}: a breach is now '{new.severity}'")
+        yield _either(new.severity == "quarantine", f"{name}: a breach is now '{new.severity}'", ROWS)
     if old.freshness != new.freshness:
         tighter = new.freshness is not None and (old.freshness is None or new.freshness < old.freshness)
         # Late rows are told, not refused; only who was promised fresher ones loses something.
-        yield ContractChange("compatible" if tighter else "breaking", f"{name}: freshness is {new.freshness}, before {old.freshness}")
+        yield _either(not tighter, f"{name}: freshness is {new.freshness}, before {old.freshness}", READERS)
     for what in ("description", "personal"):
         if getattr(old, what) != getattr(new, what):
             yield ContractChange("editorial", f"{name}: {what} changed")
@@ -140,7 +166,11 @@ def _limit(name: str, key: str, old: str, new: str, *, up: bool) -> Iterator[Con
         before, after = _plain(old), _plain(new)
         same_kind = isinstance(before, type(after))
         looser = same_kind and ((after > before) if up else (after < before))  # type: ignore[operator]
-    yield ContractChange("compatible" if looser else "breaking", f"{name}: {key} is {new or 'none'}, before {old or 'none'}")
+    yield _either(not looser, f"{name}: {key} is {new or 'none'}, before {old or 'none'}", ROWS)
+
+
+def _either(breaks: bool, sentence: str, why: str) -> ContractChange:
+    return ContractChange("breaking", sentence, why) if breaks else ContractChange("compatible", sentence)
 
 
 def _plain(text: str) -> Decimal | str:
@@ -156,13 +186,14 @@ def _rules(old: Entity, new: Entity) -> Iterator[ContractChange]:
         if later is None:
             yield ContractChange("compatible", f"rule '{name}' is gone")
         elif rule.check != later.check:
-            level: Level = "breaking" if later.severity == "quarantine" else "compatible"
-            yield ContractChange(level, f"rule '{name}' asks for '{later.check}', before '{rule.check}'")
+            change = _either(later.severity == "quarantine", f"rule '{name}' asks for '{later.check}', before '{rule.check}'", ROWS)
+            yield replace(change, place=later.place)
         else:
-            yield from _severity(f"rule '{name}'", rule, later)
+            yield from _placed(_severity(f"rule '{name}'", rule, later), later.place)
     for name, rule in new.rules.items():
         if name not in old.rules:
-            yield ContractChange("breaking" if rule.severity == "quarantine" else "compatible", f"rule '{name}' is new: {rule.check}")
+            change = _either(rule.severity == "quarantine", f"rule '{name}' is new: {rule.check}", ROWS)
+            yield replace(change, place=rule.place)
 
 
 def _checks(old: Entity, new: Entity) -> Iterator[ContractChange]:
@@ -172,18 +203,17 @@ def _checks(old: Entity, new: Entity) -> Iterator[ContractChange]:
         if later is None:
             yield ContractChange("compatible", f"check '{name}' is gone")
         elif any(getattr(check, a) != getattr(later, a) for a in asks):
-            yield ContractChange("breaking" if later.severity == "stop" else "compatible", f"check '{name}' asks for something else")
+            yield replace(_either(later.severity == "stop", f"check '{name}' asks for something else", ROWS), place=later.place)
         else:
-            yield from _severity(f"check '{name}'", check, later)
+            yield from _placed(_severity(f"check '{name}'", check, later), later.place)
     for name, check in new.checks.items():
         if name not in old.checks:
-            yield ContractChange("breaking" if check.severity == "stop" else "compatible", f"check '{name}' is new: {check.aggregate}")
+            yield replace(_either(check.severity == "stop", f"check '{name}' is new: {check.aggregate}", ROWS), place=check.place)
 
 
 def _severity(name: str, old: Rule | AggregateCheck, new: Rule | AggregateCheck) -> Iterator[ContractChange]:
     if old.severity != new.severity:
-        level: Level = "breaking" if _RANK[new.severity] > _RANK[old.severity] else "compatible"
-        yield ContractChange(level, f"{name}: severity is {new.severity}, before {old.severity}")
+        yield _either(_RANK[new.severity] > _RANK[old.severity], f"{name}: severity is {new.severity}, before {old.severity}", ROWS)
     if (old.reason, old.dimension) != (new.reason, new.dimension):
         yield ContractChange("editorial", f"{name}: reason or dimension changed")
 

@@ -208,6 +208,8 @@ class Cycle:
     failed: tuple[int, int] | None = None  # how many segments of change records state ``failed`` covers, and table ``failed``, once made
     foreseen: Mapping[str, Ahead] = field(default_factory=dict)  # of a dry run: flow → what the plans before this one would change
     ahead: Ahead | None = None  # what this dry run would change in what is agreed
+    contract: str = ""  # fingerprint of the contract that the next run is held against
+    keep_contract: bool = False  # the log may not hold that contract yet
     resumed: bool = False  # ``base_`` and ``golden0`` hold what an unfinished run, or an earlier round, had agreed on
 
     @property

@@ -48,6 +48,7 @@ from accord.sync.identity.resolve import identify, resolve_only, restore_unmerge
 from accord.sync.judge.aggregates import check_aggregates, newest_values, stale_sources
 from accord.sync.judge.going import let_doomed_go
 from accord.sync.judge.judge import collect_quarantine, contract_findings, judge_merged, judge_none, judge_side, load_references
+from accord.sync.judge.kept_contract import judge_kept, kept_contract
 from accord.sync.judge.key_changes import KEPT, keep_deletes
 from accord.sync.live.fold import fold_live, pend_live
 from accord.sync.mapping.lookups import make_lookups
@@ -192,6 +193,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
     begin_notes(cycle, previous)
     note_known(cycle, previous)
     note_places(cycle, previous)
+    judge_kept(cycle, previous)
     if not (dry_run or whole or listen) and limit == Limit() and (same := same_as(cycle, previous)) is not None:
         cycle.progress(f"{cycle.flow.name}: no system was written since the last run")
         _finished(cycle, same, {}, cycle.clock(), previous["columns"], previous["seen"], previous.get("shapes"))
@@ -441,7 +443,7 @@ def _finished(
     append(
         cycle,
         "flow.run_finished",
-        settled_conflicts(cycle, state),
+        [*settled_conflicts(cycle, state), *(kept_contract(cycle) if whole else ())],
         status=result.status,
         counts=dict(result.counts),
         seconds=round(cycle.seconds, 3),
@@ -450,7 +452,7 @@ def _finished(
         columns=columns,
         shapes=shapes or {},
         map=cycle.map.name,
-        contract={"entity": cycle.entity.name, "version": cycle.entity.version},
+        contract={"entity": cycle.entity.name, "version": cycle.entity.version, "fingerprint": cycle.contract},
         **cycle.notes,
         **more,
     )

@@ -19,6 +19,7 @@ from accord.connectors.protocol import Shaped
 from accord.connectors.types import quote
 from accord.model.errors import GuardStopped, UnknownName, alternatives
 from accord.model.figure import Finding
+from accord.model.stated import stated_print
 from accord.sync.capture.read import lost_column, present, unmapped_columns
 from accord.sync.capture.renamed import other_columns, renamed_away
 from accord.sync.capture.retyped import changed_types
@@ -27,6 +28,7 @@ from accord.sync.identity.own_key import agreed_with
 from accord.sync.mapping.fields import mapped_columns
 from accord.sync.result import kept_finding, told_again
 
+_EARLIER_DIGITS: Final = 16
 UNSETTLED: Final = "unsettled"  # note of a run: the findings of ``unsettled``
 
 
@@ -57,8 +59,17 @@ def declared_types(side: Side) -> Mapping[str, str]:
 
 
 def fingerprint(cycle: Cycle, side: Side) -> str:
-    """Of all in the map that says how this side's columns are read."""
-    return hashlib.sha256(repr((side.binding, cycle.entity.fields, cycle.entity.key)).encode()).hexdigest()[:16]
+    """Of all in the map that says how this side's columns are read; the same under a newer program that knows a key more."""
+    return stated_print(side.binding, cycle.entity.fields, cycle.entity.key)
+
+
+def is_edited(cycle: Cycle, side: Side, last: Mapping[str, Any]) -> bool:
+    """Whether the binding or the contract is another than the columns were accepted for, by what the last run noted about the side."""
+    noted = last.get("accepted") or ""
+    if len(noted) == _EARLIER_DIGITS:  # of a program that took the keys at their default with it
+        earlier = repr((side.binding, cycle.entity.fields, cycle.entity.key))
+        return bool(noted != hashlib.sha256(earlier.encode()).hexdigest()[:_EARLIER_DIGITS])
+    return bool(noted != fingerprint(cycle, side))
 
 
 def judge_drift(cycle: Cycle, previous: Mapping[str, Any]) -> None:
@@ -77,7 +88,7 @@ def judge_drift(cycle: Cycle, previous: Mapping[str, Any]) -> None:
         subject = f"{side.binding.holder}/{side.binding.resource}"
         last = known.get(side.name) or {}
         old: Mapping[str, str] = last.get("columns") or {}
-        accepted = not old or last.get("accepted") != now[side.name]["accepted"]
+        accepted = not old or is_edited(cycle, side, last)
         noted = {} if accepted else last.get("renamed") or {}
         now[side.name]["renamed"] = {}
         if side.lacking:

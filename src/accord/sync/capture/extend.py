@@ -10,7 +10,7 @@ from accord.connectors.protocol import Shaped
 from accord.connectors.types import quote
 from accord.model.errors import SystemUnreachable, UnknownName
 from accord.model.figure import Finding
-from accord.sync.capture.drift import fields_of_column, fingerprint
+from accord.sync.capture.drift import fields_of_column, is_edited
 from accord.sync.capture.read import created_columns
 from accord.sync.cycle import Cycle, Side, storage_type
 from accord.sync.state.base import MARKS, base_paths, load_segments
@@ -29,7 +29,7 @@ def extend_targets(cycle: Cycle, previous: Mapping[str, Any]) -> None:
         last = before.get(side.name) or {}
         if not (side.binding.create and side.writable and isinstance(side.connector, Extending)):
             continue
-        if last.get("accepted") == fingerprint(cycle, side):
+        if not is_edited(cycle, side, last):
             continue
         there = _there(cycle, side)
         known = {c.lower() for c in (*there, *(last.get("columns") or {}))}

@@ -22,6 +22,7 @@ from accord.connectors.protocol import change_token
 from accord.sync.cycle import Cycle
 from accord.sync.identity.links import identity_print
 from accord.sync.judge.aggregates import stale_sources
+from accord.sync.judge.kept_contract import CHANGED
 from accord.sync.mapping.lookups import lookup_state
 from accord.sync.result import FlowResult, kept_finding, told_again
 
@@ -62,7 +63,8 @@ def seen_now(cycle: Cycle, result: FlowResult) -> dict[str, Any] | None:
         "findings": [
             kept_finding(f)
             for f in result.findings
-            if f.kind not in ("new_column", "not_fresh")  # told once, by the run that saw it first; told anew, by the clock of each
+            if f.kind
+            not in ("new_column", CHANGED, "not_fresh")  # told once, by the run that saw it first; told anew, by the clock of each
         ],
     }
 
