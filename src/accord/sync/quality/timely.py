@@ -66,5 +66,6 @@ def _late(notes: Notes, since: datetime | None) -> None:
         note = "" if p95 is None else f"95 % within {Duration(int(float(str(p95)) + 0.999))}"
         number = notes.add("timeliness", "changes in time", int(str(asked)), int(str(bad)), side, note=note)
         took = f"'took ' || CAST(round(seconds) AS BIGINT) || {literal(f' s, promised {promised}')}"
-        said = f"'change in ' || source || ' of ' || captured_at || ': ' || CASE WHEN arrived THEN {took} ELSE 'did not arrive' END"
+        seen = "left(CAST(captured_at AS VARCHAR), 19)"  # to the second; it was made before that, which is what the seconds count from
+        said = f"'change in ' || source || ', seen ' || {seen} || ': ' || CASE WHEN arrived THEN {took} ELSE 'did not arrive' END"
         notes.gaps(f"SELECT {number}, key, {said} {mine} AND {late}")
