@@ -80,6 +80,10 @@ def test_a_plan_tells_what_it_found_and_what_waits(small: Any) -> None:
     assert "1 row waits in quarantine" in text
     assert "agree" not in text
     assert (body["waiting"], [f["kind"] for f in body["findings"]]) == (1, ["contract_changed", "quarantine"])
+    small.call("sync", str(small.folder))
+    _, kept, _ = small.call("contract", "history", str(small.folder))
+    assert "thing: version 2.0.0, before 1.0.0, since" in kept
+    assert "  breaking: field 'name' must match '[a-z]', before ''" in kept
 
 
 def test_a_plan_that_is_out_of_date_is_refused_with_what_moved(small: Any) -> None:

@@ -29,6 +29,7 @@ from accord.mapfile.odcs import (
 )
 from accord.model.entity import Entity
 from accord.model.errors import UnknownName, UsageError
+from accord.sync.judge.kept_contract import KEPT
 
 _MAX_BYTES = 5_000_000
 
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     group.command("export", help="Write the entities of a map as data contracts in ODCS 3.")(export)
     group.command("import", help="Read a data contract in ODCS 3 as entities of a map.")(import_)
     group.command("check", help="Compare two versions of contracts: what breaks, and whether the versions say so.")(check)
+    group.command("history", help="Show the contracts that runs kept, with what changed from one to the next.")(history)
     app.add_typer(group, name="contract")
 
 
@@ -69,6 +71,33 @@ def check(
     if not gone and not any(v.changes for v in verdicts):
         out().print("the contracts are the same")
     return 1 if gone or not all(v.good for v in verdicts) else 0
+
+
+@options.at_map
+def history(
+    where: options.Where = options.WHERE,
+    entity: list[str] = typer.Option([], "--entity", help="Only this entity; may be repeated."),
+    json: options.Json = False,
+) -> None:
+    """The first contract of an entity is the one of its first run."""
+    with where.opened(write=False) as workspace:
+        names = workspace.map.entities
+        found = [(stored.event.time, stored.event.attributes) for stored in workspace.store.read(types=[KEPT])]
+    for name in entity:
+        if name not in names and not any(kept["entity"] == name for _, kept in found):
+            raise UnknownName("entity", name, names)
+    found = [(time, kept) for time, kept in found if not entity or kept["entity"] in entity]
+    if json:
+        emit_json({"command": "contract history", "contracts": [{"time": time, **kept} for time, kept in found]})
+        return
+    for time, kept in found:
+        before = f", before {kept['before']['version']}" if "before" in kept else ""
+        since = time.isoformat(timespec="seconds")
+        out().print(escape(f"{kept['entity']}: version {kept['version']}{before}, since {since} (run {kept['run']})"))
+        for change in kept.get("changes", ()):
+            out().print(f"  {change['level']}: {escape(change['sentence'])}")
+    if not found:
+        out().print("no run has kept a contract yet")
 
 
 def _entities(path: Path) -> dict[str, Entity]:
