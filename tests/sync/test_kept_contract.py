@@ -26,7 +26,8 @@ def edit(world: Any, field: Field | None = None, *, version: str = "1.0.0", **fl
 
 
 def begun(world: Any) -> Any:
-    """Two agreed rows."""
+    """Two agreed rows, and a map that others rely on."""
+    world.map = replace(world.map, status="approved")
     world.sql("a", "INSERT INTO things VALUES ('1', 'one', 10), ('2', 'two', 20)")
     world.sync()
     return world
@@ -80,6 +81,22 @@ def test_drift_says_what_follows_from_a_breaking_change(two: Any) -> None:
     edit(two, drift="stop")
     assert told(two.sync()) == []
     assert len(kept(two)) == 2
+
+
+@pytest.mark.parametrize("drift", ["stop", "quarantine"])
+def test_a_draft_goes_on_and_tells_what_breaks(two: Any, drift: str) -> None:
+    """Who is still finding the right types raises no version for each; nobody relies on what nobody approved."""
+    begun(two)
+    two.map = replace(two.map, status="draft")
+    edit(two, WORDS, drift=drift)
+
+    first, again = two.sync(), two.sync()
+
+    assert told(first) == [(CHANGED, "warning")]
+    sentence = next(f.sentence for f in first.findings if f.kind == CHANGED)
+    assert BROKEN in sentence
+    assert sentence.endswith("it goes on, as the map is a draft.")
+    assert (told(again), len(kept(two))) == ([], 2)
 
 
 def test_a_compatible_change_is_told_once_and_kept(two: Any) -> None:

@@ -184,9 +184,7 @@ class Flow:
     freshness: Duration = field(default=Duration(900), metadata={"doc": "a change must be in every target within this time"})
     drift: Literal["evolve", "quarantine", "stop"] = field(
         default="stop",
-        metadata={
-            "doc": "what happens when a system's columns change, or the contract does in a way that breaks it under the same version"
-        },
+        metadata={"doc": "what happens when a system's columns change, or the contract of an approved map breaks under the same version"},
     )
     priority: int = field(default=0, metadata={"doc": "wave 1-5; default: the highest of its systems"})
     covers: tuple[str, ...] = field(default=(), metadata={"doc": "ids of a specification this flow carries out"})

@@ -1,9 +1,9 @@
 """The contract of the map against the one a flow ran under last, before anything is written.
 
 ``contract.kept`` holds a contract as it was in force first, and what changed by it; a flow's last event holds its fingerprint, which is
-all that a run compares where nothing changed. What breaks rows or readers under the same version is judged as the flow's ``drift`` says:
-``stop`` ends the run, ``quarantine`` goes on and tells it as a problem until the version says so, ``evolve`` goes on and tells it once.
-All other changes are told once.
+all that a run compares where nothing changed. What breaks rows or readers under the same version of an approved map is judged as the flow's
+``drift`` says: ``stop`` ends the run, ``quarantine`` goes on and tells it as a problem until the version says so, ``evolve`` goes on and
+tells it once. All other changes, and all of a map that is a draft, are told once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def judge_kept(cycle: Cycle, previous: Mapping[str, Any]) -> None:
     A flow that kept none (it is new, or an older program ran it last) is compared with the last one kept of its entity, where there is one.
 
     Raises:
-        GuardStopped: a change breaks rows or readers, the version does not say so, and the flow says stop.
+        GuardStopped: a change breaks rows or readers, its version does not say so, and the flow of an approved map says stop.
     """
     now, noted = contract_print(cycle.entity), previous.get("contract") or {}
     cycle.contract = now
@@ -53,13 +53,16 @@ def judge_kept(cycle: Cycle, previous: Mapping[str, Any]) -> None:
         return
     what = f"{_said(cycle, verdict)}, under a version that does not say so"
     todo = f"Raise version of the entity to {verdict.wanted}{_at(cycle.entity.place)}, or take the change back"
-    if cycle.flow.drift == "stop":
+    draft = cycle.map.status == "draft"
+    if draft or cycle.flow.drift == "evolve":
+        _tell(
+            cycle, CHANGED, "warning", f"{what}; it goes on, as {'the map is a draft' if draft else 'drift: evolve says'}.", len(breaking)
+        )
+    elif cycle.flow.drift == "stop":
         raise GuardStopped("contract", what, f"{todo}; one run with drift: evolve takes it as it is.")
-    if cycle.flow.drift == "quarantine":
+    else:
         cycle.contract, cycle.keep_contract = before["fingerprint"], False  # what the next run is held against
         _tell(cycle, UNSAID, "problem", f"{what}. {todo}.", len(breaking))
-    else:
-        _tell(cycle, CHANGED, "warning", f"{what}; it goes on, as drift: evolve says.", len(breaking))
 
 
 def contract_print(entity: Entity) -> str:
