@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from accord.lifecycle.evolve.contracts import version_parts
+from accord.mapfile.compatibility import is_version
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 
@@ -67,7 +67,7 @@ def check_flows(
             for word, lacking in (
                 ("an owner", not declared.owner),
                 ("a check in its contract", not checked),
-                ("a contract version of the form 1.2.3", version_parts(entity.version) is None),
+                ("a contract version of the form 1.2.3", not is_version(entity.version)),
                 ("a contract version that follows from its changes", entity.name in bad_versions),
                 ("a comparison in the last month", not seen),
                 ("agreement in all comparisons of the last month", bool(seen) and not all(seen)),

@@ -9,16 +9,13 @@ tells it once. All other changes, and all of a map that is a draft, are told onc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from typing import Any, Final
 
 from accord.mapfile.compatibility import ContractChange, ContractVerdict, judge_contract
-from accord.model.entity import AggregateCheck, Entity, EventRule, Field, Rule
+from accord.mapfile.recorded import contract_print, entity_of, recorded
 from accord.model.errors import NOWHERE, GuardStopped
 from accord.model.event import Event, ObjectRef
 from accord.model.figure import Finding
-from accord.model.stated import stated, stated_print
-from accord.model.values import Duration
 from accord.store import Store
 from accord.sync.cycle import Cycle
 
@@ -44,7 +41,7 @@ def judge_kept(cycle: Cycle, previous: Mapping[str, Any]) -> None:
     before = _kept(cycle.store, noted.get("entity") or cycle.entity.name, noted.get("fingerprint"))
     if before is None or before["fingerprint"] == now:
         return
-    verdict = judge_contract(_entity(before["contract"]), cycle.entity, any_version=True)
+    verdict = judge_contract(entity_of(before["contract"]), cycle.entity, any_version=True)
     breaking = [c for c in verdict.changes if c.level == "breaking"]
     if not breaking or verdict.good:
         if verdict.old != verdict.new or any(c.level != "editorial" for c in verdict.changes):
@@ -65,11 +62,6 @@ def judge_kept(cycle: Cycle, previous: Mapping[str, Any]) -> None:
         _tell(cycle, UNSAID, "problem", f"{what}. {todo}.", len(breaking))
 
 
-def contract_print(entity: Entity) -> str:
-    """Fingerprint of what others rely on."""
-    return stated_print(_contract(entity))
-
-
 def kept_contract(cycle: Cycle) -> list[Event]:
     """The event that keeps the contract of a run, for the end of the run; none where it was kept."""
     if not cycle.keep_contract:
@@ -82,12 +74,12 @@ def kept_contract(cycle: Cycle) -> list[Event]:
         "entity": name,
         "version": cycle.entity.version,
         "fingerprint": cycle.contract,
-        "contract": stated(_contract(cycle.entity)),
+        "contract": recorded(cycle.entity),
         "flow": cycle.flow.name,
         "run": cycle.run,
     }
     if before is not None:
-        verdict = judge_contract(_entity(before["contract"]), cycle.entity, any_version=True)
+        verdict = judge_contract(entity_of(before["contract"]), cycle.entity, any_version=True)
         changes = [{"level": c.level, "sentence": c.sentence, "why": c.why} for c in verdict.changes]
         body |= {"before": {"version": before["version"], "fingerprint": before["fingerprint"]}, "changes": changes, "good": verdict.good}
     id_ = f"{cycle.run}:{cycle.flow.name}:{KEPT}:{store.head().seq + 1}"
@@ -98,27 +90,6 @@ def _kept(store: Store, entity: str, fingerprint: str | None) -> Mapping[str, An
     """The last contract kept of an entity, of that fingerprint where one is given and still known."""
     kept = [s.event.attributes for s in store.read(types=[KEPT], object=ObjectRef("entity", entity))]
     return next((k for k in reversed(kept) if k["fingerprint"] == fingerprint), kept[-1] if kept else None)
-
-
-def _contract(entity: Entity) -> Entity:
-    """An entity without what says how its rows are recognized and whom they are about, which no row is refused for."""
-    return replace(entity, identity=None, person="")
-
-
-def _entity(body: Mapping[str, Any]) -> Entity:
-    """The entity that ``stated`` laid out; keys that this program does not know are passed over."""
-    parts = {"fields": Field, "rules": Rule, "checks": AggregateCheck}
-    more: dict[str, Any] = {p: {n: _noun(kind, v) for n, v in body.get(p, {}).items()} for p, kind in parts.items()}
-    more["events"] = tuple(_noun(EventRule, e) for e in body.get("events", ()))
-    return _noun(Entity, {**body, **more})  # type: ignore[no-any-return]
-
-
-def _noun(kind: type, body: Mapping[str, Any]) -> Any:
-    known = {f.name for f in fields(kind)}
-    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in body.items() if name in known}
-    if "freshness" in values:
-        values["freshness"] = Duration.parse(values["freshness"])
-    return kind(**values)
 
 
 def _said(cycle: Cycle, verdict: ContractVerdict) -> str:
