@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -105,3 +105,17 @@ def test_a_version_that_is_none_is_refused() -> None:
     """Comparing words would answer something and mean nothing."""
     with pytest.raises(UsageError, match="version 'next' is no version"):
         judge_contract(OLD, replace(OLD, version="next"))
+
+
+def test_no_key_of_a_field_changes_without_a_word() -> None:
+    """One that was forgotten would pass under the same version."""
+    others = {
+        "type": "date", "required": True, "unique": True, "unit": "EUR", "values": ("a",), "pattern": "a", "minimum": "1", "maximum": "2",
+        "references": "person", "at_most": 2, "severity": "report", "freshness": Duration(60), "separator": ";", "personal": True,
+        "description": "words",
+    }  # fmt: skip
+    assert {f.name for f in fields(Field)} == {"name", "place", *others}
+
+    for name, other in others.items():
+        old, new = (Entity("item", ("id",), {"f": field}) for field in (Field("f"), replace(Field("f"), **{name: other})))
+        assert [c.sentence for c in compare_contracts(old, new) if "field 'f'" in c.sentence], name

@@ -124,6 +124,9 @@ def _field(old: Field, new: Field) -> Iterator[ContractChange]:
         yield _either(not wider, f"{name} is {new.type} and was {old.type}", BOTH)
     if old.unit != new.unit:
         yield ContractChange("breaking", f"{name} is in '{new.unit}' and was in '{old.unit}'", READERS)
+    if old.separator != new.separator:
+        were, are = (f"a set with '{f.separator}' between its items" if f.separator else "one text" for f in (old, new))
+        yield ContractChange("breaking", f"{name} is {are} and was {were}", READERS)
     if old.required != new.required:
         said = "is required now" if new.required else "may be missing now, which readers did not have to expect"
         yield ContractChange("breaking", f"{name} {said}", ROWS if new.required else READERS)
