@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from accord.model.integration_map import IntegrationMap
 from accord.model.system import System
 from accord.store import open_store
 from accord.sync import FlowResult, run_flow
-from accord.sync.identity.decide import accept
+from accord.sync.identity.decide import accept, merge_ids, reject, unmerge_ids
 from accord.sync.identity.look import links_of, proposals_of
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -56,6 +56,7 @@ class World:
     edits: int = 0
     typed: set[tuple[str, str, Any]] = field(default_factory=set)  # mail, field, value; not those somebody has answered
     highest: dict[str, int] = field(default_factory=dict)
+    merged: str = ""  # the id that was merged away by mistake
     story: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -98,7 +99,7 @@ class World:
             key = {} if kind == "given" else {"no": self.number(system) if kind == "next" else f"own-{self.edits}"}
             row = {**key, "mail": mail, **values}
             self.sql(system, f"INSERT INTO people ({', '.join(row)}) VALUES ({', '.join(f':{f}' for f in row)})", **row)
-        elif rng.random() < 0.15:
+        elif not self.merged and rng.random() < 0.15:
             values = {}
             self.delete(system, row[0])
         else:
@@ -139,9 +140,11 @@ class World:
         """Whoever looks after the people says that rows of one mail address are one person, and deletes one of two in the same system."""
         for _ in range(5):
             for proposal in proposals_of(self.store, "person").to_pylist():
-                if any(p["id"] == proposal["id"] for p in proposals_of(self.store, "person").to_pylist()):
-                    accept(self.map, "person", proposal["id"], self.store, by="ada", now=self.now())
-                    self.story.append(f"    accepted {proposal}")
+                if all(p["id"] != proposal["id"] for p in proposals_of(self.store, "person").to_pylist()):
+                    continue  # settled by the one before
+                same = self.mails(proposal, "left") & self.mails(proposal, "right")
+                (accept if same else reject)(self.map, "person", proposal["id"], self.store, by="ada", now=self.now())
+                self.story.append(f"    {'accepted' if same else 'rejected'} {proposal}")
             self.run()
         for system in NAMES:
             for (mail,) in self.sql(system, "SELECT mail FROM people GROUP BY mail HAVING count(*) > 1"):
@@ -149,6 +152,31 @@ class World:
                 for no in self.rng.sample(rows, len(rows) - 1):
                     self.delete(system, no)
                     self.story.append(f"      {system} {mail} one of {rows} deleted: {no}")
+
+    def mistake(self) -> None:
+        """Somebody takes two people for one, or finds out."""
+        if self.merged:
+            unmerge_ids(self.map, "person", self.merged, self.store, by="ada", now=self.now())
+            self.story.append(f"    unmerged {self.merged}")
+            self.merged = ""
+            return
+        links = [r["canonical"] for r in links_of(self.store, "person").to_pylist() if self.stands(r)]
+        whole = sorted(id_ for id_, count in Counter(links).items() if count == len(NAMES))
+        if len(whole) > 1:
+            winner, self.merged = self.rng.sample(whole, 2)
+            merge_ids(self.map, "person", winner, self.merged, self.store, by="ada", now=self.now())
+            self.story.append(f"    merged {self.merged} into {winner}")
+
+    def mails(self, proposal: Mapping[str, Any], end: str) -> set[str]:
+        """What the rows show that one end of a proposal is about: a row, or those of a canonical id."""
+        rows = [{"resource": proposal[f"{end}_resource"], "own_key": proposal[f"{end}_key"]}]
+        if not rows[0]["resource"]:
+            rows = [r for r in links_of(self.store, "person", key=proposal[f"{end}_key"]).to_pylist() if not r["retired"]]
+        found = [self.sql(r["resource"].split("/")[0], "SELECT mail FROM people WHERE no = :no", no=r["own_key"]) for r in rows]
+        return {mail for mails in found for (mail,) in mails}
+
+    def stands(self, link: Mapping[str, Any]) -> bool:
+        return bool(self.sql(link["resource"].split("/")[0], "SELECT 1 FROM people WHERE no = :no", no=link["own_key"]))
 
     def now(self) -> datetime:
         return NOW + timedelta(seconds=len(self.story))
@@ -211,17 +239,21 @@ class World:
         return [row for path in paths for row in duckdb.sql(f"SELECT * FROM read_parquet('{path}')").to_arrow_table().to_pylist()]
 
 
-def live(folder: Path, seed: int, *, turns: int, amid: bool, deaths: bool, bars: bool) -> None:
+def live(folder: Path, seed: int, *, turns: int, amid: bool, deaths: bool = False, bars: bool = False, mistakes: bool = False) -> None:
     """One world from beginning to rest."""
     world = World(folder, random.Random(f"identity {seed}"), deaths)
     try:
         for _ in range(turns):
             for _ in range(world.rng.choice([2, 6, 12])):
                 world.edit()
+            if mistakes:
+                world.mistake()
             if bars and world.rng.random() < 0.7:
                 world.bar()
             world.run(edits=amid and world.rng.random() < 0.7)
         world.bar(lift=True)
+        if world.merged:
+            world.mistake()
         world.rest()
     except Exception as error:
         raise AssertionError("\n".join([f"{type(error).__name__}: {error}", *world.story])) from error
@@ -241,3 +273,11 @@ def test_everybody_stands_once_under_the_keys_of_each_system(tmp_path: Path, see
 def test_everybody_stands_once_under_the_keys_of_each_system_again_and_again(tmp_path: Path, seed: int, how: str) -> None:
     """The long form: 120 lives; with people who go on amid the runs, runs that die, and rows that are refused for a while."""
     live(tmp_path, seed, turns=8, amid=how != "between", deaths=how == "deaths", bars=seed % 2 == 1)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("amid", [False, True])
+@pytest.mark.parametrize("seed", range(200, 220))
+def test_two_people_who_were_taken_for_one_by_mistake_are_two_again(tmp_path: Path, seed: int, amid: bool) -> None:
+    """Whatever people typed meanwhile."""
+    live(tmp_path, seed, turns=7, amid=amid, mistakes=True)

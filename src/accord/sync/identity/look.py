@@ -18,14 +18,15 @@ from accord.sync.identity.links import LINKS, append, load_links, make_proposals
 from accord.sync.identity.match import LARGEST_BLOCK, fields_of, find_pairs, make_rejected, proposal_id
 from accord.sync.state.base import load_state
 
+# A row that has an id by now waits for nobody: another proposal was accepted, or what it was mistaken for has changed.
 _OPEN = """
     SELECT p.* FROM p LEFT JOIN links l ON l.resource = p.left_resource AND l.own_key = p.left_key
     LEFT JOIN links r ON r.resource = p.right_resource AND r.own_key = p.right_key
     LEFT JOIN dead dl ON dl.loser = p.left_key AND p.left_resource = ''
     LEFT JOIN dead dr ON dr.loser = p.right_key AND p.right_resource = ''
-    WHERE coalesce(l.canonical, dl.winner, CASE WHEN p.left_resource = '' THEN p.left_key END)
-        IS DISTINCT FROM coalesce(r.canonical, dr.winner, CASE WHEN p.right_resource = '' THEN p.right_key END)
-        OR (l.canonical IS NULL AND p.left_resource <> '')
+    WHERE CASE WHEN p.left_resource = '' AND p.right_resource = ''
+        THEN coalesce(dl.winner, p.left_key) <> coalesce(dr.winner, p.right_key)
+        ELSE (p.left_resource <> '' AND l.canonical IS NULL) OR (p.right_resource <> '' AND r.canonical IS NULL) END
     ORDER BY p.score DESC, p.id"""
 
 
