@@ -192,16 +192,20 @@ class Seat:
 
     def spoil(self, n: int) -> None:
         """Let two columns of a CSV file have one name."""
-        self.header, _, rest = self.native.path.read_bytes().partition(b"\r\n")
-        names = self.header.split(b",")
+        self.header, rest = self._headed()
+        names = self.header.rstrip(b"\r").split(b",")
         names[n % len(names)] = names[n % len(names) - 1]
-        self.native.path.write_bytes(b",".join(names) + b"\r\n" + rest)
+        self.native.path.write_bytes(b",".join(names) + (b"\r\n" if self.header.endswith(b"\r") else b"\n") + rest)
 
     def mend(self) -> None:
         """The header as it should be."""
-        rest = self.native.path.read_bytes().partition(b"\r\n")[2]
-        self.native.path.write_bytes(self.header + b"\r\n" + rest)
+        self.native.path.write_bytes(self.header + b"\n" + self._headed()[1])
         self.header = b""
+
+    def _headed(self) -> tuple[bytes, bytes]:
+        """First line of a file, with what of its end comes before the line feed, and the others."""
+        header, _, rest = self.native.path.read_bytes().partition(b"\n")
+        return header, rest
 
     def _alter(self, columns: list[Column], value: Values, *statements: str) -> None:
         if self.kind not in ("sqlite", *SERVERS) or not statements:
