@@ -121,9 +121,15 @@ class World:
 
     def number(self, system: str) -> int:
         """The one after all that ever were, since a number given twice is a row edited."""
-        ((most,),) = self.sql(system, "SELECT coalesce(max(no), 0) FROM people")
-        self.highest[system] = max(self.highest.get(system, 0), most)
-        return self.highest[system] + 1
+        self.look()
+        self.highest[system] += 1
+        return self.highest[system]
+
+    def look(self) -> None:
+        """Remember the largest numbers, before somebody deletes their rows."""
+        for system in (name for name, kind in self.kinds.items() if kind == "next"):
+            ((most,),) = self.sql(system, "SELECT coalesce(max(no), 0) FROM people")
+            self.highest[system] = max(self.highest.get(system, 0), most)
 
     def answer(self, system: str, no: Any, fields: Collection[str]) -> None:
         """Who changes or deletes a row has seen what it holds."""
@@ -131,8 +137,7 @@ class World:
         self.typed -= {(held[0], f, v) for f, v in zip(TYPED, held[1:], strict=True) if f in fields}
 
     def delete(self, system: str, no: Any) -> None:
-        if self.kinds[system] == "next":
-            self.number(system)
+        self.look()
         self.answer(system, no, TYPED)
         self.sql(system, "DELETE FROM people WHERE no = :no", no=no)
 
@@ -187,6 +192,7 @@ class World:
 
         def progress(sentence: str) -> None:
             nonlocal die
+            self.look()
             self.story.append(f"run {self.runs}: {sentence}")
             for _ in range(self.rng.choice([0, 0, 1, 3]) if edits else 0):
                 self.edit()
