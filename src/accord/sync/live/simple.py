@@ -62,6 +62,8 @@ def why_not(map_: IntegrationMap, flow: Flow) -> str:
             found = found or _beyond(mapping, _MAPPING)
             if mapping.name in entity.key and (mapping.codes or mapping.unit or mapping.format or mapping.direction):
                 return f"key '{mapping.name}' is converted in '{binding.name}'"
+        if binding.own_key:
+            return f"'{binding.name}' has a key of its own, and a row with an unknown one is recognized among all others"
         if not set(entity.key) <= set(binding.fields):
             return f"'{binding.name}' lacks a part of the key"
     return found
