@@ -133,7 +133,12 @@ def test_a_defect_in_one_flow_is_told_and_holds_up_no_other(place: Any) -> None:
     (place.folder / "sitecustomize.py").write_text(DEFECT)
     broken = place.folder / "broken"
     broken.touch()
-    watcher = place.start(env={"PYTHONPATH": f"{place.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", "BROKEN": str(broken)})
+    env = {
+        "PYTHONPATH": f"{place.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        "BROKEN": str(broken),
+        "TMPDIR": str(place.folder),
+    }
+    watcher = place.start(env=env)
 
     said = watcher.until("failed", flow="things")
     watcher.until("state", flow="things", state="backing_off")
