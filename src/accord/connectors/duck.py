@@ -148,12 +148,13 @@ def _private_folder() -> Path | None:
 def _cursor(key: tuple[int, int]) -> duckdb.DuckDBPyConnection:
     with _engine_lock:
         engine = _engine.get(key)
+        if engine is not None and _lent[key] >= _MOST_LENT and not _borrowed[key]:
+            engine.close()  # never two at once: both might open the same file of DuckDB
+            engine = None
         if engine is not None:
             try:
-                if _lent[key] >= _MOST_LENT and not _borrowed[key]:  # never two at once: both might open the same file of DuckDB
-                    engine.close()
                 engine.execute("SELECT 1")
-            except duckdb.Error:  # closed, or of no use for good after an internal error
+            except duckdb.Error:  # an internal error makes an engine unusable for good
                 engine = None
         if engine is None:
             engine = _engine[key] = open_duck(threads=key[1])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -63,8 +64,7 @@ def run_flows(
     ran, began, foreseen = Ran(), time.monotonic(), dict[str, Ahead]()
     for name in flows:
         begin(name)
-        try:
-            brought_up = restored_in(map.flows[name], restored)
+        with beside_others(name, ran.failed):
             result = run_flow(
                 map,
                 name,
@@ -75,15 +75,9 @@ def run_flows(
                 dry_run=dry_run,
                 allow_deletes=allow_deletes,
                 whole=whole,
-                restored=brought_up,
+                restored=restored_in(map.flows[name], restored),
                 foreseen=foreseen if dry_run else None,
             )
-        except AccordError as error:
-            # A wrong map stops everything; whatever else stops one flow must not stop those beside it.
-            if error.exit_code == 2:
-                raise
-            ran.failed.append((name, error))
-        else:
             ran.results.append(result)
 
     def once_more(first: FlowResult) -> FlowResult | None:
@@ -97,6 +91,17 @@ def run_flows(
     if not dry_run:
         run_held_again(ran.results, once_more)
     return ran
+
+
+@contextmanager
+def beside_others(flow: str, failed: list[tuple[str, AccordError]]) -> Iterator[None]:
+    """Note what stops one flow, which must not stop those beside it; a wrong map stops everything."""
+    try:
+        yield
+    except AccordError as error:
+        if error.exit_code == 2:
+            raise
+        failed.append((flow, error))
 
 
 def run_held_again(results: list[FlowResult], once_more: Callable[[FlowResult], FlowResult | None]) -> None:

@@ -13,7 +13,7 @@ from accord.store import Store
 from accord.sync.apply.plan import FlowPlan, apply_plan, check_plan, plan_flow
 from accord.sync.capture.brought_up import restored_in
 from accord.sync.cycle import Ahead
-from accord.sync.flows import AGAIN, run_held_again
+from accord.sync.flows import AGAIN, beside_others, run_held_again
 from accord.sync.order import rests_on
 from accord.sync.result import FlowResult
 
@@ -60,7 +60,7 @@ def plan_flows(
     planned, foreseen = Planned(), dict[str, Ahead]()
     for name in flows:
         begin(name)
-        try:
+        with beside_others(name, planned.failed):
             plan, result = plan_flow(
                 map,
                 name,
@@ -73,11 +73,6 @@ def plan_flows(
                 keys=None if keys is None else keys[name],
                 foreseen=foreseen,
             )
-        except AccordError as error:
-            if error.exit_code == 2:
-                raise
-            planned.failed.append((name, error))
-        else:
             planned.plans.append(plan)
             planned.results.append(result)
     return planned

@@ -26,6 +26,9 @@ from accord.sync.judge.kept_contract import CHANGED
 from accord.sync.mapping.lookups import lookup_state
 from accord.sync.result import FlowResult, kept_finding, told_again
 
+# The first two are told once, by the run that saw it first; the third anew by each, by its clock.
+_NOT_KEPT = ("new_column", CHANGED, "not_fresh")
+
 
 def fingerprint(cycle: Cycle) -> str:
     """SHA-256 over all that a run depends on besides the systems' rows: map, agreed state, referenced rows, program."""
@@ -60,12 +63,7 @@ def seen_now(cycle: Cycle, result: FlowResult) -> dict[str, Any] | None:
         "open_conflicts": result.open_conflicts,
         "counts": dict(result.counts),
         "newest": {side: {field: moment.isoformat() for field, moment in fields.items()} for side, fields in cycle.newest.items()},
-        "findings": [
-            kept_finding(f)
-            for f in result.findings
-            if f.kind
-            not in ("new_column", CHANGED, "not_fresh")  # told once, by the run that saw it first; told anew, by the clock of each
-        ],
+        "findings": [kept_finding(f) for f in result.findings if f.kind not in _NOT_KEPT],
     }
 
 
