@@ -22,6 +22,10 @@ OpenStore = Callable[..., Store]
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
+PASSED = """UPDATE lease SET expires_at = to_char((CAST(expires_at AS TIMESTAMPTZ) - make_interval(secs => ?)) AT TIME ZONE 'UTC',
+  'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"""
+
+
 class Clock:
     """A clock that moves when told."""
 
@@ -31,9 +35,11 @@ class Clock:
     def __call__(self) -> datetime:
         return self.now
 
-    def pass_seconds(self, seconds: float) -> None:
-        """Let time pass."""
+    def pass_seconds(self, seconds: float, store: Store) -> None:
+        """Let time pass; a server's clock does not move when told, so all that was written by it grows older instead."""
         self.now += timedelta(seconds=seconds)
+        if store.dialect == "postgresql":
+            store._database.run(PASSED, seconds)
 
 
 @contextmanager
@@ -111,13 +117,14 @@ def test_a_holder_elsewhere_keeps_it_until_it_expires(open_here: OpenStore, monk
     """Whether a process on another machine lives cannot be seen, only that it has been silent for long."""
     clock = Clock()
     with as_process(monkeypatch, host="elsewhere", pid=1):
-        held = open_here(clock=clock).lease("far", seconds=60)
+        far = open_here(clock=clock)
+        held = far.lease("far", seconds=60)
         held.__enter__()
 
-    clock.pass_seconds(59)
+    clock.pass_seconds(30, far)
     with pytest.raises(LeaseHeld, match=r"'far' \(process 1 on elsewhere"), open_here(clock=clock).lease("near"):
         pass
-    clock.pass_seconds(1)
+    clock.pass_seconds(30, far)
     with open_here(clock=clock).lease("near") as lease:
         assert lease.token == 2
     held.__exit__(None, None, None)
@@ -132,9 +139,9 @@ def test_a_holder_that_writes_or_renews_stays(open_here: OpenStore, event: MakeE
         held = far.lease("far", seconds=60)
         lease = held.__enter__()
 
-    clock.pass_seconds(50)
+    clock.pass_seconds(50, far)
     far.append([event()]) if how == "append" else lease.renew()
-    clock.pass_seconds(50)
+    clock.pass_seconds(50, far)
 
     with pytest.raises(LeaseHeld), open_here(clock=clock).lease("near"):
         pass
@@ -148,7 +155,7 @@ def test_who_lost_the_lease_cannot_write(open_here: OpenStore, event: MakeEvent,
         slept = open_here(clock=clock)
         held = slept.lease("slept", seconds=60)
         lease = held.__enter__()
-    clock.pass_seconds(3600)
+    clock.pass_seconds(3600, slept)
 
     with open_here(clock=clock).lease("awake"):
         for write in (lambda: slept.append([event()]), slept.rebuild, lease.renew):
@@ -159,6 +166,27 @@ def test_who_lost_the_lease_cannot_write(open_here: OpenStore, event: MakeEvent,
             pass
 
     assert slept.head().seq == 0
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("hours", [-1, 1], ids=["an hour behind", "an hour ahead"])
+def test_hosts_with_other_clocks_agree_on_whose_lease_it_is(open_here: OpenStore, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    """By the hosts' own clocks one would take a store away from a process that works, or wait an hour for a dead one."""
+    with as_process(monkeypatch, host="elsewhere", pid=1):
+        far = open_here(clock=lambda: datetime.now(UTC) + timedelta(hours=hours))
+        held = far.lease("far", seconds=60)
+        lease = held.__enter__()
+    near = open_here()
+
+    for sign_of_life in (lambda: None, lease.renew):
+        sign_of_life()
+        assert "'far'" in near.holder()
+        with pytest.raises(LeaseHeld, match="'far'"), near.lease("near"):
+            pass
+    Clock().pass_seconds(60, far)
+    with near.lease("near") as taken:
+        assert taken.token == lease.token + 1
+    held.__exit__(None, None, None)
 
 
 def test_reading_needs_no_lease(open_here: OpenStore, event: MakeEvent) -> None:
@@ -174,9 +202,9 @@ def test_reading_needs_no_lease(open_here: OpenStore, event: MakeEvent) -> None:
 
 def test_a_lease_whose_taking_was_never_answered_does_not_lock_its_own_process_out(open_here: OpenStore) -> None:
     """The commit came through and its answer did not: a watch or a worker, which live on, could never work on their store again."""
-    store, clock = open_here(), Clock()
+    store = open_here()
     with store._database.write() as tx:
-        take(tx, "watch", ProcessId.own(), now=clock(), seconds=300, where=store.where)
+        take(tx, "watch", ProcessId.own(), clock=store._clock, seconds=300, where=store.where)
 
     with store.lease("watch again"), pytest.raises(LeaseHeld), open_here().lease("beside it"):
         pass

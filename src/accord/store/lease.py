@@ -11,23 +11,55 @@ import socket
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from accord.model.errors import LeaseHeld
-from accord.store.database import Row, Rows, Transaction
+from accord.store.database import Row, Rows, Transaction, Value
 
 DEFAULT_SECONDS = 300
 WRITER = "writer"
-_ROW = "SELECT holder, pid, host, process, token, expires_at FROM lease WHERE name = ?"
+_ROW = "SELECT holder, pid, host, process, token, expires_at <= {moment} FROM lease WHERE name = ?"
 _held: Counter[tuple[str, int]] = Counter()  # leases this process holds, of whatever store
 _holding = threading.Lock()
 _TAKE = """
-INSERT INTO lease (name, holder, pid, host, process, token, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO lease (name, holder, pid, host, process, token, expires_at) VALUES (?, ?, ?, ?, ?, ?, {moment})
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, pid = excluded.pid, host = excluded.host,
   process = excluded.process, token = excluded.token, expires_at = excluded.expires_at
 """
+_RENEW = "UPDATE lease SET expires_at = {moment} WHERE name = ? AND token = ?"
+# As _stamp writes it, so that moments compare as texts, also with those an earlier version wrote.
+_SERVER_SAYS = """to_char((clock_timestamp() + make_interval(secs => CAST(? AS DOUBLE PRECISION))) AT TIME ZONE 'UTC',
+  'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The clock leases expire by: one for all who may take them.
+
+    Args:
+        moment: SQL of a moment, with one value.
+        value: what to bind there for the moment that lies so many seconds ahead.
+    """
+
+    moment: str
+    value: Callable[[float], Value]
+
+    @classmethod
+    def of_host(cls, now: Callable[[], datetime]) -> Clock:
+        """That of this host, for a store that is a file on it."""
+        return cls("?", lambda seconds: _stamp(now(), seconds))
+
+    @classmethod
+    def of_server(cls) -> Clock:
+        """That of PostgreSQL's server: by those of two hosts that differ, one would take the lease away from a process that works."""
+        return cls(_SERVER_SAYS, float)
+
+    def sql(self, statement: str) -> str:
+        """A statement with its moment."""
+        return statement.format(moment=self.moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +108,7 @@ def let_go(name: str, token: int) -> None:
         _held[name, token] -= 1
 
 
-def take(tx: Transaction, holder: str, own: ProcessId, *, now: datetime, seconds: float, where: str, name: str = WRITER) -> int:
+def take(tx: Transaction, holder: str, own: ProcessId, *, clock: Clock, seconds: float, where: str, name: str = WRITER) -> int:
     """Take the lease and return its fencing token.
 
     A holder on this host keeps it for as long as its process lives, also through hours without a write; a holder elsewhere, until it
@@ -86,24 +118,28 @@ def take(tx: Transaction, holder: str, own: ProcessId, *, now: datetime, seconds
         LeaseHeld: another process, or another part of this one, has it.
     """
     token = 1
-    for row in tx.rows(_ROW, name):
+    for row in _rows(tx, clock, name):
         token = row[4] + 1
-        if held_by := _living(row, own, now=now, name=name):
+        if held_by := _living(row, own, name=name):
             raise LeaseHeld(held_by, where)
-    tx.run(_TAKE, name, holder, own.pid, own.host, own.process, token, _stamp(now, seconds))
+    tx.run(clock.sql(_TAKE), name, holder, own.pid, own.host, own.process, token, clock.value(seconds))
     return token
 
 
-def holder_of(rows: Rows, own: ProcessId, *, now: datetime, name: str = WRITER) -> str:
+def holder_of(rows: Rows, own: ProcessId, *, clock: Clock, name: str = WRITER) -> str:
     """Who has the lease, as an error would say it; ``""`` when it can be taken."""
-    return next((_living(row, own, now=now, name=name) for row in rows.rows(_ROW, name)), "")
+    return next((_living(row, own, name=name) for row in _rows(rows, clock, name)), "")
 
 
-def _living(row: Row, own: ProcessId, *, now: datetime, name: str) -> str:
-    held_by, pid, host, process, token, expires_at = row
+def _rows(rows: Rows, clock: Clock, name: str) -> list[Row]:
+    return rows.rows(clock.sql(_ROW), clock.value(0), name)
+
+
+def _living(row: Row, own: ProcessId, *, name: str) -> str:
+    held_by, pid, host, process, token, expired = row
     holding = ProcessId(pid, host, process)
     gone = True if holding == own and not _held[name, token] else holding.gone()
-    free = not held_by or (datetime.fromisoformat(expires_at) <= now if gone is None else gone)
+    free = not held_by or (expired if gone is None else gone)
     return "" if free else f"'{held_by}' (process {pid} on {host.partition(' ')[0]})"
 
 
@@ -113,14 +149,14 @@ def check(tx: Transaction, token: int, *, where: str, name: str = WRITER) -> Non
     Raises:
         LeaseHeld: the token is no longer the newest.
     """
-    for held_by, pid, _, _, newest, _ in tx.rows(_ROW, name):
+    for held_by, pid, newest in tx.rows("SELECT holder, pid, token FROM lease WHERE name = ?", name):
         if newest != token:
             raise LeaseHeld(f"'{held_by or 'nobody'}' (process {pid}), who took the lease over from this process", where)
 
 
-def renew(tx: Transaction, token: int, *, now: datetime, seconds: float, name: str = WRITER) -> None:
+def renew(tx: Transaction, token: int, *, clock: Clock, seconds: float, name: str = WRITER) -> None:
     """Let the lease last ``seconds`` from now."""
-    tx.run("UPDATE lease SET expires_at = ? WHERE name = ? AND token = ?", _stamp(now, seconds), name, token)
+    tx.run(clock.sql(_RENEW), clock.value(seconds), name, token)
 
 
 def release(tx: Transaction, token: int, *, name: str = WRITER) -> None:

@@ -66,7 +66,7 @@ class Store:
         database: Database,
         segments: SegmentFolder,
         projections: Sequence[Projection],
-        clock: Callable[[], datetime],
+        clock: leases.Clock,
         sealer: Sealer,
     ) -> None:
         self._database, self._segments, self._projections, self._clock = database, segments, tuple(projections), clock
@@ -414,7 +414,7 @@ class Store:
         def renew() -> None:
             with self._database.write() as tx:
                 leases.check(tx, token, where=self.where, name=name)
-                leases.renew(tx, token, now=self._clock(), seconds=seconds, name=name)
+                leases.renew(tx, token, clock=self._clock, seconds=seconds, name=name)
 
         token = self._take(name, holder, seconds)
         try:
@@ -426,13 +426,13 @@ class Store:
 
     def holder(self, name: str = leases.WRITER) -> str:
         """Who holds a lease now, for a sentence; ``""`` when nobody does."""
-        return leases.holder_of(self._database, leases.ProcessId.own(), now=self._clock(), name=name)
+        return leases.holder_of(self._database, leases.ProcessId.own(), clock=self._clock, name=name)
 
     def _take(self, name: str, holder: str, seconds: float) -> int:
         token = 0
         try:
             with self._database.write() as tx:
-                token = leases.take(tx, holder, leases.ProcessId.own(), now=self._clock(), seconds=seconds, where=self.where, name=name)
+                token = leases.take(tx, holder, leases.ProcessId.own(), clock=self._clock, seconds=seconds, where=self.where, name=name)
                 leases.hold(name, token)
         except BaseException:
             if token:
@@ -460,7 +460,7 @@ class Store:
         with self._database.write(at_once=False) as tx:
             if self._lease is not None:
                 leases.check(tx, self._lease.token, where=self.where)
-                leases.renew(tx, self._lease.token, now=self._clock(), seconds=self._lease.seconds)
+                leases.renew(tx, self._lease.token, clock=self._clock, seconds=self._lease.seconds)
             yield tx
 
 
@@ -482,7 +482,7 @@ def open_store(
         url: path of an SQLite file, ``sqlite:///path``, or ``postgresql://…``.
         segments: folder for bulk data; made with the first segment.
         projections: default: all found in ``store/projections``.
-        clock: gives the time by which leases expire.
+        clock: gives the time by which leases of a store in a file expire; in PostgreSQL it is the server's.
         keys: folder for the key that seals personal values; default: ``keys`` beside the segments. Made with the first such value.
 
     Raises:
@@ -501,7 +501,9 @@ def open_store(
     except BaseException:
         database.close()
         raise
-    return Store(database, SegmentFolder(Path(segments)), found, clock, sealer)
+    # Only those on one host have one clock by themselves.
+    leased_by = leases.Clock.of_server() if database.dialect == "postgresql" else leases.Clock.of_host(clock)
+    return Store(database, SegmentFolder(Path(segments)), found, leased_by, sealer)
 
 
 def _database(url: str) -> Database:
