@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -159,8 +160,11 @@ def test_who_lost_the_lease_cannot_write(open_here: OpenStore, event: MakeEvent,
 
     with open_here(clock=clock).lease("awake"):
         for write in (lambda: slept.append([event()]), slept.rebuild, lease.renew):
-            with pytest.raises(LeaseHeld, match=r"'awake'.*took the lease over"):
+            with pytest.raises(LeaseHeld, match=r"in use by 'awake' \(process \d+ on .*took the lease over"):
                 write()
+    with pytest.raises(LeaseHeld, match=rf"taken over from this process by process {os.getpid()} on \S+, which has ended since\. Run again"):
+        lease.renew()
+    with open_here(clock=clock).lease("awake"):
         held.__exit__(None, None, None)
         with pytest.raises(LeaseHeld, match="'awake'"), slept.lease("again"):
             pass

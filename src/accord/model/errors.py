@@ -143,11 +143,14 @@ class StaleWrite(TransientError):
 
 
 class LeaseHeld(TransientError):
-    """Another process holds the store; two writers would break the order of the log."""
+    """Another process holds the store, or, ``ended``, held it meanwhile; two writers would break the order of the log."""
 
-    def __init__(self, holder: str, where: str) -> None:
-        self.holder, self.where = holder, where
-        super().__init__(f"the store at {where} is in use by {holder}. Wait until it ends, or stop that process.")
+    def __init__(self, holder: str, where: str, *, ended: bool = False) -> None:
+        self.holder, self.where, self.ended = holder, where, ended
+        if ended:
+            super().__init__(f"the store at {where} was taken over from this process by {holder}, which has ended since. Run again.")
+        else:
+            super().__init__(f"the store at {where} is in use by {holder}. Wait until it ends, or stop that process.")
 
 
 class TerminalError(AccordError):

@@ -140,7 +140,7 @@ def _living(row: Row, own: ProcessId, *, name: str) -> str:
     holding = ProcessId(pid, host, process)
     gone = True if holding == own and not _held[name, token] else holding.gone()
     free = not held_by or (expired if gone is None else gone)
-    return "" if free else f"'{held_by}' (process {pid} on {host.partition(' ')[0]})"
+    return "" if free else f"'{held_by}' (process {pid} on {_shown(host)})"
 
 
 def check(tx: Transaction, token: int, *, where: str, name: str = WRITER) -> None:
@@ -149,9 +149,13 @@ def check(tx: Transaction, token: int, *, where: str, name: str = WRITER) -> Non
     Raises:
         LeaseHeld: the token is no longer the newest.
     """
-    for held_by, pid, newest in tx.rows("SELECT holder, pid, token FROM lease WHERE name = ?", name):
-        if newest != token:
-            raise LeaseHeld(f"'{held_by or 'nobody'}' (process {pid}), who took the lease over from this process", where)
+    for held_by, pid, host, newest in tx.rows("SELECT holder, pid, host, token FROM lease WHERE name = ?", name):
+        if newest == token:
+            continue
+        process = f"process {pid} on {_shown(host)}"
+        if not held_by:
+            raise LeaseHeld(process, where, ended=True)
+        raise LeaseHeld(f"'{held_by}' ({process}), who took the lease over from this process", where)
 
 
 def renew(tx: Transaction, token: int, *, clock: Clock, seconds: float, name: str = WRITER) -> None:
@@ -166,6 +170,10 @@ def release(tx: Transaction, token: int, *, name: str = WRITER) -> None:
 
 def _stamp(now: datetime, seconds: float) -> str:
     return (now.astimezone(UTC) + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
+
+
+def _shown(host: str) -> str:
+    return host.partition(" ")[0]
 
 
 def _host() -> str:
