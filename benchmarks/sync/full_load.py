@@ -22,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import duckdb  # noqa: E402
+import duckdb_extension_postgres_scanner  # noqa: E402
 from peers.environment import python_of  # noqa: E402
 from peers.postgres import DIGEST, TYPES, Cost, Server, copy_loop, copy_pipe, server  # noqa: E402
 
@@ -122,11 +123,14 @@ def scanner(of: Server, file: str) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def bare_scanner(of: Server) -> Cost:
-    """Cost of the scanner alone, into a file."""
+    """Cost of the scanner alone, into a file, with DuckDB as it comes, which checks the signature of the scanner."""
+    (extension,) = Path(duckdb_extension_postgres_scanner.__path__[0]).rglob("postgres_scanner.duckdb_extension")
 
     def scan() -> None:
-        with tempfile.TemporaryDirectory() as name, scanner(of, f"{name}/bare.duckdb") as con:
-            con.execute("CREATE TABLE file.tgt AS SELECT * FROM pg.src")
+        with tempfile.TemporaryDirectory() as name, duckdb.connect(f"{name}/bare.duckdb") as con:
+            con.execute(f"LOAD '{extension}'")
+            con.execute(f"ATTACH '{of.uri}' AS pg (TYPE postgres, READ_ONLY)")
+            con.execute("CREATE TABLE tgt AS SELECT * FROM pg.src")
 
     return of.cost(scan)
 

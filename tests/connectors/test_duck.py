@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
@@ -34,6 +35,19 @@ def test_a_scanner_loads_without_a_network(scanner: str) -> None:
 
     assert load_scanner(con, scanner) == "wheel"
     assert load_scanner(con, scanner) == "wheel"
+
+
+def test_what_is_no_wheel_of_the_installation_has_to_be_signed(tmp_path: Path) -> None:
+    """A folder of the user is no place that only an installation writes to."""
+    wheel = Path(str(find_spec("duckdb_extension_sqlite_scanner").submodule_search_locations[0])) / "extensions" / f"v{duckdb.__version__}"
+    content = (wheel / "sqlite_scanner.duckdb_extension").read_bytes()
+    (tmp_path / "other.duckdb_extension").write_bytes(content[:-256] + bytes(256))  # its signature stands last
+    con = open_duck()
+
+    with pytest.raises(duckdb.IOException, match="signature is either missing or invalid"):
+        con.execute(f"LOAD '{tmp_path}/other.duckdb_extension'")
+    with pytest.raises(duckdb.InvalidInputException, match="Cannot change allow_unsigned_extensions"):
+        con.execute("SET allow_unsigned_extensions = true")
 
 
 def test_as_many_fields_are_compared_as_a_table_may_have() -> None:

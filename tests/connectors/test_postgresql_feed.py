@@ -364,16 +364,17 @@ def test_much_log_of_other_tables_moves_the_position_on(db: Any, open_feed: Open
 def test_a_change_is_handed_out_only_once_it_can_be_read(db: Any, logical_url: str, open_feed: OpenFeed) -> None:
     """A commit stands in the log before other sessions see it; a synchronous standby that does not answer makes that moment long."""
     feed, _ = begun(open_feed)
+    db.execute("CREATE TABLE other (id bigint)")
     db.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
     db.execute("SELECT pg_reload_conf()")
     found: list[tuple[KeyChanges | None, int]] = []
+    held = threading.Event()
 
-    def write() -> None:
+    def write(statement: str) -> None:
         with psycopg.connect(logical_url, autocommit=True) as session:
-            deadline = time.monotonic() + 5
-            while session.execute("SHOW synchronous_standby_names").fetchone() != ("nobody",) and time.monotonic() < deadline:
-                time.sleep(0.02)
-            session.execute("INSERT INTO t VALUES (77, 'soon')")
+            session.execute(statement.encode())
+            while not held.is_set():  # the server's processes learn of a setting one after the other
+                session.execute("INSERT INTO other VALUES (1)")
 
     def read() -> None:
         while not found:
@@ -381,13 +382,21 @@ def test_a_change_is_handed_out_only_once_it_can_be_read(db: Any, logical_url: s
             if changes is not None:
                 found.append((changes, db.execute("SELECT count(*) FROM t WHERE id = 77").fetchone()[0]))
 
-    threads = [threading.Thread(target=write), threading.Thread(target=read)]
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    first = threading.Thread(target=write, args=("SELECT 1",))
+    threads = [first, threading.Thread(target=write, args=("INSERT INTO t VALUES (77, 'soon')",)), threading.Thread(target=read)]
     try:
-        for thread in threads:
+        first.start()
+        deadline = time.monotonic() + 30
+        while db.execute(waiting).fetchone() != (1,) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        held.set()
+        for thread in threads[1:]:
             thread.start()
         time.sleep(1.0)
         early = list(found)
     finally:
+        held.set()
         db.execute("ALTER SYSTEM RESET synchronous_standby_names")
         db.execute("SELECT pg_reload_conf()")
         for thread in threads:

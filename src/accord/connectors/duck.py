@@ -13,7 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import duckdb
 
@@ -33,7 +33,7 @@ _engine: dict[tuple[int, int], duckdb.DuckDBPyConnection] = {}
 _lent: Counter[tuple[int, int]] = Counter()  # connections an engine gave since it was opened
 _borrowed: Counter[tuple[int, int]] = Counter()  # and those of them that are not given back
 # For each block of memory that a join or a sort took an engine keeps 200 bytes until tens of thousands are gone, of each size by itself:
-# some 50 MB after the runs of an hour, and more for days. To open another costs 15 ms, and 160 for each scanner that is asked for.
+# some 50 MB after the runs of an hour, and more for days. To open another costs 20 ms.
 _MOST_LENT = 250
 
 
@@ -55,10 +55,12 @@ def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.Du
     # It keeps every file it ever read until most of the machine's memory is full, so that a process grows with each run it makes; what is
     # read again is in the operating system's cache.
     config["enable_external_file_cache"] = "false"
+    config["allow_unsigned_extensions"] = "true"  # until the scanners are loaded
     if folder := _private_folder():
         clear_dead(folder)  # DuckDB removes its own when it ends, and not when it is killed
         config["temp_directory"] = str(folder / f"{aside()}{secrets.token_hex(4)}")  # made once it is needed
     con = duckdb.connect(":memory:", config=config)
+    _load_wheels(con)
     con.execute(f"SET memory_limit = {literal(memory_limit or _half(_limit(con)))}")
     con.execute(_SESSION)
     json_text.register(con)
@@ -70,9 +72,9 @@ def open_duck(*, threads: int = 2, memory_limit: str | None = None) -> duckdb.Du
 def borrowed_duck(*, threads: int = 1) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to this process's DuckDB engine, with an empty in-memory database of its own that is gone afterwards.
 
-    An engine costs 15 ms and a scanner loaded into it 160 ms of CPU (DuckDB checks the signature of the whole file each time); a database
-    inside a running engine costs 2 ms. Tables made here, temporary or not, are seen by no other borrower. Settings of the engine are
-    shared, so a borrower changes none. After many borrowers, and once the last of them has given back, the next gets a new engine.
+    An engine costs 20 ms; a database inside a running engine costs 2 ms. Tables made here, temporary or not, are seen by no other
+    borrower. Settings of the engine are shared, so a borrower changes none. After many borrowers, and once the last of them has given
+    back, the next gets a new engine.
 
     One thread, because most queries here wait for one source: with two threads the one that waits for the other turns in a circle, which
     costs as much CPU as the work (half of a run over PostgreSQL) and made no run end sooner.
@@ -165,6 +167,19 @@ def _cursor(key: tuple[int, int]) -> duckdb.DuckDBPyConnection:
         return con
 
 
+def _load_wheels(con: duckdb.DuckDBPyConnection) -> None:
+    """Load the scanners that are wheels of this installation; whatever is loaded later has to be signed.
+
+    For a signature DuckDB reads the whole file in each process, which costs 110 to 160 ms; without, a scanner is loaded in 3. A wheel is
+    trusted as all code that was installed with it, DuckDB's own among it, is.
+    """
+    for scanner in get_args(Scanner):
+        if wheel := _wheel_path(f"{scanner}_scanner"):
+            with contextlib.suppress(duckdb.Error):  # whoever asks for it is told
+                con.execute(f"LOAD {literal(str(wheel))}")
+    con.execute("SET allow_unsigned_extensions = false")
+
+
 def load_scanner(con: duckdb.DuckDBPyConnection, scanner: Scanner) -> str:
     """Make the extension that reads SQLite or PostgreSQL usable in ``con`` and say where it came from.
 
@@ -177,7 +192,7 @@ def load_scanner(con: duckdb.DuckDBPyConnection, scanner: Scanner) -> str:
         TerminalError: none of them worked; the message says what to install.
     """
     name = f"{scanner}_scanner"
-    wheel = _wheel_path(name)  # loaded already, it is not looked at again
+    wheel = _wheel_path(name)  # loaded when the engine was opened, it is not looked at again
     tried = []
     for how, statements in (
         ("wheel", [f"LOAD {literal(str(wheel))}"] if wheel else []),
