@@ -14,7 +14,7 @@ import pytest
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.registry import open_connector
 from accord.connectors.rest_client import Answer, Bucket, limited, retry_after
-from accord.connectors.rest_json import Digits
+from accord.connectors.rest_json import BadJson, CutJson, Digits, parse
 from accord.connectors.rest_more import fails, goes_on
 from accord.mapfile import lint, load_map
 from accord.model.errors import DataRefused, MapError, SystemChanged, SystemUnreachable
@@ -252,6 +252,23 @@ def test_a_broken_reading_goes_on_at_the_page_it_reached(rest_api: Any, api_of: 
 
     assert found == [f"{i:03}" for i in range(50)]
     assert (asked, rest_api.asked() - asked) == (4, 2)
+
+
+def test_an_answer_cut_where_no_length_was_given_is_a_fault_of_the_way(rest_api: Any, api_of: Any) -> None:
+    """It looks like wrong JSON, which waits for people: a watch would stand still after an API that was well again a moment later."""
+    document = '{"data": [{"id": -1.5e3, "n\\u00e4": "a\\n\\"ä€", "t": true, "f": false, "x": null, "l": [[], {}]}], "total": 12}'.encode()
+
+    for length in range(1, len(document)):
+        with pytest.raises(CutJson):
+            parse(document[:length])
+    for wrong in (b"", b"Out of order", b'{"a": }', b'{"a": tru}', b"[1] 2", b"\xff\xfe{", b'"half of a text'):
+        with pytest.raises(BadJson) as caught:
+            parse(wrong)
+        assert not isinstance(caught.value, CutJson), wrong
+    fill(rest_api)
+    rest_api.faults += [("GET", "short")] * 9
+    with pytest.raises(SystemUnreachable, match="ends in the middle of its JSON"):
+        ids(api_of(pages="link"))
 
 
 FAULTS = ["500", "503 0", "502", "reset", "cut", "short", "garbage", "gzip", "latin1", "429 0", "408"]

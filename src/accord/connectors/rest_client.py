@@ -17,7 +17,7 @@ import httpcore
 import httpx
 
 from accord.connectors import rest_json
-from accord.connectors.rest_json import BadJson
+from accord.connectors.rest_json import BadJson, CutJson
 from accord.connectors.rest_options import RestSystem
 from accord.model.errors import DataRefused, SystemUnreachable
 from accord.model.pause import doubling_pause
@@ -190,7 +190,8 @@ class Client:
                     self._refuse(answer)
                     return read(None if answer.status == 204 else rest_json.parse(answer.body), answer)
             except BadJson as error:
-                bad = reason = str(error)
+                reason = str(error)
+                bad = "" if isinstance(error, CutJson) else reason
             except httpx.HTTPError as error:
                 bad, reason = "", _network(error)
                 if isinstance(error, httpx.DecodingError):

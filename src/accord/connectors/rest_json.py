@@ -12,11 +12,16 @@ from accord.connectors.json_lines import value_text
 from accord.connectors.unreadable import halves_marked
 
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")  # may be half of a character
+_BEGUN: Final = re.compile(r"-|\.|(\.\d+)?[eE][+-]?|\\?u?[0-9a-fA-F]{0,4}")  # what stands where a number or an escape is cut off
 _EXAMPLES: Final = {"integer": "0", "number": "0", "double": "0", "boolean": "true", "json": "{"}
 
 
 class BadJson(ValueError):
     """An answer that is not what it claims to be."""
+
+
+class CutJson(BadJson):
+    """An answer that ends in the middle of its document: what cut it off passes, as any other fault of the way."""
 
 
 class Digits(str):
@@ -64,19 +69,33 @@ def parse(body: bytes) -> Any:
     Raises:
         BadJson: it is no JSON in UTF-8 (which an answer that was spoiled on its way is not: it is asked for again), or the name of a
             member is no text.
+        CutJson: it is the beginning of one. Where a server gives no length, nothing else shows that the rest is missing.
     """
     try:
         document = body.decode("utf-8-sig")
         found = _decoder.decode(document)
         return _marked(found) if _HALF.search(document) else found
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if error.end == len(body) and error.reason == "unexpected end of data":
+            raise CutJson("the answer ends in the middle of a character") from None
         raise BadJson("bytes that are not UTF-8") from None
     except BadJson:
         raise
     except (ValueError, RecursionError) as error:
+        if isinstance(error, json.JSONDecodeError) and _ends_early(document, error):
+            raise CutJson(f"the answer ends in the middle of its JSON, after {len(body):,} bytes") from None
         if body.lstrip()[:1] == b"<":
             raise BadJson("no JSON but HTML or XML, as of a sign-in page or a proxy") from None
         raise BadJson(f"no JSON ({str(error) or 'nested too deeply'})") from None
+
+
+def _ends_early(document: str, error: json.JSONDecodeError) -> bool:
+    """Whether more text could have made it JSON; an answer without any is another mistake."""
+    rest = document[error.pos :].strip()
+    begun = _BEGUN.fullmatch(rest) or any(word.startswith(rest) for word in ("true", "false", "null"))
+    if document.lstrip()[:1] not in ("{", "[") or error.msg == "Extra data":
+        return False
+    return bool(begun) or error.msg.startswith("Unterminated string")
 
 
 def _marked(value: Any) -> Any:
