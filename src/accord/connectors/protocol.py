@@ -342,6 +342,10 @@ class Resuming(Protocol):
         """
         ...
 
+    def older_seconds(self, resource: str) -> float:
+        """How much older than its asking what was read since ``read_under`` may be: the reading was begun, and broke, so long before."""
+        ...
+
     def read_under(self, resource: str, holder: str, mark: str) -> None:
         """Until something is written, ``scan`` and ``scan_since`` may go on with what was read for this holder under the same mark.
 

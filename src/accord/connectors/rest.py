@@ -95,6 +95,10 @@ class RestConnector:
         """Of the last whole reading, with the pause in it when it broke and went on."""
         return self._opened()[1].took.get(resource, 0.0)
 
+    def older_seconds(self, resource: str) -> float:
+        """Of a list that was gone on with."""
+        return self._opened()[1].older.get(resource, 0.0)
+
     def holds(self, resource: str, rows: int) -> bool:
         """Never so many that reading them twice is a small price, which the direct way of a first load may ask for: each page costs."""
         return False
@@ -108,6 +112,7 @@ class RestConnector:
         """Go on with what was read for the holder under the same mark, and keep under it what is read now; without a mark no more."""
         if mark:
             self._marks[resource] = (holder, mark)
+            self._opened()[1].older.pop(resource, None)
         else:
             self._marks.pop(resource, None)
 

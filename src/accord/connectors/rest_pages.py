@@ -49,6 +49,7 @@ class Reader:
     def __init__(self, client: Client, columns: dict[str, dict[str, None]], kinds: dict[str, dict[str, str]]) -> None:
         self.client, self.columns, self.kinds = client, columns, kinds
         self.took: dict[str, float] = {}  # seconds the last reading of a collection took, pauses included
+        self.older: dict[str, float] = {}  # seconds by which the oldest reading of a collection was begun before it was asked for
         self._spools: dict[tuple[str, tuple[tuple[str, str], ...]], Spool] = {}  # of lists that are not kept for another process
 
     def read(
@@ -67,7 +68,7 @@ class Reader:
             SystemChanged: rows moved between pages during every reading.
             DataRefused: an answer that is not what it should be.
         """
-        name = (resource.name, tuple(params))
+        name, asked = (resource.name, tuple(params)), time.monotonic()
         spool = self._spool(resource, folder, params, keep)
         try:
             found = self._passes(resource, spool, params)
@@ -90,6 +91,7 @@ class Reader:
             raise
         table = self._table(resource, found)
         self.took[resource.name] = time.monotonic() - spool.began
+        self.older[resource.name] = max(self.older.get(resource.name, 0.0), asked - spool.began)
         self._forget(name, spool)
         return table
 

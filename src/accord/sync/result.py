@@ -43,6 +43,7 @@ class FlowResult:
         rows: rows read per binding.
         waiting: rows in quarantine now.
         changed: something was written, agreed, refused or recorded.
+        older_seconds: so long before its beginning some row was read, as a reading that broke then was gone on with.
     """
 
     flow: str
@@ -56,6 +57,7 @@ class FlowResult:
     waiting: int = 0
     open_conflicts: int = 0
     plan: tuple[TargetPlan, ...] = ()
+    older_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from accord.sync.capture.extend import extend_targets
 from accord.sync.capture.idle import same_as, seen_now
 from accord.sync.capture.read import capture, drop_scanned
 from accord.sync.capture.readback import read_back, take_read_back
-from accord.sync.capture.readings import going_on
+from accord.sync.capture.readings import going_on, older_seconds
 from accord.sync.capture.restored import check_restored, find_restored, note_reached, told_of
 from accord.sync.capture.scope import begin_notes, close_logs, find_scope, first_load, read_scope, settle_logs
 from accord.sync.capture.since import note_since
@@ -127,6 +127,7 @@ def run_flow(
             with going_on(cycle, keep=not dry_run):
                 whole = mark_restored(cycle, restored) or whole
                 result = _run(cycle, limit or Limit(), dry_run=dry_run, allow_deletes=allow_deletes, whole=whole, listen=listen)
+                result = replace(result, older_seconds=older_seconds(cycle))
         except (AccordError, duckdb.OutOfMemoryException) as met:
             error = memory_short(met) or (as_vanished(cycle, met) if isinstance(met, AccordError) else met)
             if not cycle.intended and not dry_run:

@@ -36,6 +36,11 @@ def going_on(cycle: Cycle, *, keep: bool) -> Iterator[None]:
             connector.read_under(resource, cycle.flow.name, "")
 
 
+def older_seconds(cycle: Cycle) -> float:
+    """So long before the run began some row was read of which it believes that it stands there now."""
+    return max((s.connector.older_seconds(s.binding.resource) for s in cycle.sides if isinstance(s.connector, Resuming)), default=0.0)
+
+
 def _mark(cycle: Cycle) -> str:
     store, flow = cycle.store, cycle.flow
     state = {role: shas for role, shas in store.flow_state(flow.name).items() if role.partition(":")[0] in _AGREED}

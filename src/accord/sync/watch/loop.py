@@ -197,8 +197,8 @@ class Watch:
         else:
             ended = time.monotonic()
             stages.end(ended)
-            again = bool(result.counts.get("stale"))
-            schedule.finished(began, ended, again=again)
+            again = bool(result.counts.get("stale")) or result.older_seconds > 0
+            schedule.finished(began - result.older_seconds, ended, again=again)
             schedule.refused = bool(result.counts.get("refused"))
             self._let_held_run(flow, deleted=result.counts.get("deleted", 0))
             self._tell(flow, result, stages)

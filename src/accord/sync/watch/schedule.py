@@ -64,7 +64,7 @@ class FlowSchedule:
         self.state, self.since, self.began = "running", None, now
 
     def finished(self, began: float, now: float, *, again: bool) -> None:
-        """A run succeeded; ``again``: it left work for a further run at once (a batch was cut, rows kept changing)."""
+        """A run succeeded; ``again``: it left work for a further run at once (rows kept changing, or had been read long before)."""
         self.failures, self.state, self.reason, self.succeeded = 0, "waiting", "", began
         self.due = now if again else began + self.interval_seconds
 
