@@ -46,7 +46,7 @@ class Told:
 
     def __init__(self, as_json: bool) -> None:
         self._json = as_json
-        self._states: dict[str, str] = {}
+        self._states: dict[str, tuple[str, int]] = {}  # with the failures so far
         self._findings: dict[str, dict[str, Finding]] = {}
         self._ways: dict[str, str] = {}
         self._full = ""
@@ -103,12 +103,15 @@ class Told:
         self.say("no_room", said, kind=type(error).__name__, message=str(error))
 
     def state(self, report: FlowReport) -> None:
-        """A state that is not just waiting for the next change."""
-        if self._states.get(report.flow, "waiting") == report.state:
+        """A state that is not just waiting for the next change; of one that backs off each time when it is tried again."""
+        again = report.again_seconds
+        known = (report.state, 0 if again is None else report.failures)
+        if self._states.get(report.flow, ("waiting", 0)) == known:
             return
-        self._states[report.flow] = report.state
-        what = {"parked": "is parked; correct the cause, then change the map or start again", "backing_off": "will be tried again"}
-        self.say("state", f"{report.flow} {what.get(report.state, 'goes on')}", flow=report.flow, state=report.state, reason=report.reason)
+        self._states[report.flow] = known
+        what = {"parked": "is parked; correct the cause, then change the map or start again"}
+        said = what.get(report.state, "goes on") if again is None else f"is tried again in {max(1.0, again):.0f} s"
+        self.say("state", f"{report.flow} {said}", flow=report.flow, state=report.state, reason=report.reason, again_seconds=again)
 
 
 class Starter:

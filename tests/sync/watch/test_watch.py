@@ -141,7 +141,7 @@ def test_a_defect_in_one_flow_is_told_and_holds_up_no_other(place: Any) -> None:
     watcher = place.start(env=env)
 
     said = watcher.until("failed", flow="things")
-    watcher.until("state", flow="things", state="backing_off")
+    waits = [watcher.until("state", flow="things", state="backing_off")["again_seconds"] for _ in range(2)]
     place.sql("a", "INSERT INTO others VALUES ('9', 'nine', 9)")
     place.wait(lambda: place.sql("b", "SELECT count(*) FROM others") == [(1,)])
     broken.unlink()
@@ -149,6 +149,7 @@ def test_a_defect_in_one_flow_is_told_and_holds_up_no_other(place: Any) -> None:
     place.wait(lambda: place.sql("b", "SELECT count(*) FROM things") == [(1,)])
 
     assert said["kind"] == "Defect"
+    assert all(0 < seconds <= 1 for seconds in waits), "the flow's freshness is the longest wait, and each is told"
     found = re.fullmatch(r"(?s)a defect in Accord: KeyError: 'nobody thought of this'\. The trace is in (.+)\.", said["message"])
     assert found
     assert "nobody thought of this" in Path(found[1]).read_text()

@@ -235,7 +235,9 @@ class Watch:
     def _report(self, schedule: FlowSchedule, feed_lag: Mapping[str, int]) -> None:
         moment, success = time.monotonic(), schedule.succeeded
         last = None if success is None else self.clock() - timedelta(seconds=moment - success)
-        report = FlowReport(schedule.name, schedule.state, schedule.reason, self.lag_seconds(schedule), schedule.failures, last, feed_lag)
+        again = max(0.0, schedule.due - moment) if schedule.state == "backing_off" else None
+        lag = self.lag_seconds(schedule)
+        report = FlowReport(schedule.name, schedule.state, schedule.reason, lag, schedule.failures, last, feed_lag, again)
         for observer in self.observers:
             observer.state(report)
 

@@ -21,6 +21,7 @@ class FlowReport:
     Args:
         state: waiting, running, backing_off or parked.
         reason: why it backs off or is parked.
+        again_seconds: when a run of a flow that backs off is tried again; ``None`` in any other state.
         lag_seconds: no change older than this is missing in the targets; ``None`` before the first success.
         feed_lag: per system and resource: bytes or changes its log is ahead of us.
         last_success: when the last successful run began.
@@ -33,6 +34,7 @@ class FlowReport:
     failures: int
     last_success: datetime | None
     feed_lag: Mapping[str, int] = field(default_factory=dict)
+    again_seconds: float | None = None
 
 
 class Observer(Protocol):
