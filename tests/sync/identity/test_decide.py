@@ -142,6 +142,37 @@ def test_a_rejected_proposal_makes_two_things_and_never_comes_back(people: Peopl
     assert find_duplicates(world.map, "thing", world.store, run="r", now=world.now) == 0
 
 
+def test_a_proposal_that_no_longer_holds_is_withdrawn_though_its_row_still_waits(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To accept it would make one of two people who have nothing in common any more. Where they are alike again it is asked again."""
+    world = people(MatchRule("mail", normalized=("email",)), MatchRule("name", normalized=("name",), decide="review"))
+    world.sql("crm", "INSERT INTO things VALUES (1, 'Ada', 'ada@x.org', 'London'), (2, 'Eve', 'eve@x.org', 'Rome')")
+    world.sync()
+    ada, eve = (links(world)["crm/things", key]["canonical"] for key in "12")
+    world.sql("shop", "INSERT INTO things VALUES ('k1', 'Ada', 'new@x.org', 'London')")
+
+    def open_after(statement: str = "") -> list[tuple[str, str, str]]:
+        if statement:
+            world.sql("shop", statement)
+        world.sync()
+        rows = proposals_of(world.store, "thing").to_pylist()
+        return sorted((p["id"], *sorted((p["left_key"], p["right_key"]))) for p in rows)
+
+    (first,) = open_after()
+    (second,) = open_after("UPDATE things SET full_name = 'Eve' WHERE customer = 'k1'")
+    with pytest.raises(UnknownName, match=second[0]):
+        decide(world, accept, first[0])
+    monkeypatch.setattr("accord.sync.identity.links.MOST_SEGMENTS", 2)
+    again = open_after("UPDATE things SET full_name = 'Ada' WHERE customer = 'k1'")
+    gone = open_after("DELETE FROM things WHERE customer = 'k1'")
+
+    assert set(first[1:]) == {ada, "k1"}
+    assert set(second[1:]) == {eve, "k1"}
+    assert again == [first]
+    assert gone == []
+    assert not world.sync().changed
+    assert [r["position"] for r in world.store.table("identity_state").to_pylist() if r["role"] == "proposals"] == [0, 1]
+
+
 def test_duplicates_among_what_is_agreed_are_proposed_once(people: People) -> None:
     """Rules may come later than the rows; a search over all that is agreed finds what no run looks at any more."""
     world = people()

@@ -11,7 +11,7 @@ from accord.store.projection import ColumnType, Projection, insert
 
 COLUMNS: dict[str, ColumnType] = {"entity": "text", "role": "text", "position": "integer", "sha": "text", "seq": "integer"}
 KEY = ("entity", "role", "position")
-TYPES = ("identity.linked", "identity.proposed", "identity.merged", "identity.unmerged", "identity.compacted")
+TYPES = ("identity.linked", "identity.proposed", "identity.withdrawn", "identity.merged", "identity.unmerged", "identity.compacted")
 _INSERT = insert("identity_state", COLUMNS)
 
 

@@ -28,7 +28,10 @@ _NAMED = {
     "baseline.frozen": ("sha",),
     "start.watched": ("known",),
     "segment.released": ("persons",),
-    **dict.fromkeys(("identity.linked", "identity.proposed", "identity.merged", "identity.unmerged", "identity.compacted"), ("state",)),
+    **dict.fromkeys(
+        ("identity.linked", "identity.proposed", "identity.withdrawn", "identity.merged", "identity.unmerged", "identity.compacted"),
+        ("state",),
+    ),
 }
 _PASSING = frozenset({"flow.run_finished", "flow.intended", "flow.applying", "flow.applied"})
 ROWS_KEPT = "rows_kept"

@@ -35,7 +35,15 @@ PROPOSALS = {
     "score": "DOUBLE",
     "why": "VARCHAR",
     "at": "TIMESTAMPTZ",
+    "flow": "VARCHAR",  # whose run asks; null: somebody looked for duplicates
+    "withdrawn": "BOOLEAN",  # it no longer holds
 }
+PROPOSAL_ENDS = ("left_resource", "left_key", "right_resource", "right_key")
+_RECORDED = (
+    ("links", "links_new", "identity.linked"),
+    ("proposals", "proposals_new", "identity.proposed"),
+    ("proposals", "proposals_gone", "identity.withdrawn"),
+)
 MOST_SEGMENTS = 24  # past it, the table is written as one segment again
 
 
@@ -84,6 +92,19 @@ def final(gone: dict[str, str], id_: str) -> str:
     return id_
 
 
+def proposals_query(store: Store, entity: str) -> str:
+    """SQL of every proposal of the entity that was not withdrawn, the last word on each; empty when there never was one."""
+    paths = [literal(str(store.read_segment(sha))) for sha in state_of(store, entity, "proposals")]
+    if not paths:
+        return ""
+    # Typed as an empty table, so that segments of before a column was added have it, too.
+    rows = " UNION ALL BY NAME ".join(
+        ("SELECT *, 0 AS n FROM proposals_new WHERE false", *(f"SELECT *, {n} AS n FROM read_parquet({p})" for n, p in enumerate(paths)))
+    )
+    last = f"SELECT * FROM ({rows}) QUALIFY row_number() OVER (PARTITION BY id ORDER BY n DESC) = 1"
+    return f"SELECT {names(PROPOSALS)} FROM ({last}) WHERE withdrawn IS NOT true"
+
+
 def record_links(cycle: Cycle) -> None:
     """Put links made in this run into the log, before anything rests on them in a system or in the agreed state.
 
@@ -92,20 +113,21 @@ def record_links(cycle: Cycle) -> None:
     if cycle.entity.identity is None or not cycle.has("links_new"):
         return
     name = cycle.entity.name
-    for role, table, type_ in (("links", "links_new", "identity.linked"), ("proposals", "proposals_new", "identity.proposed")):
+    for role, table, type_ in _RECORDED:
         if cycle.has(table) and (count := cycle.count(f"SELECT count(*) FROM {table}")):
             sha = cycle.store.write_segment_from(cycle.con, f"SELECT * FROM {table} ORDER BY ALL").sha
             body = {"entity": name, "flow": cycle.flow.name, "run": cycle.run, "count": count, "state": {role: [sha]}}
             append(cycle.store, type_, name, body, run=cycle.run, now=cycle.clock())
             cycle.sql(f"DELETE FROM {table}")
     if len(state_of(cycle.store, name, "links")) > MOST_SEGMENTS:
-        _compact(cycle)
+        _compact(cycle, "links", f"SELECT {names(LINKS)} FROM links ORDER BY resource, own_key")
+    if len(state_of(cycle.store, name, "proposals")) > MOST_SEGMENTS:
+        _compact(cycle, "proposals", f"{proposals_query(cycle.store, name)} ORDER BY id")
 
 
-def _compact(cycle: Cycle) -> None:
-    columns = names(LINKS)
-    sha = cycle.store.write_segment_from(cycle.con, f"SELECT {columns} FROM links ORDER BY resource, own_key").sha
-    body = {"entity": cycle.entity.name, "run": cycle.run, "state": {"links": [sha]}}
+def _compact(cycle: Cycle, role: str, query: str) -> None:
+    sha = cycle.store.write_segment_from(cycle.con, query).sha
+    body = {"entity": cycle.entity.name, "run": cycle.run, "state": {role: [sha]}}
     append(cycle.store, "identity.compacted", cycle.entity.name, body, run=cycle.run, now=cycle.clock())
 
 
@@ -123,8 +145,9 @@ def _declared(columns: dict[str, str]) -> str:
 
 
 def make_proposals_table(con: duckdb.DuckDBPyConnection) -> None:
-    """An empty ``proposals_new``."""
-    con.execute(f"CREATE OR REPLACE TABLE proposals_new ({_declared(PROPOSALS)})")
+    """An empty ``proposals_new``, and ``proposals_gone``."""
+    for table in ("proposals_new", "proposals_gone"):
+        con.execute(f"CREATE OR REPLACE TABLE {table} ({_declared(PROPOSALS)})")
 
 
 def identity_print(cycle: Cycle) -> object:

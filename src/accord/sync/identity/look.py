@@ -14,13 +14,13 @@ from accord.model.flow import Flow
 from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.sync.cycle import Cycle, names
-from accord.sync.identity.links import LINKS, append, load_links, make_proposals_table, state_of
+from accord.sync.identity.links import LINKS, append, load_links, make_proposals_table, proposals_query
 from accord.sync.identity.match import LARGEST_BLOCK, fields_of, find_pairs, make_rejected, proposal_id
 from accord.sync.state.base import load_state
 
 # A row that has an id by now waits for nobody: another proposal was accepted, or what it was mistaken for has changed.
 _OPEN = """
-    SELECT p.* FROM p LEFT JOIN links l ON l.resource = p.left_resource AND l.own_key = p.left_key
+    SELECT p.* EXCLUDE (withdrawn) FROM p LEFT JOIN links l ON l.resource = p.left_resource AND l.own_key = p.left_key
     LEFT JOIN links r ON r.resource = p.right_resource AND r.own_key = p.right_key
     LEFT JOIN dead dl ON dl.loser = p.left_key AND p.left_resource = ''
     LEFT JOIN dead dr ON dr.loser = p.right_key AND p.right_resource = ''
@@ -62,13 +62,9 @@ def proposals_of(store: Store, entity: str) -> pa.Table:
 
 
 def load_proposals(con: duckdb.DuckDBPyConnection, store: Store, entity: str) -> None:
-    """Fill table ``p`` with every proposal of the entity, the last word on each."""
+    """Fill table ``p`` with every proposal of the entity that still holds, the last word on each."""
     make_proposals_table(con)
-    con.execute("CREATE OR REPLACE TABLE p AS FROM proposals_new")
-    for sha in state_of(store, entity, "proposals"):
-        source = f"read_parquet({literal(str(store.read_segment(sha)))})"
-        con.execute(f"DELETE FROM p WHERE id IN (SELECT id FROM {source})")
-        con.execute(f"INSERT INTO p BY NAME SELECT * FROM {source}")
+    con.execute(f"CREATE OR REPLACE TABLE p AS {proposals_query(store, entity) or 'FROM proposals_new'}")
 
 
 def agreed_rows(con: duckdb.DuckDBPyConnection, map: IntegrationMap, flow: Flow, store: Store, *, run: str, now: datetime) -> Cycle:  # noqa: A002
@@ -119,7 +115,7 @@ def _note(cycle: Cycle, rule: str) -> None:
     id_ = proposal_id(cycle, "'', lk, '', rk")
     cycle.sql(
         f"""
-        INSERT INTO proposals_new SELECT {id_} AS id, '', lk, '', rk, {literal(rule)}, score, 'alike', $at FROM pair
+        INSERT INTO proposals_new SELECT {id_} AS id, '', lk, '', rk, {literal(rule)}, score, 'alike', $at, NULL, NULL FROM pair
         WHERE {id_} NOT IN (SELECT id FROM p UNION ALL SELECT id FROM proposals_new)
         ORDER BY score DESC, lk, rk LIMIT {LARGEST_BLOCK * 10}""",
         {"at": cycle.now},

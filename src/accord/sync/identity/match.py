@@ -11,7 +11,7 @@ from accord.connectors.types import literal, quote
 from accord.model.figure import Finding
 from accord.model.identity import MatchRule
 from accord.sync.cycle import Cycle, names
-from accord.sync.identity.links import state_of
+from accord.sync.identity.links import PROPOSAL_ENDS, proposals_query
 from accord.sync.identity.normal import Measure, block_form, comparable, normal_form
 from accord.sync.identity.own_key import canonical_id
 from accord.sync.identity.splink_model import weighed_pairs
@@ -254,31 +254,31 @@ def _propose(cycle: Cycle) -> None:
         return
     ends = "SELECT n.k0, p.resource, p.own, p.canonical, p.reason FROM node n JOIN present p USING (side, own) WHERE NOT n.known"
     cycle.sql(f"""
-        CREATE OR REPLACE TEMP TABLE offered AS
+        CREATE OR REPLACE TABLE ends AS
         WITH e AS ({ends}), o AS (SELECT * FROM open QUALIFY row_number() OVER (PARTITION BY lk, rk ORDER BY score DESC, lk0, rk0) = 1),
         t AS (SELECT CASE WHEN l.reason IS NULL THEN '' ELSE l.resource END AS lr,
                 CASE WHEN l.k0 IS NULL THEN lk0 WHEN l.reason IS NULL THEN l.canonical ELSE l.own END AS lo,
                 CASE WHEN r.reason IS NULL THEN '' ELSE r.resource END AS rr,
                 CASE WHEN r.k0 IS NULL THEN rk0 WHEN r.reason IS NULL THEN r.canonical ELSE r.own END AS ro,
                 o.rule, o.score, o.why, lk, rk FROM o LEFT JOIN e l ON l.k0 = lk0 LEFT JOIN e r ON r.k0 = rk0),
-        w AS (SELECT *, (lr = '', lr, lo) > (rr = '', rr, ro) AS swap FROM t),
-        x AS (SELECT CASE WHEN swap THEN rr ELSE lr END AS left_resource, CASE WHEN swap THEN ro ELSE lo END AS left_key,
-                CASE WHEN swap THEN lr ELSE rr END AS right_resource, CASE WHEN swap THEN lo ELSE ro END AS right_key, * FROM w)
-        SELECT {proposal_id(cycle, "left_resource, left_key, right_resource, right_key")} AS id, * EXCLUDE (lr, lo, rr, ro, swap)
-        FROM x QUALIFY row_number() OVER (PARTITION BY lk ORDER BY score DESC, rk) <= {SHOWN}
+        w AS (SELECT *, (lr = '', lr, lo) > (rr = '', rr, ro) AS swap FROM t)
+        SELECT CASE WHEN swap THEN rr ELSE lr END AS left_resource, CASE WHEN swap THEN ro ELSE lo END AS left_key,
+            CASE WHEN swap THEN lr ELSE rr END AS right_resource, CASE WHEN swap THEN lo ELSE ro END AS right_key,
+            * EXCLUDE (lr, lo, rr, ro, swap) FROM w""")
+    cycle.sql(f"""
+        CREATE OR REPLACE TEMP TABLE offered AS
+        SELECT {proposal_id(cycle, ", ".join(PROPOSAL_ENDS))} AS id, * FROM ends
+        QUALIFY row_number() OVER (PARTITION BY lk ORDER BY score DESC, rk) <= {SHOWN}
             OR row_number() OVER (PARTITION BY rk ORDER BY score DESC, lk) <= {SHOWN}""")
     cycle.sql("""
         UPDATE present p SET reason = 'identity: may be the same as another row; accord identity accept or reject ' || o.ids
         FROM node n JOIN waits w ON w.k = n.k JOIN (SELECT k, string_agg(DISTINCT id, ', ' ORDER BY id) AS ids FROM (
             SELECT lk AS k, id FROM offered UNION ALL SELECT rk, id FROM offered) GROUP BY k) o ON o.k = n.k
         WHERE NOT n.known AND p.side = n.side AND p.own = n.own""")
-    cycle.sql("CREATE OR REPLACE TEMP TABLE asked (id VARCHAR)")
-    seen = [[id_] for id_ in proposal_ids(cycle)]
-    if seen:
-        cycle.con.executemany("INSERT INTO asked VALUES (?)", seen)
+    asked = proposals_query(cycle.store, cycle.entity.name)
     cycle.sql(
-        "INSERT INTO proposals_new SELECT id, left_resource, left_key, right_resource, right_key, rule, score, why, $at "
-        "FROM offered WHERE id NOT IN (SELECT id FROM asked) "
+        f"INSERT INTO proposals_new SELECT id, {names(PROPOSAL_ENDS)}, rule, score, why, $at, {literal(cycle.flow.name)}, false "
+        f"FROM offered {f'ANTI JOIN ({asked}) USING (id)' if asked else ''} "
         "QUALIFY row_number() OVER (PARTITION BY id ORDER BY score DESC, rule, why) = 1",
         {"at": cycle.now},
     )
@@ -287,13 +287,6 @@ def _propose(cycle: Cycle) -> None:
 def proposal_id(cycle: Cycle, ends: str) -> str:
     """SQL of the id of a proposal: the same two ends, the same id."""
     return f"'p' || left(md5(concat_ws(chr(31), {literal(cycle.entity.name)}, {ends})), 12)"
-
-
-def proposal_ids(cycle: Cycle) -> list[str]:
-    """Ids of all proposals ever made for the entity; each is put once."""
-    shas = state_of(cycle.store, cycle.entity.name, "proposals")
-    paths = ", ".join(literal(str(cycle.store.read_segment(sha))) for sha in shas)
-    return [str(row[0]) for row in cycle.sql(f"SELECT DISTINCT id FROM read_parquet([{paths}])")] if shas else []
 
 
 def _name_united(cycle: Cycle) -> None:

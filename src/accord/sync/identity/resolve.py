@@ -10,6 +10,7 @@ from accord.sync.identity.links import load_links, make_proposals_table, resourc
 from accord.sync.identity.made import await_others, take_made
 from accord.sync.identity.match import match
 from accord.sync.identity.own_key import HELD, canonical_id, make_own_tables, note_links
+from accord.sync.identity.withdraw import withdraw
 
 
 def identify(cycle: Cycle) -> None:
@@ -35,6 +36,7 @@ def identify(cycle: Cycle) -> None:
         cycle.progress(f"{cycle.flow.name}: recognizing {unknown} rows with unknown keys")
         match(cycle)
         _found_new(cycle)
+    withdraw(cycle)
     for side in cycle.sides:
         _rewrite(cycle, side, "present")
     make_own_tables(cycle, *cycle.sides)
