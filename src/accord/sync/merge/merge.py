@@ -81,9 +81,12 @@ def merge(cycle: Cycle) -> None:
     by_time = [f for f in merged_fields if authority_of(cycle, f) in _BY_TIME]
     joined = [f for f in merged_fields if authority_of(cycle, f) == "merge"]
     find_unseen(cycle, frozenset(joined))
-    stages = [_flags(cycle, merged_fields), _existence(cycle)]
-    # Of each row once, and not once for each side that is held against it.
-    stages += [", ".join(f"{_latest(cycle, f, _changed)} AS {quote('t1.' + f)}" for f in by_time), _changed_winners(cycle, merged_fields)]
+    asked = [f for f in merged_fields if authority_of(cycle, f) == "human"]
+    # What is asked more than once is a column that the next stage names: said again in full by each side about each other one, it would be
+    # a text that grows with the cube of their number, and DuckDB plans every word of it.
+    stages = [_flags(cycle, merged_fields), _existence(cycle), _moves(cycle, merged_fields)]
+    stages += [", ".join(f"{_latest(cycle, f, _changed)} AS {quote('t1.' + f)}" for f in by_time)]
+    stages += [*_questions(cycle, asked), _changed_winners(cycle, merged_fields)]
     stages += [", ".join(f"{_latest(cycle, f, _newly)} AS {quote('t2.' + f)}" for f in by_time), _all_winners(cycle, merged_fields)]
     if sets := [f for f in joined if holds_set(cycle, f)]:
         stages += [", ".join(parts) for parts in zip(*(set_stages(cycle, f, believed(cycle, f)) for f in sets), strict=True)]
@@ -207,18 +210,33 @@ def _existence(cycle: Cycle) -> str:
     deleter = "CASE " + " ".join(f"WHEN _del_{s.index} THEN {s.index + 1}" for s in may) + " END" if may else "NULL"
     # A key made anew since the delete is a decision taken later than it, so the new row stays.
     gone = f"NOT ({deleted})" if cycle.flow.deletes == "propagate" else f"({held})"
-    return f"({created}) AS _created, ({deleted}) AS _deleted, {deleter} AS _deleter, (({created}) OR (_g0 AND {gone})) AS _exists"
+    based = "".join(f", (_in_{s.index} AND _ba_{s.index}) AS _based_{s.index}" for s in cycle.sides)
+    exists = f"(({created}) OR (_g0 AND {gone}))"
+    return f"({created}) AS _created, ({deleted}) AS _deleted, {deleter} AS _deleter, {exists} AS _exists{based}"
+
+
+def _moves(cycle: Cycle, fields: list[str]) -> str:
+    """What ``_changed`` and ``_newly`` name."""
+    columns = []
+    for f in fields:
+        for s in believed(cycle, f):
+            now, before = quote(f"c{s.index}.{f}"), quote(f"b{s.index}.{f}")
+            # What always stands there was edited by nobody; only the map says another value than before.
+            edited = f"{before} IS NOT NULL AND " if s.codes[f].constant else ""
+            based = "false" if f in s.fresh else f"_based_{s.index}"
+            columns.append(f"({based} AND {edited}{now} IS DISTINCT FROM {before}) AS {_changed(s, f)}")
+            columns.append(f"({s.new(f)} AND {now} IS NOT NULL) AS {_newly(s, f)}")
+    return ", ".join(columns)
 
 
 def _changed(side: Side, field: str) -> str:
-    i, now, before = side.index, quote(f"c{side.index}.{field}"), quote(f"b{side.index}.{field}")
-    # What always stands there was edited by nobody; only the map says another value than before.
-    edited = f"{before} IS NOT NULL AND " if side.codes[field].constant else ""
-    return f"(_in_{i} AND {side.based(field)} AND {edited}{now} IS DISTINCT FROM {before})"
+    """SQL: the side shows another value than was agreed with it."""
+    return quote(f"e{side.index}.{field}")
 
 
 def _newly(side: Side, field: str) -> str:
-    return f"({side.new(field)} AND {quote(f'c{side.index}.{field}')} IS NOT NULL)"
+    """SQL: the side shows a value of a row, or of a field, that it shows for the first time."""
+    return quote(f"v{side.index}.{field}")
 
 
 def _latest(cycle: Cycle, field: str, condition: Callable[[Side, str], str]) -> str:
@@ -242,28 +260,40 @@ def _pick(sides: list[Side], field: str, winner: str) -> str:
     return f"CASE {winner} {cases} ELSE {quote('g.' + field)} END" if cases else quote("g." + field)
 
 
+def _questions(cycle: Cycle, fields: list[str]) -> list[str]:
+    """Stages that lead to ``x1.<f>``, by ``k<i>.<f>`` (the side has a say), ``f1.<f>`` (the first that has) and ``p1.<f>`` (its value).
+
+    A person decides between everything that moved; a newcomer alone does not question what is agreed.
+    """
+    stages: list[list[str]] = [[], [], [], [], []]
+    for f in (f for f in fields if believed(cycle, f)):
+        sides, moved, first, value = believed(cycle, f), quote("m1." + f), quote("f1." + f), quote("p1." + f)
+        says = {s.index: quote(f"k{s.index}.{f}") for s in sides}
+        some = [*(_changed(s, f) for s in sides), f"{quote('g.' + f)} IS NULL", *(missed(s) for s in sides if s.missed)]
+        stages[0].append(f"({' OR '.join(some)}) AS {moved}")
+        stages[1] += [f"({_changed(s, f)} OR ({_newly(s, f)} AND {moved})) AS {says[s.index]}" for s in sides]
+        stages[2].append(f"{_first(sides, says)} AS {first}")
+        stages[3].append(f"{_pick(sides, f, first)} AS {value}")
+        quarrel = " OR ".join(f"({says[s.index]} AND {quote(f'c{s.index}.{f}')} IS DISTINCT FROM {value})" for s in sides)
+        if rivals := _rivals(f, sides):
+            quarrel = f"({quarrel} OR {rivals})"
+        stages[4].append(f"({quarrel}) AS {quote('x1.' + f)}")
+    return [", ".join(columns) for columns in stages]
+
+
 def _changed_winners(cycle: Cycle, fields: list[str]) -> str:
     """``w1.<f>``: the winner among edits against a base; ``x1.<f>``: edits that a person must decide between."""
     columns = []
     for f in fields:
         sides = believed(cycle, f)
         rule = authority_of(cycle, f)
-        condition = {s.index: _changed(s, f) for s in sides}
-        if rule == "human":
-            # A person decides between everything that moved; a newcomer alone does not question what is agreed.
-            moved = " OR ".join([*condition.values(), f"{quote('g.' + f)} IS NULL", *(missed(s) for s in sides if s.missed)])
-            condition = {s.index: f"({condition[s.index]} OR ({_newly(s, f)} AND ({moved})))" for s in sides}
-        winner = _first(sides, condition, quote("t1." + f) if rule in _BY_TIME else "")
-        quarrel = "false"
         if rule == "human" and sides:
-            first = _pick(sides, f, winner)
-            quarrel = " OR ".join(f"({condition[s.index]} AND {quote(f'c{s.index}.{f}')} IS DISTINCT FROM {first})" for s in sides)
-            if rivals := _rivals(f, sides):
-                quarrel = f"({quarrel} OR {rivals})"
-            winner = f"CASE WHEN {quarrel} THEN {AGREED} ELSE {winner} END"
-        elif any(f in s.unseen for s in sides):
+            columns.append(f"CASE WHEN {quote('x1.' + f)} THEN {AGREED} ELSE {quote('f1.' + f)} END AS {quote('w1.' + f)}")
+            continue
+        winner = _first(sides, {s.index: _changed(s, f) for s in sides}, quote("t1." + f) if rule in _BY_TIME else "")
+        if any(f in s.unseen for s in sides):
             winner = f"CASE WHEN {_overrules(cycle, f, sides)} THEN {winner} ELSE {AGREED} END"
-        columns.append(f"{winner} AS {quote('w1.' + f)}, ({quarrel}) AS {quote('x1.' + f)}")
+        columns.append(f"{winner} AS {quote('w1.' + f)}, false AS {quote('x1.' + f)}")
     return ", ".join(columns) or "0 AS _no_fields"
 
 
@@ -297,7 +327,7 @@ def _all_winners(cycle: Cycle, fields: list[str]) -> str:
         rule = authority_of(cycle, f)
         new = {s.index: _newly(s, f) for s in sides}
         w1, x1 = quote("w1." + f), quote("x1." + f)
-        agreed = f"(({_pick(sides, f, w1)}) IS NOT NULL OR {w1} <> {AGREED} OR {x1})"
+        agreed = f"({quote('g.' + f)} IS NOT NULL OR {w1} <> {AGREED} OR {x1})"
         fresh = quote("t2." + f)
         first_new = _first(sides, new, fresh if rule in _BY_TIME else "")
         joined = f"CASE WHEN {agreed} THEN {w1} ELSE {first_new} END"
