@@ -99,6 +99,26 @@ def test_a_repair_mends_what_differs_and_nothing_else(small: Any) -> None:
     assert small.call("reconcile", str(small.folder))[0] == 0
 
 
+def test_rows_without_an_id_are_named_by_their_own_key_and_a_repair_says_what_becomes_of_them(small: Any) -> None:
+    """They stood there under an id nobody can look up, and as beyond the rules of the map, though the next run knows who they are."""
+    file, text = small.folder / "map.yaml", small.folder / "proof.md"
+    own = file.read_text().replace("key: [id]", "key: [id]\n    identity: {match: {name: {normalized: [name]}}}")
+    own = own.replace("resource: things, fields: {id: id, ", "resource: things, own_key: id, new_key: uuid, fields: {")
+    file.write_text(own.replace("name: small", "name: other"))
+    small.call("sync", str(small.folder))
+    small.sql("a", "INSERT INTO things VALUES ('k7', 'Ada', 1)")
+    small.sql("b", "INSERT INTO things VALUES ('n1', 'ada', 1), ('n2', 'Eve', 1), ('n3', 'Eve', 2), ('n4', 'Zoe', 2)")
+
+    _, said, _ = small.call("reconcile", str(small.folder), "--repair", str(small.folder / "repair.json"), "--report", str(text))
+
+    for told in (said, text.read_text()):
+        assert all(f"{name} (no id yet)" in told for name in ("a/things 'k7'", "b/things 'n1'", "b/things 'n4'"))
+    assert "5 rows have no id yet" in said
+    assert "1 rows without an id are recognized as rows of other systems" in said
+    assert "1 rows without an id wait for a decision" in said
+    assert "no rule of the map" not in said
+
+
 def test_what_no_rule_decides_is_named_by_the_repair(small: Any) -> None:
     """A plan that leaves something must say so."""
     path = small.folder / "map.yaml"

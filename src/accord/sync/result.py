@@ -43,6 +43,7 @@ class FlowResult:
         rows: rows read per binding.
         waiting: rows in quarantine now.
         changed: something was written, agreed, refused or recorded.
+        recognized: of a plan for some keys: those of rows without an id, and the key each row gets; ``None``: a person has to decide.
         older_seconds: so long before its beginning some row was read, as a reading that broke then was gone on with.
     """
 
@@ -58,6 +59,7 @@ class FlowResult:
     open_conflicts: int = 0
     plan: tuple[TargetPlan, ...] = ()
     older_seconds: float = 0.0
+    recognized: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class Reconciliation:
     ``differences`` has one row per missing or extra key and per different field: left, right, key (JSON), kind, field, left_value,
     right_value. ``quarantined`` counts per binding the rows that break the contract; they are listed apart and not compared.
     ``rows`` counts per binding the rows it showed, ``lacking`` names per binding the mapped columns that are gone there: the fields they
-    hold are not compared.
+    hold are not compared. ``unknown`` names the row behind a differing key that is no id yet: where it stands, under which own key.
     """
 
     flow: str
@@ -104,6 +106,7 @@ class Reconciliation:
     sha: str = ""
     rows: Mapping[str, int] = field(default_factory=dict)
     lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:

@@ -44,6 +44,7 @@ from accord.sync.cycle import Ahead, Cycle, Progress, Side, names
 from accord.sync.identity.links import record_links
 from accord.sync.identity.made import MADE, made_keys
 from accord.sync.identity.own_key import assign_keys
+from accord.sync.identity.provisional import recognized_rows
 from accord.sync.identity.resolve import identify, resolve_only, restore_unmerged
 from accord.sync.judge.aggregates import check_aggregates, newest_values, stale_sources
 from accord.sync.judge.going import let_doomed_go
@@ -247,7 +248,7 @@ def _run(cycle: Cycle, limit: Limit, *, dry_run: bool, allow_deletes: bool, whol
             check_emptied(cycle)
         if dry_run:
             cycle.ahead = foresee(cycle) if active else None
-            return _planned(cycle)
+            return _planned(cycle, limit)
         if limit.check is not None:
             limit.check(target_plans(cycle) if active else ())
         if not active or not _write(cycle, round_, totals, shown):
@@ -471,7 +472,8 @@ def _quiet(cycle: Cycle, previous: Mapping[str, Any]) -> FlowResult:
     return result
 
 
-def _planned(cycle: Cycle) -> FlowResult:
+def _planned(cycle: Cycle, limit: Limit) -> FlowResult:
+    recognized = {} if limit.keys is None else recognized_rows(cycle, limit.keys)
     plans, totals = target_plans(cycle), dict.fromkeys((*_EFFECTS, "refused"), 0)
     for plan in plans:
         for effect, count in zip(_EFFECTS, (plan.inserts, plan.updates, plan.deletes), strict=False):
@@ -482,8 +484,19 @@ def _planned(cycle: Cycle) -> FlowResult:
     findings = (*cycle.findings, *contract_findings(cycle, load_references(cycle)), *later_rows(cycle))
     rows_read = {s.name: s.rows for s in cycle.sides}
     waiting = cycle.count("SELECT count(*) FROM waiting")
+    changed = any(totals.values())
     return FlowResult(
-        cycle.flow.name, cycle.run, "planned", totals, findings, cycle.seconds, any(totals.values()), rows_read, waiting, 0, plans
+        cycle.flow.name,
+        cycle.run,
+        "planned",
+        totals,
+        findings,
+        cycle.seconds,
+        changed,
+        rows_read,
+        waiting,
+        plan=plans,
+        recognized=recognized,
     )
 
 

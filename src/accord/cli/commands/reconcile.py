@@ -22,7 +22,7 @@ from accord.sync import Reconciliation, flow_order, reconcile
 from accord.sync.apply.plan import FlowPlan, unplanned
 from accord.sync.apply.plans import plan_flows
 from accord.sync.merge.conflict_list import open_conflicts
-from accord.sync.proof.report import KIND, NAMED, coarser_sentences, lacking_sentence, proof_body, proof_markdown
+from accord.sync.proof.report import KIND, NAMED, coarser_sentences, lacking_sentence, proof_body, proof_markdown, row_named
 from accord.workspace import Workspace
 
 
@@ -62,14 +62,18 @@ def run(
             bar.advance(name)
             proofs.append(reconcile(workspace.map, name, workspace.connectors(), workspace.store, run=run_id, now=now, read_all=read_all))
         _report(report, proofs, workspace, now)
-        plans, left = _repair(repair, proofs, workspace, now, allow_deletes=allow_deletes)
+        plans, left, recognized = _repair(repair, proofs, workspace, now, allow_deletes=allow_deletes)
         undecided = _undecided(proofs, workspace)
         lacking = _lacking(proofs, workspace)
     agree = all(pair.agrees for proof in proofs for pair in proof.pairs)
     waiting = sum(sum(proof.quarantined.values()) for proof in proofs)
     if json:
         body = {"command": "reconcile", "run": run_id, "agree": agree, "quarantined": waiting, "reports": [str(file) for file in report]}
-        mending = {"file": str(repair), "writes": sum(p.writes for p in plans), "left": left} if repair is not None else None
+        mending = (
+            {"file": str(repair), "writes": sum(p.writes for p in plans), "left": left, "recognized": recognized}
+            if repair is not None
+            else None
+        )
         emit_json(body | {"repair": mending, "flows": [_as_json(proof) for proof in proofs]})
         return 0 if agree else 1
     rows = [
@@ -86,6 +90,9 @@ def run(
         for pair in proof.pairs:
             for said in coarser_sentences(pair.left, pair.right, pair.coarser):
                 out().print(escape(f"{proof.flow}: {said}"))
+    if nameless := sum(len(proof.unknown) for proof in proofs):
+        what = "have no id yet and are shown by the key of their own system; a run finds out whether other systems have them too"
+        out().print(f"{nameless:,} rows {what}: accord sync")
     if undecided:
         out().print(f"{undecided:,} of the differing fields are open conflicts, which wait for a person: accord conflicts --open")
     if waiting:
@@ -93,7 +100,7 @@ def run(
     for file in report:
         out().print(escape(f"written {file}"))
     if repair is not None:
-        _show_repair(repair, plans, left)
+        _show_repair(repair, plans, left, recognized)
     return 0 if agree else 1
 
 
@@ -111,7 +118,15 @@ def _as_json(proof: Reconciliation) -> dict[str, object]:
 
 def _show_differences(proofs: Sequence[Reconciliation], limit: int) -> None:
     rows = [
-        (proof.flow, f"{d['left']} ~ {d['right']}", d["key"], d["kind"], d["field"] or "", _value(d, "left"), _value(d, "right"))
+        (
+            proof.flow,
+            f"{d['left']} ~ {d['right']}",
+            row_named(d["key"], proof.unknown),
+            d["kind"],
+            d["field"] or "",
+            _value(d, "left"),
+            _value(d, "right"),
+        )
         for proof in proofs
         for d in proof.differences.slice(0, limit).to_pylist()
     ]
@@ -151,12 +166,13 @@ def _report(files: Sequence[Path], proofs: Sequence[Reconciliation], workspace: 
 
 def _repair(
     file: Path | None, proofs: Sequence[Reconciliation], workspace: Workspace, now: datetime, *, allow_deletes: bool
-) -> tuple[list[FlowPlan], dict[str, list[str]]]:
-    """The plans written, and the keys per flow that no plan can mend."""
+) -> tuple[list[FlowPlan], dict[str, list[str]], dict[str, dict[str, str | None]]]:
+    """The plans written, the keys per flow that no plan can mend, and those of rows without an id with what became of them."""
     plans: list[FlowPlan] = []
     left: dict[str, list[str]] = {}
+    recognized: dict[str, dict[str, str | None]] = {}
     if file is None:
-        return plans, left
+        return plans, left, recognized
     differing = {proof.flow: sorted(set(proof.differences.column("key").to_pylist())) for proof in proofs}
     flows = [flow for flow, keys in differing.items() if keys]
     if flows:
@@ -174,15 +190,28 @@ def _repair(
         for _, error in planned.failed:
             raise error
         plans = planned.plans
-        left = {plan.flow: rest for plan in plans if (rest := unplanned(plan))}
+        recognized = {result.flow: dict(result.recognized) for result in planned.results if result.recognized}
+        for plan in plans:
+            known = recognized.get(plan.flow, {})
+            if rest := [key for key in unplanned(plan) if key not in known and key not in known.values()]:
+                left[plan.flow] = rest
     write_plan(file, plans, workspace, now)
-    return plans, left
+    return plans, left, recognized
 
 
-def _show_repair(file: Path, plans: Sequence[FlowPlan], left: dict[str, list[str]]) -> None:
+def _show_repair(file: Path, plans: Sequence[FlowPlan], left: dict[str, list[str]], recognized: dict[str, dict[str, str | None]]) -> None:
     if plans:
-        show_plans(plans, 20)
+        show_plans(plans, 20, nothing="there is nothing to write")
     out().print(escape(f"written {file}; carry it out with: accord apply {file}"))
+    for flow, known in recognized.items():
+        if same := sum(other is not None for other in known.values()):
+            what = "without an id are recognized as rows of other systems, which the next run of the flow notes: accord sync"
+            out().print(escape(f"flow '{flow}': {same:,} rows {what}"))
+        if waiting := len(known) - same:
+            what = (
+                "without an id wait for a decision whether they are the same as others, which the next run asks for: accord identity list"
+            )
+            out().print(escape(f"flow '{flow}': {waiting:,} rows {what}"))
     for flow, keys in left.items():
         shown = ", ".join(keys[:3]) + (" …" if len(keys) > 3 else "")
         what = "differ and no rule of the map says who is right, or no system may be written"

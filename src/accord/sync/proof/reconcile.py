@@ -20,11 +20,13 @@ from accord.sync.capture.asked_again import ask_about_differences
 from accord.sync.capture.read import capture, open_side
 from accord.sync.capture.vanished import as_vanished
 from accord.sync.cycle import Cycle, Progress
+from accord.sync.identity.provisional import unknown_rows
 from accord.sync.identity.resolve import resolve_only
 from accord.sync.judge.judge import load_references
 from accord.sync.proof.compared import accept_rows, compare_sides, make_differences
 from accord.sync.proof.native import read_suspects
 from accord.sync.proof.passed import judged_by_row, read_passing
+from accord.sync.proof.report import NAMED
 from accord.sync.proof.suspects import Alike
 from accord.sync.result import PairResult, Reconciliation
 from accord.sync.run import open_cycle
@@ -136,4 +138,5 @@ def _conclude(cycle: Cycle, pairs: tuple[PairResult, ...], quarantined: dict[str
     )
     cycle.store.append([event])
     rows = {s.name: s.rows for s in cycle.sides}
-    return Reconciliation(cycle.flow.name, cycle.run, pairs, table, quarantined, cycle.seconds, sha, rows, lacking)
+    unknown = unknown_rows(cycle, table.slice(0, NAMED).column("key").to_pylist())
+    return Reconciliation(cycle.flow.name, cycle.run, pairs, table, quarantined, cycle.seconds, sha, rows, lacking, unknown)

@@ -68,6 +68,7 @@ def _flow(map: IntegrationMap, proof: Reconciliation) -> dict[str, Any]:  # noqa
             }
             for p in proof.pairs
         ],
+        "unknown": dict(proof.unknown),
         "differences": {"count": proof.differences.num_rows, "segment": proof.sha, "rows": proof.differences.slice(0, NAMED).to_pylist()},
     }
 
@@ -98,7 +99,7 @@ def proof_markdown(body: Mapping[str, Any], signature: Mapping[str, str]) -> str
                 f"| {pair} | {p['keys']:,} | {p['missing']:,} | {p['extra']:,} | {p['different']:,} | {digests} | {_BY[p['method']]} |"
             )
         lines += ["", *(f"{_cell(said)}\n" for p in flow["pairs"] for said in coarser_sentences(p["left"], p["right"], p["coarser"]))]
-        lines += _differences(flow["differences"])
+        lines += _differences(flow["differences"], flow["unknown"])
     lines += [f"Signed with {signature['algorithm']} key `{signature['key']}`; SHA-256 of the signed content `{signature['sha256']}`.", ""]
     return "\n".join(lines)
 
@@ -117,12 +118,20 @@ def coarser_sentences(left: str, right: str, coarser: Mapping[str, int]) -> list
     ]
 
 
-def _differences(found: Mapping[str, Any]) -> list[str]:
+def row_named(key: str, unknown: Mapping[str, str]) -> str:
+    """Which row is meant: by its key, or where that is no id yet, by what its own system calls it."""
+    return f"{unknown[key]} (no id yet)" if key in unknown else key
+
+
+def _differences(found: Mapping[str, Any], unknown: Mapping[str, str]) -> list[str]:
     if not found["count"]:
         return []
     lines = ["| pair | key | difference | field | left | right |", "| --- | --- | --- | --- | --- | --- |"]
     for d in found["rows"][:_SHOWN]:
-        pair, values = f"{d['left']} ~ {d['right']}", (d["key"], d["kind"], d["field"], d["left_value"], d["right_value"])
+        pair, values = (
+            f"{d['left']} ~ {d['right']}",
+            (row_named(d["key"], unknown), d["kind"], d["field"], d["left_value"], d["right_value"]),
+        )
         lines.append(f"| {_cell(pair)} | {' | '.join(_cell('—' if v is None else str(v)) for v in values)} |")
     more = found["count"] - min(found["count"], _SHOWN)
     return [*lines, "", *([f"and {more:,} more; segment `{found['segment']}` of the store holds all of them.", ""] if more else [])]
