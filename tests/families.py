@@ -24,7 +24,10 @@ class Family:
     systems: Sequence[str] = "ab"
     levels: Sequence[str] = ("parents", "things")
     more: str = ""  # of each flow
+    guard: str = "100%"
     capture: str = "snapshot"  # of the first system
+    rule: str = ""  # the strict systems have foreign keys that act by it, and refuse nothing themselves
+    cascades: str = ""  # of the bindings of the strict systems
     runs: int = 0
 
     def __post_init__(self) -> None:
@@ -42,6 +45,8 @@ class Family:
     def _tables(self, level: str, *, strict: bool) -> str:
         up = self._up(level)
         made = f"CREATE TABLE {level} (id TEXT PRIMARY KEY, name TEXT{', up TEXT' if up else ''});"
+        if up and strict and self.rule:
+            return made.replace("up TEXT", f"up TEXT REFERENCES {up} ON DELETE {self.rule}")
         if up and strict:
             pointed = f"EXISTS (SELECT 1 FROM {level} WHERE up = old.id)"
             lost = f"new.up IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {up} WHERE id = new.up)"
@@ -58,9 +63,10 @@ class Family:
             pointer = f", up: {{type: text, references: {up}}}" if up else ""
             entities.append(f"  {level}: {{key: [id], fields: {{id: text, name: text{pointer}}}}}")
             columns = f"{{id: id, name: name{', up: up' if up else ''}}}"
-            capture = {self.systems[0]: f", capture: {self.capture}"}
-            bindings = ", ".join(f"{s}: {{resource: {level}, fields: {columns}{capture.get(s, '')}}}" for s in self.systems)
-            flows.append(f"  {level}: {{entity: {level}, delete_guard: 100%, {self.more}bindings: {{{bindings}}}}}")
+            more = dict.fromkeys(self.systems, f", cascades: {self.cascades}" if self.cascades else "")
+            more[self.systems[0]] = f", capture: {self.capture}"
+            bindings = ", ".join(f"{s}: {{resource: {level}, fields: {columns}{more[s]}}}" for s in self.systems)
+            flows.append(f"  {level}: {{entity: {level}, delete_guard: {self.guard}, {self.more}bindings: {{{bindings}}}}}")
         systems = ", ".join(f"{system}: {{connector: sqlite, at: {system}.db}}" for system in self.systems)
         return "\n".join([f"name: family\nsystems: {{{systems}}}\nentities:", *entities, "flows:", *flows, ""])
 

@@ -80,6 +80,18 @@ class Bench:
         """Done in the database as any other program does it."""
         _SQL[self.kind](self.at, statement)
 
+    def opened(self) -> Any:
+        """A session of another program with the server, in a transaction that it has to commit."""
+        return psycopg.connect(self.at) if self.kind == "postgresql" else _mysql_opened(self.at, autocommit=False)
+
+    def waits(self) -> bool:
+        """Whether somebody waits for a lock on the server, or is about to."""
+        postgresql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        mysql = "SELECT count(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '% FOR UPDATE'"
+        with self.opened() as db, db.cursor() as cursor:
+            cursor.execute(postgresql if self.kind == "postgresql" else mysql)
+            return bool(cursor.fetchone()[0])
+
     @property
     def has_sql(self) -> bool:
         return self.kind in _SQL
@@ -156,10 +168,10 @@ def _duckdb(at: str) -> list[tuple[Any, ...]]:
         return db.execute("SELECT id, name, amount FROM items").fetchall()
 
 
-def _mysql_opened(at: str) -> pymysql.Connection[Any]:
+def _mysql_opened(at: str, *, autocommit: bool = True) -> pymysql.Connection[Any]:
     parts = urlsplit(at)
     return pymysql.connect(
-        unix_socket=parse_qs(parts.query)["unix_socket"][0], user=parts.username, database=parts.path[1:], autocommit=True
+        unix_socket=parse_qs(parts.query)["unix_socket"][0], user=parts.username, database=parts.path[1:], autocommit=autocommit
     )
 
 
@@ -200,6 +212,12 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     else:
         at = str(tmp_path / {"sqlite": "system.db", "duckdb": "system.duckdb", "xlsx": "system.xlsx"}.get(kind, "system"))
     return Bench(open_connector(System("under_test", kind, at), base=tmp_path), at, tmp_path)
+
+
+@pytest.fixture
+def bench_of() -> type[Bench]:
+    """Makes a bench of a connector."""
+    return Bench
 
 
 @pytest.fixture

@@ -128,6 +128,10 @@ class DirectTable(Protocol):
         """
         ...
 
+    def goes_on(self) -> bool:
+        """Whether the system may delete or empty other rows by itself when a row is deleted here: ``write`` cannot tell of these."""
+        ...
+
     def close(self) -> None:
         """Let go of the connection."""
         ...

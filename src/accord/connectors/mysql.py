@@ -6,18 +6,29 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import duckdb
 
-from accord.connectors import decide, mysql_binlog, mysql_feed, mysql_keys, mysql_marker, mysql_reached, mysql_read, mysql_write
+from accord.connectors import (
+    decide,
+    mysql_binlog,
+    mysql_cascades,
+    mysql_feed,
+    mysql_keys,
+    mysql_marker,
+    mysql_reached,
+    mysql_read,
+    mysql_write,
+)
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.keys import chosen, taken
 from accord.connectors.marker import FORBIDDEN, TABLE, note_before_commit
 from accord.connectors.mysql_link import Link, address_of, rows, run, version
 from accord.connectors.mysql_types import MyColumn, columns_of, declaration
-from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
+from accord.connectors.protocol import ApplyResult, Capabilities, Carried, ChangeBatch, Feed, Noting
 from accord.connectors.types import quote
 from accord.model.errors import DataRefused, UnknownName
 from accord.model.system import ColumnDescription, ResourceDescription, System, SystemDescription
@@ -152,11 +163,23 @@ class MysqlConnector:
                     raise UnknownName("column", name, columns, holder=f"the batch for '{self.system.name}.{batch.resource}'")
             self._checked(db, table)
             staged = decide.stage(con, batch, {name: c.type for name, c in columns.items()})
+            keys = partial(mysql_cascades.keys_of, db, self.address.database, table)
             if noting is None:
-                return mysql_write.write(db, con, quote(table), staged, columns)
+                return mysql_write.write(db, con, quote(table), staged, columns, keys)
             why = mysql_marker.prepare(db) if noting.marker else FORBIDDEN
             note = note_before_commit(noting, why, lambda receipt: mysql_marker.put(db, noting, receipt))
-            return mysql_write.write(db, con, quote(table), staged, columns, note)
+            return mysql_write.write(db, con, quote(table), staged, columns, keys, note)
+
+    def carried_on(self, batch: ChangeBatch) -> tuple[Carried, ...]:
+        """By the foreign keys of all tables this user knows of."""
+        table = self._table(batch.resource)
+        with borrowed_duck() as con, self._link.session() as db:
+            keys = mysql_cascades.keys_of(db, self.address.database, table)
+            if not keys:
+                return ()
+            columns = {c.name: c for c in self._columns(db, batch.resource)}
+            staged = decide.stage(con, batch, {name: c.type for name, c in columns.items()})
+            return mysql_write.look(db, con, quote(table), staged, columns, keys)
 
     def open_feed(self, resource: str, key: Sequence[str], *, name: str, after: str | None) -> Feed:
         """The server's own binlog; the position alone says where to go on, so the name is not needed."""

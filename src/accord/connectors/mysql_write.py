@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
+from accord.connectors import mysql_cascades
 from accord.connectors.bisect import apply_in_halves
+from accord.connectors.cascades import ForeignKey, Going, in_tree
 from accord.connectors.decide import ROW, Staged, decide, result
 from accord.connectors.mysql_link import rows as fetched
 from accord.connectors.mysql_link import run
 from accord.connectors.mysql_read import fetch
 from accord.connectors.mysql_types import MyColumn
-from accord.connectors.protocol import OP, ApplyResult, ChangeBatch
+from accord.connectors.protocol import OP, ApplyResult, Carried, ChangeBatch
 from accord.connectors.taken import Taken, fresh, handed_on, pass_on
 from accord.connectors.types import quote
 
@@ -25,6 +29,7 @@ _PART_BYTES: Final = 2_000_000
 _STAGE: Final = "accord_stage"
 _VERDICT: Final = "accord_verdict"
 _GIVEN: Final = "given"  # an insert in which the server gives the key
+_CHOSEN: Final = f"{_STAGE} s JOIN {_VERDICT} v ON v.{ROW} = s.{ROW}"
 # What the server says about a row, as opposed to about itself or about us: duplicate, null, out of range, too long, wrong value,
 # no default, foreign key, check, no JSON, a trigger's own word.
 _REFUSALS = {1048, 1062, 1169, 1216, 1217, 1263, 1264, 1265, 1292, 1364, 1366, 1367, 1369, 1406, 1411, 1416, 1451, 1452, 1526, 1557}
@@ -39,6 +44,7 @@ def write(
     table: str,
     staged: Staged,
     columns: Mapping[str, MyColumn],
+    keys_of: Callable[[], Sequence[ForeignKey]],
     before_commit: Callable[[ApplyResult], None] = lambda result: None,
 ) -> ApplyResult:
     """Compare and set every row of the batch; none when anything but a refused row goes wrong.
@@ -49,13 +55,12 @@ def write(
         table: quoted name.
         staged: the batch.
         columns: of the table.
+        keys_of: the foreign keys that act when rows of the table are deleted; asked only where some are.
         before_commit: told what is about to be committed, inside the transaction.
     """
     names = tuple(dict.fromkeys((*staged.batch.key, *staged.batch.columns)))
-    declared = "".join(f", {quote(n)} {columns[n].staged} NULL" for n in names)
     # Before the transaction, where making a table could end it or be forbidden.
-    run(db, f"DROP TEMPORARY TABLE IF EXISTS {_STAGE}, {_VERDICT}")
-    run(db, f"CREATE TEMPORARY TABLE {_STAGE} ({ROW} bigint PRIMARY KEY{declared}) ENGINE=InnoDB")
+    _make_stage(db, names, columns)
     run(db, f"CREATE TEMPORARY TABLE {_VERDICT} ({ROW} bigint PRIMARY KEY, outcome varchar(10) CHARACTER SET ascii) ENGINE=InnoDB")
     run(db, "START TRANSACTION")
     try:
@@ -69,13 +74,25 @@ def write(
         _send_verdict(db, con, refusals)
         on = _on(staged.batch.key, columns)
         statements = _statements(table, staged.batch.key, staged.batch.columns, on)
+        kept: dict[int, str] = {}
+        carried: tuple[Carried, ...] = ()
+        keys: Sequence[ForeignKey] = ()
         for outcome, statement in [*statements, *([(_GIVEN, _giving(table, staged.batch))] if own else [])]:
+            if outcome == "delete" and con.execute("SELECT 1 FROM verdict WHERE outcome = 'delete' LIMIT 1").fetchone():
+                going = Going(f"{_CHOSEN} STRAIGHT_JOIN {table} t ON {on}", "v.outcome IN ('delete', 'held')", f"s.{ROW}", staged.batch.key)
+                keys = keys_of()
+                delete = partial(_delete, db, con, statement, staged.batch, keys, going)
+                kept, carried = delete(refusals)
+                continue
             refused = _carry_out(db, con, statement, outcome, refusals, given if outcome == _GIVEN else None)
             if outcome == "update" and refused and (given_up := _giving_up(db, table, staged.batch, columns, on)):
                 pass_on(refused, lambda part, update=statement, free=given_up: _together(db, part, free, update))  # type: ignore[misc]
             refusals |= refused
+            if outcome == "update" and kept and in_tree(keys):
+                kept, _ = delete(refusals)
+        refusals |= kept
         con.execute(f"UPDATE verdict SET outcome = 'insert' WHERE outcome = '{_GIVEN}'")
-        written = result(con, staged.batch, refusals, given)
+        written = replace(result(con, staged.batch, refusals, given), carried=carried)
         before_commit(written)
         run(db, "COMMIT")
     except BaseException:
@@ -84,6 +101,12 @@ def write(
         raise
     run(db, f"DROP TEMPORARY TABLE IF EXISTS {_STAGE}, {_VERDICT}")
     return written
+
+
+def _make_stage(db: pymysql.Connection[Any], names: Sequence[str], columns: Mapping[str, MyColumn]) -> None:
+    declared = "".join(f", {quote(n)} {columns[n].staged} NULL" for n in names)
+    run(db, f"DROP TEMPORARY TABLE IF EXISTS {_STAGE}, {_VERDICT}")
+    run(db, f"CREATE TEMPORARY TABLE {_STAGE} ({ROW} bigint PRIMARY KEY{declared}) ENGINE=InnoDB")
 
 
 def _stage(
@@ -174,7 +197,7 @@ def _send_verdict(db: pymysql.Connection[Any], con: duckdb.DuckDBPyConnection, r
 
 
 def _statements(table: str, key: Sequence[str], columns: Sequence[str], on: str) -> list[tuple[str, str]]:
-    chosen = f"{_STAGE} s JOIN {_VERDICT} v ON v.{ROW} = s.{ROW}"
+    chosen = _CHOSEN
     statements = [("delete", f"DELETE t FROM {chosen} STRAIGHT_JOIN {table} t ON {on} WHERE v.outcome = 'delete'")]
     if columns:
         assigned = ", ".join(f"t.{quote(c)} = s.{quote(c)}" for c in columns)
@@ -186,12 +209,45 @@ def _statements(table: str, key: Sequence[str], columns: Sequence[str], on: str)
     return statements
 
 
+def look(
+    db: pymysql.Connection[Any],
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    staged: Staged,
+    columns: Mapping[str, MyColumn],
+    keys: Sequence[ForeignKey],
+) -> tuple[Carried, ...]:
+    """What deletes would go on to; ``write`` says what the arguments are."""
+    _make_stage(db, staged.batch.key, columns)
+    run(db, "START TRANSACTION")
+    _stage(db, con, staged, columns, staged.batch.key)
+    rows = f"{_STAGE} s STRAIGHT_JOIN {table} t ON {_on(staged.batch.key, columns)}"
+    found = mysql_cascades.look(db, keys, Going(rows, "true", f"s.{ROW}", staged.batch.key))
+    run(db, "ROLLBACK", f"DROP TEMPORARY TABLE IF EXISTS {_STAGE}")
+    return found
+
+
+def _delete(
+    db: pymysql.Connection[Any],
+    con: duckdb.DuckDBPyConnection,
+    statement: str,
+    batch: ChangeBatch,
+    keys: Sequence[ForeignKey],
+    going: Going,
+    refusals: Collection[int],
+) -> tuple[dict[int, str], tuple[Carried, ...]]:
+    def carry_out(besides: Collection[int]) -> dict[int, str]:
+        return _carry_out(db, con, statement, "delete", {*refusals, *besides}, None)
+
+    return mysql_cascades.delete(db, batch, keys, going, _VERDICT, carry_out) if keys else (carry_out(()), ())
+
+
 def _carry_out(
     db: pymysql.Connection[Any],
     con: duckdb.DuckDBPyConnection,
     statement: str,
     outcome: str,
-    refusals: Mapping[int, str],
+    refusals: Collection[int],
     given: dict[int, str] | None,
 ) -> dict[int, str]:
     found = con.execute(f"SELECT {ROW} FROM verdict WHERE outcome = '{outcome}' ORDER BY {ROW}").fetchall()

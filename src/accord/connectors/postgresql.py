@@ -22,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from accord.connectors import (
     decide,
     postgresql_bulk,
+    postgresql_cascades,
     postgresql_describe,
     postgresql_digest,
     postgresql_few,
@@ -43,7 +44,7 @@ from accord.connectors.postgresql_keys import Shape
 from accord.connectors.postgresql_link import FORMS, Link
 from accord.connectors.postgresql_scan import listening
 from accord.connectors.postgresql_types import PgColumn, columns_of, in_bytes, told_apart, without_encoding
-from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
+from accord.connectors.protocol import OP, ApplyResult, Capabilities, Carried, ChangeBatch, Feed, Noting
 from accord.connectors.text_values import readable_types
 from accord.connectors.types import literal, quote
 from accord.connectors.unreadable import flags, of_bytes
@@ -255,7 +256,7 @@ class PostgresConnector:
             )
 
     def _write(self, batch: ChangeBatch, noting: Noting | None) -> ApplyResult:
-        if batch.rows.num_rows <= postgresql_few.FEW and not batch.gives:
+        if batch.rows.num_rows <= postgresql_few.FEW and not batch.gives and not self._goes_on(batch):
             with self._opened() as db:
                 shape = self._shapes.get(batch.resource) or self._seen(db, batch.resource)
                 if {*batch.key, *batch.columns} <= {column.name for column in shape.columns}:
@@ -275,6 +276,21 @@ class PostgresConnector:
                 result = postgresql_write.write(db, con, table, staged, columns)
                 self._note(db, noting, result)
                 return result
+
+    def carried_on(self, batch: ChangeBatch) -> tuple[Carried, ...]:
+        """By the foreign keys that act, in a transaction that is taken back."""
+        with borrowed_duck() as con, self._opened() as db, db.transaction(force_rollback=True):
+            table = self._table(db, batch.resource)
+            columns = {c.name: c for c in columns_of(db, table)}
+            staged = decide.stage(con, batch, {name: c.type for name, c in columns.items()})
+            return postgresql_write.look(db, con, table, staged, columns)
+
+    def _goes_on(self, batch: ChangeBatch) -> bool:
+        """Whether deletes of the batch may delete or empty other rows: no single statement can tell of these."""
+        if "delete" not in batch.rows.column(OP).to_pylist():
+            return False
+        with self._opened() as db:
+            return bool(postgresql_cascades.keys_of(db, self._table(db, batch.resource)))
 
     def _few_noted(self, db: psycopg.Connection[Any], batch: ChangeBatch, shape: Shape, noting: Noting) -> ApplyResult | None:
         try:

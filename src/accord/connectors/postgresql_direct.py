@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 
 from accord.connectors.direct import DirectChange, Key, Texts, UnseenError
+from accord.connectors.postgresql_cascades import keys_of
 from accord.connectors.postgresql_ready import MOST_READY, Ready, Rows
 from accord.connectors.postgresql_types import PgColumn, columns_of, without_encoding
 from accord.connectors.postgresql_visible import FIRST_PAUSE_SECONDS, SNAPSHOT, all_seen
@@ -155,6 +156,11 @@ class PostgresTable:
             self._ready.send([(self._statement(change), self._values(change)) for change in changes], whole=True)
             found = self._ready.answers()
         return [dict(zip(self._names, rows[0], strict=True)) if len(rows) == 1 else None for rows in found]
+
+    def goes_on(self) -> bool:
+        """Asked of the catalog each time, since a foreign key may be made at any time."""
+        with self._errors():
+            return bool(keys_of(self._db, self._table))
 
     def close(self) -> None:
         """End the session."""

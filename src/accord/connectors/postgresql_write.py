@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -12,12 +14,13 @@ import pyarrow as pa
 from psycopg import errors
 from pyarrow import csv
 
-from accord.connectors import decide
+from accord.connectors import decide, postgresql_cascades
 from accord.connectors.bisect import apply_in_halves
+from accord.connectors.cascades import added, in_tree
 from accord.connectors.decide import ROW, Staged, result
 from accord.connectors.postgresql_many import write_many
 from accord.connectors.postgresql_types import PgColumn
-from accord.connectors.protocol import OLD, OP, ApplyResult, ChangeBatch
+from accord.connectors.protocol import OLD, OP, ApplyResult, Carried, ChangeBatch
 from accord.connectors.taken import Taken, fresh, handed_on, pass_on
 from accord.connectors.types import quote
 
@@ -27,6 +30,7 @@ _UNIQUE = """
     SELECT i.indexrelid::text, a.attname FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY k (number, place)
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
     WHERE i.indrelid = %(table)s::regclass AND i.indisunique AND k.place <= i.indnkeyatts ORDER BY i.indexrelid, k.place"""
+_SOME_DELETE = f"SELECT 1 FROM given WHERE {OP} = 'delete' LIMIT 1"
 _LARGEST = {"int2": 2**15 - 1, "int4": 2**31 - 1, "int8": 2**63 - 1}
 _DEFAULT = """
     SELECT CASE WHEN a.attidentity <> '' THEN format('nextval(%%L::regclass)', pg_get_serial_sequence(%(table)s, %(column)s))
@@ -60,14 +64,30 @@ def write(
     _run(db, "CREATE TEMP TABLE accord_verdict (row bigint, outcome text) ON COMMIT DROP")
 
     default = key_default(db, table, batch.gives) if batch.gives else ""
+    keys = postgresql_cascades.keys_of(db, table) if con.execute(_SOME_DELETE).fetchone() else ()
+    kept: dict[int, str] = {}
+    went: tuple[Carried, ...] = ()
 
     def attempt(rows: Sequence[int]) -> str | None:
+        nonlocal went
+        part = f"s.row BETWEEN {rows[0]} AND {rows[-1]}"
+        kept_here: dict[int, str] = {}
+        went_here: tuple[Carried, ...] = ()
         try:
             with db.transaction():
-                for statement in _statements(table, staged, of, typed, f"s.row BETWEEN {rows[0]} AND {rows[-1]}", default):
-                    _run(db, statement)
+                statements = _statements(table, staged, of, typed, part, default)
+                delete = partial(_delete, db, statements[_JUDGED])
+                for number, statement in enumerate(statements):
+                    if keys and number == _JUDGED:
+                        kept_here, went_here = postgresql_cascades.delete(db, table, batch, part, keys, delete)
+                    else:
+                        _run(db, statement)
+                if kept_here and in_tree(keys):
+                    kept_here, _ = postgresql_cascades.delete(db, table, batch, part, keys, delete)
         except _REFUSALS as error:
             return (Taken if isinstance(error, errors.UniqueViolation) else str)(error.diag.message_primary or error)
+        kept.update(kept_here)
+        went = added(went, went_here)
         return None
 
     def together(rows: Sequence[int]) -> Sequence[int]:
@@ -91,7 +111,7 @@ def write(
             return rows
         return still
 
-    easily = not (unstorable or batch.gives) and write_many(db, table, batch, of, typed)
+    easily = not (unstorable or batch.gives or keys) and write_many(db, table, batch, of, typed)
     if not easily:  # its statements are about parts of the batch, down to a single row
         _run(
             db,
@@ -108,7 +128,26 @@ def write(
         con.register("arrow_verdict", pa.table({ROW: pa.array(rows, pa.int64()), "outcome": pa.array(outcomes, pa.string())}))
         con.execute("INSERT INTO verdict SELECT * FROM arrow_verdict")
         con.unregister("arrow_verdict")
-    return result(con, batch, refusals | unstorable, given)
+    return replace(result(con, batch, refusals | kept | unstorable, given), carried=went)
+
+
+def look(
+    db: psycopg.Connection[Any], con: duckdb.DuckDBPyConnection, table: str, staged: Staged, columns: Mapping[str, PgColumn]
+) -> tuple[Carried, ...]:
+    """What deletes would go on to; in a transaction that is taken back."""
+    keys = postgresql_cascades.keys_of(db, table)
+    if not keys:
+        return ()
+    batch = staged.batch
+    texts = {f"k{i}": name for i, name in enumerate(batch.key)}
+    _stage(db, con, texts, staged)
+    typed = "".join(f", {columns[name].from_text(short, to_write=False)} AS {short}" for short, name in texts.items())
+    _run(db, f"CREATE TEMP TABLE accord_typed ON COMMIT DROP AS SELECT row{typed} FROM accord_stage")
+    return postgresql_cascades.look(db, table, batch, keys)
+
+
+def _delete(db: psycopg.Connection[Any], statement: str, condition: str) -> None:
+    _run(db, f"{statement} AND {condition}")
 
 
 def key_default(db: psycopg.Connection[Any], table: str, column: str) -> str:

@@ -33,7 +33,8 @@ class ChangeBatch:
     have none; only a connector that is ``Giving`` is asked to. With ``free`` the rows to insert have keys that were nobody's: a row that
     stands under one all the same is somebody else's whatever it shows, so that the insert is *stale*; not so for a connector that cannot
     tell its own tries from others'. ``types`` says of columns whose values come as text, because the system has no types, what they are;
-    none of bytes, which have no text that all agree on.
+    none of bytes, which have no text that all agree on. With ``cascades`` a delete may go on to rows that point at the row; without, a
+    row at which some do that the system would delete or empty by itself is *refused*.
     """
 
     resource: str
@@ -44,6 +45,28 @@ class ChangeBatch:
     gives: str = ""
     free: bool = False
     types: Mapping[str, CanonicalType] = field(default_factory=dict)
+    cascades: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a foreign key of a system does by itself when rows of a batch are deleted there.
+
+    Args:
+        resource: the table whose rows point there, as the system calls it.
+        column: of that table, which points; several with commas between them.
+        rule: ``CASCADE``, ``SET NULL`` or ``SET DEFAULT``.
+        rows: of that table, which go, or whose column is emptied or set; 0 where they cannot be looked at.
+        held: rows of the batch at which some of these point; 0 where they point at rows that go along themselves.
+        of: rows the table has in all, where it was counted.
+    """
+
+    resource: str
+    column: str
+    rule: str
+    rows: int
+    held: int = 0
+    of: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +76,8 @@ class ApplyResult:
     ``unchanged``: the target already held what was wanted (a repeat, an echo). ``stale``: the target holds neither the expected nor
     the wanted value and was left alone; a table of the key columns. ``refused``: the target's own rules refused the row: key columns
     and ``reason``. Of a batch that ``gives`` keys both also have ``_accord_row``, the number of the row in the batch, counted from 1, and
-    ``given`` has that number and the ``key`` given, as text, of every row inserted without one.
+    ``given`` has that number and the ``key`` given, as text, of every row inserted without one. ``carried`` says what the
+    deletes of a batch that ``cascades`` went on to.
     """
 
     inserted: int = 0
@@ -63,6 +87,7 @@ class ApplyResult:
     stale: pa.Table | None = None
     refused: pa.Table | None = None
     given: pa.Table | None = None
+    carried: tuple[Carried, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -519,6 +544,19 @@ class Receipted(Protocol):
         Raises:
             SystemUnreachable: no answer.
             SystemChanged: it is still open and cannot be ended now.
+        """
+        ...
+
+
+@runtime_checkable
+class Cascading(Protocol):
+    """A connector whose system may delete or empty rows by itself, since they point at a row that is deleted."""
+
+    def carried_on(self, batch: ChangeBatch) -> tuple[Carried, ...]:
+        """What deletes would go on to, if they were carried out now; nothing is changed.
+
+        Args:
+            batch: of deletes, with their keys and nothing else.
         """
         ...
 

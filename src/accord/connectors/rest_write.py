@@ -84,7 +84,8 @@ class Tally:
     def result(self) -> ApplyResult:
         """As the protocol has it."""
         stale, refused = (pa.concat_tables(parts) if parts else None for parts in (self.stale, self.refused))
-        return ApplyResult(**self.counts, stale=stale, refused=refused)
+        done = self.counts
+        return ApplyResult(done["inserted"], done["updated"], done["deleted"], done["unchanged"], stale=stale, refused=refused)
 
 
 def write(

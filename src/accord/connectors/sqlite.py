@@ -17,14 +17,14 @@ from typing import ClassVar
 
 import duckdb
 
-from accord.connectors import decide, sqlite_bulk, sqlite_feed, sqlite_keys, sqlite_marker, sqlite_write
+from accord.connectors import decide, sqlite_bulk, sqlite_cascades, sqlite_feed, sqlite_keys, sqlite_marker, sqlite_write
 from accord.connectors.column_names import COMPUTED
 from accord.connectors.duck import borrowed_duck, load_scanner
 from accord.connectors.feed_state import FeedState
 from accord.connectors.files import last_written, passable, written_earlier
 from accord.connectors.keys import chosen, taken
 from accord.connectors.marker import FORBIDDEN, TABLE, note_before_commit, older_batch
-from accord.connectors.protocol import ApplyResult, Capabilities, ChangeBatch, Feed, Noting
+from accord.connectors.protocol import ApplyResult, Capabilities, Carried, ChangeBatch, Feed, Noting
 from accord.connectors.sqlite_feed import FeedTable, SqliteFeed
 from accord.connectors.sqlite_text import NOT_UTF8, as_bytes
 from accord.connectors.sqlite_types import as_text, canonical_type, declared_type
@@ -251,6 +251,19 @@ class SqliteConnector:
             why = sqlite_marker.prepare(db) if noting.marker else FORBIDDEN
             note = note_before_commit(noting, why, lambda receipt: sqlite_marker.put(db, noting, receipt))
             return sqlite_write.write(db, con, table, staged, declared, note)
+
+    def carried_on(self, batch: ChangeBatch) -> tuple[Carried, ...]:
+        """By the foreign keys of all tables of the file."""
+        table = self._table(batch.resource)
+        with self._opened() as db, self._errors():
+            keys = sqlite_cascades.keys_of(db, table)
+            if not keys:
+                return ()
+            with borrowed_duck() as con:
+                declared = {name: canonical_type(kind) for name, kind, _, _ in self._columns(db, table, batch.resource)}
+                staged = decide.stage(con, batch, declared)
+                sqlite_write.encode(db, con, table, staged)
+                return sqlite_cascades.look(db, con, table, staged.batch, keys)
 
     def is_empty(self, resource: str) -> bool:
         """Looks for a first row."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from accord.connectors import sqlite_cascades
 from accord.connectors.bisect import apply_in_halves
+from accord.connectors.cascades import ForeignKey, in_tree
 from accord.connectors.decide import ROW, Staged, decide, of, result
-from accord.connectors.protocol import OLD, ApplyResult, ChangeBatch
+from accord.connectors.protocol import OLD, ApplyResult, Carried, ChangeBatch
 from accord.connectors.sqlite_text import as_marked
 from accord.connectors.sqlite_types import as_text
 from accord.connectors.taken import Taken, fresh, handed_on, pass_on
@@ -24,7 +27,6 @@ NO_NAN = "SQLite has no NaN"
 _DEFERRED = re.compile(r"\bDEFERRABLE\s+INITIALLY\s+DEFERRED\b", re.IGNORECASE)
 _KEY_FAILED = "FOREIGN KEY constraint failed"  # as SQLite says it
 _TAKEN = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
-_OUTCOMES = ("delete", "update", "insert")
 
 _SAME = "_accord_same_"
 
@@ -49,9 +51,7 @@ def write(
     """
     db.execute("BEGIN IMMEDIATE")
     try:
-        encoded = ", ".join(f"{encoded_value(db, table, name, staged.given[name])} AS {quote(name)}" for name in staged.types)
-        same = "".join(f", coalesce({quote(c)} = {quote(OLD + c)}, false) AS {quote(_SAME + c)}" for c in _doubles(staged))
-        con.execute(f"CREATE OR REPLACE TEMP TABLE encoded AS SELECT {ROW}, {encoded}{same} FROM given")
+        encode(db, con, table, staged)
         _match(db, con, table, staged, declared)
         decide(con, staged, "matches")
         refusals = _without_place(con, staged)
@@ -59,9 +59,14 @@ def write(
         own = staged.batch.gives
         if own:
             _number(db, con, table, own)
-        for outcome in _OUTCOMES:
-            refusals |= _carry_out(db, con, table, staged, outcome, pointing, besides=refusals)
-        written = result(con, staged.batch, refusals, _given(con, refusals) if own else None)
+        keys = _going_on(db, con, table)
+        kept, carried = _delete(db, con, table, staged, pointing, keys, refusals)
+        refusals |= _carry_out(db, con, table, staged, "update", pointing, besides=refusals)
+        if kept and in_tree(keys):
+            kept, _ = _delete(db, con, table, staged, pointing, keys, refusals)
+        refusals |= kept
+        refusals |= _carry_out(db, con, table, staged, "insert", pointing, besides=refusals)
+        written = replace(result(con, staged.batch, refusals, _given(con, refusals) if own else None), carried=carried)
         before_commit(written)
         db.execute("COMMIT")
     except BaseException:
@@ -70,6 +75,36 @@ def write(
             db.execute("ROLLBACK")
         raise
     return written
+
+
+def encode(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str, staged: Staged) -> None:
+    """Make the table ``encoded`` of ``con``: the batch as SQLite is to store it."""
+    encoded = ", ".join(f"{encoded_value(db, table, name, staged.given[name])} AS {quote(name)}" for name in staged.types)
+    same = "".join(f", coalesce({quote(c)} = {quote(OLD + c)}, false) AS {quote(_SAME + c)}" for c in _doubles(staged))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE encoded AS SELECT {ROW}, {encoded}{same} FROM given")
+
+
+def _going_on(db: sqlite3.Connection, con: duckdb.DuckDBPyConnection, table: str) -> tuple[ForeignKey, ...]:
+    """The foreign keys that act on deletes, if there are some to be carried out."""
+    some = con.execute("SELECT 1 FROM verdict WHERE outcome = 'delete' LIMIT 1").fetchone()
+    return sqlite_cascades.keys_of(db, table) if some else ()
+
+
+def _delete(
+    db: sqlite3.Connection,
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    staged: Staged,
+    pointing: Mapping[str, int],
+    keys: Sequence[ForeignKey],
+    refusals: Collection[int],
+) -> tuple[dict[int, str], tuple[Carried, ...]]:
+    """Carry out the deletes; which rows are refused and why, and what others went along."""
+
+    def carry_out(besides: Collection[int]) -> dict[int, str]:
+        return _carry_out(db, con, table, staged, "delete", pointing, besides={*refusals, *besides})
+
+    return sqlite_cascades.delete(db, con, table, staged.batch, keys, carry_out) if keys else (carry_out(()), ())
 
 
 def _doubles(staged: Staged) -> list[str]:
@@ -180,7 +215,7 @@ def _carry_out(
     outcome: str,
     pointing: Mapping[str, int],
     *,
-    besides: Mapping[int, str],
+    besides: Collection[int],
 ) -> dict[int, str]:
     batch = staged.batch
     target, keyed = f"main.{quote(table)}", " AND ".join(f"{quote(k)} = ?" for k in batch.key)

@@ -128,6 +128,13 @@ class Binding:
         default=True,
         metadata={"doc": "a row about the last batch may be kept in its table accord_batches, so that a crash during a commit is exact"},
     )
+    cascades: Literal["refuse", "allow"] = field(
+        default="refuse",
+        metadata={
+            "doc": "a row at which others point that the database itself would delete or empty with it (ON DELETE CASCADE, SET NULL, "
+            "SET DEFAULT): its delete is refused here, or meant to go on to them, of which nothing is kept then"
+        },
+    )
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property

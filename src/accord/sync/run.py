@@ -20,6 +20,7 @@ from accord.model.integration_map import IntegrationMap
 from accord.store import Store
 from accord.store.projections.segment import ROWS_KEPT
 from accord.store.sealing import PersonalValues
+from accord.sync.apply.cascades import foreseen_cascades
 from accord.sync.apply.guard import check_deletes, check_emptied
 from accord.sync.apply.limit import Limit, keep_held, limit_active, target_plans
 from accord.sync.apply.receipts import ask_targets, to_note
@@ -481,7 +482,7 @@ def _planned(cycle: Cycle, limit: Limit) -> FlowResult:
         totals["refused"] += plan.rows.num_rows - plan.inserts - plan.updates - plan.deletes
     totals["quarantined"] = collect_quarantine(cycle, {})
     totals["conflicts"] = cycle.count("SELECT count(*) FROM conflicts_new")
-    findings = (*cycle.findings, *contract_findings(cycle, load_references(cycle)), *later_rows(cycle))
+    findings = (*cycle.findings, *foreseen_cascades(cycle), *contract_findings(cycle, load_references(cycle)), *later_rows(cycle))
     rows_read = {s.name: s.rows for s in cycle.sides}
     waiting = cycle.count("SELECT count(*) FROM waiting")
     changed = any(totals.values())

@@ -328,3 +328,16 @@ def test_agreement_waits_for_the_next_intent_and_goes_into_the_log_with_it(agree
 
     assert said == ["flow.live_intended", "flow.live_applied", "flow.live_intended"]
     assert not agreed.sync().counts["conflicts"]
+
+
+def test_a_delete_that_a_foreign_key_may_carry_on_is_left_to_a_run(agreed: Any) -> None:
+    """The statement of the short way cannot tell of other rows; a run refuses the row at which one points, and deletes the other."""
+    agreed.db["b"].execute("CREATE TABLE parts (item bigint REFERENCES items ON DELETE CASCADE); INSERT INTO parts VALUES (1)")
+    agreed.db["a"].execute("DELETE FROM items WHERE id < 3")
+
+    taken = [agreed.take("a", 1), agreed.take("b", 1), agreed.take("a", 2)]
+    result = agreed.sync()
+
+    assert [(t.deleted, list(t.why)) for t in taken[::2]] == [(0, ["the system may delete or empty other rows with it"])] * 2
+    assert (result.counts["deleted"], result.counts["refused"]) == (1, 1)
+    assert (list(agreed.rows("b")), agreed.db["b"].execute("SELECT * FROM parts").fetchall()) == ([1, 3], [(1,)])

@@ -7,6 +7,7 @@ from fractions import Fraction
 from accord.connectors.types import quote
 from accord.model.errors import GuardStopped, MapError
 from accord.model.flow import Flow
+from accord.sync.apply.cascades import carried_on, goes_on
 from accord.sync.cycle import Cycle, Side, join_on, storage_type
 from accord.sync.state.base import agreed_rows
 
@@ -18,7 +19,8 @@ def check_deletes(cycle: Cycle) -> None:
     """Refuse a mass delete, wherever it would happen.
 
     Stopped: more than ``delete_guard`` of a target's rows (and more than 5) would be deleted or marked; or a binding that may delete
-    shows no rows at all where more than one was agreed, which is what an emptied export or a wrong path looks like.
+    shows no rows at all where more than one was agreed, which is what an emptied export or a wrong path looks like. Rows that a system's
+    own foreign keys would delete or empty with them (``cascades: allow``) are counted in the same way, of the table they stand in.
 
     Raises:
         GuardStopped: before anything is written.
@@ -43,6 +45,9 @@ def check_deletes(cycle: Cycle) -> None:
                 f"delete {{}} of {{}} rows of '{side.binding.resource}' in '{side.name}'",
                 todo,
             )
+            for carried in carried_on(cycle, side) if goes_on(side) else ():
+                sentence = f"by foreign keys delete or empty {{}} of {{}} rows of '{carried.resource}' in '{side.name}'"
+                _check(cycle, carried.rows, carried.of, share, sentence, todo)
     if cycle.flow.deletes == "mark":
         marked = cycle.count("SELECT count(*) FROM merged WHERE _deleted AND _exists AND NOT _created AND NOT _held")
         agreed = cycle.sizes.get("golden", 0) if cycle.partial else cycle.count("SELECT count(*) FROM golden0")

@@ -70,7 +70,9 @@ def _remove(flow: Flow, binding: Binding, key: Sequence[str], rows: Sequence[Seq
     given = {OP: pa.array(["delete"] * found.num_rows, pa.string())} | {c: found.column(c) for c in columns}
     for name in rest:
         given |= {name: pa.nulls(found.num_rows, found.column(name).type), OLD + name: found.column(name)}
-    result = connector.apply(ChangeBatch(binding.resource, tuple(columns), tuple(rest), pa.table(given), batch))
+    result = connector.apply(
+        ChangeBatch(binding.resource, tuple(columns), tuple(rest), pa.table(given), batch, cascades=binding.cascades == "allow")
+    )
     stale = result.stale.num_rows if result.stale is not None else 0
     refused = result.refused.to_pylist() if result.refused is not None else []
     if stale or refused:

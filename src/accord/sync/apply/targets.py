@@ -10,6 +10,7 @@ from accord.connectors.decide import ROW
 from accord.connectors.protocol import OLD, OP, ChangeBatch
 from accord.connectors.types import literal, quote
 from accord.model.types import CanonicalType
+from accord.sync.apply.cascades import goes_on
 from accord.sync.cycle import Cycle, Side, join_on, names
 from accord.sync.identity.own_key import GIVEN, NEXT, gives_keys
 from accord.sync.mapping.fields import FieldCode, column_writes, raw_name, written_from, written_type
@@ -227,7 +228,9 @@ def make_batch(cycle: Cycle, side: Side, batch_id: str) -> ChangeBatch | None:
     free = side.binding.new_key == NEXT
     if not rows.num_rows:
         return None
-    return ChangeBatch(side.binding.resource, key, columns, rows, batch_id, _given_column(side), free, _text_types(cycle, side))
+    return ChangeBatch(
+        side.binding.resource, key, columns, rows, batch_id, _given_column(side), free, _text_types(cycle, side), goes_on(side)
+    )
 
 
 def _text_types(cycle: Cycle, side: Side) -> dict[str, CanonicalType]:

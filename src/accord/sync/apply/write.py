@@ -7,6 +7,7 @@ import pyarrow as pa
 from accord.connectors.decide import ROW
 from accord.connectors.protocol import ApplyResult, Receipted
 from accord.connectors.types import quote
+from accord.sync.apply.cascades import tell_carried
 from accord.sync.apply.receipts import noting
 from accord.sync.apply.targets import make_batch, numbered
 from accord.sync.cycle import Cycle, Side, names
@@ -36,6 +37,7 @@ def apply_target(cycle: Cycle, side: Side, batch_id: str, *, note_round: int = 0
         note_given(cycle, side, f"SELECT * FROM {given}")
     if result.stale is not None:
         withdraw_taken(cycle, side)
+    tell_carried(cycle, side, result.carried)
     settle_made(cycle, side)
     record_links(cycle)
     return result

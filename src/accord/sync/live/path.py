@@ -219,7 +219,7 @@ class LivePath:
                     self._remember(source, key, rows[key])
             else:
                 decisions.append(decision)
-        decisions = self._spared(self._guarded(self._alone(decisions, taken), taken), taken)
+        decisions = self._spared(self._guarded(self._childless(self._alone(decisions, taken), taken), taken), taken)
         return self._carry_out(source, decisions, rows, taken, unseen) if decisions else set()
 
     def _believed(self, name: str, key: Key, known: Known | None) -> Texts | None:
@@ -237,6 +237,15 @@ class LivePath:
         for decision in doomed:
             taken.leave(self.flow.name, decision.key, "a deleted row beside a new one that is left")
         return [d for d in decisions if d.op != "delete"]
+
+    def _childless(self, decisions: list[Decision], taken: Taken) -> list[Decision]:
+        """Without the deletes that a system's own foreign keys may carry on to other rows: a run looks at these first."""
+        asked = {name for d in decisions for name, change in d.changes.items() if change.op == "delete"}
+        going = {name for name in asked if self._tables[name].goes_on()}
+        left = [d for d in decisions if any(d.changes[name].op == "delete" for name in going & d.changes.keys())]
+        for decision in left:
+            taken.leave(self.flow.name, decision.key, "the system may delete or empty other rows with it")
+        return [d for d in decisions if d not in left]
 
     def _guarded(self, decisions: list[Decision], taken: Taken) -> list[Decision]:
         """Without the deletes, when these and those of the last hour are more than one run would be allowed."""

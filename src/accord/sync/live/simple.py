@@ -33,6 +33,7 @@ _BINDING = {
     "sweep_every",
     "changed_by",
     "marker",
+    "cascades",
 }
 _MAPPING = {"name", "column", "direction", "codes", "unit", "timezone", "format", "place"}
 _KEY_TYPES = ("text", "integer", "uuid")
