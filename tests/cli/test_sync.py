@@ -37,6 +37,30 @@ def test_whole_is_of_one_run(small: Any) -> None:
     assert "single" in error
 
 
+def test_a_mistake_of_the_map_that_only_a_system_shows_ends_its_own_flow_and_no_other(small: Any) -> None:
+    """One wrong name in a map of forty flows held up all those after it, and those before it went unmentioned."""
+    file = small.folder / "map.yaml"
+    flow = file.read_text().partition("flows:\n")[2]
+    for name, wrong in (("afar", "sise"), ("beyond", "nam")):
+        right = "size: size" if wrong == "sise" else "name: name"
+        small.sql("a", f"CREATE TABLE {name} (id TEXT PRIMARY KEY, name TEXT, size INTEGER)")
+        small.sql("b", f"CREATE TABLE {name} (id TEXT PRIMARY KEY, name TEXT, size INTEGER)")
+        more = flow.replace("things", name).replace(right, f"{right.partition(':')[0]}: {wrong}", 1)
+        file.write_text(file.read_text().replace("flows:\n", f"flows:\n{more}"))
+    small.sql("a", "UPDATE things SET size = 9 WHERE id = '1'")
+
+    planned, plan, first = small.call("plan", str(small.folder))
+    code, said, error = small.call("sync", str(small.folder))
+
+    assert small.rows("b")["1"] == ("x", 9)
+    assert (planned, code) == (2, 2)
+    assert "9" in plan
+    assert ("afar" in said, "beyond" in said, "updated 1" in said) == (True, True, True)
+    for told in (first, error):
+        assert all(f"'{wrong}'" in told for wrong in ("sise", "nam"))
+        assert "map.yaml:" in told
+
+
 def test_what_a_run_found_is_told_to_people(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows kept back and columns that changed are no secret of --json; «no change» is no claim of agreement while something waits."""
     map_ = small.folder / "map.yaml"

@@ -39,6 +39,12 @@ def show_results(results: Sequence[FlowResult], failures: Sequence[tuple[str, Ac
         out().print("no change: the systems agree with the last synchronization" if agree else "no change since the last synchronization")
 
 
+def failed_code(failures: Sequence[tuple[str, AccordError]], *, otherwise: int = 0) -> int:
+    """The exit code of what stopped flows: that the map is wrong comes first, as no repeat mends it; then that a system was away."""
+    codes = {error.exit_code for _, error in failures}
+    return next((code for code in (2, 3, 1) if code in codes), otherwise)
+
+
 def tell_found(results: Sequence[FlowResult]) -> None:
     """What was found, and what waits for people."""
     tell_findings([finding for result in results for finding in result.findings])

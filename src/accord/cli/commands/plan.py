@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from accord.cli import options
-from accord.cli.flows import chosen_flows, something_waits, tell_found
+from accord.cli.flows import chosen_flows, failed_code, something_waits, tell_found
 from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress
 from accord.cli.plans import AGREED, show_plans, write_plan
@@ -32,7 +32,7 @@ def plan(
     allow_deletes: bool = typer.Option(False, "--allow-deletes", help="Plan also what the guards would stop; noted in the plan."),
     restored: options.Restored = [],
 ) -> int:
-    """Write nothing to any system. Exit code 1 when a guard stops a flow, 3 when a system was away; then no file is written."""
+    """Write nothing to any system. Exit code 1 when a guard stops a flow, 2 and 3 as with sync; then no file is written."""
     sha = ""
     with where.opened() as workspace, progress(json) as bar:
         chosen = chosen_flows(workspace.map, flow)
@@ -65,4 +65,4 @@ def plan(
             out().print(escape(f"written {file} ({sha[:16]}); carry it out with: accord apply {file}"))
     for name, failure in failures:
         emit_error(type(failure).__name__, f"flow '{name}': {failure}", as_json=False, code=failure.exit_code)
-    return 3 if any(error.exit_code == 3 for _, error in failures) else 1 if failures else 0
+    return failed_code(failures)

@@ -6,7 +6,7 @@ import pyarrow as pa
 import typer
 
 from accord.cli import options
-from accord.cli.flows import about
+from accord.cli.flows import about, failed_code
 from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress, table
 from accord.lifecycle.run_id import new_run_id
@@ -73,7 +73,7 @@ def retry(
     reason: str = _REASON,
     key: list[str] = _KEY,
 ) -> int:
-    """Run the flows in which rows that are meant wait; exit code 1 when some of them still do, 3 when a system was away."""
+    """Run the flows in which rows that are meant wait; exit code 1 when some of them still do, 2 and 3 as with sync."""
     choice = Choice(flow, binding, reason, tuple(key))
     with where.opened() as workspace, progress(json) as bar:
         now = clock()
@@ -103,7 +103,7 @@ def retry(
             out().print(escape(one.sentence))
     for name, failure in ran.failed:
         emit_error(type(failure).__name__, about(name, str(failure)), as_json=False, code=failure.exit_code)
-    return 3 if any(failure.exit_code == 3 for _, failure in ran.failed) else 1 if ran.failed or after else 0
+    return failed_code(ran.failed, otherwise=int(after > 0))
 
 
 @options.at_map

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from accord.cli import options
-from accord.cli.flows import about, chosen_flows, show_results, tell_findings
+from accord.cli.flows import about, chosen_flows, failed_code, show_results, tell_findings
 from accord.cli.listed import sentence
 from accord.cli.output import clock, emit_error, emit_json, escape, out, plain, progress
 from accord.govern.reviews import note_due
@@ -37,7 +37,8 @@ def sync(
 ) -> int:
     """Run the flows in the order their references need; one that fails does not stop the others.
 
-    Exit code 3 when a system was away; 1 when a guard, drift or a refusal stopped a flow, or when a target did not take all its rows.
+    Exit code 2 when the map is wrong, also where only a system shows that; 3 when a system was away; 1 when a guard, drift or a refusal
+    stopped a flow, or when a target did not take all its rows.
     Rows in quarantine and conflicts wait for people and are no failure: exit code 0.
     """
     if watch and (dry_run or allow_deletes or restored or whole):
@@ -83,6 +84,4 @@ def sync(
             out().print(escape(one.sentence))
     for name, failure in failures:
         emit_error(type(failure).__name__, about(name, str(failure)), as_json=False, code=failure.exit_code)
-    if any(error.exit_code == 3 for _, error in failures):
-        return 3
-    return 1 if failures or any(result.status == "partial" for result in results) else 0
+    return failed_code(failures, otherwise=int(any(result.status == "partial" for result in results)))

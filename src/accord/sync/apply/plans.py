@@ -53,9 +53,6 @@ def plan_flows(
         restored: systems that were restored from a backup, of any of the flows.
         keys: by flow, the only keys its plan is about.
         begin: told the name of each flow.
-
-    Raises:
-        AccordError: one that says that the map or the call is wrong.
     """
     planned, foreseen = Planned(), dict[str, Ahead]()
     for name in flows:
