@@ -66,6 +66,20 @@ def test_a_breaking_change_under_the_same_version_ends_the_run_until_the_version
     assert [told(two.sync()) for _ in range(2)] == [[], []]
 
 
+@pytest.mark.parametrize("status", ["draft", "approved"])
+def test_who_is_told_of_a_changed_column_is_told_of_the_version_an_approved_contract_needs(two: Any, status: Any) -> None:
+    """To follow the first word and to be stopped by the next run for what it did not say wastes a release."""
+    begun(two)
+    two.map = replace(two.map, status=status)
+    two.sql("a", "ALTER TABLE things DROP COLUMN size")
+    two.sql("a", "ALTER TABLE things ADD COLUMN size TEXT DEFAULT 'many'")
+
+    with pytest.raises(GuardStopped, match="any edit of the binding or the contract") as stopped:
+        two.sync()
+
+    assert ("with a higher version than 1.0.0, as the map is approved" in str(stopped.value)) is (status == "approved")
+
+
 def test_drift_says_what_follows_from_a_breaking_change(two: Any) -> None:
     """Quarantine goes on and asks until somebody answers; evolve takes it, which is the way out for one run of any flow."""
     begun(two)

@@ -188,7 +188,7 @@ def _taken(cycle: Cycle, side: Side, subject: str, last: Mapping[str, Any], note
     renamed = other_columns(cycle, side, list(last["columns"]), last.get("order") or (), noted)
     for r in renamed:
         what = f"column '{r.column}' of {subject} is another one than at the last run"
-        todo = f"{r.hint} If the values in '{r.column}' are meant, any edit of the binding or the contract takes the column as it is."
+        todo = f"{r.hint} If the values in '{r.column}' are meant, {_any_edit(cycle)} takes the column as it is."
         if cycle.flow.drift == "stop" or r.field in cycle.keys:
             place = side.binding.fields[r.field].place
             raise GuardStopped("schema drift", f"{what}; field '{r.field}' is mapped to it{f' ({place})' if place else ''}", todo)
@@ -205,7 +205,7 @@ def _changed(cycle: Cycle, side: Side, subject: str, column: str, types: tuple[s
     was, is_ = types
     read = ", ".join(f"'{f}'" for f in fields)
     what = f"column '{column}' of {subject} was {was} and is now {is_}; {read} is mapped to it"
-    todo = "Look at the mapping: any edit of the binding or the contract accepts the column as it is, and so does a run with drift: evolve."
+    todo = f"Look at the mapping: {_any_edit(cycle)} accepts the column as it is, and so does a run with drift: evolve."
     held = [f for f in fields if f in cycle.keys]
     if cycle.flow.drift == "stop" or (cycle.flow.drift == "quarantine" and held):
         raise GuardStopped("schema drift", what, todo)
@@ -218,6 +218,14 @@ def _changed(cycle: Cycle, side: Side, subject: str, column: str, types: tuple[s
         said = f"it goes on being read, as drift: evolve says. {_others(cycle, side, fields)}".strip()
     sentence = f"flow '{cycle.flow.name}': {what}; {said}"
     cycle.findings.append(Finding(f"{kind}_column", f"{subject}:{column}", sentence, severity, 1, (f"{was} → {is_}",)))
+
+
+def _any_edit(cycle: Cycle) -> str:
+    """What takes columns for those that are meant; who tightens an approved contract by it is asked for its version next."""
+    if cycle.map.status == "draft":
+        return "any edit of the binding or the contract"
+    version = f"one that breaks the contract with a higher version than {cycle.entity.version}, as the map is approved"
+    return f"any edit of the binding or the contract of entity '{cycle.entity.name}' ({version})"
 
 
 def _others(cycle: Cycle, side: Side, fields: tuple[str, ...]) -> str:
