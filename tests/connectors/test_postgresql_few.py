@@ -180,3 +180,34 @@ def test_a_key_that_is_not_unique_is_judged_with_all_its_rows(db: psycopg.Connec
     result = opened("postgresql", postgres_url).apply(ChangeBatch("d", batch.key, batch.columns, batch.rows, "b"))
 
     assert told(result)[:5] == (0, 0, 0, 0, [{"id": 1}])
+
+
+def test_nothing_is_deleted_where_the_rows_that_would_go_along_cannot_be_looked_at(
+    db: psycopg.Connection[Any], postgres_url: str, opened: Any
+) -> None:
+    """No right to read them, row-level security, a view: none found is then no proof that there are none."""
+    db.execute("CREATE TABLE c (t int REFERENCES t ON DELETE SET NULL); INSERT INTO c VALUES (1); CREATE VIEW v AS SELECT id FROM t")
+    db.execute("CREATE ROLE cascade_reader LOGIN; GRANT ALL ON t TO cascade_reader")
+    theirs, ours = (opened("postgresql", postgres_url.replace("postgres:@", f"{user}:@")) for user in ("cascade_reader", "postgres"))
+    doomed = pa.table({"_op": ["delete"], "id": [2]})
+    reasons = []
+
+    try:
+        for connector, table, first in (
+            (theirs, "t", "SELECT"),
+            (theirs, "t", "GRANT SELECT ON c TO cascade_reader; ALTER TABLE c ENABLE ROW LEVEL SECURITY"),
+            (ours, "v", "SELECT"),
+        ):
+            db.execute(first.encode())
+            refused = connector.apply(ChangeBatch(table, ("id",), (), doomed, "b")).refused
+            reasons.append(refused.to_pylist()[0]["reason"].partition(":")[0])
+    finally:
+        theirs.close()
+        db.execute("DROP OWNED BY cascade_reader; DROP ROLE cascade_reader")
+
+    assert reasons == [
+        "this user may not read rows of 'c' that may point at it (ON DELETE SET NULL)",
+        "row-level security may hide rows of 'c' that may point at it (ON DELETE SET NULL)",
+        "the view shows rows of 't', with which the database may delete or empty rows of 'c'",
+    ]
+    assert db.execute("SELECT count(*) FROM t").fetchone() == (9,)

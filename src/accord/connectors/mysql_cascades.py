@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from accord.connectors.cascades import ACTING, ForeignKey, Going, carried, carry_out, held
@@ -15,24 +14,27 @@ from accord.connectors.types import quote
 if TYPE_CHECKING:
     import pymysql
 
+_SCHEMAS: Final = """
+    SELECT SCHEMA_NAME FROM information_schema.SCHEMATA
+    WHERE SCHEMA_NAME NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys') ORDER BY SCHEMA_NAME"""
 _KEYS: Final = f"""
-    SELECT k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, c.DELETE_RULE, k.COLUMN_NAME, k.REFERENCED_COLUMN_NAME
-    FROM information_schema.REFERENTIAL_CONSTRAINTS c JOIN information_schema.KEY_COLUMN_USAGE k
-        ON k.CONSTRAINT_SCHEMA = c.CONSTRAINT_SCHEMA AND k.CONSTRAINT_NAME = c.CONSTRAINT_NAME AND k.TABLE_NAME = c.TABLE_NAME
-    WHERE c.UNIQUE_CONSTRAINT_SCHEMA = %s AND c.REFERENCED_TABLE_NAME = %s
-        AND c.DELETE_RULE IN ({", ".join(f"'{rule}'" for rule in ACTING)})
-    ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION"""
+    SELECT TABLE_NAME, CONSTRAINT_NAME, DELETE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS
+    WHERE CONSTRAINT_SCHEMA = %s AND UNIQUE_CONSTRAINT_SCHEMA = %s AND REFERENCED_TABLE_NAME = %s
+        AND DELETE_RULE IN ({", ".join(f"'{rule}'" for rule in ACTING)}) ORDER BY TABLE_NAME, CONSTRAINT_NAME"""
+_COLUMNS: Final = """
+    SELECT COLUMN_NAME, REFERENCED_COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE
+    WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND CONSTRAINT_NAME = %s ORDER BY ORDINAL_POSITION"""
 
 
 def keys_of(db: pymysql.Connection[Any], schema: str, table: str) -> tuple[ForeignKey, ...]:
     """Those that act when rows of a table are deleted; not those of tables on which this user has no right at all."""
     found = []
-    for (place, name, _, rule), parts in groupby(rows(db, _KEYS, schema, table), key=lambda row: row[:4]):
-        pairs = [(column, to) for *_, column, to in parts]
-        shown = name if place == schema else f"{place}.{name}"
-        itself = (place, name) == (schema, table)
-        child = f"{quote(place)}.{quote(name)}"
-        found.append(ForeignKey(child, shown, tuple(c for c, _ in pairs), tuple(to for _, to in pairs), rule, itself))
+    for (place,) in rows(db, _SCHEMAS):  # one by one: MariaDB opens each table of all that are not named
+        for name, constraint, rule in rows(db, _KEYS, place, schema, table):
+            columns, referenced = zip(*rows(db, _COLUMNS, place, name, constraint), strict=True)
+            shown = name if place == schema else f"{place}.{name}"
+            itself = (place, name) == (schema, table)
+            found.append(ForeignKey(f"{quote(place)}.{quote(name)}", shown, columns, referenced, rule, itself))
     return tuple(found)
 
 

@@ -290,7 +290,7 @@ class PostgresConnector:
         if "delete" not in batch.rows.column(OP).to_pylist():
             return False
         with self._opened() as db:
-            return bool(postgresql_cascades.keys_of(db, self._table(db, batch.resource)))
+            return postgresql_cascades.goes_on(db, self._table(db, batch.resource))
 
     def _few_noted(self, db: psycopg.Connection[Any], batch: ChangeBatch, shape: Shape, noting: Noting) -> ApplyResult | None:
         try:

@@ -12,8 +12,23 @@ from accord.connectors.cascades import carried as carried_along
 from accord.connectors.protocol import Carried, ChangeBatch
 from accord.connectors.types import quote
 
-# Found by the triggers that act, which have an index by table, as the keys that point at one have not. Of a table in partitions each has
-# a key of its own below that of the whole, which says it all.
+# Found by the triggers that act, which have an index by table, as the keys that point at one have not.
+_BY = """g.tgenabled IN ('O', 'A') AND g.tgfoid IN ('pg_catalog."RI_FKey_cascade_del"'::regproc,
+        'pg_catalog."RI_FKey_setnull_del"'::regproc, 'pg_catalog."RI_FKey_setdefault_del"'::regproc)"""
+_ACTS: Final = f"""
+    SELECT c.relkind = 'v', EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND {_BY})
+    FROM pg_catalog.pg_class c WHERE c.oid = %s::regclass"""
+# The tables that a view shows rows of, through other views if need be; not of one that a trigger writes in a way of its own.
+_BEHIND: Final = f"""
+    WITH RECURSIVE shown (oid) AS (
+        SELECT %s::regclass::oid UNION SELECT d.refobjid FROM shown s JOIN pg_catalog.pg_rewrite w ON w.ev_class = s.oid
+        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
+            AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> s.oid
+        WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger i WHERE i.tgrelid = s.oid AND i.tgtype & 72 = 72))
+    SELECT DISTINCT g.tgrelid::regclass::text, c.conrelid::regclass::text
+    FROM shown JOIN pg_catalog.pg_trigger g ON g.tgrelid = shown.oid AND {_BY} JOIN pg_catalog.pg_constraint c ON c.oid = g.tgconstraint
+    ORDER BY 1, 2"""
+# Of a table in partitions each has a key of its own below that of the whole, which says it all.
 _KEYS: Final = """
     SELECT format('%%I.%%I', n.nspname, r.relname), c.conrelid::regclass::text,
         array_agg(a.attname::text ORDER BY k.place), array_agg(p.attname::text ORDER BY k.place),
@@ -34,8 +49,24 @@ _KEYS: Final = """
     GROUP BY c.oid, n.oid, n.nspname, r.relname, c.conrelid, c.confdeltype, c.confrelid ORDER BY 2, c.oid"""
 
 
+def goes_on(db: psycopg.Connection[Any], table: str) -> bool:
+    """Whether some key acts when rows of a table or view, by its quoted name, are deleted; asked before every delete."""
+    is_view, acts = db.execute(_ACTS, (table,), prepare=True).fetchone() or (False, False)
+    return bool(acts or (is_view and db.execute(_BEHIND, (table,)).fetchone()))
+
+
 def keys_of(db: psycopg.Connection[Any], table: str) -> tuple[ForeignKey, ...]:
-    """Those that act when rows of a table, by its quoted name, are deleted."""
+    """Those that act when rows of a table or view, by its quoted name, are deleted."""
+    is_view, acts = db.execute(_ACTS, (table,), prepare=True).fetchone() or (False, False)
+    if is_view:
+        # Its rows and columns need not be those of the table that the key points at.
+        behind = "the view shows rows of '{}', with which the database may delete or empty rows of '{}'"
+        return tuple(
+            ForeignKey("", child, (), (), "", unseen=behind.format(shown, child))
+            for shown, child in db.execute(_BEHIND, (table,)).fetchall()
+        )
+    if not acts:
+        return ()
     found = []
     for child, name, columns, referenced, rule, itself, why, collations in db.execute(_KEYS, (table,)).fetchall():
         unseen = f"{why} rows of '{name}' that may point at it (ON DELETE {rule})" if why else ""

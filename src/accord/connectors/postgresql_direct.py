@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from accord.connectors.direct import DirectChange, Key, Texts, UnseenError
-from accord.connectors.postgresql_cascades import keys_of
+from accord.connectors.postgresql_cascades import goes_on as going_on
 from accord.connectors.postgresql_ready import MOST_READY, Ready, Rows
 from accord.connectors.postgresql_types import PgColumn, columns_of, without_encoding
 from accord.connectors.postgresql_visible import FIRST_PAUSE_SECONDS, SNAPSHOT, all_seen
@@ -160,7 +160,7 @@ class PostgresTable:
     def goes_on(self) -> bool:
         """Asked of the catalog each time, since a foreign key may be made at any time."""
         with self._errors():
-            return bool(keys_of(self._db, self._table))
+            return going_on(self._db, self._table)
 
     def close(self) -> None:
         """End the session."""

@@ -42,7 +42,7 @@ def foreseen_cascades(cycle: Cycle) -> list[Finding]:
                     found.append(_finding(cycle, side, c, f"deletes there go on to {_rows(c)}", c.rows))
                 elif c.held:
                     many = f"{c.held} row{'' if c.held == 1 else 's'} to be deleted there"
-                    stay = f"{many} stay{'s' if c.held == 1 else ''} for as long as {_rows(c)} point{'s' if c.rows == 1 else ''} there"
+                    stay = f"{many} stay{'s' if c.held == 1 else ''} for as long as {_rows(c)} {'points' if c.rows == 1 else 'point'} there"
                     found.append(_finding(cycle, side, c, stay, c.held))
     return found
 
@@ -52,7 +52,7 @@ def tell_carried(cycle: Cycle, side: Side, carried: Iterable[Carried]) -> None:
     for c in carried:
         told = {"binding": side.name, "resource": c.resource, "column": c.column, "rule": c.rule, "rows": c.rows}
         cycle.notes["carried"] = [*cycle.notes.get("carried", ()), told]
-        known = f"with the rows deleted there the system itself {_did(c)} {_rows(c)}"
+        known = f"with the rows deleted there the system itself {_did(c) if c.rows else 'may have deleted or emptied'} {_rows(c)}"
         cycle.findings.append(_finding(cycle, side, c, f"{known}; nothing is kept of what they held", c.rows))
 
 
@@ -66,4 +66,6 @@ def _did(c: Carried) -> str:
 
 
 def _rows(c: Carried) -> str:
-    return f"{c.rows or 'unseen'} row{'' if c.rows == 1 else 's'} of '{c.resource}' (ON DELETE {c.rule} of {c.column})"
+    if not c.rows:
+        return f"rows of '{c.resource}' that cannot be looked at"
+    return f"{c.rows} row{'' if c.rows == 1 else 's'} of '{c.resource}' (ON DELETE {c.rule} of {c.column})"
