@@ -119,6 +119,16 @@ def test_a_line_that_is_no_row_does_not_become_one_when_a_column_is_added(opened
     assert path.read_text() == "id,a\n1,2\n2,3,4\n"
 
 
+@pytest.mark.parametrize("ending", ["\r\n", "\n", "\r"], ids=repr)
+def test_a_line_break_in_a_name_hides_no_row(opened: Any, rows_of: Any, tmp_path: Path, ending: str) -> None:
+    """As spreadsheets write it: a line feed within the cell, and other line ends. No row was seen, as if all had been deleted."""
+    for inner in ("\r\n", "\n"):
+        text = ending.join(["id,a", "1,x", f'2,"y{inner}z"', ""]).replace("a", f'"the{inner}a"', 1)
+        (tmp_path / "t.csv").write_bytes(text.encode())
+
+        assert rows_of(opened("csv"), "t") == [{"id": "1", f"the{inner}a": "x"}, {"id": "2", f"the{inner}a": f"y{inner}z"}]
+
+
 def test_order_of_rows_and_columns_stays(opened: Any, change: Any, tmp_path: Path) -> None:
     """People read these files and keep them under version control: a change of one row is a difference of one line."""
     path = tmp_path / "t.csv"

@@ -69,6 +69,13 @@ class CsvConnector(Folder):
         """Read all of it as text; a line with another number of columns than the header is kept apart (``unreadable.BROKEN``)."""
         header = self._header(path)
         try:
+            if any(sign in name for name in header for sign in "\r\n"):
+                self._read_apart(con, path, header, table)
+                return
+        except (csv.Error, UnicodeError) as error:
+            what, expected = f"it breaks the rules of CSV ({error})", f"CSV as in RFC 4180, in {self._encoding}"
+            raise DataRefused(what, str(path), expected) from error
+        try:
             self._read(con, path, header, table, self._encoding)
         except duckdb.Error as error:
             refused = refusal(path, str(error), len(header))

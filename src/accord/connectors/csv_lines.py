@@ -61,6 +61,10 @@ def _copy(path: Path, copy: Path, dialect: Dialect, columns: int) -> dict[str, t
             more = len(row) - columns
             # Separators without a value at the end of a line are no further columns, as DuckDB has it.
             nothing = more > 0 and not any(row[columns:]) and text.rstrip("\r\n").endswith(dialect.separator * more)
+            if number == 1 and lines > 1:
+                # DuckDB takes a line end within quotes for that of the lines, and would see no row at all where they are others.
+                target.write("header" + dialect.separator * (columns - 1) + text[len(text.rstrip("\r\n")) :])
+                continue
             if number == 1 or not row or not more or nothing:
                 good += number > 1 and bool(row)
                 target.write(text)
