@@ -92,7 +92,7 @@ def test_a_line_with_too_many_or_too_few_values_is_kept_apart(opened: Any, rows_
         (None, None, "5", "line 6 is no row: 1 columns; expected 2 columns as in the header"),
         ("6", "z", None, None),
     ]
-    assert path.read_bytes() == b'id,a\n1,"x\r\ny"\n2,"3, 4",\xff\n5\n6,new\n'
+    assert path.read_bytes() == b'id,a\r\n1,"x\r\ny"\r\n2,"3, 4",\xff\r\n5\r\n6,new\r\n'
     assert csv.field_size_limit() == 131_072  # as Python has it, for whoever else reads CSV in this process
 
 
@@ -127,6 +127,39 @@ def test_a_line_break_in_a_name_hides_no_row(opened: Any, rows_of: Any, tmp_path
         (tmp_path / "t.csv").write_bytes(text.encode())
 
         assert rows_of(opened("csv"), "t") == [{"id": "1", f"the{inner}a": "x"}, {"id": "2", f"the{inner}a": f"y{inner}z"}]
+
+
+@pytest.mark.parametrize("last", ["ended", "open"])
+@pytest.mark.parametrize("ending", [b"\r\n", b"\n", b"\r"], ids=repr)
+def test_lines_end_as_they_did(opened: Any, change: Any, tmp_path: Path, ending: bytes, last: str) -> None:
+    """Of a file from another system every line would differ by one write; line ends within quotes are part of their values."""
+    path, end = tmp_path / "t.csv", ending if last == "ended" else b""
+    lines = [b'id,"the\r\na"', b'1,"x\r\ny"', b'2,"x\ny"', b"3,keep"]
+    path.write_bytes(ending.join(lines) + end)
+    connector, a = opened("csv"), "the\r\na"
+
+    change(connector, "t", "update", [{"id": "2", a: "new\nline"}], [{a: "x\ny"}])
+    change(connector, "t", "insert", [{"id": "4", a: None}])
+    once = path.read_bytes()
+    change(connector, "t", "delete", [{"id": "4", a: None}], [{a: None}])
+    connector.add_columns("t", {"b": CanonicalType("text")})
+
+    assert once == ending.join([*lines[:2], b'2,"new\nline"', lines[3], b"4,"]) + end
+    assert path.read_bytes() == ending.join([lines[0] + b",b", lines[1] + b",", b'2,"new\nline",', b"3,keep,"]) + end
+
+
+def test_a_last_row_without_a_value_is_not_lost_where_the_last_line_did_not_end(
+    opened: Any, change: Any, rows_of: Any, tmp_path: Path
+) -> None:
+    """An empty line is a row of a file with one column."""
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"id\r\n1\r\n2")
+
+    change(opened("csv"), "t", "delete", [{"id": "2"}])
+    path.write_bytes(b"id\n2\n\n1")
+    change(opened("csv"), "t", "delete", [{"id": "1"}])
+
+    assert rows_of(opened("csv"), "t") == [{"id": "2"}, {"id": None}]
 
 
 def test_order_of_rows_and_columns_stays(opened: Any, change: Any, tmp_path: Path) -> None:

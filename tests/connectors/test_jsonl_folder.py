@@ -122,6 +122,11 @@ def test_a_bad_line_stays_byte_for_byte_when_others_are_written(opened: Any, cha
     change(opened("jsonl"), "t", "update", [{"id": "3", "n": "4"}], [{"n": "3"}])
 
     assert path.read_bytes() == b'{"id": "1", "n": 1}\r\n{"id": "2" \xff\r\n{"n" 5}\n{"id": "3", "n": 4}\n'
+    path.write_bytes(b'{"id": "1", "n": 1}\r\n{"id": "2", "n": 2}\r\n{"id": "3", "n": 3}')
+    connector = opened("jsonl")
+    change(connector, "t", "update", [{"id": "2", "n": "5"}], [{"n": "2"}])
+    change(connector, "t", "insert", [{"id": "4", "n": "4"}])
+    assert path.read_bytes() == b'{"id": "1", "n": 1}\r\n{"id": "2", "n": 5}\r\n{"id": "3", "n": 3}\r\n{"id": "4", "n": 4}\r\n'
 
 
 def test_bytes_that_are_not_utf_8_are_marked_in_their_row_and_in_a_name_break_the_line(opened: Any, rows_of: Any, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import codecs
 import csv
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from accord.connectors.column_names import RESERVED, checked
-from accord.connectors.csv_lines import PLACE, Dialect, copy_with_places
+from accord.connectors.csv_lines import PLACE, Dialect, copy_with_places, line_ending, without_last_ending
 from accord.connectors.decide import ROW, Staged
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.file_merge import LINE
@@ -120,7 +120,7 @@ class CsvConnector(Folder):
 
     def save(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path, staged: Staged) -> None:
         """Write all rows with the columns in the file's order."""
-        self._write(con, target)
+        self._write(con, source, target)
 
     def refusals(self, con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[int, str]:
         """Rows whose line could not be read again."""
@@ -151,10 +151,11 @@ class CsvConnector(Folder):
             for name in new:
                 con.execute(f"ALTER TABLE merged ADD COLUMN {quote(name)} VARCHAR")
             if new:
-                replace_file(self._path(resource), self.system.name, lambda aside: self._write(con, aside), expected=stamp)
+                path = self._path(resource)
+                replace_file(path, self.system.name, lambda aside: self._write(con, path, aside), expected=stamp)
 
-    def _write(self, con: duckdb.DuckDBPyConnection, target: Path) -> None:
-        """Write the table ``merged``."""
+    def _write(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path) -> None:
+        """Write the table ``merged``, with lines that end as those of the file before."""
         if self._encoding != "utf-8":
             what = f"system '{self.system.name}' is {self._encoding} and can only be read."
             raise UsageError(what, place=self.system.place, expected="Convert it to UTF-8 to write it.")
@@ -163,17 +164,23 @@ class CsvConnector(Folder):
         shown, first = [quote(name) for name in columns], quote(columns[0])
         if BROKEN in there:
             shown[0] = f"CASE WHEN {BROKEN} IS NULL THEN {first} ELSE {literal(PLACE)} || {LINE} END AS {first}"
+        ending, last = line_ending(source, Dialect(self._encoding, self._separator, self._quote))
         con.execute(f"""
             COPY (SELECT {", ".join(shown)} FROM merged ORDER BY {LINE}) TO {literal(str(target))}
             (FORMAT csv, HEADER true, NULLSTR '', DELIMITER {literal(self._separator)},
-             QUOTE {literal(self._quote)}, ESCAPE {literal(self._quote)})""")
-        if not any(map(is_flag, there)):
-            return
+             QUOTE {literal(self._quote)}, ESCAPE {literal(self._quote)}, NEW_LINE {literal(repr(ending)[1:-1])})""")
+        if any(map(is_flag, there)):
+            self._restore(con, target, columns, broken=BROKEN in there)
+        if not last and BROKEN not in there:  # a line that is no row would look as if it were cut off
+            without_last_ending(target, ending)
+
+    def _restore(self, con: duckdb.DuckDBPyConnection, target: Path, columns: Sequence[str], *, broken: bool) -> None:
+        """Put back, in a file just written, the bytes that are no text, and lines that are no rows."""
         text = target.read_bytes().decode()
-        if BROKEN in there:
+        if broken:
             lines = dict(con.execute(f"SELECT CAST({LINE} AS VARCHAR), {BROKEN} FROM merged WHERE {BROKEN} IS NOT NULL").fetchall())
             rest = re.escape(self._separator) * (len(columns) - 1)
-            text = re.sub(f"(?m)^{PLACE}([0-9]+){rest}$", lambda found: lines[found[1]], text)
+            text = re.sub(f"(?<![^\r\n]){PLACE}([0-9]+){rest}(?![^\r\n])", lambda found: lines[found[1]], text)
         target.write_bytes(restored(text))
 
     def make(self, path: Path, columns: Mapping[str, CanonicalType]) -> None:

@@ -7,6 +7,7 @@ takes in the lines that follow, and nobody can tell how many of them it was mean
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,33 @@ class Dialect:
     encoding: str
     separator: str
     quote: str
+
+
+def line_ending(path: Path, dialect: Dialect) -> tuple[str, bool]:
+    """How the header of a file ends, and whether its last line ends, too; as a new file where it has no line behind the header.
+
+    Raises:
+        csv.Error, UnicodeError: the header cannot be read.
+    """
+    with path.open(encoding=dialect.encoding, errors="replace", newline="") as source:
+        text = next((text for _, _, text, _ in _rows(source, dialect)), "")
+    ending = text[len(text.rstrip("\r\n")) :]
+    return (ending, ends_its_last_line(path)) if ending else ("\n", True)
+
+
+def ends_its_last_line(path: Path) -> bool:
+    """Whether the last byte of a file ends a line."""
+    with path.open("rb") as file:
+        return not file.seek(0, os.SEEK_END) or (file.seek(-1, os.SEEK_END) >= 0 and file.read(1) in b"\r\n")
+
+
+def without_last_ending(path: Path, ending: str) -> None:
+    """Take away what ends the last line of a file, unless that line has nothing else."""
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END) - len(ending)
+        file.seek(max(size - 1, 0))
+        if file.read(1) not in b"\r\n":
+            file.truncate(size)
 
 
 def copy_with_places(path: Path, copy: Path, dialect: Dialect, columns: int, longest: int) -> dict[str, tuple[str, str]]:

@@ -89,7 +89,7 @@ def _skip(line: str, at: int) -> int:
 
 def joined(values: Mapping[str, str]) -> str:
     """An object on one line from the JSON text of each member."""
-    return "{" + ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {value}" for name, value in values.items()) + "}\n"
+    return "{" + ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {value}" for name, value in values.items()) + "}"
 
 
 def value_text(value: str | None, kind: str, example: str | None) -> str:

@@ -87,20 +87,23 @@ class JsonLinesConnector(Folder):
         broken = con.execute(f"SELECT {LINE} FROM merged WHERE {BROKEN} IS NOT NULL").fetchall() if BROKEN in there else []
         examples = _examples(source, names, {row[0] for row in broken})
         kinds = {**staged.given, **{name: duckdb_type(type_) for name, type_ in staged.batch.types.items()}}
+        ending, own = "", "\n"
         with target.open("wb") as file:
             position = 0
             for position, (_, line) in enumerate(json_lines.records(source), 1):
+                own = "\r\n" if line.endswith("\r\n") else "\n" if line.endswith("\n") else ending or "\n"
+                ending = ending or own  # of the first line, for new ones
                 if position in changed:
                     values = json_lines.members(line)
                     for name in staged.batch.columns:
                         values[name] = json_lines.value_text(changed[position][name], kinds[name], examples.get(name))
-                    file.write(restored(json_lines.joined(values)))
+                    file.write(restored(json_lines.joined(values) + own))
                 elif position in kept:
-                    file.write(restored(line if line.endswith("\n") else line + "\n"))
+                    file.write(restored(line if line.endswith("\n") else line + own))
             for line_number, row in changed.items():
                 if line_number > position:
                     values = {n: json_lines.value_text(v, kinds[n], examples.get(n)) for n, v in row.items()}
-                    file.write(restored(json_lines.joined(values)))
+                    file.write(restored(json_lines.joined(values) + (ending or "\n")))
 
     def make(self, path: Path, columns: Mapping[str, CanonicalType]) -> None:
         """An empty file."""
