@@ -17,7 +17,7 @@ from accord import __version__
 from accord.cli import loaded
 from accord.cli.listed import declared
 from accord.cli.output import emit_error
-from accord.model.defect import keep_trace
+from accord.model.defect import kept_trace
 from accord.model.errors import AccordError
 
 # What typer answers with after Ctrl-C.
@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error.__cause__, KeyboardInterrupt):  # DuckDB has an error of its own for a query that was interrupted
             code = _interrupted(as_json)
         else:
-            emit_error(type(error).__name__, f"a defect in Accord: {error}. The trace is in {keep_trace(error)}.", as_json=as_json, code=1)
+            emit_error(type(error).__name__, f"a defect in Accord: {error}. {kept_trace(error)[1]}", as_json=as_json, code=1)
             code = 1
     if arguments is None:
         sys.exit(code)

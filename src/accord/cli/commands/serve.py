@@ -14,7 +14,7 @@ from accord.cli.listed import sentence
 from accord.cli.map_changes import map_state, noticing
 from accord.cli.output import emit_error, emit_json, emit_note, out
 from accord.mapfile import files_of
-from accord.model.defect import keep_trace
+from accord.model.defect import kept_trace
 from accord.model.errors import AccordError, UsageError
 
 if TYPE_CHECKING:
@@ -95,5 +95,5 @@ def _site(where: options.Where, reports: str, opened: ExitStack) -> Site:
 def _told(said: str, error: Exception) -> None:
     """On standard error; the trace of what is no error of ours to expect goes to a file, so that it can be reported."""
     if not isinstance(error, AccordError):
-        said = f"{said} The trace is in {keep_trace(error)}."
+        said = f"{said} {kept_trace(error)[1]}"
     emit_error(type(error).__name__, said, as_json=False, code=1)
