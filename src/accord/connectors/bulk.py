@@ -5,14 +5,12 @@ Both are optional. Where one is missing, or declines with ``None``, the rows go 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 import duckdb
 import pyarrow as pa
-
-from accord.connectors.types import quote
 
 DIGEST = "_digest"
 ODD = "_odd"
@@ -78,13 +76,12 @@ class Fill(Protocol):
     stamp: str
     """Once committed, for ``Versioned.untouched``; empty where there is no such thing."""
 
-    def write(self, con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader, uuids: Collection[str]) -> None:
+    def write(self, con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader) -> None:
         """Insert rows as they come.
 
         Args:
             con: of the engine that makes the rows; used by this call alone.
             batches: have the columns to be written and no others, each in the type ``scan`` gives it.
-            uuids: those among them that are UUIDs, which come as their 16 bytes.
 
         Raises:
             DataRefused: the system did not take a row; nothing may be committed.
@@ -104,6 +101,25 @@ class Fill(Protocol):
 
 
 @runtime_checkable
+class Within(Protocol):
+    """A fill of a resource that is part of the engine that makes the rows, which then need not leave it to get there.
+
+    ``read`` has the SQL by which a scan gives each column of ``table``.
+    """
+
+    read: Mapping[str, str]
+
+    @property
+    def table(self) -> str:
+        """The resource as a relation of the engine, once something was inserted."""
+        ...
+
+    def insert(self, con: duckdb.DuckDBPyConnection, columns: Sequence[str], query: str) -> None:
+        """Insert what a query of ``con`` gives, in place of ``Fill.write``; from then on the transaction is that of ``con``."""
+        ...
+
+
+@runtime_checkable
 class Filled(Protocol):
     """A connector that can fill an empty resource as a whole."""
 
@@ -116,16 +132,9 @@ class Filled(Protocol):
         ...
 
 
-def arrived(con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader, uuids: Collection[str]) -> str:
+def arrived(con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader) -> str:
     """A relation of ``con`` with the rows of ``batches``, which can be read once; see ``Fill.write``."""
     con.execute("SET TimeZone = 'UTC'")
     # A bare stream, from which DuckDB draws when it has room; from a reader it takes through Arrow's scanner, which reads all there is.
     con.register("arrived", batches.__arrow_c_stream__())
-    # As texts, which is how Arrow takes them, they would have to be read once for every taker: that costs as much as all the rest of a row.
-    return f"(SELECT {recast(uuids, 'UUID')} FROM arrived)"
-
-
-def recast(columns: Collection[str], kind: str) -> str:
-    """SQL of all columns of a relation, some of them cast to another type."""
-    told = ", ".join(f"CAST({quote(name)} AS {kind}) AS {quote(name)}" for name in columns)
-    return f"* REPLACE ({told})" if told else "*"
+    return "arrived"

@@ -107,6 +107,25 @@ def borrowed_duck(*, threads: int = 1) -> Iterator[duckdb.DuckDBPyConnection]:
             _borrowed[key] -= 1
 
 
+@contextlib.contextmanager
+def exporting_duck() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An engine of its own, whose values leave it as Arrow in types that say what they are: UUIDs as 16 bytes and not as texts.
+
+    The setting that does so is one of a whole engine, where it would turn the booleans of all borrowers' results into bytes.
+
+    Raises:
+        MemoryShort: as ``borrowed_duck``.
+    """
+    with open_duck(threads=1) as con:
+        con.execute("SET arrow_lossless_conversion = true")
+        try:
+            yield con
+        except (AccordError, duckdb.OutOfMemoryException) as error:
+            if short := memory_short(error):
+                raise short from error
+            raise
+
+
 def memory_short(error: BaseException) -> MemoryShort | None:
     """The error to raise in place of one that comes of too little memory, whatever was made of it on the way; ``None`` for any other."""
     met: BaseException | None = error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -23,29 +23,31 @@ class DuckdbFill:
     """
 
     def __init__(self, path: str, table: str, read: Mapping[str, str], hashed: Mapping[str, str]) -> None:
-        self._path, self._table, self._read = path, table, read
+        self._path, self._name, self.read = path, table, read
         self._con: duckdb.DuckDBPyConnection | None = None
         self._alias = ""
         self.natives: Mapping[str, str] = {}
         self.hashed = hashed
         self.stamp, self.wary = "", False
 
-    def write(self, con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader, uuids: Collection[str]) -> None:
+    def write(self, con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader) -> None:
         """In one statement."""
-        relation = arrived(con, batches, uuids)
+        self.insert(con, batches.schema.names, f"SELECT * FROM {arrived(con, batches)}")
+
+    def insert(self, con: duckdb.DuckDBPyConnection, columns: Sequence[str], query: str) -> None:
+        """In one statement; its columns are in the order of ``columns``."""
         self._alias = f"duckdb_fill_{next(_names)}"
         con.execute(f"ATTACH {literal(self._path)} AS {self._alias} (TYPE duckdb)")
         con.execute("BEGIN")
         self._con = con
-        if self._ask(f"SELECT count(*) FROM (SELECT 1 FROM {self._full} LIMIT 1)") != (0,):
-            raise DataRefused("it is no longer empty", self._table, "a table without rows")
-        named = ", ".join(map(quote, batches.schema.names))
-        con.execute(f"INSERT INTO {self._full} ({named}) SELECT {named} FROM {relation}")
+        if self._ask(f"SELECT count(*) FROM (SELECT 1 FROM {self.table} LIMIT 1)") != (0,):
+            raise DataRefused("it is no longer empty", self._name, "a table without rows")
+        con.execute(f"INSERT INTO {self.table} ({', '.join(map(quote, columns))}) {query}")
 
     def digest(self, columns: Sequence[str]) -> tuple[int, int] | None:
         """DuckDB's own hash of what is stored."""
-        hashed = ", ".join(f"CAST({self._read[name]} AS {self.hashed[name]})" for name in columns)
-        rows, sum_ = self._ask(f"SELECT count(*), coalesce(sum(hash({hashed})), 0) FROM {self._full}")
+        hashed = ", ".join(f"CAST({self.read[name]} AS {self.hashed[name]})" for name in columns)
+        rows, sum_ = self._ask(f"SELECT count(*), coalesce(sum(hash({hashed})), 0) FROM {self.table}")
         return int(rows), int(sum_) % WRAP
 
     def commit(self) -> None:
@@ -61,8 +63,9 @@ class DuckdbFill:
             self._leave()
 
     @property
-    def _full(self) -> str:
-        return f"{self._alias}.{self._table}"
+    def table(self) -> str:
+        """The table as the engine knows it."""
+        return f"{self._alias}.{self._name}"
 
     def _ask(self, query: str) -> tuple[Any, ...]:
         assert self._con is not None

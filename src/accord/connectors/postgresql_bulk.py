@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
@@ -62,7 +62,8 @@ class PgStream:
         if digest:
             picked.append(f"{row_digest(self._server, self._of, digest, wary=wary)} AS {DIGEST}")
         else:
-            picked.append(f"({' OR '.join(_odd(self._of[n]) for n in columns if _odd(self._of[n])) or 'false'}) AS {ODD}")
+            odd = " OR ".join(_odd(self._of[n]) for n in columns if _odd(self._of[n]))
+            picked.append(f"CASE WHEN {odd or 'false'} THEN true END AS {ODD}")  # a null costs less to send
             # The scanner reads these as what they are, so it need not be the server that looks at each, which costs more.
             endless = [f"NOT isfinite({quote(n)})" for n in columns if self._of[n].base in _ENDLESS and not self._of[n].is_array]
             shown = [f"coalesce({' OR '.join([ODD, *endless])}, false) AS {ODD}"]
@@ -104,7 +105,7 @@ class PgFill:
         self.natives: Mapping[str, str] = natives(db.info.server_version, columns)
         self.wary = changes_values(db, table)
 
-    def write(self, con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader, uuids: Collection[str]) -> None:
+    def write(self, con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader) -> None:
         """In COPY's binary form; whether the server understood each value as it was meant is what ``digest`` tells."""
         columns = ", ".join(map(quote, batches.schema.names))
         try:

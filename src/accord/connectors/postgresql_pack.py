@@ -30,7 +30,7 @@ def packed(batches: pa.RecordBatchReader, columns: Mapping[str, PgColumn]) -> It
     """What is to be sent for one COPY of all rows, in parts of a megabyte or more.
 
     Args:
-        batches: each column in the type it is scanned in, UUIDs as their 16 bytes.
+        batches: each column in the type it is scanned in.
         columns: of the table, by name; those of ``batches`` can be packed.
 
     Raises:
@@ -51,7 +51,8 @@ def packed(batches: pa.RecordBatchReader, columns: Mapping[str, PgColumn]) -> It
 
 def _field(column: PgColumn, field: pa.Field) -> pa.Field:
     """The column as it is encoded; its nulls may be anywhere."""
-    type_ = _TIMES[column.base][0] if column.base in _TIMES else _SHORT.get(column.base, field.type)
+    plain = field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
+    type_ = _TIMES[column.base][0] if column.base in _TIMES else _SHORT.get(column.base, plain)
     return pa.field(column.name, type_)
 
 
@@ -68,7 +69,8 @@ def _encoder(column: PgColumn, field: pa.Field) -> Any:
 def _told(column: PgColumn, values: pa.Array, type_: pa.DataType) -> pa.Array:
     if column.base in _TIMES:
         return _since_2000(values.view(type_), _TIMES[column.base][1])
-    return values if values.type == type_ else values.cast(type_)
+    plain = values.storage if isinstance(values.type, pa.BaseExtensionType) else values
+    return plain if plain.type == type_ else plain.cast(type_)
 
 
 def _since_2000(values: pa.Array, epoch: int) -> pa.Array:

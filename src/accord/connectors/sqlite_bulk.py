@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -27,9 +27,9 @@ class SqliteFill:
         self.hashed: Mapping[str, str] = {}
         self.stamp, self.wary = "", False
 
-    def write(self, con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader, uuids: Collection[str]) -> None:
+    def write(self, con: duckdb.DuckDBPyConnection, batches: pa.RecordBatchReader) -> None:
         """In one statement for all rows."""
-        relation, columns = arrived(con, batches, uuids), batches.schema.names
+        relation, columns = arrived(con, batches), batches.schema.names
         kinds = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
         picked = ", ".join(f"{self._held(c, kinds[c])} AS {quote(c)}" for c in columns)
         marks = ", ".join("?" * len(columns))

@@ -1,7 +1,7 @@
 """Rows that come as Arrow batches, written as Parquet from where they are, in a form that costs little to write.
 
 DuckDB gathers rows in memory of its own, tries a dictionary for each column and compresses every page. Here numbers are told as
-differences, texts are compressed with snappy, and all else is left as it is: half of the CPU, for files a third larger.
+differences, texts are compressed with snappy, and all else, such as pictures, is left as it is: half of the CPU, for files a third larger.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def write_batches(path: Path, batches: pa.RecordBatchReader, told: Collection[st
         pq.ParquetWriter(
             file,
             schema,
-            compression={field.name: "snappy" if _is_text(field.type) else "none" for field in schema},
+            compression={field.name: "snappy" if pa.types.is_string(field.type) else "none" for field in schema},
             column_encoding={field.name: _DIFFERENCES for field in schema if _is_whole(field.type)},
             use_dictionary=False,
             write_statistics=[field.name for field in schema if field.name in told],
@@ -57,10 +57,6 @@ def _groups(batches: pa.RecordBatchReader) -> Iterator[list[pa.RecordBatch]]:
             group = []
     if group:
         yield group
-
-
-def _is_text(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_string(type_) or pa.types.is_binary(type_))
 
 
 def _is_whole(type_: pa.DataType) -> bool:

@@ -107,7 +107,7 @@ def test_a_file_that_shows_other_values_is_noticed_before_the_commit(
     digest = DuckdbFill.digest
 
     def spoiled(self: Any, columns: Any) -> Any:
-        self._con.execute(f"UPDATE {self._full} SET name = 'other' WHERE id = 5")
+        self._con.execute(f"UPDATE {self.table} SET name = 'other' WHERE id = 5")
         return digest(self, columns)
 
     monkeypatch.setattr(DuckdbFill, "digest", spoiled)

@@ -130,6 +130,25 @@ def test_what_is_more_than_an_insert_is_left_to_the_ordinary_way(
     assert not world.sync().changed
 
 
+def test_values_that_the_file_does_not_show_are_noticed_before_the_commit(
+    source: psycopg.Connection[Any], make: Any, went_directly: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base is what the file shows, so it is held against what was sent."""
+    world, read_back = make(), first.read_back
+
+    def spoiled(cycle: Any, con: Any, fill: Any, *rest: Any) -> Any:
+        con.execute(f"UPDATE {fill.table} SET name = 'other' WHERE id = 5")
+        return read_back(cycle, con, fill, *rest)
+
+    monkeypatch.setattr(first, "read_back", spoiled)
+
+    result = world.sync()
+
+    assert went_directly == [False]
+    assert result.counts["inserted"] == ROWS - 7
+    assert dict(row[::4][:2] for row in held(world))[5] == "é \\ '5"
+
+
 def test_a_process_that_dies_before_the_commit_leaves_the_file_empty(
     source: psycopg.Connection[Any], make: Any, went_directly: list[bool]
 ) -> None:
@@ -143,7 +162,7 @@ from accord.connectors.registry import open_connector
 from accord.model.system import System
 connector = open_connector(System("b", "duckdb", "b.duckdb"), base=Path({str(world.folder)!r}))
 with borrowed_duck() as con, connector.fill("tgt", ["id"]) as fill:
-    fill.write(con.cursor(), con.execute("SELECT range AS id FROM range(300000)").to_arrow_reader(), ())
+    fill.write(con.cursor(), con.execute("SELECT range AS id FROM range(300000)").to_arrow_reader())
     os._exit(9)
 """
 

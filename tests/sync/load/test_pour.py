@@ -65,7 +65,7 @@ def test_a_copy_that_nobody_reads_from_draws_nothing() -> None:
     def copy(reader: pa.RecordBatchReader) -> None:
         try:
             with duckdb.connect(":memory:", config={"threads": 1}) as con:
-                con.execute(f"COPY (SELECT text FROM {arrived(con, reader, [])}) TO '/dev/fd/{send}' (FORMAT csv, HEADER false)")
+                con.execute(f"COPY (SELECT text FROM {arrived(con, reader)}) TO '/dev/fd/{send}' (FORMAT csv, HEADER false)")
         finally:
             os.close(send)
 

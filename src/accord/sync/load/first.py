@@ -12,8 +12,8 @@ from typing import Any, cast
 import duckdb
 import pyarrow as pa
 
-from accord.connectors.bulk import ODD, Fill, Filled, Sized, Stream, Streamed, recast
-from accord.connectors.duck import borrowed_duck
+from accord.connectors.bulk import ODD, Fill, Filled, Sized, Stream, Streamed, Within
+from accord.connectors.duck import exporting_duck
 from accord.connectors.protocol import Capabilities, Connector, Versioned
 from accord.connectors.types import literal, quote
 from accord.connectors.unreadable import is_flag
@@ -23,13 +23,15 @@ from accord.sync.capture.read import capture
 from accord.sync.cycle import Cycle, Side, names
 from accord.sync.load.eligible import FILLS, pair, simple, understood, untouched
 from accord.sync.load.keep import Held, keeper
-from accord.sync.load.pour import OutOfOrdinaryError, Taker, Tally, pour
+from accord.sync.load.pour import OutOfOrdinaryError, Taker, Tally, plain, pour
 from accord.sync.load.query import Shape, needed_columns, shape_of, stream_query
 from accord.sync.load.settle import base_columns, finish, golden_columns, note_loaded, note_refused
+from accord.sync.load.within import insert, read_back
 from accord.sync.result import FlowResult
 from accord.sync.state.record import append
 
 SMALLEST_ROWS = 20_000  # fewer are loaded as fast the ordinary way
+_FEW = "there are few rows"
 BATCH_ROWS = 12_288  # six vectors of DuckDB: fewer hand-overs between threads, and the rows on their way still fit the caches of a machine
 
 
@@ -68,7 +70,7 @@ def load_first(cycle: Cycle) -> Loaded | None:
         return None
     source, target = sides
     try:
-        with borrowed_duck() as con:
+        with exporting_duck() as con:
             loaded = _load(cycle, source, target, con)
     except (OutOfOrdinaryError, DataRefused) as reason:
         cycle.progress(f"{cycle.flow.name}: {reason}; every row is looked at by itself")
@@ -190,26 +192,42 @@ def _pour(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape) -> Tally:
     source, target = plan.source, plan.target
     relation = plan.stream.read(needed_columns(source), shape.digest, wary=fill.wary)
     query = stream_query(cycle, source, target, relation, shape)
-    uuids = {row[0] for row in plan.con.execute(f"DESCRIBE {query}").fetchall() if row[1] == "UUID"}
-    reader = plan.con.execute(f"SELECT {recast(uuids, 'BLOB')} FROM ({query})").to_arrow_reader(BATCH_ROWS)
+    lists = dict.fromkeys((base_columns(cycle, source, None), golden_columns(cycle, source), base_columns(cycle, target, shape.shown)))
+    cycle.progress(f"{cycle.flow.name}: loading {target.name} from {source.name}")
+    if isinstance(fill, Within) and shape.hashed and len(lists) == 1:  # the target shows what is to be kept
+        tally = _pour_within(cycle, plan, fill, shape, query, *lists)
+    else:
+        tally = _pour_out(cycle, plan, fill, shape, query, tuple(lists))
+    source.rows = tally.rows
+    return tally
+
+
+def _pour_within(cycle: Cycle, plan: _Plan, fill: Within, shape: Shape, query: str, held: Held) -> Tally:
+    sent = insert(cycle, plan.con, fill, shape, query)
+    if sent.read < SMALLEST_ROWS:
+        raise OutOfOrdinaryError(_FEW)
+    cycle.progress(f"{cycle.flow.name}: comparing {plan.target.name} with what is read")
+    shown = read_back(cycle, plan.con, fill, shape, _keep(cycle, plan, held), BATCH_ROWS)
+    plan.shown = shown.accepted, shown.digest
+    rising = shown.rising and not sent.refused  # one that was refused may have the key of another
+    return Tally(sent.read, sent.rows, sent.digest, rising=rising, refused=list(sent.refused))
+
+
+def _pour_out(cycle: Cycle, plan: _Plan, fill: Fill, shape: Shape, query: str, lists: Sequence[Held]) -> Tally:
+    reader = plain(plan.con.execute(query).to_arrow_reader(BATCH_ROWS))
     first = list(itertools.islice(reader, -(-SMALLEST_ROWS // BATCH_ROWS)))
     if sum(batch.num_rows for batch in first) < SMALLEST_ROWS:
-        raise OutOfOrdinaryError("there are few rows")
+        raise OutOfOrdinaryError(_FEW)
     whole = pa.RecordBatchReader.from_batches(reader.schema, itertools.chain(first, reader))
-    cycle.progress(f"{cycle.flow.name}: loading {target.name} from {source.name}")
-    lists = dict.fromkeys((base_columns(cycle, source, None), golden_columns(cycle, source), base_columns(cycle, target, shape.shown)))
     takers = [Taker(tuple(dict.fromkeys(place.column for place in held if place.column)), _keep(cycle, plan, held)) for held in lists]
 
     def send(batches: pa.RecordBatchReader) -> None:
-        accepted = _renamed(batches, shape.native)
-        fill.write(plan.con.cursor(), accepted, [column for column, name in shape.native.items() if name in uuids])
+        fill.write(plan.con.cursor(), _renamed(batches, shape.native))
         if shape.proven:  # here, while whoever keeps the rows waits for its disk
-            cycle.progress(f"{cycle.flow.name}: comparing {target.name} with what is read")
+            cycle.progress(f"{cycle.flow.name}: comparing {plan.target.name} with what is read")
             plan.shown = fill.digest(shape.proven)
 
-    tally = pour(whole, cycle.keys, takers, Taker(tuple(dict.fromkeys(shape.native.values())), send))
-    source.rows = tally.rows
-    return tally
+    return pour(whole, cycle.keys, takers, Taker(tuple(dict.fromkeys(shape.native.values())), send))
 
 
 def _keep(cycle: Cycle, plan: _Plan, held: Held) -> Callable[[pa.RecordBatchReader], None]:

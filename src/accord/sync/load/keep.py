@@ -41,7 +41,7 @@ _PLAIN: Final = {
 def keeper(cycle: Cycle, held: Held) -> Callable[[pa.RecordBatchReader], pa.RecordBatchReader]:
     """What makes the rows of a base out of the stream's, in the types that DuckDB reads back as ``storage_type``.
 
-    The stream has canonical values, and those the target will show; UUIDs as their 16 bytes.
+    The stream has canonical values, and those the target will show.
 
     Args:
         cycle: asked for the constants now, since whoever keeps rows does so in a thread of its own.
@@ -75,6 +75,8 @@ def _arrow_type(type_: CanonicalType) -> pa.DataType:
 
 
 def _typed(values: pa.Array, type_: pa.DataType) -> pa.Array:
+    if values.type == type_:
+        return values
     if isinstance(type_, pa.UuidType):
         return pa.ExtensionArray.from_storage(type_, values.cast(pa.binary(_UUID_BYTES)))
-    return values if values.type == type_ else values.cast(type_)
+    return values.cast(type_)

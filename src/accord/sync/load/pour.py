@@ -6,6 +6,7 @@ So what is in memory does not grow with the table, and no core is kept from the 
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,22 @@ import pyarrow.compute as pc
 from accord.connectors.bulk import DIGEST, WRAP
 from accord.sync.load.query import OFF, REASONS
 
+UNFIT = "a value does not fit, or would come back changed"
 AHEAD = 2  # batches a taker may lag behind before the source has to wait
+
+
+def plain(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """Batches as they leave ``exporting_duck``, with their booleans as Arrow's own."""
+    flags = [place for place, field in enumerate(batches.schema) if isinstance(field.type, pa.Bool8Type)]
+    schema = functools.reduce(lambda known, place: known.set(place, known.field(place).with_type(pa.bool_())), flags, batches.schema)
+
+    def told(batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = batch.columns
+        for place in flags:
+            columns[place] = columns[place].storage.cast(pa.bool_())
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, map(told, batches))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +83,7 @@ class Tally:
             self.refused.append(batch.filter(bad))
             good = batch.filter(pc.invert(bad))
         if pc.any(good.column(OFF)).as_py():
-            raise OutOfOrdinaryError("a value does not fit, or would come back changed")
+            raise OutOfOrdinaryError(UNFIT)
         if DIGEST in batch.schema.names:
             digests = good.column(DIGEST).drop_null().to_numpy(zero_copy_only=False)
             self.digest = (self.digest + int(digests.view(np.uint64).sum(dtype=np.uint64))) % WRAP  # which wraps around by itself
