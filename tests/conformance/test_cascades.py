@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from accord.connectors.protocol import ApplyResult, Carried, ChangeBatch
+from accord.connectors.protocol import ApplyResult, ChangeBatch
 from accord.connectors.registry import open_connector
 from accord.model.system import System
 
@@ -19,6 +19,7 @@ TABLES = (
     "CREATE TABLE orders (id VARCHAR(9) PRIMARY KEY, item VARCHAR(9), FOREIGN KEY (item) REFERENCES items (id) ON DELETE CASCADE)",
     "CREATE TABLE notes (id VARCHAR(9) PRIMARY KEY, item VARCHAR(9), FOREIGN KEY (item) REFERENCES items (id) ON DELETE SET NULL)",
     "CREATE TABLE parts (id VARCHAR(9) PRIMARY KEY, whole VARCHAR(9), FOREIGN KEY (whole) REFERENCES orders (id) ON DELETE CASCADE)",
+    "CREATE TABLE locks (id VARCHAR(9) PRIMARY KEY, item VARCHAR(9), FOREIGN KEY (item) REFERENCES items (id))",
 )
 
 
@@ -69,22 +70,22 @@ def test_a_row_stays_while_the_database_would_delete_or_empty_others_with_it(key
 
 def test_what_goes_along_where_that_is_meant_is_counted_before_and_after(keyed: Any) -> None:
     """Down every chain: the guard of deletes and the plan say what the foreign keys would do, the run what they did."""
-    keyed.sql("INSERT INTO items VALUES ('a', NULL), ('b', NULL), ('c', NULL)")
-    keyed.sql("INSERT INTO orders VALUES ('1', 'a'), ('2', 'a'), ('3', 'b'), ('4', 'b'), ('5', 'b'), ('6', 'b'), ('7', 'c')")
+    keyed.sql("INSERT INTO items VALUES ('a', NULL), ('b', NULL), ('c', NULL), ('d', NULL)")
+    keyed.sql("INSERT INTO orders VALUES ('1', 'a'), ('2', 'a'), ('3', 'b'), ('4', 'b'), ('5', 'b'), ('6', 'b'), ('7', 'c'), ('8', 'd')")
+    keyed.sql("INSERT INTO locks VALUES ('1', 'd')")
     keyed.sql("INSERT INTO notes VALUES ('1', 'b'), ('2', NULL)")
     keyed.sql("INSERT INTO parts VALUES ('x', '1'), ('y', '1'), ('z', '7')")
     doomed = ChangeBatch("items", ("id",), (), pa.table({"_op": ["delete"] * 2, "id": ["a", "b"]}), "b")
 
     foreseen = keyed.connector.carried_on(doomed)
-    result = delete(keyed, {"a": None, "b": None}, cascades=True)
+    result = delete(keyed, {"a": None, "b": None, "d": None}, cascades=True)
 
-    went = {
-        Carried("orders", "item", "CASCADE", 6, 2, 7),
-        Carried("notes", "item", "SET NULL", 1, 1),
-        Carried("parts", "whole", "CASCADE", 2),
-    }
-    assert (set(foreseen), set(result.carried), result.deleted) == (went, went, 2)
-    assert (ids(keyed, "items"), ids(keyed, "orders"), ids(keyed, "parts")) == ("c", "7", "z")
+    went = {("orders", "item", "CASCADE", 6, 2), ("notes", "item", "SET NULL", 1, 1), ("parts", "whole", "CASCADE", 2, 0)}
+    assert {(c.resource, c.column, c.rule, c.rows, c.held) for c in result.carried} == went
+    assert {(c.resource, c.column, c.rule, c.rows, c.held) for c in foreseen} == went
+    assert [c.of for c in foreseen if c.of] == [8]
+    assert (result.deleted, [row["id"] for row in result.refused.to_pylist()]) == (2, ["d"])
+    assert (ids(keyed, "items"), ids(keyed, "orders"), ids(keyed, "parts")) == ("cd", "78", "z")
 
 
 def test_a_row_that_somebody_points_at_while_it_is_deleted_stays(keyed: Any) -> None:

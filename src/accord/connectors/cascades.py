@@ -169,6 +169,15 @@ def carried(keys: Sequence[ForeignKey], keys_of: Callable[[str], Sequence[Foreig
     return tuple(found)
 
 
+def gone(before: Sequence[Carried], stayed: Sequence[Carried]) -> tuple[Carried, ...]:
+    """What went along of what was counted before: not what hangs on rows that another key refused to let go."""
+    left = {(c.resource, c.column, c.rule): c for c in added(stayed, ())}
+    less = ((c, left.get((c.resource, c.column, c.rule))) for c in added(before, ()))
+    return tuple(
+        c if s is None else replace(c, rows=c.rows - s.rows, held=c.held - s.held) for c, s in less if s is None or c.rows > s.rows
+    )
+
+
 def added(one: Sequence[Carried], other: Sequence[Carried]) -> tuple[Carried, ...]:
     """Both together, each key once."""
     sums: dict[tuple[str, str, str], Carried] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from accord.connectors.cascades import ACTING, ForeignKey, Going, carried, carry_out, held
+from accord.connectors.cascades import ACTING, ForeignKey, Going, carried, carry_out, gone, held
 from accord.connectors.decide import ROW
 from accord.connectors.mysql_link import rows, run
 from accord.connectors.protocol import Carried, ChangeBatch
@@ -57,9 +57,10 @@ def delete(
         refuse: deletes all rows but some; returns those that the server refuses.
     """
     if batch.cascades:
-        went = look(db, keys, going)
-        return refuse(()), went
-    refused: dict[int, str] = {}
+        before = look(db, keys, going)
+        refused = refuse(())
+        return refused, gone(before, look(db, keys, going) if refused else ())
+    refused = {}
 
     def others(besides: Collection[int]) -> None:
         stay = f"{ROW} IN ({', '.join(map(str, besides)) or 'NULL'})"

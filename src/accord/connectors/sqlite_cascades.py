@@ -9,7 +9,7 @@ from typing import Final
 
 import duckdb
 
-from accord.connectors.cascades import ACTING, ForeignKey, Going, carried, carry_out, held
+from accord.connectors.cascades import ACTING, ForeignKey, Going, carried, carry_out, gone, held
 from accord.connectors.decide import ROW, of
 from accord.connectors.protocol import Carried, ChangeBatch
 from accord.connectors.types import quote
@@ -58,9 +58,10 @@ def delete(
     going = _staged(db, con, f"SELECT {{picked}} FROM {of('encoded', 'delete')}", table, batch.key, declared)
     try:
         if batch.cascades:
-            went = carried(keys, lambda other: keys_of(db, _plain(other)), going, lambda query: db.execute(query).fetchall())
-            return refuse(()), went
-        refused: dict[int, str] = {}
+            before = _carried(db, keys, going)
+            refused = refuse(())
+            return refused, gone(before, _carried(db, keys, going) if refused else ())
+        refused = {}
 
         def others(besides: Collection[int]) -> None:
             refused.clear()
@@ -79,6 +80,10 @@ def look(
     """What the deletes in the table ``encoded`` of ``con`` would go on to."""
     declared = dict(db.execute("SELECT name, type FROM pragma_table_info(?, 'main')", (table,)).fetchall())
     going = _staged(db, con, "SELECT {picked} FROM encoded", table, batch.key, declared)
+    return _carried(db, keys, going)
+
+
+def _carried(db: sqlite3.Connection, keys: Sequence[ForeignKey], going: Going) -> tuple[Carried, ...]:
     return carried(keys, lambda other: keys_of(db, _plain(other)), going, lambda query: db.execute(query).fetchall())
 
 
