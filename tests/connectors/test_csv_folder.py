@@ -92,7 +92,7 @@ def test_a_line_with_too_many_or_too_few_values_is_kept_apart(opened: Any, rows_
         (None, None, "5", "line 6 is no row: 1 columns; expected 2 columns as in the header"),
         ("6", "z", None, None),
     ]
-    assert path.read_bytes() == b'id,a\r\n1,"x\r\ny"\r\n2,"3, 4",\xff\r\n5\r\n6,new\r\n'
+    assert path.read_bytes() == b'\xef\xbb\xbfid,a\r\n1,"x\r\ny"\r\n2,"3, 4",\xff\r\n5\r\n6,new\r\n'
     assert csv.field_size_limit() == 131_072  # as Python has it, for whoever else reads CSV in this process
 
 
@@ -124,9 +124,11 @@ def test_a_line_break_in_a_name_hides_no_row(opened: Any, rows_of: Any, tmp_path
     """As spreadsheets write it: a line feed within the cell, and other line ends. No row was seen, as if all had been deleted."""
     for inner in ("\r\n", "\n"):
         text = ending.join(["id,a", "1,x", f'2,"y{inner}z"', ""]).replace("a", f'"the{inner}a"', 1)
-        (tmp_path / "t.csv").write_bytes(text.encode())
-
-        assert rows_of(opened("csv"), "t") == [{"id": "1", f"the{inner}a": "x"}, {"id": "2", f"the{inner}a": f"y{inner}z"}]
+        for mark in ("", "\ufeff"):
+            (tmp_path / "t.csv").write_bytes((mark + text).encode())
+            assert rows_of(opened("csv"), "t") == [{"id": "1", f"the{inner}a": "x"}, {"id": "2", f"the{inner}a": f"y{inner}z"}]
+        (tmp_path / "t.csv").write_bytes(f'\ufeff"i{inner}d"{ending}1{ending}'.encode())
+        assert rows_of(opened("csv"), "t") == [{f"i{inner}d": "1"}]
 
 
 @pytest.mark.parametrize("last", ["ended", "open"])

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from accord.connectors.column_names import RESERVED, checked
-from accord.connectors.csv_lines import PLACE, Dialect, copy_with_places, line_ending, without_last_ending
+from accord.connectors.csv_lines import PLACE, Dialect, begins_with_mark, copy_with_places, line_ending, without_last_ending
 from accord.connectors.decide import ROW, Staged
 from accord.connectors.duck import borrowed_duck
 from accord.connectors.file_merge import LINE
@@ -155,7 +155,7 @@ class CsvConnector(Folder):
                 replace_file(path, self.system.name, lambda aside: self._write(con, path, aside), expected=stamp)
 
     def _write(self, con: duckdb.DuckDBPyConnection, source: Path, target: Path) -> None:
-        """Write the table ``merged``, with lines that end as those of the file before."""
+        """Write the table ``merged``, with lines that end as those of the file before, and its byte order mark."""
         if self._encoding != "utf-8":
             what = f"system '{self.system.name}' is {self._encoding} and can only be read."
             raise UsageError(what, place=self.system.place, expected="Convert it to UTF-8 to write it.")
@@ -171,6 +171,8 @@ class CsvConnector(Folder):
              QUOTE {literal(self._quote)}, ESCAPE {literal(self._quote)}, NEW_LINE {literal(repr(ending)[1:-1])})""")
         if any(map(is_flag, there)):
             self._restore(con, target, columns, broken=BROKEN in there)
+        if begins_with_mark(source):
+            target.write_bytes(codecs.BOM_UTF8 + target.read_bytes())
         if not last and BROKEN not in there:  # a line that is no row would look as if it were cut off
             without_last_ending(target, ending)
 

@@ -6,6 +6,7 @@ takes in the lines that follow, and nobody can tell how many of them it was mean
 
 from __future__ import annotations
 
+import codecs
 import csv
 import os
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,11 @@ class Dialect:
     separator: str
     quote: str
 
+    @property
+    def opened(self) -> str:
+        """The encoding to open a file in: a byte order mark is no part of its first name, which a quote may follow."""
+        return "utf-8-sig" if self.encoding == "utf-8" else self.encoding
+
 
 def line_ending(path: Path, dialect: Dialect) -> tuple[str, bool]:
     """How the header of a file ends, and whether its last line ends, too; as a new file where it has no line behind the header.
@@ -34,10 +40,16 @@ def line_ending(path: Path, dialect: Dialect) -> tuple[str, bool]:
     Raises:
         csv.Error, UnicodeError: the header cannot be read.
     """
-    with path.open(encoding=dialect.encoding, errors="replace", newline="") as source:
+    with path.open(encoding=dialect.opened, errors="replace", newline="") as source:
         text = next((text for _, _, text, _ in _rows(source, dialect)), "")
     ending = text[len(text.rstrip("\r\n")) :]
     return (ending, ends_its_last_line(path)) if ending else ("\n", True)
+
+
+def begins_with_mark(path: Path) -> bool:
+    """Whether a file begins with the byte order mark of UTF-8, by which spreadsheets know that it is no ANSI."""
+    with path.open("rb") as file:
+        return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
 
 
 def ends_its_last_line(path: Path) -> bool:
@@ -84,7 +96,7 @@ def _copy(path: Path, copy: Path, dialect: Dialect, columns: int) -> dict[str, t
     found: dict[str, tuple[str, str]] = {}
     good, expected, first = 0, f"{columns} columns as in the header", None
     errors = MARKED if dialect.encoding == "utf-8" else "strict"
-    with path.open(encoding=dialect.encoding, errors=errors, newline="") as source, copy.open("w", encoding="utf-8", newline="") as target:
+    with path.open(encoding=dialect.opened, errors=errors, newline="") as source, copy.open("w", encoding="utf-8", newline="") as target:
         for number, lines, text, row in _rows(source, dialect):
             more = len(row) - columns
             # Separators without a value at the end of a line are no further columns, as DuckDB has it.
