@@ -73,6 +73,8 @@ class Side:
     elsewhere: bool = False  # its rows are read from another place than at the flow's last run
     earlier: str = ""  # what shows that its system stands at an earlier state than the flow's last run left
     restored: bool = False  # a person says so: what it shows is no edit, and is brought up to what was agreed
+    open: frozenset[str] = frozenset()  # fields about which some row of ``merged`` is in an open conflict
+    moving: frozenset[str] = frozenset()  # fields that may have to be written to some row that is there
     unseen: frozenset[str] = frozenset()  # fields of which some row was agreed on and not shown here
     missed: bool = False  # some row was agreed on, not made here, and stands here now
 
@@ -127,8 +129,8 @@ class Side:
 
     def contested(self, field: str) -> str:
         """SQL over ``merged`` (m), the capture (r) and the base (b): this side is party to an open conflict about the field."""
-        if not self.codes[field].readable:
-            return "false"  # it is never believed
+        if field not in self.open or not self.codes[field].readable:
+            return "false"  # nobody disagrees, or it is never believed
         f = quote(field)
         edited = f"(({self.based(field)} AND r.{f} IS DISTINCT FROM b.{f}) OR ({self.new(field)} AND r.{f} IS NOT NULL))"
         return f"(m.{quote('h.' + field)} AND {edited})"

@@ -34,6 +34,7 @@ def plan_target(cycle: Cycle, side: Side) -> None:
     once = _wanted_once(cycle, side)
     _make_wants(cycle, side, once)
     if not side.writable:
+        side.moving = frozenset(side.codes)
         cycle.make(
             side.table("plan"),
             f"SELECT rowid AS _m, {names(cycle.keys)}, '' AS _op, CAST([] AS VARCHAR[]) AS _set, "
@@ -58,15 +59,16 @@ def plan_target(cycle: Cycle, side: Side) -> None:
     for c in key_codes:
         raw = quote(raw_name(c.column))
         seen.append(f"w.{raw} AS {quote('wk:' + c.column)}, r.{raw} AS {quote('rk:' + c.column)}")
-    for c in written:
-        seen.append(f"({_differs(side, c, sharing[c.name])}) AS {quote('d:' + c.name)}, m.{quote(c.name)} AS {quote('m:' + c.name)}")
-        seen.append(f"{'false' if holds_itself(cycle.entity, side, c) else 'w.' + quote('lost.' + c.name)} AS {quote('l:' + c.name)}")
+    moving = side.moving = _moving(cycle, side, written, editable)
+    seen += [f"({_differs(side, c, sharing[c.name])}) AS {quote('d:' + c.name)}" for c in written if c.name in moving]
+    told = [c for c in written if not holds_itself(cycle.entity, side, c)]
+    seen += [f"m.{quote(c.name)} AS {quote('m:' + c.name)}, w.{quote('lost.' + c.name)} AS {quote('l:' + c.name)}" for c in told]
     for column in columns:
         raw, wanted = quote(raw_name(column)), quote(once.get(column, raw_name(column)))
         seen.append(f"w.{wanted} AS {quote('w:' + column)}, r.{raw} AS {quote('r:' + column)}")
         if hidden:
             seen.append(f"h.{raw} AS {quote('h:' + column)}")
-    planned = _planned(cycle, side, written, key_codes, again=bool(hidden))
+    planned = _planned(cycle, side, written, key_codes, moving, again=bool(hidden))
     cycle.make(
         side.table("plan"),
         f"""
@@ -105,17 +107,42 @@ def _keep_renamed(cycle: Cycle, side: Side, key_codes: list[FieldCode], written:
     cycle.sql(f"UPDATE {plan} SET _unfit = {why} FROM kept_rows k WHERE {plan}._m = k._m")
 
 
-def _planned(cycle: Cycle, side: Side, written: tuple[FieldCode, ...], key_codes: list[FieldCode], *, again: bool) -> list[str]:
-    """Columns of ``plan_<i>`` over rows as seen: ``_editable`` (may be updated there), ``d:`` differs, ``l:`` lost, ``w:`` wanted,
-    ``r:`` read, ``h:`` last written where it is not shown; ``_again``: to be updated there."""
-    fresh = {c.name: f"(NOT _editable OR {quote('d:' + c.name)})" for c in written}
-    any_differs = " OR ".join(quote("d:" + c.name) for c in written) or "false"
+def _moving(cycle: Cycle, side: Side, written: tuple[FieldCode, ...], editable: str) -> frozenset[str]:
+    """The fields that may differ in some row that is there; of a wide table mostly few, and what asks of a field is planned at a price.
+
+    All of them where a row is to go: the plan names the fields that its delete takes away.
+    """
+    i, fields = side.index, [c.name for c in written]
+    differs = {f: f"w.{quote(f)} IS DISTINCT FROM r.{quote(f)}" for f in fields}
+    rows = (
+        f"merged m LEFT JOIN {side.table('want')} w ON w._m = m.rowid "
+        f"LEFT JOIN {side.table('cap')} r ON r.rowid = coalesce(m._rid_{i}, m._qrid_{i})"
+    )
+    if cycle.count(f"SELECT count(*) FROM {side.table('qkey')}"):
+        differs = {f: f"({sql} OR w.{quote(f)} IS DISTINCT FROM b.{quote(f)})" for f, sql in differs.items()}
+        rows += f" LEFT JOIN {side.table('base')} b ON {join_on(cycle.keys, 'm', 'b')}"
+    asked = ", ".join(["bool_or(NOT m._exists)", *(f"bool_or({sql})" for sql in differs.values())])
+    going, *moving = cycle.sql(f"SELECT {asked} FROM {rows} WHERE NOT m._held AND {editable}")[0]
+    return frozenset(f for f, moves in zip(fields, moving, strict=True) if moves or going)
+
+
+def _planned(
+    cycle: Cycle, side: Side, written: tuple[FieldCode, ...], key_codes: list[FieldCode], moving: frozenset[str], *, again: bool
+) -> list[str]:
+    """Columns of ``plan_<i>`` over rows as seen: ``_editable`` (may be updated there), ``d:`` differs (of fields ``moving``), ``l:`` lost,
+    ``w:`` wanted, ``r:`` read, ``h:`` last written where it is not shown; ``_again``: to be updated there."""
+    fresh = {c.name: f"(NOT _editable OR {quote('d:' + c.name)})" if c.name in moving else "NOT _editable" for c in written}
+    any_differs = " OR ".join(quote("d:" + c.name) for c in written if c.name in moving) or "false"
     op = (
         "CASE WHEN _held THEN NULL WHEN _exists AND NOT _in AND NOT _bad AND NOT _out "
         "THEN CASE WHEN _again THEN 'update' ELSE 'insert' END "
         f"WHEN _exists AND _editable AND ({any_differs}) THEN 'update' WHEN NOT _exists AND _in AND _ba THEN 'delete' END"
     )
-    unfit = [f"CASE WHEN {fresh[c.name]} AND {quote('l:' + c.name)} THEN {_why_lost(side, c, written)} END" for c in written]
+    unfit = [
+        f"CASE WHEN {fresh[c.name]} AND {quote('l:' + c.name)} THEN {_why_lost(side, c, written)} END"
+        for c in written
+        if not holds_itself(cycle.entity, side, c)
+    ]
     given = gives_keys(side)
     unfit += [
         f"CASE WHEN NOT _editable AND {quote('wk:' + c.column)} IS NULL THEN concat({literal(f'{c.name}: the key ')}, chr(39), "
@@ -123,10 +150,11 @@ def _planned(cycle: Cycle, side: Side, written: tuple[FieldCode, ...], key_codes
         for c in key_codes
         if not given
     ]
-    sets = ", ".join(f"CASE WHEN {fresh[c.name]} THEN {literal(c.name)} END" for c in written)
-    columns = [f"_m, {names(cycle.keys)}, {op} AS _op"]
-    columns.append(f"list_filter([{sets}], lambda x: x IS NOT NULL) AS _set" if sets else "CAST([] AS VARCHAR[]) AS _set")
-    columns.append(f"CASE WHEN _exists THEN nullif(concat_ws('; ', {', '.join(unfit)}), '') END AS _unfit")
+    every = f"CAST([{', '.join(literal(c.name) for c in written)}] AS VARCHAR[])"
+    sets = ", ".join(f"CASE WHEN {quote('d:' + c.name)} THEN {literal(c.name)} END" for c in written if c.name in moving)
+    some = f"list_filter(CAST([{sets}] AS VARCHAR[]), lambda x: x IS NOT NULL)"
+    columns = [f"_m, {names(cycle.keys)}, {op} AS _op, CASE WHEN _editable THEN {some} ELSE {every} END AS _set"]
+    columns.append(f"CASE WHEN _exists THEN nullif(concat_ws('; ', {', '.join(['NULL', *unfit])}), '') END AS _unfit")
     for c in key_codes:
         wanted, read = quote("wk:" + c.column), quote("rk:" + c.column)
         columns.append(f"CASE WHEN _editable THEN {read} ELSE {wanted} END AS {quote('k:' + c.column)}")

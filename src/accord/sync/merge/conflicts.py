@@ -78,13 +78,12 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
     i = side.index
     written = {c.name for c in side.written(cycle.keys)}
     label = key_json(cycle.keys, "m")
-    called = winner_names(cycle)
     seen = [f"{label} AS key, m._exists, m._deleter, _ba_{i} AS _ba, _new_{i} AS _new"]
     seen.append(f"{who_of(side, 'r')} AS changed_by, {moment_of(side, 'r')} AS changed_at")
     lost = []
     for f, code in side.codes.items():
-        if f in cycle.keys or code.constant:
-            continue
+        if f in cycle.keys or code.constant or (f in written and f not in side.moving):
+            continue  # of what the row shows as it is wanted nothing is lost
         column, rule = quote(f), authority_of(cycle, f)
         shown = f"w.{column}" if f in written else f"m.{column}"
         edited = f"({side.based(f)} AND r.{column} IS DISTINCT FROM b.{column})"
@@ -104,9 +103,9 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
             f"CASE WHEN m._exists THEN ({edited} OR {first}) AND {shown} IS DISTINCT FROM r.{column} ELSE {moved} END AS {x}, "
             f"m.{column} AS {m}, r.{column} AS {r}, b.{column} AS {b}, m.{quote('h.' + f)} AS {h}, m.{quote('w.' + f)} AS {w}"
         )
-        winner = f"CASE CASE WHEN _exists THEN {w} ELSE _deleter END {called} ELSE 'agreed' END"
-        row = f"""{{field: {literal(f)}, winner: {winner}, winning_value: CASE WHEN _exists THEN CAST({m} AS VARCHAR) END,
-            losing_value: CAST({r} AS VARCHAR), base_value: CASE WHEN {based} THEN CAST({b} AS VARCHAR) END, rule: {why}}}"""
+        row = f"""{{field: {literal(f)}, winner: CASE WHEN _exists THEN {w} ELSE _deleter END,
+            winning_value: CASE WHEN _exists THEN CAST({m} AS VARCHAR) END, losing_value: CAST({r} AS VARCHAR),
+            base_value: CASE WHEN {based} THEN CAST({b} AS VARCHAR) END, rule: {why}}}"""
         lost.append((x, row))
     if not lost:
         return [_nothing()]
@@ -124,8 +123,9 @@ def _lost_values(cycle: Cycle, side: Side) -> list[str]:
     rows = ", ".join(f"CASE WHEN {x} THEN {row} END" for x, row in lost)
     return [
         f"""
-        SELECT key, v.field, v.winner, {literal(side.name)} AS loser, v.winning_value, v.losing_value, v.base_value, v.rule,
-            changed_by, changed_at FROM (SELECT key, changed_by, changed_at, unnest([{rows}]) AS v FROM {found}) WHERE v IS NOT NULL"""
+        SELECT key, v.field, CASE v.winner {winner_names(cycle)} ELSE 'agreed' END AS winner, {literal(side.name)} AS loser,
+            v.winning_value, v.losing_value, v.base_value, v.rule, changed_by, changed_at
+        FROM (SELECT key, changed_by, changed_at, unnest([{rows}]) AS v FROM {found}) WHERE v IS NOT NULL"""
     ]
 
 

@@ -109,6 +109,16 @@ def merge(cycle: Cycle) -> None:
     for f in joined:
         if weaves(cycle, f):
             weave(cycle, f, believed(cycle, f))
+    _find_open(cycle, [*asked, *joined])
+
+
+def _find_open(cycle: Cycle, fields: list[str]) -> None:
+    """Say about which fields some row is in an open conflict: what follows does not ask of the others."""
+    asked = ", ".join(f"bool_or({quote('h.' + f)})" for f in fields)
+    told = cycle.sql(f"SELECT {asked} FROM merged")[0] if fields else ()
+    open_ = frozenset(f for f, some in zip(fields, told, strict=True) if some)
+    for side in cycle.sides:
+        side.open = open_
 
 
 def _flags(cycle: Cycle, fields: list[str]) -> str:

@@ -35,7 +35,7 @@ def overruled(cycle: Cycle) -> list[str]:
         seen.append(f"CASE {' '.join(holds)} ELSE 0 END AS {holder}")
         rule = authority_of(cycle, f)
         rows.append(f"""CASE WHEN {x} THEN {{field: {literal(f)}, holder: {holder},
-            winner: CASE CASE WHEN _exists THEN {w} ELSE _deleter END {called} ELSE 'agreed' END,
+            winner: CASE WHEN _exists THEN {w} ELSE _deleter END,
             winning_value: CASE WHEN _exists THEN CAST({m} AS VARCHAR) END, losing_value: CAST({g} AS VARCHAR),
             rule: CASE WHEN _exists THEN {literal(rule if rule in ("latest", "merge") else "authority")} ELSE 'deleted' END}} END""")
     joins = [f"JOIN golden0 g ON {join_on(cycle.keys, 'm', 'g')}"]
@@ -53,8 +53,9 @@ def overruled(cycle: Cycle) -> list[str]:
         "at": f"CASE v.holder {' '.join(f'WHEN {s.index + 1} THEN at_{s.index}' for s in sides)} END",
     }
     return [
-        f"SELECT key, v.field, v.winner, {told['loser']}, v.winning_value, v.losing_value, CAST(NULL AS VARCHAR), v.rule, {told['by']}, "
-        f"{told['at']} FROM (SELECT *, unnest([{', '.join(rows)}]) AS v FROM overruled) WHERE v IS NOT NULL"
+        f"SELECT key, v.field, CASE v.winner {called} ELSE 'agreed' END, {told['loser']}, v.winning_value, v.losing_value, "
+        f"CAST(NULL AS VARCHAR), v.rule, {told['by']}, {told['at']} "
+        f"FROM (SELECT *, unnest([{', '.join(rows)}]) AS v FROM overruled) WHERE v IS NOT NULL"
     ]
 
 

@@ -15,7 +15,7 @@ from accord.store.records import CHANGES
 from accord.sync.cycle import Cycle, Side, join_on, key_json, names, only_rows, storage_type
 from accord.sync.mapping.outside import is_partial
 from accord.sync.merge.merge import authority_of, moment_of
-from accord.sync.state.finish import coarser
+from accord.sync.state.finish import coarser, unlike
 from accord.sync.state.late import load_failed
 
 DUE = {
@@ -26,6 +26,8 @@ DUE = {
     "_held": "BOOLEAN",
     "_changed_at": "TIMESTAMPTZ",
 }
+
+_LAST_BIT = 62  # of a BIGINT; sides beyond share it
 
 _LATENESS = "greatest(0, epoch($now::TIMESTAMPTZ) - epoch(coalesce(h.source_changed_at, h.captured_at)))"
 
@@ -39,42 +41,46 @@ def start_due(cycle: Cycle) -> None:
 
 def note_due(cycle: Cycle) -> None:
     """Add the pairs that are due by this round's captures: a source's change that won, and a target that did not show it yet."""
-    for source in _having_part(cycle):
+    for source, fields in _having_part(cycle):
         for target in cycle.sides:
             if target.writable and source is not target:
                 cycle.sql(f"""
-                    INSERT INTO due SELECT * FROM ({_due_query(cycle, source, target)}) n
+                    INSERT INTO due SELECT * FROM ({_due_query(cycle, source, target, fields)}) n
                     ANTI JOIN due o ON {join_on(cycle.keys, "n", "o")} AND n._source = o._source AND n._target = o._target""")
 
 
-def _having_part(cycle: Cycle) -> list[Side]:
-    """The sides with a part in some row of ``merged``: of twenty systems that agree mostly one, and a pair of them costs a statement."""
+def _having_part(cycle: Cycle) -> list[tuple[Side, frozenset[str]]]:
+    """The sides with a part in some row of ``merged``, with the fields they have it in.
+
+    Of twenty systems that agree mostly one, of hundreds of fields mostly few: a pair of sides costs a statement, a field a part of it.
+    """
+    fields = sorted({f for s in cycle.sides for f in s.codes if f not in cycle.keys})
+    joined = [f for f in fields if authority_of(cycle, f) == "merge"]
+    asked = [f"bool_or(_new_{s.index} OR coalesce(_deleter = {s.index + 1}, false))" for s in cycle.sides]
+    asked += [f"bit_or(1::BIGINT << least({quote('w.' + f)}, {_LAST_BIT}))" for f in fields]
+    asked += [f"bool_or({quote('j.' + f)} > 0)" for f in joined]
+    held, *told = cycle.sql(f"SELECT {', '.join(['bool_or(_held)', *asked])} FROM merged")[0]
+    parts = told[: len(cycle.sides)]
+    won = dict(zip(fields, told[len(cycle.sides) :], strict=False))
+    many = {f for f, some in zip(joined, told[len(told) - len(joined) :], strict=True) if some}
     found = []
-    for source in (s for s in cycle.sides if s.readable):
-        own = [f for f in source.codes if f not in cycle.keys]
-        parts = [
-            "_held",
-            f"_new_{source.index}",
-            f"_deleter = {source.index + 1}",
-            *(f"{quote('w.' + f)} = {source.index + 1}" for f in own),
-        ]
-        parts += [f"{quote('j.' + f)} > 0" for f in own if authority_of(cycle, f) == "merge"]
-        found.append((source, f"coalesce(bool_or({' OR '.join(parts)}), false)"))
-    if not found:
-        return []
-    told = cycle.sql(f"SELECT {', '.join(sql for _, sql in found)} FROM merged")[0]
-    return [source for (source, _), has in zip(found, told, strict=True) if has]
+    for source, part in zip(cycle.sides, parts, strict=True):
+        mine = 1 << min(source.index + 1, _LAST_BIT)
+        own = frozenset(f for f in fields if f in source.codes and (held or f in many or int(str(won[f] or 0)) & mine))
+        if source.readable and (held or part or own):
+            found.append((source, own))
+    return found
 
 
-def _due_query(cycle: Cycle, source: Side, target: Side) -> str:
+def _due_query(cycle: Cycle, source: Side, target: Side, fields: frozenset[str]) -> str:
     i, j = source.index, target.index
-    shared = [c.name for c in target.written(cycle.keys) if c.name in source.codes and source.codes[c.name].readable]
+    shared = [c.name for c in target.written(cycle.keys) if c.name in fields and source.codes[c.name].readable]
     lacks = {f: f"(NOT _in_{j} OR w.{quote(f)} IS DISTINCT FROM t.{quote(f)} OR p._noted)" for f in shared}
     won = {f: f"({_has_part(cycle, source, f)} AND {lacks[f]})" for f in shared}
     places = _bits(cycle, target)
     # A list and not a chain of |: DuckDB goes through a chain anew at each of its links.
     bits = ", ".join(f"CASE WHEN {sql} THEN {places[f]}::HUGEINT ELSE 0::HUGEINT END" for f, sql in won.items())
-    fields = f"list_bit_or([{bits}])" if won else "0::HUGEINT"
+    set_ = f"list_bit_or([{bits}])" if won else "0::HUGEINT"
     absent = f"(NOT _in_{j} AND NOT _bad_{j})"
     insert = f"(_new_{i} AND {absent})" if source.may_exist else "false"
     some = " OR ".join(won.values()) or "false"
@@ -88,7 +94,7 @@ def _due_query(cycle: Cycle, source: Side, target: Side) -> str:
     changed = f"NOT {out} AND ({insert} OR (_in_{i} AND ({some})))"
     return f"""
         SELECT {names(cycle.keys, "m")}, {literal(source.name)} AS _source, {literal(target.name)} AS _target,
-            CASE WHEN NOT m._exists THEN 'delete' WHEN {insert} THEN 'insert' ELSE 'update' END AS _op, {fields} AS _fields,
+            CASE WHEN NOT m._exists THEN 'delete' WHEN {insert} THEN 'insert' ELSE 'update' END AS _op, {set_} AS _fields,
             m._held, CASE WHEN m._exists THEN {moment_of(source, "r")} END AS _changed_at
         FROM merged m LEFT JOIN {source.table("cap")} r ON r.rowid = m._rid_{i}
         LEFT JOIN {target.table("cap")} t ON t.rowid = coalesce(m._rid_{j}, m._qrid_{j})
@@ -145,10 +151,17 @@ def _settle(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, previou
     for target in cycle.sides:
         if not target.writable:
             continue
+        some, fields = cycle.sql(f"SELECT count(*), bit_or(_fields) FROM due WHERE _target = {literal(target.name)}")[0]
+        if not some:
+            continue
         side = shown.get(target.name, target)  # nothing written there: it still shows what was captured
-        wrong = " OR ".join(
-            f"((d._fields & {bit}::HUGEINT) <> 0 AND NOT {_same(cycle, name)})" for name, bit in _bits(cycle, target).items()
-        )
+        pairs = f"""due d LEFT JOIN (SELECT {names(cycle.keys)}, rowid AS _m FROM merged) m ON {join_on(cycle.keys, "d", "m")}
+                LEFT JOIN {target.table("want")} w ON w._m = m._m LEFT JOIN {target.table("done")} x ON x._m = m._m
+                LEFT JOIN ({only_rows(cycle, side)}) z ON {join_on(cycle.keys, "d", "z")}
+                WHERE d._target = {literal(target.name)}"""
+        bits = {name: bit for name, bit in _bits(cycle, target).items() if bit & int(str(fields))}
+        other = unlike(cycle, list(bits), "w", "z", f"{pairs} AND NOT d._held AND d._op <> 'delete'")
+        wrong = " OR ".join(f"((d._fields & {bits[f]}::HUGEINT) <> 0 AND NOT {_same(cycle, f)})" for f in bits if f in other)
         present = f"z.{quote(cycle.keys[0])} IS NOT NULL"
         right = f"CASE WHEN d._op = 'delete' THEN NOT {present} ELSE {present} AND NOT ({wrong or 'false'}) END"
         cycle.sql(
@@ -157,11 +170,7 @@ def _settle(cycle: Cycle, shown: dict[str, Side], captured_at: datetime, previou
             SELECT {literal(cycle.flow.name)}, $run, {key_json(cycle.keys, "n")}, _source, _target, _op, true, _ok, _held, false,
                 _moment, $captured, CASE WHEN _ok THEN $now END,
                 CASE WHEN _ok THEN greatest(0, epoch($now::TIMESTAMPTZ) - epoch(coalesce(_moment, $captured::TIMESTAMPTZ))) END
-            FROM (SELECT d.*, {known} AS _moment, NOT d._held AND {right} AS _ok
-                FROM due d LEFT JOIN (SELECT {names(cycle.keys)}, rowid AS _m FROM merged) m ON {join_on(cycle.keys, "d", "m")}
-                LEFT JOIN {target.table("want")} w ON w._m = m._m LEFT JOIN {target.table("done")} x ON x._m = m._m
-                LEFT JOIN ({only_rows(cycle, side)}) z ON {join_on(cycle.keys, "d", "z")}
-                WHERE d._target = {literal(target.name)}) n {again}""",
+            FROM (SELECT d.*, {known} AS _moment, NOT d._held AND {right} AS _ok FROM {pairs}) n {again}""",
             values,
         )
 
@@ -175,8 +184,6 @@ def _settle_late(cycle: Cycle, shown: dict[str, Side]) -> None:
         if not target.writable:
             continue
         side, i = shown.get(target.name, target), target.index
-        shared = [c.name for c in target.written(cycle.keys)]
-        wrong = " OR ".join(f"NOT {_same(cycle, name)}" for name in shared) or "false"
         present = f"z.{quote(cycle.keys[0])} IS NOT NULL"
         named = f"FROM due d WHERE {join_on(cycle.keys, 'm', 'd')} AND d._target = {literal(target.name)}"
         tried = (
@@ -185,6 +192,8 @@ def _settle_late(cycle: Cycle, shown: dict[str, Side]) -> None:
         )
         if not load_failed(cycle, f"SELECT _key FROM ({tried})", target.name):
             continue
+        shared = [c.name for c in target.written(cycle.keys)]
+        wrong = " OR ".join(f"NOT {_same(cycle, name)}" for name in shared) or "false"
         cycle.sql(
             f"""
             INSERT INTO changes_new

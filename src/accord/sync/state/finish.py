@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from accord.connectors.types import literal, quote
 from accord.model.entity import Entity
 from accord.sync.cycle import Cycle, Side, join_on, names, only_rows, storage_type
@@ -62,6 +64,7 @@ def _agreed_base(
     status = "d._status" if apply else "CAST(NULL AS VARCHAR)"
     done = "coalesce(d._status = 'done' AND d._op <> 'delete', false)" if apply else "false"
     written = {c.name for c in side.written(keys)}
+    wrote, unlike = _wrote(cycle, side, read_back) if apply else (frozenset[str](), frozenset[str]())
     columns = []
     for f in cycle.fields:
         if f in keys:
@@ -78,7 +81,10 @@ def _agreed_base(
             now = _base_kept(side, f, now)
         if f in written and apply:
             kept = f"w.{q}"
-            if read_back:
+            if f not in wrote:
+                columns.append(f"{now} AS {q}")
+                continue
+            if f in unlike:
                 loss = coarser(cycle.entity, f, f"w.{q}", f"z.{q}")
                 kept = f"CASE WHEN w.{q} IS NOT DISTINCT FROM z.{q} THEN w.{q} WHEN {loss} THEN z.{q} ELSE w.{q} END"
             now = f"CASE WHEN {done} AND list_contains(d._set, {literal(f)}) THEN {kept} ELSE {now} END"
@@ -115,6 +121,26 @@ def _agreed_base(
             SELECT {values} FROM {merged} m {applied}
             LEFT JOIN {side.table("cap")} r ON r.rowid = m._rid_{i} LEFT JOIN {base} {back}{left_out}
             WHERE NOT m._held AND ({stays}))"""
+
+
+def _wrote(cycle: Cycle, side: Side, read_back: Side | None) -> tuple[frozenset[str], frozenset[str]]:
+    """The fields that this round wrote in some row of the side, and those of them that are shown otherwise than they were written."""
+    done = f"(SELECT * FROM {side.table('done')} WHERE _status = 'done' AND _op <> 'delete')"
+    wrote = sorted(str(row[0]) for row in cycle.sql(f"SELECT DISTINCT unnest(_set) FROM {done}"))
+    if not (read_back and wrote):
+        return frozenset(wrote), frozenset()
+    rows = (
+        f"{done} d JOIN {side.table('want')} w ON w._m = d._m "
+        f"LEFT JOIN ({only_rows(cycle, read_back)}) z ON {join_on(cycle.keys, 'd', 'z')}"
+    )
+    return frozenset(wrote), unlike(cycle, wrote, "w", "z", rows)
+
+
+def unlike(cycle: Cycle, fields: Sequence[str], left: str, right: str, rows: str) -> frozenset[str]:
+    """The fields in which two of the joined tables differ in some row: most do not, and need no words in a longer statement."""
+    asked = ", ".join(f"bool_or({left}.{quote(f)} IS DISTINCT FROM {right}.{quote(f)})" for f in fields)
+    told = cycle.sql(f"SELECT {asked} FROM {rows}")[0] if fields else ()
+    return frozenset(f for f, some in zip(fields, told, strict=True) if some)
 
 
 def coarser(entity: Entity, field: str, wanted: str, shown: str) -> str:
