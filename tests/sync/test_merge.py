@@ -372,3 +372,27 @@ def test_what_a_person_decides_between_many_systems_is_asked_in_few_words(make_w
     assert conflicts(world) == [("name", "agreed", system, system, "human") for system in "bde"]
     assert world.rows("a") == {"1": ("old", 2)}
     assert max(asked) < 20_000
+
+
+def test_a_run_asks_only_about_the_fields_that_moved(make_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each field is a piece of every long statement; of tables with hundreds of them a few move."""
+    asked: list[int] = []
+    sql, count = Cycle.sql, Cycle.count
+    monkeypatch.setattr(Cycle, "sql", lambda cycle, text, *more: (asked.append(len(text)), sql(cycle, text, *more))[1])
+    monkeypatch.setattr(Cycle, "count", lambda cycle, text, *more: (asked.append(len(text)), count(cycle, text, *more))[1])
+    fields = [f"f{number}" for number in range(30)]
+    table = f"CREATE TABLE things (id TEXT PRIMARY KEY, {', '.join(f'{f} TEXT' for f in fields)})"
+    world = make_world({"a": table, "b": table}, [Field("id", required=True), *map(Field, fields)])
+    world.sql("a", f"INSERT INTO things VALUES ('1'{', 1' * 30})")
+    world.sql("b", f"INSERT INTO things VALUES ('2'{', 1' * 30})")
+    world.sync()
+    said = []
+    for moved in (fields[:1], fields):
+        world.sql("a", f"UPDATE things SET {', '.join(f'{f} = {f} + 1' for f in moved)}")
+        asked.clear()
+
+        world.sync()
+
+        said.append(sum(asked))
+        assert world.rows("b") == world.rows("a")
+    assert said[0] < 0.85 * said[1]

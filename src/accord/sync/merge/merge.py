@@ -127,12 +127,16 @@ def _flags(cycle: Cycle, fields: list[str]) -> str:
     for side in cycle.sides:
         i = side.index
         c, b, q = f"c{i}", f"b{i}", f"q{i}"
-        joins += [f"LEFT JOIN {side.table(t)} {a} ON {join_on(cycle.keys, 'a', a)}" for t, a in (("cur", c), ("base", b), ("qkey", q))]
-        inside, bad = f"({c}._rid IS NOT NULL)", f"({q}.{k0} IS NOT NULL)"
+        joins += [f"LEFT JOIN {side.table(t)} {a} ON {join_on(cycle.keys, 'a', a)}" for t, a in (("cur", c), ("base", b))]
+        inside, bad, refused = f"({c}._rid IS NOT NULL)", "false", "CAST(NULL AS BIGINT)"
+        if cycle.count(f"SELECT count(*) FROM {side.table('qkey')}"):  # what each join hands on grows with those before it
+            joins.append(f"LEFT JOIN {side.table('qkey')} {q} ON {join_on(cycle.keys, 'a', q)}")
+            bad, refused = f"({q}.{k0} IS NOT NULL)", f"{q}._rid"
+        twice = "false" if bad == "false" else f"coalesce({q}._ambiguous, false)"
         based = f"({b}.{k0} IS NOT NULL AND NOT coalesce({b}._gone, false))"
         columns += [
             f"{inside} AS _in_{i}, {c}._rid AS _rid_{i}",
-            f"{bad} AS _bad_{i}, {q}._rid AS _qrid_{i}, coalesce({q}._ambiguous, false) AS _dup_{i}",
+            f"{bad} AS _bad_{i}, {refused} AS _qrid_{i}, {twice} AS _dup_{i}",
             f"{based} AS _ba_{i}, coalesce({b}._settled AND NOT {b}._gone, false) AS _set_{i}",
             f"(coalesce({b}._gone, false) AND NOT {inside} AND NOT {bad}) AS _gone_{i}",
             f"({based} AND NOT {inside} AND NOT {bad}) AS _del_{i}, ({inside} AND NOT {based}) AS _new_{i}",

@@ -41,12 +41,15 @@ def start_due(cycle: Cycle) -> None:
 
 def note_due(cycle: Cycle) -> None:
     """Add the pairs that are due by this round's captures: a source's change that won, and a target that did not show it yet."""
+    known, again = f"{join_on(cycle.keys, 'n', 'o')} AND n._source = o._source AND n._target = o._target", ""
+    if cycle.count("SELECT count(*) FROM due"):
+        again = f"ANTI JOIN due o ON {known}"
+    noted = {t.index for t in cycle.sides if cycle.count(f"SELECT count(*) FROM {t.table('pend')}")}
     for source, fields in _having_part(cycle):
         for target in cycle.sides:
             if target.writable and source is not target:
-                cycle.sql(f"""
-                    INSERT INTO due SELECT * FROM ({_due_query(cycle, source, target, fields)}) n
-                    ANTI JOIN due o ON {join_on(cycle.keys, "n", "o")} AND n._source = o._source AND n._target = o._target""")
+                query = _due_query(cycle, source, target, fields, noted=target.index in noted)
+                cycle.sql(f"INSERT INTO due SELECT * FROM ({query}) n {again}")
 
 
 def _having_part(cycle: Cycle) -> list[tuple[Side, frozenset[str]]]:
@@ -72,10 +75,11 @@ def _having_part(cycle: Cycle) -> list[tuple[Side, frozenset[str]]]:
     return found
 
 
-def _due_query(cycle: Cycle, source: Side, target: Side, fields: frozenset[str]) -> str:
+def _due_query(cycle: Cycle, source: Side, target: Side, fields: frozenset[str], *, noted: bool) -> str:
     i, j = source.index, target.index
     shared = [c.name for c in target.written(cycle.keys) if c.name in fields and source.codes[c.name].readable]
-    lacks = {f: f"(NOT _in_{j} OR w.{quote(f)} IS DISTINCT FROM t.{quote(f)} OR p._noted)" for f in shared}
+    lacks = {f: f"(NOT _in_{j} OR w.{quote(f)} IS DISTINCT FROM t.{quote(f)}{' OR p._noted' if noted else ''})" for f in shared}
+    pend = f"(SELECT DISTINCT {names(cycle.keys)}, true AS _noted FROM {target.table('pend')}) p ON {join_on(cycle.keys, 'm', 'p')}"
     won = {f: f"({_has_part(cycle, source, f)} AND {lacks[f]})" for f in shared}
     places = _bits(cycle, target)
     # A list and not a chain of |: DuckDB goes through a chain anew at each of its links.
@@ -99,7 +103,7 @@ def _due_query(cycle: Cycle, source: Side, target: Side, fields: frozenset[str])
         FROM merged m LEFT JOIN {source.table("cap")} r ON r.rowid = m._rid_{i}
         LEFT JOIN {target.table("cap")} t ON t.rowid = coalesce(m._rid_{j}, m._qrid_{j})
         LEFT JOIN {target.table("want")} w ON w._m = m.rowid LEFT JOIN {source.table("base")} b ON {join_on(cycle.keys, "m", "b")}
-        LEFT JOIN (SELECT DISTINCT {names(cycle.keys)}, true AS _noted FROM {target.table("pend")}) p ON {join_on(cycle.keys, "m", "p")}
+        {f"LEFT JOIN {pend}" if noted else ""}
         WHERE CASE WHEN m._held THEN _in_{i} AND (_new_{i} OR {edited}) WHEN m._exists THEN {changed} ELSE {deleted} END"""
 
 
