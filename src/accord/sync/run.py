@@ -68,7 +68,7 @@ from accord.sync.state.record import append, last_finished
 from accord.sync.state.release import let_go
 from accord.sync.state.renamed import go_on
 from accord.sync.state.resume import advance, agreement, believe_written, find_moving, keep_told, note_applied, resume
-from accord.sync.state.segments import move_digests, move_state
+from accord.sync.state.segments import find_touched, move_digests, move_state
 from accord.sync.state.stands import keep_standing
 
 ROUNDS = 3  # a row that is stale after so many tries is left for the next run
@@ -389,6 +389,9 @@ def _finish(
     active: bool,
 ) -> FlowResult:
     record_links(cycle)
+    find_touched(cycle, active=active)
+    for side in cycle.sides:  # here and below: all values once more, in the memory that is needed next
+        cycle.sql(f"DROP TABLE {side.table('pend')}")
     counts = dict(totals)
     counts["quarantined"] = collect_quarantine(cycle, shown)
     left = "quarantine0 o ANTI JOIN quarantine n ON o.binding = n.binding AND o.key IS NOT DISTINCT FROM n.key"
@@ -399,13 +402,15 @@ def _finish(
         for side in cycle.sides:
             next_base(cycle, side, shown.get(side.name))
             settle_versions(cycle, side, shown.get(side.name))
-            cycle.sql(f"DROP TABLE {side.table('want')}")  # here and above: all values once more, in the memory that is needed next
+            cycle.sql(f"DROP TABLE {side.table('want')}")
         next_golden(cycle)
+    cycle.newest = newest_values(cycle, shown)
+    for back in shown.values():
+        cycle.sql(f"DROP TABLE {back.table('cap')}")
     note_quarantined(cycle, captured_at)
     state = move_state(cycle, active=active)
     found = cycle.sql("SELECT (SELECT count(*) FROM conflicts_new), count(*), count(*) FILTER (WHERE verified) FROM changes_new")
     counts |= dict(zip(("conflicts", "changes", "verified"), (int(str(n)) for n in found[0]), strict=True))
-    cycle.newest = newest_values(cycle, shown)
     cycle.findings += stale_sources(cycle, cycle.newest)
     findings = (*cycle.findings, *contract_findings(cycle, load_references(cycle)), *_refusals(cycle, active=active))
     changed = any(counts.values()) or any(role not in ("failed", "open") and not role.startswith("digest:") for role in state)

@@ -32,11 +32,10 @@ def move_state(cycle: Cycle, *, active: bool) -> dict[str, list[str]]:
     """Write a segment for each role whose rows changed and return role → segments, as ``flow.run_finished`` names them.
 
     Args:
-        cycle: after ``next_base`` and ``next_golden`` (when ``active``), ``collect_quarantine`` and ``record_conflicts``.
+        cycle: after ``find_touched``, ``next_base`` and ``next_golden`` (when ``active``), ``collect_quarantine`` and ``record_conflicts``.
         active: some key was merged; without any, bases and golden rows stand.
     """
     state: dict[str, list[str]] = {}
-    _touched(cycle, active=active)
     if active:
         for side in cycle.sides:
             # The overlay of intents may have moved base_ in memory, so the comparison is with what the store holds.
@@ -75,7 +74,7 @@ def differs(cycle: Cycle, left: str, right: str) -> bool:
     return here != there or bool(here and cycle.count(f"SELECT count(*) FROM (SELECT * FROM {left} EXCEPT SELECT * FROM {right})"))
 
 
-def _touched(cycle: Cycle, *, active: bool) -> None:
+def find_touched(cycle: Cycle, *, active: bool) -> None:
     """Table ``touched``: the only keys whose agreed rows this run may have changed."""
     parts = [f"SELECT {names(cycle.keys)} FROM {side.table('pend')}" for side in cycle.sides]
     parts += [f"SELECT {names(cycle.keys)} FROM active"] if active else []
@@ -99,7 +98,13 @@ def _move(cycle: Cycle, state: dict[str, list[str]], role: str, following: str, 
         WHERE s.{quote(cycle.keys[0])} IS NULL OR {unlike_values}
         UNION ALL SELECT *, true FROM {stored} {among} ANTI JOIN {following} {cycle.using()}""",
     )
-    unlike = cycle.restated and not _alike(cycle, shas, following)
+    _follow(cycle, state, role, following, shas, count)
+    cycle.sql("DROP TABLE change")  # the next role's needs that memory
+
+
+def _follow(cycle: Cycle, state: dict[str, list[str]], role: str, following: str, shas: Sequence[str], count: int) -> None:
+    """Write what ``_move`` found in table ``change``, or all of the role's rows."""
+    keys, unlike = names(cycle.keys), cycle.restated and not _alike(cycle, shas, following)
     if not count and not unlike:
         return
     if not unlike and _as_change(cycle, shas, count):
