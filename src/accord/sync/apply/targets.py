@@ -211,7 +211,8 @@ def _make_wants(cycle: Cycle, side: Side, once: Mapping[str, str]) -> None:
     """Each agreed row written to this system's columns and read back from them, without touching the system; ``once``: ``_wanted_once``."""
     i = side.index
     codes = [*(side.codes[k] for k in cycle.keys), *side.written(cycle.keys)]
-    native = {column: f"CAST({write} AS {_type(side, column)})" for column, (write, _) in column_writes(codes).items()}
+    kinds = _kinds(side)
+    native = {column: f"CAST({write} AS {kinds[column.lower()]})" for column, (write, _) in column_writes(codes).items()}
     needed = dict.fromkeys(n for c in codes for n in c.needs)
     kept = [n for n in needed if n not in native]
     raw = "".join(f", {quote(raw_name(n))} AS {quote('kept.' + n)}" for n in kept)
@@ -237,8 +238,9 @@ def _make_wants(cycle: Cycle, side: Side, once: Mapping[str, str]) -> None:
             LEFT JOIN (SELECT rowid AS _r{raw} FROM {side.table("cap")}) r ON r._r = coalesce(m._rid_{i}, m._qrid_{i})))""")
 
 
-def _type(side: Side, column: str) -> str:
-    return next(t for c, t in side.columns.items() if c.lower() == column.lower())
+def _kinds(side: Side) -> dict[str, str]:
+    """The type of each column by its name in small letters; of two such names the first."""
+    return {column.lower(): kind for column, kind in reversed(side.columns.items())}
 
 
 def make_batch(cycle: Cycle, side: Side, batch_id: str) -> ChangeBatch | None:
@@ -263,10 +265,10 @@ def make_batch(cycle: Cycle, side: Side, batch_id: str) -> ChangeBatch | None:
 
 def _text_types(cycle: Cycle, side: Side) -> dict[str, CanonicalType]:
     """What the texts that are written to columns of texts are, where the mapping does not make other texts of them."""
-    found = {}
+    found, kinds = {}, _kinds(side)
     for name in (*cycle.keys, *(c.name for c in side.written(cycle.keys))):
         mapping, column = side.binding.fields.get(name), side.codes[name].column
-        if mapping is not None and _type(side, column) == "VARCHAR":
+        if mapping is not None and kinds[column.lower()] == "VARCHAR":
             type_ = written_type(cycle.entity.fields[name], mapping)
             # Bytes go to a column of texts in a text of ours, in which they are compared, too.
             if type_.name not in ("text", "binary") and (name not in cycle.keys or type_.name in _KEYS_ALIKE):
